@@ -1,0 +1,17 @@
+"""imgpipe: set up, use and remove a serverless image-analysis pipeline.
+
+The words of this code base, one for each idea:
+
+- project: one pipeline's name; every AWS name is derived from it, the account and the region
+- target: the project together with where it lives (account, region and profile, or the local cloud)
+- settings: what the user asked of the pipeline (features, privacy, threshold)
+- step: one user-visible part of the set-up; it holds resources
+- resource: one thing in AWS that is observed, changed and removed on its own
+- seen: what one look at a resource found
+- change: one thing to do so that a resource becomes what it should be
+- verdict: the stored result of one picture, done or failed
+- event: a fact about progress, without wording; only render/ words it
+- problem: an expected error with a code, a message and a hint
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,413 @@
+"""The only door to AWS: one session, clients made once, a pinned retry policy, and our errors.
+
+Nothing else imports boto3 or botocore. Callers name a service and an operation and get plain
+answers; whatever goes wrong arrives as an `AwsError`, and `problem()` turns one that nobody
+expected into a Problem with a hint.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from imgpipe_cli.problems import ExitCode, Problem
+
+# Reads of one look run side by side; each waits for the network, so this costs no CPU.
+_READERS = 24
+_CONNECT_TIMEOUT_S = 5
+_READ_TIMEOUT_S = 60
+# Explicit: the default mode of the SDK is about to change, and differs between environments.
+_ATTEMPTS = 5
+
+
+class AwsError(Exception):
+    """One failed call.
+
+    code: AWS's error code, or one of ours for what never reached AWS: Unreachable, NoCredentials,
+    ExpiredCredentials, SsoLogin, BadProfile, NoRegion, BadParameters, UploadFailed.
+    status: the HTTP status, 0 when there was no answer.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, service: str = "", operation: str = "", status: int = 0
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.service = service
+        self.operation = operation
+        self.status = status
+
+    @property
+    def lost(self) -> bool:
+        """True if the call may have been carried out although no good answer arrived."""
+        return self.code == "Unreachable" or self.status >= 500
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where calls go. Keys and endpoint are given for the local cloud only; otherwise the SDK finds them."""
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.access_key_id is not None
+
+
+class Aws:
+    """Clients of one account and region. Thread-safe.
+
+    sleep and clock are arguments so that tests wait for nothing.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.place = place
+        self.sleep = sleep
+        self.clock = clock
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._making = threading.Lock()
+        self._readers: ThreadPoolExecutor | None = None
+        self._known: dict[str, str | None] = {}
+        self._known_locks: dict[str, threading.Lock] = {}
+        self._session = self._new_session()
+
+    # --- session and clients -------------------------------------------------------------------
+
+    def _new_session(self) -> Any:
+        import boto3
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return boto3.Session(
+                profile_name=self.place.profile,
+                region_name=self.place.region,
+                aws_access_key_id=self.place.access_key_id,
+                aws_secret_access_key=self.place.secret_access_key,
+            )
+        except BotoCoreError as error:
+            raise _from_botocore(error, "", "") from error
+
+    @property
+    def region(self) -> str:
+        """The region in force; raises AwsError("NoRegion") instead of letting S3 assume one."""
+        region = self._session.region_name
+        if not region:
+            raise AwsError("NoRegion", "No region is configured.")
+        return str(region)
+
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """The boto3 client of a service; with once, one that never sends a request twice."""
+        key = (service, once)
+        if key not in self._clients:
+            with self._making:
+                if key not in self._clients:
+                    self._clients[key] = self._new_client(service, attempts=1 if once else _ATTEMPTS)
+        return self._clients[key]
+
+    def _new_client(self, service: str, *, attempts: int) -> Any:
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        config = Config(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=_READERS + 8,
+            signature_version="s3v4" if service == "s3" else None,
+            s3={"addressing_style": "path"} if service == "s3" and self.place.is_local else None,
+            # The user's proxy is for the world, not for this machine.
+            proxies={} if self.place.is_local else None,
+        )
+        try:
+            return self._session.client(
+                service, region_name=self.region, endpoint_url=self.place.endpoint, config=config
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise _from_botocore(error, service, "") from error
+
+    def endpoint(self, service: str) -> str:
+        """The URL that calls of this service go to."""
+        return str(self.client(service).meta.endpoint_url)
+
+    @property
+    def custom_endpoint(self) -> str | None:
+        """The endpoint in force when it is not AWS's own, else None."""
+        url = self.endpoint("s3")
+        host = url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0]
+        return None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url
+
+    def regions(self, service: str) -> list[str]:
+        """The regions of this region's partition in which the SDK knows the service."""
+        partition = self._session.get_partition_for_region(self.region)
+        return list(self._session.get_available_regions(service, partition_name=partition))
+
+    # --- calls ---------------------------------------------------------------------------------
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        """Send one operation (boto3's snake_case name). Raises AwsError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.client(service, once=once)
+        try:
+            answer: dict[str, Any] = getattr(client, operation)(**params)
+        except ClientError as error:
+            raise _from_client_error(error, service, operation) from error
+        except BotoCoreError as error:
+            raise _from_botocore(error, service, operation) from error
+        answer.pop("ResponseMetadata", None)
+        return answer
+
+    def find(
+        self, service: str, operation: str, *, missing: tuple[str, ...], **params: Any
+    ) -> dict[str, Any] | None:
+        """Like call, but None for the given error codes. Every other error is raised: a denied
+        call must never read as "not there"."""
+        try:
+            return self.call(service, operation, **params)
+        except AwsError as error:
+            if error.code in missing:
+                return None
+            raise
+
+    def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """The pages of an operation that boto3 has a paginator for. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        paginator = self.client(service).get_paginator(operation)
+        try:
+            yield from paginator.paginate(**params)
+        except ClientError as error:
+            raise _from_client_error(error, service, operation) from error
+        except BotoCoreError as error:
+            raise _from_botocore(error, service, operation) from error
+
+    def together(self, reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Carry out reads side by side. A read must not itself call `together`."""
+        with self._making:
+            if self._readers is None:
+                self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
+        futures = {name: self._readers.submit(read) for name, read in reads.items()}
+        return {name: future.result() for name, future in futures.items()}
+
+    def known(self, key: str, find: Callable[[], str | None]) -> str | None:
+        """A value that never changes once it exists, looked up once for all who ask at the same time."""
+        with self._making:
+            lock = self._known_locks.setdefault(key, threading.Lock())
+        with lock:
+            if self._known.get(key) is None:
+                self._known[key] = find()
+            return self._known[key]
+
+    def forget(self, key: str) -> None:
+        """Look the value up again next time: its resource is gone."""
+        self._known.pop(key, None)
+
+    def close(self) -> None:
+        if self._readers is not None:
+            self._readers.shutdown(wait=False, cancel_futures=True)
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _from_client_error(error: Any, service: str, operation: str) -> AwsError:
+    details = error.response.get("Error", {})
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return AwsError(
+        str(details.get("Code") or status),
+        str(details.get("Message") or details.get("message") or error),
+        service=service,
+        operation=operation,
+        status=status,
+    )
+
+
+_CREDENTIAL_ERRORS = {
+    "NoCredentialsError": "NoCredentials",
+    "PartialCredentialsError": "NoCredentials",
+    "CredentialRetrievalError": "NoCredentials",
+    "ProfileNotFound": "BadProfile",
+    "ConfigParseError": "BadProfile",
+    "InvalidConfigError": "BadProfile",
+    "TokenRetrievalError": "SsoLogin",
+    "SSOTokenLoadError": "SsoLogin",
+    "UnauthorizedSSOTokenError": "SsoLogin",
+    "LoginRefreshRequired": "SsoLogin",
+    "NoRegionError": "NoRegion",
+    "InvalidRegionError": "NoRegion",
+    "UnknownRegionError": "NoRegion",
+    "ParamValidationError": "BadParameters",
+}
+
+
+def _from_botocore(error: Exception, service: str, operation: str) -> AwsError:
+    for kind in type(error).__mro__:
+        if kind.__name__ in _CREDENTIAL_ERRORS:
+            code = _CREDENTIAL_ERRORS[kind.__name__]
+            return AwsError(code, str(error), service=service, operation=operation)
+    # What is left happened on the way to AWS: no connection, a broken one, no answer in time.
+    return AwsError("Unreachable", str(error), service=service, operation=operation)
+
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+_BAD_KEYS = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+    "InvalidSignatureException",
+}
+_SKEWED = {"RequestTimeTooSkewed"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+}
+_QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
+_DENIED_TEXT = re.compile(
+    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
+)
+
+
+def problem(error: AwsError, doing: str = "") -> Problem:
+    """The Problem of an error that no code expected; doing says where, such as "create role x"."""
+    where = f"Could not {doing}: " if doing else ""
+    for codes, make in _TABLE:
+        if error.code in codes:
+            return make(error, where)
+    if error.code == "Unreachable":
+        return Problem(
+            "unreachable",
+            f"{where}{_sentence(error.message)}",
+            hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
+        )
+    named = f"{error.service} {error.operation} answered " if error.operation else ""
+    return Problem(
+        "aws_error",
+        f"{where}{named}{error.code}: {_sentence(error.message)}",
+        hint="Run the command again: it continues where it stopped. --verbose shows the details.",
+    )
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.endswith(".") else f"{text}."
+
+
+def _denied(error: AwsError, where: str) -> Problem:
+    found = _DENIED_TEXT.search(error.message)
+    action = found["action"] if found else f"{error.service}:{_camel(error.operation)}"
+    resource = found["resource"] if found and found["resource"] else ""
+    return Problem(
+        "access_denied",
+        f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
+        hint="Add it to the user or role you sign in with (README, Permissions), then run the command again.",
+    )
+
+
+def _camel(operation: str) -> str:
+    return "".join(part.title() for part in operation.split("_"))
+
+
+def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:
+    """An entry of the table whose words do not depend on the error."""
+    return lambda _error, where: Problem(code, f"{where}{message}", hint=hint)
+
+
+_TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
+    (
+        {"NoCredentials"},
+        _fixed(
+            "no_credentials",
+            "No AWS credentials were found.",
+            "Run aws configure (or set AWS_PROFILE), or try it without an account: imgpipe up --local.",
+        ),
+    ),
+    (
+        {"BadProfile"},
+        lambda error, where: Problem(
+            "bad_profile",
+            f"{where}{_sentence(error.message)}",
+            hint="List the profiles with aws configure list-profiles and choose one with --profile.",
+        ),
+    ),
+    (
+        {"SsoLogin"},
+        _fixed(
+            "sso_login_needed",
+            "The AWS sign-in has ended.",
+            "Run aws sso login (or aws login) for this profile, then run the command again.",
+        ),
+    ),
+    (
+        {"NoRegion"},
+        lambda _error, where: Problem(
+            "no_region",
+            f"{where}No AWS region is configured.",
+            hint="Name one: imgpipe up --region eu-west-1 (it is remembered), or set AWS_DEFAULT_REGION.",
+            exit_code=ExitCode.USAGE,
+        ),
+    ),
+    (
+        _EXPIRED,
+        _fixed(
+            "expired_token",
+            "The AWS credentials have expired.",
+            "Sign in again (aws sso login, or new keys), then run the command again: it continues.",
+        ),
+    ),
+    (
+        _BAD_KEYS,
+        _fixed(
+            "bad_credentials",
+            "AWS does not accept these credentials.",
+            "Check aws sts get-caller-identity with the same profile; aws configure sets new keys.",
+        ),
+    ),
+    (
+        _SKEWED,
+        _fixed(
+            "clock_skew",
+            "This machine's clock differs too much from AWS's.",
+            "Set the clock (or switch on network time), then run the command again.",
+        ),
+    ),
+    (_DENIED, _denied),
+    (
+        _THROTTLED,
+        _fixed(
+            "throttled",
+            "AWS is receiving too many requests from this account just now.",
+            "Wait a minute, then run the command again: it continues where it stopped.",
+        ),
+    ),
+    (
+        _QUOTA,
+        lambda error, where: Problem(
+            "quota_exceeded",
+            f"{where}a quota of the account is used up: {_sentence(error.message)}",
+            hint="Remove what is not needed or ask for more in the Service Quotas console.",
+        ),
+    ),
+)

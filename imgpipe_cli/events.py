@@ -1,0 +1,115 @@
+"""What can be told about progress: small frozen facts without wording.
+
+`Emit` is one callable; commands hand in a renderer's, tests hand in `list.append`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Looking:
+    """A resource is being looked at for the first time in this run."""
+
+    step: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Changing:
+    """A change is being sent."""
+
+    step: str
+    resource: str
+    verb: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """AWS is not there yet; `detail` is what was observed, or the error that passes with time."""
+
+    step: str
+    resource: str
+    detail: str
+    waited_s: float
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A resource is as it should be (`up`) or gone (`down`)."""
+
+    step: str
+    resource: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """`down` leaves a resource alone; `why` is a code: foreign, kept."""
+
+    step: str
+    resource: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Things removed so far inside one removal, such as object versions of a bucket."""
+
+    step: str
+    resource: str
+    done: int
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """Bytes of one picture sent since the last event; negative when a part is sent again."""
+
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A picture is in the bucket; `replaced` is True if the key had an older version."""
+
+    key: str
+    source: str
+    version_id: str | None
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A picture that is not sent, or could not be."""
+
+    source: str
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The stored result of one picture, as the HTTP API returns it."""
+
+    item: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth knowing that is not progress; `code` names the wording, `detail` fills it."""
+
+    code: str
+    detail: str = ""
+
+
+Event = (
+    Looking | Changing | Waiting | Settled | Skipped | Counted | Transferred | Sent | Refused | Verdict | Note
+)
+Emit = Callable[[Event], None]

@@ -1,0 +1,44 @@
+"""Where imgpipe keeps what it remembers on this machine: the last target, and the local cloud's data.
+
+Nothing of a pipeline on AWS depends on these files; deleting them loses convenience, not resources.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from imgpipe_cli.problems import Problem
+
+
+def state_dir() -> Path:
+    """The private folder for imgpipe's own files, made (0700) when it is missing."""
+    folder = _location()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(folder, error) from error
+    return folder
+
+
+def unusable(folder: Path, error: OSError) -> Problem:
+    """The one wording for a state folder that cannot be made or written."""
+    return Problem(
+        "state_dir_unusable",
+        f"Cannot write imgpipe's files in {folder}: {error.strerror or error}.",
+        hint="Make that folder writable, or name another one in IMGPIPE_STATE_DIR.",
+    )
+
+
+def _location() -> Path:
+    if chosen := os.environ.get("IMGPIPE_STATE_DIR"):
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "imgpipe"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "imgpipe"
+    # The XDG specification: a relative value is invalid and must be ignored.
+    xdg = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (xdg if xdg.is_absolute() else Path.home() / ".local" / "state") / "imgpipe"

@@ -1,0 +1,28 @@
+"""The setup steps, in the order in which users read them. A new resource is one entry in one file."""
+
+from __future__ import annotations
+
+from imgpipe_cli.steps import (
+    access_token,
+    bucket,
+    http_api,
+    ingest_function,
+    result_functions,
+    roles,
+    settings,
+    table,
+    trigger,
+)
+from imgpipe_cli.steps.base import Step
+
+STEPS: tuple[Step, ...] = (
+    settings.STEP,
+    bucket.STEP,
+    table.STEP,
+    roles.STEP,
+    ingest_function.STEP,
+    trigger.STEP,
+    access_token.STEP,
+    result_functions.STEP,
+    http_api.STEP,
+)

@@ -1,0 +1,211 @@
+"""The shape of a step: what one look found, and what is to be done about it.
+
+A resource only answers three questions: what is there (`observe`), what is missing or differs
+(`changes`, pure), what has to be sent to take it away (`removals`). The runner alone acts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.events import Emit
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+
+__all__ = [
+    "GONE",
+    "IAM_DELAY",
+    "MISSING",
+    "Call",
+    "Change",
+    "NewSecret",
+    "Passing",
+    "Resource",
+    "Routine",
+    "Seen",
+    "Step",
+    "Unknown",
+]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at a resource found.
+
+    ready: False while AWS is still working on it; detail then says what AWS said.
+    owned: whether it is provably ours; what is not ours is never touched.
+    facts: what `changes` compares, in the resource's own words; also there when it does not exist.
+    """
+
+    exists: bool
+    ready: bool = True
+    owned: bool = True
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+MISSING = Seen(exists=False)
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """A value made when the call is sent; never printed."""
+
+    label: str
+    make: Callable[[], str]
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+
+class Unknown(str):
+    """A value that only AWS can give, such as the id of an API that is not there yet.
+
+    A dry run prints it; a change that holds one cannot be sent before the next look.
+    """
+
+    def __new__(cls, label: str) -> Unknown:
+        return super().__new__(cls, f"<{label}>")
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True)
+class Passing:
+    """An error that goes away by itself: its exact code, and a part of its message where one code has
+    several meanings."""
+
+    code: str
+    text: str = ""
+    why: str = ""
+    limit_s: float = 120.0
+
+    def matches(self, error: AwsError) -> bool:
+        return error.code == self.code and self.text in error.message
+
+
+# A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
+IAM_DELAY = "waiting for IAM to spread the new role"
+# "Not found" in the words of the services: a removal that meets one of these is done.
+GONE = frozenset(
+    {
+        "ResourceNotFoundException",
+        "NoSuchEntity",
+        "NoSuchBucket",
+        "NotFoundException",
+        "ParameterNotFound",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "404",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS operation as data: it can be printed, compared and sent.
+
+    once: the operation has no idempotency token, so the SDK must not send it twice by itself.
+    """
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    passing: tuple[Passing, ...] = ()
+    once: bool = False
+
+    def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002 - the shape that Routine shares
+        aws.call(self.service, self.operation, once=self.once, **_with_secrets(self.params))
+
+
+@dataclass(frozen=True)
+class Routine:
+    """Work that needs a loop, such as emptying a bucket; printed by its name and its operations."""
+
+    name: str
+    operations: tuple[str, ...]
+    work: Callable[[Aws, Emit], None]
+    passing: tuple[Passing, ...] = ()
+    once: ClassVar[bool] = False
+    params: ClassVar[Mapping[str, Any]] = {}
+
+    def run(self, aws: Aws, emit: Emit) -> None:
+        self.work(aws, emit)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do. verb and what read as a phrase: "create", "table imgpipe-results"."""
+
+    verb: str
+    what: str
+    call: Call | Routine
+
+    @property
+    def sendable(self) -> bool:
+        """False while a parameter is known only after an earlier change."""
+        return not _holds_unknown(self.call.params)
+
+
+def _holds_unknown(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_unknown(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_unknown(item) for item in value)
+    return isinstance(value, Unknown)
+
+
+def _with_secrets(value: Any) -> Any:
+    if isinstance(value, NewSecret):
+        return value.make()
+    if isinstance(value, Mapping):
+        return {key: _with_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_secrets(item) for item in value]
+    return value
+
+
+class Resource(ABC):
+    """One thing in AWS.
+
+    name: unique among all resources. needs: resources that must be right before this one is touched
+    (this one is removed before they are). within: the resource it lives inside; it goes when that goes,
+    and is not ours when that is not ours. serial: AWS takes one change at a time, then a new look.
+    side_by_side: the changes of one look do not depend on each other.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    within: str | None = None
+    serial: bool = False
+    side_by_side: bool = False
+
+    @abstractmethod
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        """Look, and only look. Raises AwsError."""
+
+    @abstractmethod
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+        """What is missing or differs. Pure; raises Problem where no change can repair it."""
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002 - the interface
+        """What takes it away; nothing for what goes together with the resource it is within."""
+        yield from ()
+
+    def contents(self, aws: Aws, names: Names) -> Mapping[str, int]:  # noqa: ARG002 - the interface
+        """What a user would lose with it, counted: {"objects": 3, "bytes": 120000}."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One user-visible step of the set-up."""
+
+    name: str
+    title: str
+    resources: tuple[Resource, ...]

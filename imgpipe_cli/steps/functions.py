@@ -1,0 +1,220 @@
+"""The pieces that every Lambda function is made of: its log group and the function itself.
+
+Steps 4 and 7 compose them; the access logs of the API are a log group too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imgpipe_cli import bundle
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import Names
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.access_token import token_sha256
+from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Passing, Resource, Seen, Unknown
+
+RUNTIME = "python3.12"
+RETENTION_DAYS = 14
+_NOT_THERE = ("ResourceNotFoundException",)
+_PASSING = (
+    Passing("InvalidParameterValueException", "cannot be assumed by Lambda", IAM_DELAY),
+    Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
+    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating it"),
+    Passing("ResourceConflictException", "currently in the following state", "Lambda is still making it"),
+    Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+)
+_RECREATED = Passing("ResourceConflictException", "being deleted", "the old function is still going")
+
+
+class LogGroup(Resource):
+    """A log group with retention, made before the first line is written: Lambda's own would never expire."""
+
+    needs = ("settings",)
+
+    def __init__(self, name: str, group: Callable[[Names], str]) -> None:
+        self.name = name
+        self._group = group
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        group = self._group(names)
+        found = aws.together(
+            {
+                "groups": lambda: aws.call("logs", "describe_log_groups", logGroupNamePrefix=group),
+                "tags": lambda: aws.find(
+                    "logs",
+                    "list_tags_for_resource",
+                    missing=_NOT_THERE,
+                    resourceArn=names.log_group_arn(group),
+                ),
+            }
+        )
+        for entry in found["groups"]["logGroups"]:
+            if entry["logGroupName"] == group:
+                tags = (found["tags"] or {}).get("tags", {})
+                facts = {"retention": entry.get("retentionInDays")}
+                return Seen(exists=True, owned=names.owns(tags), facts=facts)
+        return Seen(exists=False, facts={"retention": None})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        group = self._group(names)
+        if not seen.exists:
+            call = Call("logs", "create_log_group", {"logGroupName": group, "tags": names.tags}, _LOGS_BUSY)
+            yield Change("create", f"log group {group}", call)
+        if seen.facts["retention"] != RETENTION_DAYS:
+            params = {"logGroupName": group, "retentionInDays": RETENTION_DAYS}
+            call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
+            yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+        group = self._group(names)
+        call = Call("logs", "delete_log_group", {"logGroupName": group}, _LOGS_BUSY)
+        yield Change("delete", f"log group {group}", call)
+
+
+_LOGS_BUSY = (Passing("OperationAbortedException", why="CloudWatch Logs is still working on another change"),)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What differs between the functions. memory in MB, timeout in seconds."""
+
+    function: str
+    memory: int
+    timeout: int
+    environment: Callable[[Names, Settings, str], Mapping[str, str]]
+    needs_token: bool = False
+
+
+class Function(Resource):
+    """A Lambda function: code, configuration and environment follow the checkout and the settings."""
+
+    serial = True  # an update while another is in progress is refused
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.name = f"function.{shape.function}"
+        token = ("token",) if shape.needs_token else ()
+        self.needs = (f"role.{shape.function}", f"logs.{shape.function}", *token)
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.together(
+            {
+                "function": lambda: aws.find(
+                    "lambda",
+                    "get_function",
+                    missing=_NOT_THERE,
+                    FunctionName=names.function(self.shape.function),
+                ),
+                "token": lambda: self._token_hash(aws, names),
+            }
+        )
+        token = found["token"]
+        if found["function"] is None:
+            return Seen(exists=False, facts={"token_sha256": token})
+        configuration = found["function"]["Configuration"]
+        state = configuration.get("State", "Active")
+        update = configuration.get("LastUpdateStatus", "Successful")
+        return Seen(
+            exists=True,
+            # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
+            ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
+            owned=names.owns(found["function"].get("Tags", {})),
+            detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
+            facts={
+                "token_sha256": token,
+                "sha256": configuration["CodeSha256"],
+                "architectures": configuration.get("Architectures", ["x86_64"]),
+                "configuration": configuration,
+                "failed": configuration.get("StateReason", "") if "Failed" in (state, update) else "",
+            },
+        )
+
+    def _token_hash(self, aws: Aws, names: Names) -> str:
+        """The hash the function must hold; of the placeholder while there is no token yet."""
+        if not self.shape.needs_token:
+            return ""
+        return token_sha256(aws, names) or Unknown("hash of the new token")
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+        function = names.function(self.shape.function)
+        configuration = self._configuration(seen, names, settings)
+        code = {"ZipFile": Zip(self.shape.function)}
+        if not seen.exists:
+            params = {
+                "FunctionName": function,
+                **configuration,
+                "Code": code,
+                "Architectures": ["arm64"],
+                "Tags": names.tags,
+            }
+            call = Call("lambda", "create_function", params, (*_PASSING, _RECREATED))
+            yield Change("create", f"function {function}", call)
+            return
+        if seen.facts["sha256"] != bundle.code_sha256(self.shape.function):
+            params = {"FunctionName": function, **code, "Architectures": ["arm64"]}
+            call = Call("lambda", "update_function_code", params, _PASSING)
+            yield Change("update", f"code of function {function}", call)
+        differing = _differing(configuration, seen.facts["configuration"])
+        if differing:
+            params = {"FunctionName": function, **configuration}
+            call = Call("lambda", "update_function_configuration", params, _PASSING)
+            yield Change("update", f"{', '.join(differing)} of function {function}", call)
+        elif seen.facts["failed"]:
+            raise Problem(
+                "function_failed",
+                f"Lambda could not make the function {function}: {seen.facts['failed']}",
+                hint="Remove the pipeline with imgpipe down, then run imgpipe up.",
+            )
+
+    def _configuration(self, seen: Seen, names: Names, settings: Settings) -> dict[str, Any]:
+        shape = self.shape
+        environment = shape.environment(names, settings, seen.facts["token_sha256"])
+        return {
+            "Runtime": RUNTIME,
+            "Role": names.role_arn(shape.function),
+            "Handler": f"{shape.function}.app.handler",
+            "Description": f"imgpipe {shape.function}",
+            "Timeout": shape.timeout,
+            "MemorySize": shape.memory,
+            "Environment": {"Variables": dict(environment)},
+            "LoggingConfig": {
+                "LogFormat": "JSON",
+                "ApplicationLogLevel": "INFO",
+                "SystemLogLevel": "INFO",
+                "LogGroup": names.log_group(shape.function),
+            },
+        }
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        if seen.detail == "deleting":
+            return
+        function = names.function(self.shape.function)
+        call = Call("lambda", "delete_function", {"FunctionName": function}, _PASSING[2:4])
+        yield Change("delete", f"function {function}", call)
+
+
+class Zip(bytes):
+    """The bytes of a function's zip, printed by name and size."""
+
+    function: str
+
+    def __new__(cls, function: str) -> Zip:
+        made = super().__new__(cls, bundle.build(function))
+        made.function = function
+        return made
+
+    def __repr__(self) -> str:
+        return f"<zip of lambda_src/{self.function}, {len(self)} bytes>"
+
+
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that differ. What an endpoint does not report at all is not compared."""
+    return [
+        key.lower() if key != "LoggingConfig" else "logging"
+        for key, value in wanted.items()
+        if found.get(key) != value and not (key == "LoggingConfig" and key not in found)
+    ]

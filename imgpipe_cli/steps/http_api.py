@@ -1,0 +1,300 @@
+"""Step 8: the HTTP API in front of the result functions.
+
+An API's name is not unique and its id is random, so it is found again by name and tags.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import STAGE, Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step, Unknown
+from imgpipe_cli.steps.functions import LogGroup
+from imgpipe_cli.steps.permission import Permission
+
+# Route -> the function that answers it.
+ROUTES: Mapping[str, str] = {
+    "GET /result": "get_result",
+    "GET /results": "web",
+    "POST /uploads": "web",
+    "GET /image": "web",
+    "GET /": "web",
+    "GET /assets/{file}": "web",
+}
+_CORS = {
+    "AllowOrigins": ["*"],  # no cookies: what needs protection needs the token
+    "AllowMethods": ["GET", "POST"],
+    "AllowHeaders": ["authorization", "content-type"],
+    "ExposeHeaders": ["etag", "x-amz-version-id"],
+    "MaxAge": 3600,
+}
+# Enough for a family of pages that poll, far below what would make a bill: requests a second.
+_THROTTLE = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
+_ACCESS_LOG = json.dumps(
+    {
+        "requestId": "$context.requestId",
+        "time": "$context.requestTime",
+        "ip": "$context.identity.sourceIp",
+        "routeKey": "$context.routeKey",
+        "status": "$context.status",
+        "ms": "$context.responseLatency",
+        "integrationError": "$context.integrationErrorMessage",
+    }
+)
+_NEW_API = Unknown("new api")
+_NOT_THERE = ("NotFoundException",)
+_BUSY = (
+    Passing("ConflictException", why="API Gateway is still working on another change"),
+    # The control plane takes 10 requests a second for the whole account.
+    Passing("TooManyRequestsException", why="API Gateway takes few changes a second"),
+)
+_LOGGING = Passing(
+    "BadRequestException", "nsufficient permissions to enable logging", "the log delivery is being set up"
+)
+
+
+def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
+    """The APIs with our name, the oldest first; `owned` says whether the tags are ours."""
+    found: list[dict[str, Any]] = []
+    token: dict[str, Any] = {}
+    while True:
+        page = aws.call("apigatewayv2", "get_apis", MaxResults="500", **token)
+        found += [api for api in page["Items"] if api.get("Name") == names.api]
+        if not page.get("NextToken"):
+            return sorted(found, key=lambda api: (str(api.get("CreatedDate", "")), api["ApiId"]))
+        token = {"NextToken": page["NextToken"]}
+
+
+def api_id(aws: Aws, names: Names) -> str | None:
+    """The id of our API, looked up once a run; None while there is none."""
+
+    def look() -> str | None:
+        ours = [api for api in find_apis(aws, names) if names.owns(api.get("Tags", {}))]
+        return ours[0]["ApiId"] if ours else None
+
+    return aws.known("api", look)
+
+
+class Api(Resource):
+    """The API itself with its CORS rules. Never created blindly twice; a second one of ours is removed."""
+
+    name = "api"
+    needs = ("settings",)
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        apis = find_apis(aws, names)
+        ours = [api for api in apis if names.owns(api.get("Tags", {}))]
+        if not ours:
+            # A foreign API of the same name hinders nobody: names are not unique.
+            aws.forget("api")
+            return MISSING
+        first, *doubles = ours
+        aws.known("api", lambda: first["ApiId"])
+        facts = {
+            "id": first["ApiId"],
+            "endpoint": first.get("ApiEndpoint", ""),
+            "cors": first.get("CorsConfiguration"),
+            "doubles": [api["ApiId"] for api in doubles],
+        }
+        return Seen(exists=True, facts=facts)
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.exists:
+            params = {
+                "Name": names.api,
+                "ProtocolType": "HTTP",
+                "Description": "Results of an imgpipe pipeline",
+                "CorsConfiguration": _CORS,
+                "Tags": names.tags,
+            }
+            yield Change("create", f"API {names.api}", _create("create_api", **params))
+            return
+        for double in seen.facts["doubles"]:
+            yield Change("delete", f"second API {double}", _call("delete_api", ApiId=double))
+        if not _same_cors(seen.facts["cors"]):
+            params = {"ApiId": seen.facts["id"], "CorsConfiguration": _CORS}
+            yield Change("update", f"CORS of API {names.api}", _call("update_api", **params))
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        for found in (*seen.facts["doubles"], seen.facts["id"]):
+            yield Change("delete", f"API {names.api} ({found})", _call("delete_api", ApiId=found))
+
+
+class Routing(Resource):
+    """One integration for each function and one route for each entry of ROUTES."""
+
+    name = "api.routes"
+    needs = ("api", "function.get_result", "function.web")
+    within = "api"
+    side_by_side = True
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = api_id(aws, names)
+        if found is None:
+            return Seen(exists=False, facts={"id": _NEW_API, "integrations": [], "routes": []})
+        answers = aws.together(
+            {
+                what: lambda operation=f"get_{what}": aws.find(  # type: ignore[misc]
+                    "apigatewayv2", operation, missing=_NOT_THERE, ApiId=found, MaxResults="500"
+                )
+                for what in ("integrations", "routes")
+            }
+        )
+        items = {what: (answer or {}).get("Items", []) for what, answer in answers.items()}
+        return Seen(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        found = seen.facts["id"]
+        targets: dict[str, str] = {}
+        for function in dict.fromkeys(ROUTES.values()):
+            wanted = _integration(function, names)
+            same = [
+                i for i in seen.facts["integrations"] if i.get("IntegrationUri") == wanted["IntegrationUri"]
+            ]
+            if not same:
+                call = Call(
+                    "apigatewayv2", "create_integration", {"ApiId": found, **wanted}, _BUSY, once=True
+                )
+                yield Change("create", f"integration with function {names.function(function)}", call)
+                targets[function] = Unknown(f"new integration with {names.function(function)}")
+                continue
+            first, *doubles = sorted(same, key=lambda i: str(i["IntegrationId"]))
+            targets[function] = f"integrations/{first['IntegrationId']}"
+            yield from self._repairs(found, first, wanted)
+            yield from self._without(found, doubles, seen.facts["routes"])
+        yield from self._routes(found, targets, seen)
+
+    def _repairs(self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Change]:
+        if any(found.get(key) != value for key, value in wanted.items()):
+            params = {"ApiId": api, "IntegrationId": found["IntegrationId"], **wanted}
+            what = f"integration {found['IntegrationId']}"
+            yield Change("update", what, _call("update_integration", **params))
+
+    def _without(
+        self, api: str, doubles: list[dict[str, Any]], routes: list[dict[str, Any]]
+    ) -> Iterator[Change]:
+        """An answer that got lost may leave a second integration; it goes once no route uses it."""
+        used = {route.get("Target") for route in routes}
+        for double in doubles:
+            if f"integrations/{double['IntegrationId']}" not in used:
+                params = {"ApiId": api, "IntegrationId": double["IntegrationId"]}
+                what = f"second integration {double['IntegrationId']}"
+                yield Change("delete", what, _call("delete_integration", **params))
+
+    def _routes(self, api: str, targets: Mapping[str, str], seen: Seen) -> Iterator[Change]:
+        ours = {f"integrations/{i['IntegrationId']}" for i in seen.facts["integrations"]}
+        kept: set[str] = set()
+        for route in seen.facts["routes"]:
+            key = route["RouteKey"]
+            where = {"ApiId": api, "RouteId": route["RouteId"]}
+            if key in ROUTES and key not in kept:
+                kept.add(key)
+                if route.get("Target") != targets[ROUTES[key]]:
+                    params = {**where, "Target": targets[ROUTES[key]]}
+                    yield Change("update", f"route {key}", _call("update_route", **params))
+            elif route.get("Target") in ours or key in ROUTES:
+                yield Change("delete", f"outdated route {key}", _call("delete_route", **where))
+        for key, function in ROUTES.items():
+            if key not in kept:
+                call = _create("create_route", ApiId=api, RouteKey=key, Target=targets[function])
+                yield Change("create", f"route {key}", call)
+
+
+class Stage(Resource):
+    """The stage `prod`: deploys by itself, throttled, with access logs."""
+
+    name = "api.stage"
+    needs = ("api", "logs.api")
+    within = "api"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = api_id(aws, names)
+        stage = found and aws.find(
+            "apigatewayv2", "get_stage", missing=_NOT_THERE, ApiId=found, StageName=STAGE
+        )
+        if not stage:
+            return Seen(exists=False, facts={"id": found or _NEW_API})
+        return Seen(exists=True, facts={"id": found, "stage": stage})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        logs = {
+            "DestinationArn": names.log_group_arn(names.access_log_group),
+            "Format": _ACCESS_LOG,
+        }
+        wanted = {"AutoDeploy": True, "DefaultRouteSettings": _THROTTLE, "AccessLogSettings": logs}
+        params = {"ApiId": seen.facts["id"], "StageName": STAGE, **wanted}
+        passing = (*_BUSY, _LOGGING)
+        if not seen.exists:
+            call = Call("apigatewayv2", "create_stage", {**params, "Tags": names.tags}, passing)
+            yield Change("create", f"stage {STAGE}", call)
+        elif not _covers(seen.facts["stage"], wanted):
+            yield Change("update", f"stage {STAGE}", Call("apigatewayv2", "update_stage", params, passing))
+
+
+def _call(operation: str, **params: Any) -> Call:
+    return Call("apigatewayv2", operation, params, _BUSY)
+
+
+def _create(operation: str, **params: Any) -> Call:
+    """Creates of API Gateway have no idempotency token: sent once, then looked for."""
+    return Call("apigatewayv2", operation, params, _BUSY, once=True)
+
+
+def _integration(function: str, names: Names) -> dict[str, Any]:
+    return {
+        "IntegrationType": "AWS_PROXY",
+        "IntegrationUri": names.function_arn(function),
+        "PayloadFormatVersion": "2.0",
+        "TimeoutInMillis": 29000,
+    }
+
+
+def _same_cors(found: Mapping[str, Any] | None) -> bool:
+    """Header names and methods are compared without their case and order."""
+
+    def plain(value: Any) -> Any:
+        return sorted(str(item).lower() for item in value) if isinstance(value, list) else value
+
+    return bool(found) and all(plain((found or {}).get(key)) == plain(value) for key, value in _CORS.items())
+
+
+def _covers(found: Any, wanted: Any) -> bool:
+    """True if everything wanted is in what was found; more may be."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            _covers(found.get(key), value) for key, value in wanted.items()
+        )
+    return bool(found == wanted)
+
+
+def _api_permission(function: str, route: str) -> Permission:
+    def source_arn(aws: Aws, names: Names) -> str:
+        found = api_id(aws, names)
+        arn = names.api_route_arn(found or _NEW_API, route)
+        return arn if found else Unknown(arn)
+
+    return Permission(
+        f"permission.api.{function}",
+        function,
+        service="apigateway.amazonaws.com",
+        source_arn=source_arn,
+        needs=("api",),
+    )
+
+
+STEP = Step(
+    "api",
+    "HTTP API",
+    (
+        LogGroup("logs.api", lambda names: names.access_log_group),
+        Api(),
+        Routing(),
+        Stage(),
+        _api_permission("get_result", "*/GET/result"),
+        _api_permission("web", "*/*"),
+    ),
+)

@@ -1,0 +1,143 @@
+"""Step 4: the function that analyzes pictures, and what becomes of events that it cannot finish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.functions import Function, LogGroup, Shape
+
+_FOURTEEN_DAYS_S = 14 * 24 * 3600
+_NO_QUEUE = (
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+)
+_DELETED = "SQS keeps the name of the removed queue for 60 s"
+_QUEUE_PASSING = (
+    Passing("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
+    Passing("QueueDeletedRecently", why=_DELETED, limit_s=90),
+)
+
+
+def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
+    return {"TABLE_NAME": names.table, "FEATURES": ",".join(settings.features)}
+
+
+class FailureQueue(Resource):
+    """Events whose every attempt failed wait here for 14 days."""
+
+    name = "queue"
+    needs = ("settings",)
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find("sqs", "get_queue_url", missing=_NO_QUEUE, QueueName=names.queue)
+        if found is None:
+            return MISSING
+        url = found["QueueUrl"]
+        details = aws.together(
+            {
+                "attributes": lambda: aws.find(
+                    "sqs",
+                    "get_queue_attributes",
+                    missing=_NO_QUEUE,
+                    QueueUrl=url,
+                    AttributeNames=["All"],
+                ),
+                "tags": lambda: aws.find("sqs", "list_queue_tags", missing=_NO_QUEUE, QueueUrl=url),
+            }
+        )
+        if details["attributes"] is None or details["tags"] is None:
+            return MISSING
+        attributes = details["attributes"]["Attributes"]
+        return Seen(
+            exists=True,
+            owned=names.owns(details["tags"].get("Tags", {})),
+            facts={
+                "url": url,
+                "retention": int(attributes["MessageRetentionPeriod"]),
+                "messages": int(attributes.get("ApproximateNumberOfMessages", 0)),
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        attributes = {"MessageRetentionPeriod": str(_FOURTEEN_DAYS_S)}
+        if not seen.exists:
+            params = {
+                "QueueName": names.queue,
+                "Attributes": {**attributes, "SqsManagedSseEnabled": "true"},
+                "tags": names.tags,
+            }
+            call = Call("sqs", "create_queue", params, _QUEUE_PASSING)
+            yield Change("create", f"queue {names.queue}", call)
+        elif seen.facts["retention"] != _FOURTEEN_DAYS_S:
+            params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
+            call = Call("sqs", "set_queue_attributes", params)
+            yield Change("set", f"retention of queue {names.queue}", call)
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        call = Call("sqs", "delete_queue", {"QueueUrl": seen.facts["url"]})
+        yield Change("delete", f"queue {names.queue}", call)
+
+    def contents(self, aws: Aws, names: Names) -> Mapping[str, int]:
+        return {"failed_events": self.observe(aws, names).facts.get("messages", 0)}
+
+
+class Retries(Resource):
+    """Two more attempts after a failure, within six hours; then the failure queue."""
+
+    name = "retries"
+    needs = ("function.ingest", "queue")
+    within = "function.ingest"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find(
+            "lambda",
+            "get_function_event_invoke_config",
+            missing=("ResourceNotFoundException",),
+            FunctionName=names.function("ingest"),
+        )
+        if found is None:
+            return MISSING
+        destination = found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        facts = {
+            "attempts": found.get("MaximumRetryAttempts"),
+            "age": found.get("MaximumEventAgeInSeconds"),
+            "destination": destination,
+        }
+        return Seen(exists=True, facts=facts)
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
+        if seen.facts == wanted:
+            return
+        params = {
+            "FunctionName": names.function("ingest"),
+            "MaximumRetryAttempts": wanted["attempts"],
+            "MaximumEventAgeInSeconds": wanted["age"],
+            "DestinationConfig": {"OnFailure": {"Destination": wanted["destination"]}},
+        }
+        passing = (
+            # Lambda checks that the role may send to the queue, and that the queue is there.
+            Passing("InvalidParameterValueException", "does not have permissions", IAM_DELAY),
+            Passing("InvalidParameterValueException", "is invalid", "the new queue is not visible yet"),
+            Passing("ResourceConflictException", "", "Lambda is still updating the function"),
+            Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+        )
+        call = Call("lambda", "put_function_event_invoke_config", params, passing)
+        yield Change("set", f"retries of function {names.function('ingest')}", call)
+
+
+STEP = Step(
+    "ingest",
+    "Ingest function",
+    (
+        LogGroup("logs.ingest", lambda names: names.log_group("ingest")),
+        FailureQueue(),
+        # 512 MB buys the CPU for a quick start; the time-out is well above the SDK's worst case.
+        Function(Shape("ingest", memory=512, timeout=120, environment=_environment)),
+        Retries(),
+    ),
+)

@@ -1,0 +1,97 @@
+"""Who may invoke a function: one statement in its resource policy, compared and replaced by its id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen
+
+_PASSING = (
+    Passing("ResourceConflictException", "update", "Lambda is still updating the function"),
+    Passing("ResourceConflictException", "state", "Lambda is still making the function"),
+    Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+)
+
+
+class Permission(Resource):
+    """A statement that lets one AWS service invoke one function for one source.
+
+    Statements of one function are never added side by side: AWS may lose one of them.
+    """
+
+    serial = True
+
+    def __init__(
+        self,
+        name: str,
+        function: str,
+        *,
+        service: str,
+        source_arn: Callable[[Aws, Names], str],
+        needs: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.needs = (f"function.{function}", *needs)
+        self.within = f"function.{function}"
+        self._service = service
+        self._source_arn = source_arn
+        self._sid = f"imgpipe-{service.split('.', maxsplit=1)[0]}"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find(
+            "lambda",
+            "get_policy",
+            missing=("ResourceNotFoundException",),
+            FunctionName=names.function(self.function),
+        )
+        facts = {"source": self._source_arn(aws, names), "statement": None}
+        document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
+        for statement in document.get("Statement", []):
+            if statement.get("Sid") == self._sid:
+                return Seen(exists=True, facts={**facts, "statement": _essence(statement)})
+        return Seen(exists=False, facts=facts)
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        function, source = names.function(self.function), seen.facts["source"]
+        wanted = (self._service, "lambda:InvokeFunction", source, names.account)
+        if seen.facts["statement"] == wanted:
+            return
+        where = {"FunctionName": function, "StatementId": self._sid}
+        if seen.exists:
+            yield Change(
+                "remove",
+                f"outdated permission {self._sid} of function {function}",
+                Call("lambda", "remove_permission", where, _PASSING),
+            )
+        params = {
+            **where,
+            "Action": "lambda:InvokeFunction",
+            "Principal": self._service,
+            "SourceArn": source,
+            "SourceAccount": names.account,
+        }
+        yield Change(
+            "add",
+            f"permission {self._sid} to function {function}",
+            Call("lambda", "add_permission", params, _PASSING),
+        )
+
+
+def _essence(statement: Mapping[str, Any]) -> tuple[Any, ...]:
+    """(service, action, source ARN, source account): condition keys come back in varying case."""
+    conditions: dict[str, Any] = {}
+    for operands in statement.get("Condition", {}).values():
+        conditions |= {key.lower(): value for key, value in operands.items()}
+    principal = statement.get("Principal", {})
+    return (
+        principal.get("Service") if isinstance(principal, Mapping) else principal,
+        statement.get("Action"),
+        conditions.get("aws:sourcearn"),
+        conditions.get("aws:sourceaccount"),
+    )

@@ -1,0 +1,40 @@
+"""Step 7: the functions behind the HTTP API. get_result may only read; web serves the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imgpipe_cli.names import INDEX, UPLOAD_PREFIX, Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import Step
+from imgpipe_cli.steps.functions import Function, LogGroup, Shape
+
+
+def _get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
+    # An empty hash means that everyone who knows a picture's key may read its result.
+    return {"TABLE_NAME": names.table, "TOKEN_SHA256": token_sha256 if settings.private else ""}
+
+
+def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
+    return {
+        "TABLE_NAME": names.table,
+        "INDEX_NAME": INDEX,
+        "BUCKET_NAME": names.bucket,
+        "UPLOAD_PREFIX": UPLOAD_PREFIX,
+        "TOKEN_SHA256": token_sha256,
+        "FIRST_DAY": settings.first_day,
+        "MIN_CONFIDENCE": f"{settings.min_confidence:g}",
+        "PUBLIC_RESULTS": "false" if settings.private else "true",
+    }
+
+
+STEP = Step(
+    "results",
+    "Result functions",
+    (
+        LogGroup("logs.get_result", lambda names: names.log_group("get_result")),
+        LogGroup("logs.web", lambda names: names.log_group("web")),
+        Function(Shape("get_result", memory=256, timeout=20, environment=_get_result, needs_token=True)),
+        Function(Shape("web", memory=256, timeout=20, environment=_web, needs_token=True)),
+    ),
+)

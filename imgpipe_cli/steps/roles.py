@@ -1,0 +1,156 @@
+"""Step 3: one role for each function, with exactly what its code uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.events import Emit
+from imgpipe_cli.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names
+from imgpipe_cli.settings import FEATURES, Settings
+from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Routine, Seen, Step
+
+_POLICY = "imgpipe"
+_NOT_THERE = ("NoSuchEntity",)
+_SPREADING = (
+    Passing("NoSuchEntity", why="the new role is not visible everywhere in IAM yet"),
+    Passing("ConcurrentModification", why="IAM is still working on another change of the role"),
+)
+
+
+def trust_policy(names: Names) -> dict[str, Any]:
+    """Lambda may take the role, and only on behalf of this account."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
+            }
+        ],
+    }
+
+
+def permissions(function: str, names: Names, settings: Settings) -> dict[str, Any]:
+    """The function's policy document. Never logs:CreateLogGroup: with it, a late line would bring back
+    a deleted log group without retention."""
+    statements = {
+        "ingest": lambda: _ingest(names, settings),
+        "get_result": lambda: [_allow("ReadResults", ["dynamodb:GetItem"], names.table_arn)],
+        "web": lambda: _web(names),
+    }[function]()
+    group = f"{names.log_group_arn(names.log_group(function))}:*"
+    logs = _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], group)
+    return {"Version": "2012-10-17", "Statement": [*statements, logs]}
+
+
+def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
+    pictures = ["s3:GetObject", "s3:GetObjectVersion"]
+    detect = [f"rekognition:{FEATURES[feature]}" for feature in settings.features]
+    return [
+        _allow("ReadPictures", pictures, f"{names.bucket_arn}/*"),
+        # Without it S3 answers 403 for a picture that is gone, as if the role were wrong.
+        _allow("TellMissingFromDenied", ["s3:ListBucket"], names.bucket_arn),
+        # Rekognition has no resources to name for these.
+        _allow("AnalyzePictures", detect, "*"),
+        _allow("StoreResults", ["dynamodb:GetItem", "dynamodb:PutItem"], names.table_arn),
+        _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
+    ]
+
+
+def _web(names: Names) -> list[dict[str, Any]]:
+    return [
+        _allow("ListResults", ["dynamodb:Query"], f"{names.table_arn}/index/{INDEX}"),
+        _allow("ReadResults", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], names.table_arn),
+        _allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"], f"{names.bucket_arn}/*"),
+        _allow("SignUploads", ["s3:PutObject"], f"{names.bucket_arn}/{UPLOAD_PREFIX}*"),
+    ]
+
+
+def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}
+
+
+class Role(Resource):
+    """A function's execution role with one inline policy."""
+
+    needs = ("settings",)
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        self.name = f"role.{function}"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        role = names.role(self.function)
+        find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+        found = aws.together(
+            {
+                "role": lambda: find("get_role"),
+                "policy": lambda: find("get_role_policy", PolicyName=_POLICY),
+            }
+        )
+        if found["role"] is None:
+            return Seen(exists=False, facts={"trust": None, "policy": None})
+        answer = found["role"]["Role"]
+        return Seen(
+            exists=True,
+            owned=names.owns(answer.get("Tags", [])),
+            facts={
+                "trust": answer["AssumeRolePolicyDocument"],
+                "policy": found["policy"] and found["policy"]["PolicyDocument"],
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+        role = names.role(self.function)
+        trust, policy = trust_policy(names), permissions(self.function, names, settings)
+        if not seen.exists:
+            params = {
+                "RoleName": role,
+                "AssumeRolePolicyDocument": json.dumps(trust),
+                "Description": f"What imgpipe's function {names.function(self.function)} may do",
+                "Tags": names.tag_list,
+            }
+            yield Change("create", f"role {role}", Call("iam", "create_role", params))
+        elif seen.facts["trust"] != trust:
+            params = {"RoleName": role, "PolicyDocument": json.dumps(trust)}
+            call = Call("iam", "update_assume_role_policy", params, passing=_SPREADING)
+            yield Change("update", f"trust policy of role {role}", call)
+        if seen.facts["policy"] != policy:
+            params = {"RoleName": role, "PolicyName": _POLICY, "PolicyDocument": json.dumps(policy)}
+            call = Call("iam", "put_role_policy", params, passing=_SPREADING)
+            yield Change("set", f"policy of role {role}", call)
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+        role = names.role(self.function)
+
+        def detach(aws: Aws, _emit: Emit) -> None:
+            _strip(aws, role)
+
+        operations = ("delete_role_policy", "detach_role_policy")
+        yield Change("detach", f"policies of role {role}", Routine("strip_role", operations, detach))
+        late = (Passing("DeleteConflict", why="the role's policies are still going"), *_SPREADING[1:])
+        yield Change("delete", f"role {role}", Call("iam", "delete_role", {"RoleName": role}, passing=late))
+
+
+def _strip(aws: Aws, role: str) -> None:
+    """Take every policy off the role, also those that others attached: a role with one cannot go."""
+    find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+    found = aws.together(
+        {
+            "inline": lambda: find("list_role_policies"),
+            "attached": lambda: find("list_attached_role_policies"),
+        }
+    )
+    for policy in (found["inline"] or {}).get("PolicyNames", []):
+        find("delete_role_policy", PolicyName=policy)
+    for attached in (found["attached"] or {}).get("AttachedPolicies", []):
+        find("detach_role_policy", PolicyArn=attached["PolicyArn"])
+
+
+STEP = Step("roles", "Roles", tuple(Role(function) for function in FUNCTIONS))

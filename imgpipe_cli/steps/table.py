@@ -1,0 +1,147 @@
+"""Step 2: the table that holds one result item for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import INDEX, Names
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step
+
+_KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
+# By time: a list of results reads one day after the other instead of the whole table.
+_INDEX = {
+    "IndexName": INDEX,
+    "KeySchema": [
+        {"AttributeName": "day", "KeyType": "HASH"},
+        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
+    ],
+    # Keys only: each result is written once, and read in full by its key when it is listed.
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
+_ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objectKey", "day", "analyzedAt")]
+_TTL = "expiresAt"
+_BUSY = (
+    Passing("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
+    Passing("LimitExceededException", why="DynamoDB is making other tables just now", limit_s=300),
+)
+_NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
+
+
+class Table(Resource):
+    """On-demand, keyed by the S3 object key, with an index by time."""
+
+    name = "table"
+    needs = ("settings",)
+    serial = True
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        arn = names.table_arn
+        found = aws.together(
+            {
+                "table": lambda: aws.find(
+                    "dynamodb", "describe_table", missing=_NOT_THERE, TableName=names.table
+                ),
+                "tags": lambda: aws.find(
+                    # Right after the create call this may be denied or missing; the table then is not ready.
+                    "dynamodb",
+                    "list_tags_of_resource",
+                    missing=(*_NOT_THERE, "AccessDeniedException"),
+                    ResourceArn=arn,
+                ),
+            }
+        )
+        if found["table"] is None:
+            return MISSING
+        table = found["table"]["Table"]
+        indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+        building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
+        return Seen(
+            exists=True,
+            ready=table["TableStatus"] == "ACTIVE" and not building,
+            owned=names.owns((found["tags"] or {}).get("Tags", [])),
+            detail=table["TableStatus"].lower() if not building else "index is being built",
+            facts={
+                "keys": table["KeySchema"],
+                "index": indexes.get(INDEX),
+                "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.exists:
+            params = {
+                "TableName": names.table,
+                "KeySchema": _KEYS,
+                "AttributeDefinitions": _ATTRIBUTES,
+                "GlobalSecondaryIndexes": [_INDEX],
+                "BillingMode": "PAY_PER_REQUEST",
+                "Tags": names.tag_list,
+            }
+            yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
+            return
+        if seen.facts["keys"] != _KEYS or not _same_index(seen.facts["index"]):
+            raise Problem(
+                "table_differs",
+                f"The table {names.table} has another key or index, which DynamoDB cannot change.",
+                hint="Remove the pipeline with imgpipe down (its results go too), then run imgpipe up.",
+            )
+        if seen.facts["billing"] != "PAY_PER_REQUEST":
+            params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
+            yield Change("update", f"billing of table {names.table}", _update("update_table", params))
+        if seen.facts["index"] is None:
+            params = {
+                "TableName": names.table,
+                "AttributeDefinitions": _ATTRIBUTES,
+                "GlobalSecondaryIndexUpdates": [{"Create": _INDEX}],
+            }
+            yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        if seen.detail != "deleting":
+            call = _update("delete_table", {"TableName": names.table})
+            yield Change("delete", f"table {names.table}", call)
+
+    def contents(self, aws: Aws, names: Names) -> Mapping[str, int]:
+        """Counted in the small index: DescribeTable's own count is up to six hours old."""
+        query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
+        return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}
+
+
+class Expiry(Resource):
+    """Time to live, so that the tombstones of removed pictures go by themselves."""
+
+    name = "table.ttl"
+    needs = ("table",)
+    within = "table"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
+        if found is None:
+            return MISSING
+        ttl = found["TimeToLiveDescription"]
+        status = ttl.get("TimeToLiveStatus", "DISABLED")
+        on = status in ("ENABLED", "ENABLING") and ttl.get("AttributeName") == _TTL
+        # ENABLING can last an hour and hinders nobody.
+        return Seen(exists=True, ready=status != "DISABLING", detail=status.lower(), facts={"on": on})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.facts.get("on"):
+            specification = {"Enabled": True, "AttributeName": _TTL}
+            params = {"TableName": names.table, "TimeToLiveSpecification": specification}
+            call = _update("update_time_to_live", params)
+            yield Change("set", f"time to live of table {names.table}", call)
+
+
+def _update(operation: str, params: Mapping[str, Any]) -> Call:
+    return Call("dynamodb", operation, params, passing=_BUSY)
+
+
+def _same_index(found: Mapping[str, Any] | None) -> bool:
+    return found is None or found["KeySchema"] == _INDEX["KeySchema"]
+
+
+STEP = Step("table", "Results table", (Table(), Expiry()))

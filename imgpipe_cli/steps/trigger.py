@@ -1,0 +1,97 @@
+"""Step 5: every picture put into the bucket, or removed from it, calls the ingest function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.permission import Permission
+
+_ID = "imgpipe-ingest"
+_EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+_KINDS = (
+    "LambdaFunctionConfigurations",
+    "QueueConfigurations",
+    "TopicConfigurations",
+    "EventBridgeConfiguration",
+)
+_PASSING = (
+    Passing(
+        "InvalidArgument",
+        "Unable to validate the following destination configurations",
+        "S3 does not see the permission of the ingest function yet; if this does not pass, another "
+        "notification of the bucket covers the same events or names a function that is gone",
+        60,
+    ),
+    Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
+    Passing("OperationAborted", why="S3 is still working on another change of this bucket"),
+)
+
+
+class Notification(Resource):
+    """One entry in the bucket's notification document; what others put there stays."""
+
+    name = "notification"
+    # Everything that the first event needs is there before the first event can come.
+    needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table")
+    within = "bucket"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find(
+            "s3",
+            "get_bucket_notification_configuration",
+            missing=("NoSuchBucket", "404"),
+            Bucket=names.bucket,
+        )
+        document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}
+        ours = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
+        return Seen(exists=bool(ours), facts={"document": document})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        document = seen.facts["document"]
+        wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
+        functions = document.get(_KINDS[0], [])
+        ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
+        if ours != [_normal(wanted)]:
+            merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
+            yield _put("set" if not ours else "update", merged, names)
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        document = seen.facts["document"]
+        rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
+        yield _put("remove", {kind: value for kind, value in rest.items() if value != []}, names)
+
+
+def _put(verb: str, document: Mapping[str, Any], names: Names) -> Change:
+    params = {"Bucket": names.bucket, "NotificationConfiguration": document}
+    call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
+    return Change(verb, f"notification of bucket {names.bucket}", call)
+
+
+def _without_ours(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if entry.get("Id") != _ID]
+
+
+def _normal(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (entry["LambdaFunctionArn"], sorted(entry["Events"]), entry.get("Filter") or None)
+
+
+STEP = Step(
+    "trigger",
+    "Trigger",
+    (
+        Permission(
+            "permission.bucket",
+            "ingest",
+            service="s3.amazonaws.com",
+            # A bucket's ARN has no account: the permission names the account as well, so that nobody
+            # else's bucket of the same name can call the function.
+            source_arn=lambda _aws, names: names.bucket_arn,
+        ),
+        Notification(),
+    ),
+)
