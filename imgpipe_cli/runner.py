@@ -71,6 +71,14 @@ class ResourceState:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
+
+    changed: bool
+    seen: Seen
+
+
+@dataclass(frozen=True)
 class Removal:
     """What `down` will do with one resource, and what is lost with it."""
 
@@ -169,15 +177,15 @@ def planned_changes(
     ]
 
 
-def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, bool]:
-    """Make everything as it should be; resource name -> whether it was changed. Raises Problem."""
+def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
+    """Make everything as it should be; by resource name. Raises Problem."""
     refuse_foreign(pipeline, looks)
     for _, resource in pipeline.resources():  # what cannot be repaired stops before anything is changed
         if looks[resource.name].exists and looks[resource.name].ready:
             list(resource.changes(looks[resource.name], pipeline.names, settings))
     stop = threading.Event()
 
-    def converge(step: Step, resource: Resource) -> bool:
+    def converge(step: Step, resource: Resource) -> Outcome:
         visit = _Visit(pipeline, step, resource, emit, stop)
         return visit.converge(looks[resource.name], settings)
 
@@ -222,7 +230,7 @@ def down(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> list[st
     stop = threading.Event()
     seen = {removal.resource.name: removal.seen for removal in removals}
 
-    def remove(step: Step, resource: Resource) -> bool:
+    def remove(step: Step, resource: Resource) -> Outcome:
         return _Visit(pipeline, step, resource, emit, stop).remove(seen[resource.name])
 
     # Reversed: a resource goes once everything that needs it is gone.
@@ -257,8 +265,8 @@ class _Visit:
         self._waiting_since = 0.0
         self._pause_s = _FIRST_PAUSE_S
 
-    def converge(self, seen: Seen, settings: Settings) -> bool:
-        """Look, change, look again. True if anything was changed."""
+    def converge(self, seen: Seen, settings: Settings) -> Outcome:
+        """Look, change, look again, until nothing is left to change."""
         created = False
         sent: list[tuple[Change, ...]] = []
         while True:
@@ -271,8 +279,7 @@ class _Visit:
             else:
                 todo = tuple(self.resource.changes(seen, self.pipeline.names, settings))
                 if not todo:
-                    self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
-                    return self.changed
+                    return self._settled(seen)
                 if sent.count(todo) >= _REPEATS:
                     raise self._does_not_settle(todo)
                 if todo in sent:  # sent with success, and not visible yet
@@ -285,8 +292,8 @@ class _Visit:
                     created = created or not seen.exists
             seen = _observe(self.pipeline, self.resource)
 
-    def remove(self, seen: Seen) -> bool:
-        """Send the removals until a look finds nothing. True if anything was sent."""
+    def remove(self, seen: Seen) -> Outcome:
+        """Send the removals until a look finds nothing."""
         while seen.exists:
             todo = tuple(self.resource.removals(seen, self.pipeline.names))
             if not todo and self.resource.within:
@@ -296,8 +303,11 @@ class _Visit:
             if seen.exists:
                 why = passing.why if passing else seen.detail or "still there"
                 self._pause(why, passing.limit_s if passing else _BUSY_LIMIT_S)
+        return self._settled(seen)
+
+    def _settled(self, seen: Seen) -> Outcome:
         self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
-        return self.changed
+        return Outcome(self.changed, seen)
 
     def _send(self, todo: tuple[Change, ...]) -> Passing | None:
         """Send what can be sent now; the error that passes with time if there was one."""
@@ -370,18 +380,18 @@ class _Visit:
 def _in_order(
     order: list[tuple[Step, Resource]],
     needs: Mapping[str, set[str]],
-    work: Callable[[Step, Resource], bool],
+    work: Callable[[Step, Resource], Outcome],
     workers: int,
     stop: threading.Event,
-) -> dict[str, bool]:
+) -> dict[str, Outcome]:
     """Do the work of each resource once all it needs is done; name -> its answer.
 
     On the first failure nothing new is begun, what runs stops at its next pause, and the failure is raised.
     """
     there = {resource.name for _, resource in order}
     todo = list(order)
-    done: dict[str, bool] = {}
-    running: dict[Future[bool], str] = {}
+    done: dict[str, Outcome] = {}
+    running: dict[Future[Outcome], str] = {}
     failures: list[BaseException] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
         try:

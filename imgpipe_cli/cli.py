@@ -1,0 +1,157 @@
+"""The Typer app, and the only place that turns an error into text and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from imgpipe_cli import __version__
+from imgpipe_cli.commands import down, local, result, status, up, upload, watch
+from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
+from imgpipe_cli.problems import ExitCode, Problem
+
+# Typer carries its own copy of click; this is the base of what it raises for wrong usage.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def app() -> typer.Typer:
+    """The whole command line."""
+    found = typer.Typer(
+        name="imgpipe",
+        help="A serverless image-analysis pipeline: set up, used and removed from the command line.",
+        no_args_is_help=True,
+        # Plain help starts twice as fast, and nothing is completed that could be wrong tomorrow.
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+
+    def main(ctx: typer.Context, **values: Any) -> None:
+        del values["version"]
+        ctx.obj = Options(**values)
+
+    _give_shared_options(main)
+    found.callback()(main)
+    for module in (up, upload, result, watch, status, down, local):
+        module.register(found)
+    return found
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"imgpipe {__version__}")
+        raise typer.Exit
+
+
+def _give_shared_options(function: Any) -> None:
+    """The options of every command are also taken before the command's name."""
+    import inspect
+
+    version = inspect.Parameter(
+        "version",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[
+            bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+        ],
+    )
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *SHARED_PARAMETERS, version]
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    _utf8()
+    command = next((word for word in argv if not word.startswith("-")), "imgpipe")
+    try:
+        return int(app()(argv, standalone_mode=False) or 0)
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(command)
+    except _UsageError as error:
+        return _usage(command, argv, error)
+    except Exception as error:
+        return _failed(command, argv, error)
+
+
+def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
+    """Expected errors have their words; the rest is one line and where to report it."""
+    from imgpipe_cli.render.screen import Screen
+
+    screen = Screen(
+        json=_asked(argv, "--json", "IMGPIPE_JSON"), verbose=_asked(argv, "--verbose", "IMGPIPE_VERBOSE")
+    )
+    if screen.verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    found = error if isinstance(error, Problem) else _as_problem(error)
+    screen.problem(command, found)
+    return int(found.exit_code)
+
+
+def _as_problem(error: Exception) -> Problem:
+    from imgpipe_cli.aws import AwsError, problem
+    from imgpipe_cli.results import ApiUnavailable
+
+    if isinstance(error, AwsError):
+        return problem(error)
+    if isinstance(error, ApiUnavailable):
+        return Problem(
+            "api_unavailable",
+            f"The pipeline's API does not answer as expected: {error}.",
+            hint="See imgpipe status; imgpipe up repairs what is missing.",
+        )
+    return Problem(
+        "unexpected",
+        f"Something unexpected happened ({type(error).__name__}: {error}).",
+        hint="Run the command again with --verbose and report what it prints.",
+    )
+
+
+def _usage(command: str, argv: Sequence[str], error: Any) -> int:
+    from imgpipe_cli.render.screen import Screen
+
+    context: Any = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "imgpipe"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(context.get_help())
+        return int(ExitCode.USAGE)
+    message = error.format_message()
+    screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"))
+    screen.problem(
+        command, Problem("bad_usage", message, hint=f"See {path} --help.", exit_code=ExitCode.USAGE)
+    )
+    return int(ExitCode.USAGE)
+
+
+def _interrupted(command: str) -> int:
+    words = {
+        "up": "Interrupted. What is done stays done: imgpipe up continues from there.",
+        "down": "Interrupted. What is gone is gone: imgpipe down continues from there.",
+    }
+    print(f"\n{words.get(command, 'Interrupted.')}", file=sys.stderr)
+    return int(ExitCode.INTERRUPTED)
+
+
+def _asked(argv: Sequence[str], flag: str, variable: str) -> bool:
+    """Whether a switch was on, for errors that come before or instead of the parser's answer."""
+    return flag in argv or os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+
+
+def _utf8() -> None:
+    """A Windows console of an old code page can still show every key."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")

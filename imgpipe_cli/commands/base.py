@@ -1,0 +1,236 @@
+"""What every command shares: the options of each, the target, and how a result leaves the command.
+
+A command is a function of its options, and of a `Run` if it has a target; it returns a `Result` and prints nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgpipe_cli import configuration, target
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.events import Emit, Event
+    from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.results import Item
+    from imgpipe_cli.target import Connection, Memory, Remembered, Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of every command; None: not given."""
+
+    project: str | None = None
+    profile: str | None = None
+    region: str | None = None
+    local: bool | None = None
+    json: bool = False
+    verbose: bool = False
+
+    def over(self, other: Options) -> Options:
+        """These, and where one is not given the other's."""
+        mine = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(other, **{name: value for name, value in mine.items() if value not in (None, False)})
+
+
+_SHARED: Mapping[str, Any] = {
+    "project": Annotated[
+        str | None,
+        typer.Option(
+            "--project",
+            envvar="IMGPIPE_PROJECT",
+            metavar="NAME",
+            help="The pipeline's name (default imgpipe).",
+        ),
+    ],
+    "profile": Annotated[
+        str | None,
+        typer.Option("--profile", envvar="IMGPIPE_PROFILE", metavar="NAME", help="The AWS profile to use."),
+    ],
+    "region": Annotated[
+        str | None,
+        typer.Option("--region", envvar="IMGPIPE_REGION", metavar="NAME", help="The AWS region."),
+    ],
+    "local": Annotated[
+        bool | None,
+        typer.Option("--local/--aws", envvar="IMGPIPE_LOCAL", help="The cloud on this machine, or AWS."),
+    ],
+    "json": Annotated[
+        bool,
+        typer.Option("--json", envvar="IMGPIPE_JSON", help="Print JSON instead of text."),
+    ],
+    "verbose": Annotated[
+        bool,
+        typer.Option("--verbose", envvar="IMGPIPE_VERBOSE", help="Show details, and tracebacks of errors."),
+    ],
+}
+SHARED_PARAMETERS = [
+    inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=annotation,
+        default=False if name in ("json", "verbose") else None,
+    )
+    for name, annotation in _SHARED.items()
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command found out. data: the JSON document's data; show: draws it for people.
+
+    streamed: everything was already printed line by line.
+    """
+
+    data: Any = None
+    show: Callable[[Screen], None] | None = None
+    exit_code: ExitCode = ExitCode.DONE
+    errors: Sequence[Mapping[str, Any]] = ()
+    streamed: bool = False
+
+
+@dataclass
+class Run:
+    """One run of one command: its options, its target, and where its events go."""
+
+    command: str
+    options: Options
+    screen: Screen
+    folder: Path = field(default_factory=Path.cwd)
+    _looked_up: bool = False
+    _connection: Connection | None = None
+
+    @cached_property
+    def configuration(self) -> Mapping[str, Any]:
+        return configuration.read(self.folder)
+
+    def asked(self, name: str, value: Any) -> Any:
+        """The value of flag or environment, else that of imgpipe.toml, else None."""
+        return value if value is not None else self.configuration.get(name)
+
+    @cached_property
+    def memory(self) -> Memory:
+        return target.Memory()
+
+    @cached_property
+    def _resolved(self) -> tuple[Target, Remembered | None]:
+        options = self.options
+        return target.resolve(
+            project=self.asked("project", options.project),
+            local=self.asked("local", options.local),
+            region=self.asked("region", options.region),
+            # A profile in imgpipe.toml says nothing about the local cloud.
+            profile=options.profile
+            or (None if self.asked("local", options.local) else self.configuration.get("profile")),
+            known=self.memory.read(),
+        )
+
+    @property
+    def target(self) -> Target:
+        return self._resolved[0]
+
+    @property
+    def remembered(self) -> Remembered | None:
+        return self._resolved[1]
+
+    @property
+    def emit(self) -> Emit:
+        return self.screen.event
+
+    def connect(self, *, start_local: Callable[[], Any] | None = None) -> Connection:
+        """Sign in, once a run; tells the target in one dim line."""
+        if self._connection is None:
+            found = target.connect(self.target, self.remembered, start_local=start_local)
+            self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
+            self._connection = found
+        return self._connection
+
+    def pipeline(self) -> Remembered:
+        """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up")."""
+        if self.remembered is not None:
+            known = self.remembered
+            self.screen.target(known.target, known.account, known.region, known.endpoint)
+            return known
+        from imgpipe_cli.outputs import discover
+
+        found = discover(self.connect())
+        self.memory.put(found)
+        self._looked_up = True
+        self.__dict__["_resolved"] = (found.target, found)
+        return found
+
+    def look_up_again(self) -> bool:
+        """Forget what is remembered of this pipeline and ask the cloud. False if that was done already."""
+        if self.remembered is None or self._looked_up:
+            return False
+        from imgpipe_cli.outputs import discover
+
+        found = discover(self.connect())
+        self.memory.put(found)
+        self._looked_up = True
+        self.__dict__["_resolved"] = (found.target, found)
+        return True
+
+    def stream(self, item: Item) -> None:
+        """One bare object a line, as soon as it is known."""
+        self.screen.json_line(item)
+
+
+def command(
+    app: typer.Typer, name: str | None = None
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Register a command: adds the options that every command has and hands them in as one `Run`."""
+
+    def register(function: Callable[..., Result]) -> Callable[..., Result]:
+        wanted = inspect.signature(function, eval_str=True).parameters
+        label = name or function.__name__
+
+        def entry(ctx: typer.Context, **values: Any) -> None:
+            from imgpipe_cli.render.screen import Screen
+
+            given = Options(**{p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
+            options = given.over(ctx.obj if isinstance(ctx.obj, Options) else Options())
+            screen = Screen(json=options.json, verbose=options.verbose)
+            with screen:
+                if "run" in wanted:
+                    values["run"] = Run(label, options, screen)
+                result = function(**values)
+            screen.result(label, result)
+            raise typer.Exit(int(result.exit_code))
+
+        parameters = [
+            inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+            *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in wanted.values() if p.name != "run"),
+            *SHARED_PARAMETERS,
+        ]
+        entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        entry.__annotations__ = {p.name: p.annotation for p in parameters}
+        entry.__doc__ = function.__doc__
+        app.command(label)(entry)
+        return function
+
+    return register
+
+
+def need_confirmation(yes: bool, what: str) -> None:
+    """Raise a usage Problem where nobody can be asked."""
+    if not yes and not sys.stdin.isatty():
+        raise Problem(
+            "not_confirmed",
+            f"{what} needs a confirmation, and this is not a terminal.",
+            hint="Add --yes.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def nothing(_event: Event) -> None:
+    """An Emit for those who do not want to know."""

@@ -1,0 +1,118 @@
+"""`imgpipe down`: take everything away that `up` made, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe_cli.commands.base import Result, Run, command, need_confirmation, nothing
+from imgpipe_cli.events import Note
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.runner import Removal
+    from imgpipe_cli.target import Connection
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def down(
+        run: Run,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+        keep_bucket: Annotated[
+            bool, typer.Option("--keep-bucket", help="Leave the bucket and the pictures in it.")
+        ] = False,
+        workers: Annotated[
+            int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
+        ] = 16,
+    ) -> Result:
+        """Remove the pipeline: show what will go, ask, remove it, look again."""
+        from imgpipe_cli import runner
+        from imgpipe_cli.steps import STEPS
+
+        connection = run.connect()
+        pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
+        looks = runner.look(pipeline, nothing)
+        keep = frozenset({"bucket"} if keep_bucket else ())
+        going = runner.planned_removals(pipeline, looks, _tell_skipped(run), keep=keep)
+        if not going:
+            return _finished(run, connection, [], "Nothing to remove: no pipeline is there.")
+        if dry_run:
+            run.screen.removals(going, connection.names)
+            names = [removal.resource.name for removal in going]
+            return Result(
+                data={"wouldRemove": names, "contents": _contents(going)},
+                show=lambda screen: screen.line("Nothing was removed."),
+            )
+        _confirm(run, going, connection, yes=yes)
+        run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
+        run.screen.only({removal.resource.name for removal in going})
+        left = runner.down(pipeline, going, run.emit)
+        run.screen.close()
+        if left:
+            raise Problem(
+                "left_over",
+                f"Still there after the removal: {', '.join(left)}.",
+                hint="Run imgpipe down again.",
+            )
+        return _finished(
+            run,
+            connection,
+            [r.resource.name for r in going],
+            "Everything is gone: a fresh look found nothing left.",
+        )
+
+
+def _tell_skipped(run: Run):  # type: ignore[no-untyped-def]
+    from imgpipe_cli.events import Event, Skipped
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Skipped):
+            why = "is not imgpipe's and is left alone" if event.why == "foreign" else "is kept"
+            run.screen.note(f"{event.what} {why}.")
+
+    return tell
+
+
+def _contents(going: list[Removal]) -> dict[str, dict[str, int]]:
+    return {removal.resource.name: dict(removal.contents) for removal in going if removal.contents}
+
+
+def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: bool) -> None:
+    """A yes, or the project's name where pictures would be lost."""
+    run.screen.removals(going, connection.names)
+    if yes:
+        return
+    need_confirmation(yes, "Removing a pipeline")
+    project = connection.target.project
+    pictures = any(r.contents.get("objects") or r.contents.get("versions") for r in going)
+    if pictures:
+        answer = run.screen.ask(f"Pictures will be lost. Type the project's name ({project}) to remove it:")
+        agreed = answer == project
+    else:
+        agreed = run.screen.ask("Remove it? [y/N]").lower() in ("y", "yes")
+    if not agreed:
+        raise Problem("not_confirmed", "Nothing was removed.", exit_code=ExitCode.FAILED)
+
+
+def _finished(run: Run, connection: Connection, removed: list[str], words: str) -> Result:
+    run.memory.drop(run.target)
+    run.memory.drop(connection.target)
+    if connection.target.local:
+        _stop_unused_cloud(run, connection)
+    return Result(data={"removed": removed, "left": []}, show=lambda screen: screen.line(words))
+
+
+def _stop_unused_cloud(run: Run, connection: Connection) -> None:
+    """The local cloud runs for its pipelines: with the last one gone it stops."""
+    from imgpipe_cli.aws import AwsError
+    from imgpipe_cli.local import control
+
+    try:
+        answer = connection.aws.call("ssm", "get_parameters_by_path", Path="/imgpipe", Recursive=True)
+    except AwsError:
+        return
+    if not answer["Parameters"] and control.stop():
+        run.emit(Note("local_stopped"))

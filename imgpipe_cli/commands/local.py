@@ -1,0 +1,175 @@
+"""`imgpipe local`: the cloud on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.events import Note
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.local.control import LocalStatus
+    from imgpipe_cli.render.screen import Screen
+
+
+def starter(run: Run) -> Callable[[], Any]:
+    """What `up --local` does when the cloud is not running yet."""
+
+    def start() -> Any:
+        from imgpipe_cli.local import control
+
+        run.emit(Note("starting_local"))
+        return control.start()
+
+    return start
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        name="local",
+        help="The cloud on this machine: start, stop, status, logs, env.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    app.add_typer(group)
+
+    @command(group, "start")
+    def start(
+        port: Annotated[
+            int | None, typer.Option("--port", min=1, max=65535, help="Use exactly this port.")
+        ] = None,
+    ) -> Result:
+        """Start the local cloud; pipelines set up earlier are there again."""
+        from imgpipe_cli.local import control
+
+        cloud = control.start(port=port)
+        data = {
+            "endpoint": cloud.endpoint,
+            "region": cloud.region,
+            "account": cloud.account,
+            "pid": cloud.pid,
+        }
+        return Result(data, lambda screen: screen.line(f"The local cloud is running at {cloud.endpoint}."))
+
+    @command(group, "stop")
+    def stop() -> Result:
+        """Stop the local cloud and keep its data."""
+        from imgpipe_cli.local import control
+
+        stopped = control.stop()
+        words = "Stopped; its data is kept." if stopped else "The local cloud was not running."
+        return Result({"stopped": stopped}, lambda screen: screen.line(words))
+
+    @command(group, "status")
+    def status() -> Result:
+        """Show whether the local cloud runs, what it can do, and what it does not simulate."""
+        from imgpipe_cli.local import control
+
+        found = control.status()
+        running = found.cloud is not None
+        return Result(
+            data=_status_data(found),
+            show=lambda screen: _show_status(screen, found),
+            exit_code=ExitCode.DONE if running else ExitCode.NOT_SET_UP,
+        )
+
+    @command(group, "logs")
+    def logs(
+        follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+        lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
+    ) -> Result:
+        """Show the local cloud's own log."""
+        from imgpipe_cli.local import control
+
+        path = control.log_file()
+        if not path.exists():
+            raise Problem("no_log", "The local cloud has not run yet.", hint="imgpipe local start starts it.")
+        _print_log(path, lines, follow=follow)
+        return Result(streamed=True)
+
+    @command(group, "env")
+    def env() -> Result:
+        """Print what `aws` and boto3 need to reach the local cloud: eval "$(imgpipe local env)"."""
+        from imgpipe_cli.local import control
+
+        cloud = control.running()
+        if cloud is None:
+            raise Problem(
+                "local_not_running",
+                "The local cloud is not running.",
+                hint="Start it with imgpipe local start.",
+                exit_code=ExitCode.NOT_SET_UP,
+            )
+        values = control.env(cloud)
+        return Result(values, lambda screen: screen.line("\n".join(_exports(values))))
+
+
+def _exports(values: dict[str, str]) -> list[str]:
+    if os.name == "nt":
+        return [f'$env:{name} = "{value}"' for name, value in values.items()]
+    return [f"export {name}='{value}'" for name, value in values.items()]
+
+
+def _status_data(found: LocalStatus) -> dict[str, Any]:
+    data = asdict(found)
+    cloud = data.pop("cloud")
+    if cloud is not None:
+        cloud.pop("secret_access_key")  # `local env` is the one command that prints it
+        cloud.pop("access_key_id")
+    return {
+        "running": cloud is not None,
+        **(cloud or {}),
+        **{name: str(value) if isinstance(value, Path) else value for name, value in data.items()},
+    }
+
+
+def _show_status(screen: Screen, found: LocalStatus) -> None:
+    from imgpipe_cli.render.words import count, seconds, size
+
+    cloud = found.cloud
+    screen.line(f"Running at {cloud.endpoint} (process {cloud.pid})" if cloud else "Not running")
+    if found.uptime_s is not None and found.memory_bytes is not None:
+        screen.line(f"  since       {seconds(found.uptime_s)} ago, memory {size(found.memory_bytes)}")
+    if found.queue:
+        screen.line("  events      " + ", ".join(f"{number} {name}" for name, number in found.queue.items()))
+    if found.projects is not None:
+        screen.line(f"  pipelines   {', '.join(found.projects) or 'none'}")
+    screen.line(f"  data        {found.data_dir} ({size(found.data_bytes)})")
+    screen.line(f"  log         {found.log_file}")
+    for operation, what in (found.capabilities or {}).items():
+        screen.line(f"  {operation}: {_capability(what)}")
+    screen.line(f"Not simulated ({count(len(found.not_simulated), 'point')}):")
+    for point in found.not_simulated:
+        screen.line(f"  - {point}")
+
+
+def _capability(what: Any) -> str:
+    if isinstance(what, dict):
+        return "; ".join(f"{name} {_capability(value)}" for name, value in what.items())
+    return ", ".join(map(str, what)) if isinstance(what, list | tuple) else str(what)
+
+
+def _print_log(path: Path, lines: int, *, follow: bool) -> None:
+    from imgpipe_cli.render.words import safe
+
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file.readlines()[-lines:]:
+            print(safe(line.rstrip("\n")))
+        while follow:
+            line = file.readline()
+            if line:
+                print(safe(line.rstrip("\n")), flush=True)
+            else:
+                time.sleep(0.3)
+                if path.stat().st_size < file.tell():
+                    file.seek(0)  # the log was cut
+    sys.stdout.flush()

@@ -1,0 +1,107 @@
+"""`imgpipe result`: the stored verdicts of pictures, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.upload import (
+    TIMEOUT_S,
+    MinConfidenceOption,
+    TimeoutOption,
+    shown_from,
+    wait_and_show,
+)
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.target import Remembered
+
+Item = Mapping[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def result(
+        run: Run,
+        keys: Annotated[
+            list[str], typer.Argument(metavar="KEY...", help="The keys of pictures in the bucket.")
+        ],
+        min_confidence: MinConfidenceOption = None,
+        wait: Annotated[bool, typer.Option("--wait", help="Wait for verdicts still to come.")] = False,
+        timeout: TimeoutOption = TIMEOUT_S,
+    ) -> Result:
+        """Show what was found in pictures."""
+        keys = list(dict.fromkeys(keys))
+        pipeline = run.pipeline()
+        found = _read(run, keys)
+        pipeline = run.pipeline()
+        threshold = shown_from(run, min_confidence, pipeline)
+        asked_to_filter = run.asked("min_confidence", min_confidence) is not None
+        items = [item for item in found.values() if item is not None]
+        absent = [key for key, item in found.items() if item is None]
+        errors: list[Problem] = []
+        if absent:
+            from imgpipe_cli.missing import explain
+
+            explained = explain(run.connect(), absent)
+            waiting = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
+            shown = _show_all(run, items, threshold)
+            arrived, _ = wait_and_show(run, pipeline, waiting, timeout, threshold) if waiting else ([], [])
+            items = shown + list(arrived)
+            there = {item["objectKey"] for item in items}
+            errors = [one.problem for key, one in explained.items() if key not in there]
+        elif not run.options.json:
+            _show_all(run, items, threshold)
+        return _answer(run, items, errors, threshold if asked_to_filter else None)
+
+
+def _read(run: Run, keys: list[str]) -> dict[str, Item | None]:
+    """Ask the API; if it does not answer as remembered, look up where it is now and ask again."""
+    from imgpipe_cli.results import Api, ApiUnavailable
+
+    for again in (False, True):
+        pipeline = run.pipeline()
+        try:
+            return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
+        except (ApiUnavailable, Problem) as error:
+            if isinstance(error, Problem) and error.code != "unauthorized":
+                raise
+            if again or not run.look_up_again():
+                raise _unavailable(pipeline, error) from error
+    raise AssertionError("unreachable")
+
+
+def _unavailable(pipeline: Remembered, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    return Problem(
+        "api_unavailable",
+        f"The API at {pipeline.api_url} does not answer as expected: {error}.",
+        hint="See imgpipe status; imgpipe up repairs what is missing.",
+    )
+
+
+def _show_all(run: Run, items: list[Item], threshold: float) -> list[Item]:
+    if not run.options.json:
+        for item in items:
+            run.screen.verdict(item, threshold)
+    return items
+
+
+def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float | None) -> Result:
+    from imgpipe_cli.render.screen import problem_data
+    from imgpipe_cli.results import filtered
+
+    if not run.options.json:
+        for error in errors:
+            run.screen.problem(run.command, error)
+    failed = [item for item in items if item["status"] == "failed"]
+    codes = {error.exit_code for error in errors} | ({ExitCode.FAILED} if failed else set())
+    # With several keys, a failure beats one that is only still to come.
+    code = next((c for c in (ExitCode.FAILED, ExitCode.PENDING) if c in codes), ExitCode.DONE)
+    data = [filtered(item, threshold) if threshold is not None else item for item in items]
+    return Result(data=data, exit_code=code, errors=[problem_data(error) for error in errors])

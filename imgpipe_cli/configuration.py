@@ -1,0 +1,48 @@
+"""`imgpipe.toml`: options that a folder fixes for everyone who works in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from imgpipe_cli.problems import ExitCode, Problem
+
+FILE = "imgpipe.toml"
+# Option -> the types its value may have in the file.
+_KEYS: dict[str, tuple[type, ...]] = {
+    "project": (str,),
+    "profile": (str,),
+    "region": (str,),
+    "local": (bool,),
+    "features": (str, list),
+    "min_confidence": (int, float),
+    "private": (bool,),
+}
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The options of the folder's file; empty without one. Raises Problem("bad_configuration")."""
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad(f"{FILE} cannot be read: {error}", "Save it as UTF-8 text.") from error
+    import tomllib
+
+    try:
+        options = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _bad(f"{FILE} is not valid TOML: {error}", "Mend that line.") from error
+    for key, value in options.items():
+        if key not in _KEYS:
+            raise _bad(f"{FILE} has an unknown option {key!r}", f"Known are {', '.join(_KEYS)}.")
+        if not isinstance(value, _KEYS[key]) or (isinstance(value, bool) and bool not in _KEYS[key]):
+            kinds = " or ".join(kind.__name__ for kind in _KEYS[key])
+            raise _bad(f"{key} in {FILE} is {value!r}", f"Write a {kinds}.")
+    return options
+
+
+def _bad(message: str, hint: str) -> Problem:
+    return Problem("bad_configuration", f"{message}.", hint=hint, exit_code=ExitCode.USAGE)

@@ -1,0 +1,74 @@
+"""Why a key has no result: still to come, or not in the bucket at all, and then what may have been meant."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.target import Connection
+
+# So many keys are compared with the one that was not found.
+_COMPARED = 1000
+
+
+@dataclass(frozen=True)
+class Missing:
+    """pending: the picture is in the bucket, in this version, and its verdict is still to come."""
+
+    problem: Problem
+    pending: bool = False
+    version_id: str | None = None
+
+
+def explain(connection: Connection, keys: list[str]) -> dict[str, Missing]:
+    """Look into the bucket for each key. Raises Problem."""
+    aws, names = connection.aws, connection.names
+
+    def head(key: str) -> dict[str, Any] | None:
+        return aws.find(
+            "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=names.bucket, Key=key
+        )
+
+    try:
+        heads = aws.together({key: partial(head, key) for key in keys})
+        if all(heads.values()):
+            there: list[str] = []
+        else:
+            page = aws.call("s3", "list_objects_v2", Bucket=names.bucket, MaxKeys=_COMPARED)
+            there = [entry["Key"] for entry in page.get("Contents", [])]
+    except AwsError as error:
+        raise problem(error, "look for the picture in the bucket") from error
+    return {key: _pending(key, heads[key]) if heads[key] else _absent(key, there) for key in keys}
+
+
+def _pending(key: str, head: dict[str, Any]) -> Missing:
+    since = head["LastModified"]
+    waited_s = max((datetime.now(UTC) - since).total_seconds(), 0)
+    return Missing(
+        Problem(
+            "pending",
+            f"{key} is in the bucket since {since.astimezone():%H:%M:%S} ({waited_s:.0f} s) and has no "
+            "result yet.",
+            hint="Add --wait; if it stays so for minutes, see imgpipe status.",
+            exit_code=ExitCode.PENDING,
+        ),
+        pending=True,
+        version_id=head.get("VersionId"),
+    )
+
+
+def _absent(key: str, there: list[str]) -> Missing:
+    near = difflib.get_close_matches(key, there, n=3, cutoff=0.5)
+    near += [other for other in there if other.rsplit("/", 1)[-1] == key and other not in near][:3]
+    if near:
+        hint = f"Did you mean {' or '.join(near[:3])}?"
+    elif there:
+        hint = f"The bucket holds {there[0]}, for example."
+    else:
+        hint = "The bucket is empty: send a picture with imgpipe upload."
+    return Missing(Problem("not_found", f"There is no picture {key} in the bucket.", hint=hint))

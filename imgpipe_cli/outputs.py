@@ -1,0 +1,55 @@
+"""What a user gets from a pipeline: its bucket, its URLs and its token, found again from any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.access_token import TokenParameter
+from imgpipe_cli.steps.base import Seen
+from imgpipe_cli.steps.http_api import Api
+from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.target import Connection, Remembered
+
+
+def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:
+    """The outputs from what was just looked at; None while something of it is missing."""
+    settings, token, api = (looks[name] for name in ("settings", "token", "api"))
+    if not (settings.exists and token.exists and api.exists and settings.owned and token.owned):
+        return None
+    deployed = Settings.from_json(settings.facts["value"])
+    return Remembered(
+        target=connection.target,
+        account=connection.names.account,
+        region=connection.names.region,
+        endpoint=connection.endpoint,
+        bucket=connection.names.bucket,
+        api_url=connection.api_url(api.facts["id"], api.facts["endpoint"]),
+        token=token.facts["value"],
+        private=deployed.private,
+        min_confidence=deployed.min_confidence,
+    )
+
+
+def discover(connection: Connection) -> Remembered:
+    """The outputs of a pipeline that another machine set up. Raises Problem("not_set_up")."""
+    resources = (SettingsParameter(), TokenParameter(), Api())
+    try:
+        looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
+    except AwsError as error:
+        raise problem(error, "look for the pipeline") from error
+    found = of(connection, looks)
+    if found is None:
+        raise not_set_up(connection.target.project)
+    return found
+
+
+def not_set_up(project: str) -> Problem:
+    return Problem(
+        "not_set_up",
+        f"The pipeline {project} is not set up here.",
+        hint="Run imgpipe up first (imgpipe up --local on this machine); --project names another one.",
+        exit_code=ExitCode.NOT_SET_UP,
+    )

@@ -1,0 +1,32 @@
+"""What a picture is. The rules are those of the ingest function, loaded from its own source, so that
+what the command line refuses and what the pipeline refuses can never differ."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli import bundle
+
+if TYPE_CHECKING:
+    from shared.picture import MAX_BYTES, Refusal, content_type, refusal
+
+__all__ = ["MAX_BYTES", "Refusal", "content_type", "refusal"]
+
+
+def _rules() -> Any:
+    """The module shared/picture.py, under a name of ours: its own could be anybody's."""
+    name = "imgpipe_cli._picture_rules"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, bundle.source() / "shared" / "picture.py")
+        assert spec is not None and spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(name)
+    return getattr(_rules(), name)

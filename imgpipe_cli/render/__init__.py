@@ -1,0 +1,1 @@
+"""The only place that words and colours what happened: text for people, JSON for programs."""

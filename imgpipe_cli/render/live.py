@@ -1,0 +1,99 @@
+"""Progress that moves: the list of steps, and the bar of an upload. Terminals only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from imgpipe_cli.events import Sent, Transferred
+from imgpipe_cli.render.words import safe, size
+
+if TYPE_CHECKING:
+    from imgpipe_cli.render.board import Board
+
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_FRAMES = "|/-\\"
+
+
+def _stderr() -> Console:
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+class StepView:
+    """One line for each step: pending, what it is doing, what it waits for, done, unchanged."""
+
+    def __init__(self, board: Board) -> None:
+        self.console = _stderr()
+        self._board = board
+        self._started = time.monotonic()
+        utf8 = "utf" in (self.console.encoding or "").lower()
+        self._frames = _FRAMES if utf8 else _ASCII_FRAMES
+        self._marks = (
+            {"pending": "·", "done": "✓", "unchanged": "=", "left": "!"}
+            if utf8
+            else {"pending": ".", "done": "+", "unchanged": "=", "left": "!"}
+        )
+        self._live = Live(get_renderable=self._draw, console=self.console, refresh_per_second=12)
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def _draw(self) -> Group:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=1)
+        grid.add_column(justify="right", width=1)
+        grid.add_column(no_wrap=True, min_width=18)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        frame = self._frames[int((time.monotonic() - self._started) * 10) % len(self._frames)]
+        styles = {"pending": "dim", "busy": "cyan", "done": "green", "unchanged": "dim", "left": "yellow"}
+        for row in list(self._board.rows.values()):
+            style = styles[row.state]
+            mark = frame if row.state == "busy" else self._marks[row.state]
+            words = row.summary if row.state in ("busy", "left") else row.state
+            if row.state == "done":
+                words = f"done, {len(row.changed)} changed" if len(row.changed) > 1 else row.summary
+            elif row.state == "pending":
+                words = row.detail
+            grid.add_row(Text(mark, style), Text(str(row.number), "dim"), Text(row.title), Text(words, style))
+        return Group(grid)
+
+
+class TransferView:
+    """A bar over the pictures of one upload."""
+
+    def __init__(self, files: int) -> None:
+        self.console = _stderr()
+        self._bytes = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+            TextColumn("{task.fields[sent]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+        )
+        self._task = self._progress.add_task("Sending", total=files, sent="")
+        self._progress.start()
+
+    def event(self, event: Sent | Transferred) -> None:
+        if isinstance(event, Transferred):
+            self._bytes += event.size_bytes
+            self._progress.update(self._task, sent=size(max(self._bytes, 0)))
+        else:
+            self._progress.advance(self._task)
+            if event.replaced:
+                self.console.print(f"{safe(event.key)} was there already: sent as a new version")
+
+    def refused(self) -> None:
+        self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        self._progress.stop()

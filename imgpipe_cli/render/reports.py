@@ -1,0 +1,139 @@
+"""What `up`, `status` and `down` say at their end or before they act."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli.render.words import count, safe, size
+
+if TYPE_CHECKING:
+    from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.runner import Removal, ResourceState
+    from imgpipe_cli.settings import Settings
+    from imgpipe_cli.steps.base import Change, Resource, Step
+    from imgpipe_cli.target import Remembered
+
+
+def planned(screen: Screen, changes: Sequence[tuple[Step, Resource, Change]]) -> None:
+    """Every call that `up` would send, one a line, with its parameters."""
+    if not changes:
+        screen.line("Nothing to do: everything is as it should be.")
+        return
+    for step, _, change in changes:
+        call = change.call
+        screen.line(f"{step.title}: {change.verb} {safe(change.what)}")
+        screen.line(f"    {call.label} {_parameters(call.params)}".rstrip())
+    screen.line(f"{count(len(changes), 'call')} would be sent. Nothing was changed.")
+
+
+def _parameters(params: Mapping[str, Any]) -> str:
+    return safe(json.dumps(params, default=repr, ensure_ascii=False)) if params else ""
+
+
+def outputs(screen: Screen, found: Remembered, settings: Settings, *, changed: bool) -> None:
+    """What the user now has."""
+    screen.line("Ready." if changed else "Ready. Nothing had to be changed.")
+    output_lines(screen, found, settings)
+    screen.line("Next: imgpipe upload photo.jpg --wait")
+
+
+def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
+    lines = [
+        ("Bucket", found.bucket),
+        ("Results", f"{found.api_url}/result?key=<key>  ({_access(found)})"),
+        ("Page", f"{found.api_url}/"),
+        ("Features", ", ".join(settings.features)),
+    ]
+    if not found.target.local:
+        price = f"about ${settings.price_per_1000:.2f} for 1,000 pictures (Rekognition's list price)"
+        lines.append(("Price", price))
+    for name, value in lines:
+        screen.line(f"  {name:<9} {safe(value)}")
+
+
+def _access(found: Remembered) -> str:
+    return "needs the access token" if found.private else "readable by everyone who knows a key"
+
+
+def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
+    """What `down` is about to remove, with what is in it."""
+    screen.note("This will be removed:")
+    told = set()
+    for removal in removals:
+        if removal.resource.within is not None:
+            continue  # goes together with what it is in
+        if removal.step.name not in told:
+            told.add(removal.step.name)
+            screen.note(f"  {removal.step.title}")
+        inside = contents(removal.contents)
+        screen.note(f"    {_label(removal, names)}{f': {inside}' if inside else ''}")
+
+
+def _label(removal: Removal, names: Any) -> str:
+    changes = list(removal.resource.removals(removal.seen, names))
+    return safe(changes[-1].what) if changes else safe(removal.resource.name)
+
+
+def contents(counts: Mapping[str, int]) -> str:
+    """{"objects": 3, ...} -> "3 objects, 1 older version, 1.2 MB"."""
+    words: Mapping[str, Callable[[int], str]] = {
+        "objects": lambda n: count(n, "object"),
+        "versions": lambda n: count(n, "older version"),
+        "markers": lambda n: count(n, "delete marker"),
+        "bytes": size,
+        "uploads": lambda n: count(n, "unfinished upload"),
+        "results": lambda n: count(n, "result"),
+        "failed_events": lambda n: count(n, "failed event"),
+    }
+    if counts and not any(counts.values()):
+        return "empty"
+    return ", ".join(words[name](number) for name, number in counts.items() if number)
+
+
+_WORST = ("foreign", "differs", "busy", "missing", "ready")
+_STATE_WORDS = {
+    "ready": "ready",
+    "busy": "busy",
+    "missing": "missing",
+    "differs": "differs",
+    "foreign": "not ours",
+}
+_STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "differs": "yellow", "foreign": "red"}
+
+
+def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]) -> None:
+    """A row for each step; what differs is named."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("Step")
+    table.add_column("State")
+    table.add_column("What")
+    for number, step in enumerate(steps):
+        own = [state for state in found if state.step == step.name]
+        worst = step_state(own)
+        details = [
+            detail
+            for state in own
+            if state.state != "ready"
+            for detail in (
+                state.differences or ([state.resource] if worst != state.state or len(own) > 1 else [])
+            )
+        ]
+        table.add_row(
+            str(number),
+            step.title,
+            Text(_STATE_WORDS[worst], _STYLES[worst]),
+            Text("\n".join(safe(detail) for detail in details)),
+        )
+    screen.show(table)
+
+
+def step_state(states: Sequence[ResourceState]) -> str:
+    """The state of a step is the worst of its resources'."""
+    return min((state.state for state in states), key=_WORST.index)

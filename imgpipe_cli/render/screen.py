@@ -1,0 +1,266 @@
+"""The user's terminal: results on stdout, progress and notes on stderr.
+
+Rich is imported only when something is really drawn with it: a terminal's progress, or a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli.events import Event, Note, Refused, Sent, Transferred
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.render.words import note, safe, size
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from imgpipe_cli.commands.base import Result
+    from imgpipe_cli.render.board import Board
+    from imgpipe_cli.runner import Removal, ResourceState
+    from imgpipe_cli.settings import Settings
+    from imgpipe_cli.steps.base import Step
+    from imgpipe_cli.target import Remembered, Target
+
+ENVELOPE_VERSION = 1
+# Wide enough for the tables where there is no terminal to ask.
+_PLAIN_WIDTH = 100
+
+
+class Screen:
+    """One command's output. Thread-safe for events."""
+
+    def __init__(self, *, json: bool = False, verbose: bool = False) -> None:
+        self.json = json
+        self.verbose = verbose
+        self._lock = threading.RLock()
+        self._board: Board | None = None
+        self._live: Any = None
+        self._transfers: Any = None
+        self._target_told = False
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is drawn live; what was drawn stays."""
+        with self._lock:
+            live, self._live = self._live, None
+            transfers, self._transfers = self._transfers, None
+        if live is not None:
+            live.stop()
+        if transfers is not None:
+            transfers.stop()
+
+    # --- where things go -----------------------------------------------------------------------
+
+    @property
+    def interactive(self) -> bool:
+        """True if progress may move on stderr."""
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def out(self) -> Console:
+        return _console(sys.stdout)
+
+    def err(self) -> Console:
+        return _console(sys.stderr)
+
+    def note(self, text: str) -> None:
+        """A line on stderr, above whatever moves there."""
+        with self._lock:
+            if self._live is not None:
+                self._live.console.print(text, markup=False, highlight=False)
+            elif self._transfers is not None:
+                self._transfers.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=sys.stderr, flush=True)
+
+    def line(self, text: str) -> None:
+        """A line on stdout."""
+        print(text, flush=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table or text on stdout."""
+        with self._lock:
+            self.out().print(renderable)
+
+    def json_line(self, document: Any) -> None:
+        with self._lock:
+            print(json.dumps(document, ensure_ascii=False), flush=True)
+
+    def target(self, target: Target, account: str, region: str, endpoint: str | None) -> None:
+        """The one dim line that says where the command goes."""
+        if self._target_told:
+            return
+        self._target_told = True
+        place = f"local cloud {endpoint}" if target.local else f"AWS {account}"
+        if endpoint and not target.local:
+            place = f"{endpoint} (account {account})"
+        profile = f" · profile {target.profile}" if target.profile else ""
+        text = f"project {target.project} · {place} · {region}{profile}"
+        dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        self.note(f"\x1b[2m{safe(text)}\x1b[0m" if dim and self._live is None else safe(text))
+
+    # --- progress ------------------------------------------------------------------------------
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        """From now on show where each of these steps stands."""
+        from imgpipe_cli.render.board import Board
+
+        self._board = Board(steps)
+        if self.interactive and not self.json:
+            from imgpipe_cli.render.live import StepView
+
+            self._live = StepView(self._board)
+
+    def only(self, resources: set[str]) -> None:
+        if self._board is not None:
+            self._board.only(resources)
+
+    def transfers(self, files: int) -> None:
+        """From now on show how far an upload of so many pictures is."""
+        if self.interactive and not self.json:
+            from imgpipe_cli.render.live import TransferView
+
+            self._transfers = TransferView(files)
+
+    def event(self, event: Event) -> None:
+        """Take any event; what is not shown here is simply not shown."""
+        match event:
+            case Note(code=code, detail=detail):
+                self.note(note(code, detail))
+            case Refused(source=source, message=message, hint=hint):
+                if self._transfers is not None:
+                    self._transfers.refused()
+                self.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
+            case Sent() | Transferred():
+                self._transferred(event)
+            case _:
+                self._progress(event)
+
+    def _transferred(self, event: Sent | Transferred) -> None:
+        if self._transfers is not None:
+            self._transfers.event(event)
+        elif isinstance(event, Sent) and not self.json:
+            again = " (a new version of it)" if event.replaced else ""
+            self.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
+
+    def _progress(self, event: Event) -> None:
+        if self._board is None:
+            return
+        with self._lock:
+            self._board.event(event)
+            if self._live is None:
+                for row in self._board.news():
+                    summary = f": {row.summary}" if row.summary else ""
+                    self.note(f"{row.number}  {row.title:<20} {row.state}{summary}")
+
+    # --- results -------------------------------------------------------------------------------
+
+    def result(self, command: str, result: Result) -> None:
+        """Print what a command found out."""
+        if result.streamed:
+            return
+        if self.json:
+            self._envelope(command, result.exit_code, result.data, result.errors)
+        elif result.show is not None:
+            result.show(self)
+
+    def problem(self, command: str, problem: Problem) -> None:
+        """Print an expected error: at most three lines, or the same envelope as a success."""
+        self.close()
+        if self.json:
+            self._envelope(command, problem.exit_code, None, [problem_data(problem)])
+            return
+        text = f"Error: {safe(problem.message)}"
+        red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        print(f"\x1b[31m{text}\x1b[0m" if red else text, file=sys.stderr)
+        if problem.hint:
+            print(f"Hint: {safe(problem.hint)}", file=sys.stderr)
+
+    def _envelope(
+        self, command: str, exit_code: ExitCode, data: Any, errors: Sequence[Mapping[str, Any]]
+    ) -> None:
+        document = {
+            "version": ENVELOPE_VERSION,
+            "command": command,
+            "status": exit_code.name.lower(),
+            "data": data,
+            "errors": list(errors),
+        }
+        print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
+
+    def planned(self, changes: Sequence[tuple[Any, Any, Any]]) -> None:
+        from imgpipe_cli.render import reports
+
+        reports.planned(self, changes)
+
+    def outputs(self, found: Remembered, settings: Settings, changed: bool) -> None:
+        from imgpipe_cli.render import reports
+
+        reports.outputs(self, found, settings, changed=changed)
+
+    def outputs_only(self, found: Remembered, settings: Settings) -> None:
+        from imgpipe_cli.render import reports
+
+        reports.output_lines(self, found, settings)
+
+    def removals(self, removals: Sequence[Removal], names: Any) -> None:
+        from imgpipe_cli.render import reports
+
+        reports.removals(self, removals, names)
+
+    def states(self, steps: Sequence[Step], states: Sequence[ResourceState]) -> None:
+        from imgpipe_cli.render import reports
+
+        reports.states(self, steps, states)
+
+    def verdict(self, item: Mapping[str, Any], min_confidence: float) -> None:
+        from imgpipe_cli.render import verdicts
+
+        with self._lock:
+            self.show(verdicts.verdict(item, min_confidence))
+
+    def verdict_line(self, item: Mapping[str, Any], min_confidence: float) -> None:
+        from imgpipe_cli.render import verdicts
+
+        self.line(verdicts.line(item, min_confidence))
+
+    def ask(self, question: str) -> str:
+        """What the user types after the question; the question goes to stderr."""
+        self.close()
+        print(question, end=" ", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip()
+
+
+def problem_data(problem: Problem) -> dict[str, Any]:
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint}
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+        width=None if terminal else _PLAIN_WIDTH,
+        no_color=True if os.environ.get("NO_COLOR") or not terminal else None,
+    )
+
+
+Show = Callable[[Screen], None]
+__all__ = ["Screen", "Show", "problem_data", "size"]

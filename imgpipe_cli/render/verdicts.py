@@ -1,0 +1,172 @@
+"""A picture's verdict as tables, or as one line of a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from imgpipe_cli.render.words import safe, seconds, size
+from imgpipe_cli.results import filtered
+
+Item = Mapping[str, Any]
+_BAR = 20
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_FEATURE_TITLES = {"labels": "Labels", "moderation": "Moderation", "faces": "Faces", "text": "Text"}
+
+
+def verdict(item: Item, min_confidence: float) -> RenderableType:
+    """The whole verdict: a heading, then a table for each feature that was asked for."""
+    parts: list[RenderableType] = [_heading(item)]
+    if item["status"] == "failed":
+        parts.append(_failure(item["error"]))
+    else:
+        shown = filtered(item, min_confidence)
+        for feature in item.get("features", []):
+            parts += _feature(feature, item, shown, min_confidence)
+    return Group(*parts, Text())
+
+
+def _heading(item: Item) -> Text:
+    facts = []
+    if item.get("width") and item.get("height"):
+        facts.append(f"{item['width']:g} x {item['height']:g}")
+    if item.get("sizeBytes") is not None:
+        facts.append(size(item["sizeBytes"]))
+    if item.get("durationMs") is not None:
+        facts.append(f"analyzed in {seconds(item['durationMs'] / 1000)}")
+    text = Text(safe(item["objectKey"]), "bold")
+    return text.append(f"  {', '.join(facts)}", "not bold dim") if facts else text
+
+
+def _failure(error: Mapping[str, Any]) -> Text:
+    retrying = "retrying: " if error.get("retryable") else ""
+    text = Text(f"  failed  {retrying}{safe(error['message'])}\n", "red")
+    return text.append(f"  hint    {safe(error['hint'])}", "default")
+
+
+def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> Iterator[RenderableType]:
+    title = _FEATURE_TITLES.get(feature, feature)
+    if feature in item.get("unavailable", {}):
+        reason = item["unavailable"][feature]
+        yield Text(f"  {title}: not available here ({safe(reason['message'])})", "yellow")
+        return
+    if feature not in shown:
+        return
+    if not shown[feature]:
+        below = len(item[feature])
+        more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
+        yield Text(f"  {title}: nothing found{more}{_missing_model(feature, item)}")
+        return
+    yield _TABLES[feature](shown[feature])
+
+
+def _missing_model(feature: str, item: Item) -> str:
+    """The local analysis says in its version that it has no object model."""
+    version = str(item.get("models", {}).get(feature, ""))
+    return "; no object model installed" if "no-object-model" in version else ""
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _labels(labels: Sequence[Item]) -> Table:
+    table = _table("Label", "Confidence", "", "Parents", "Category", "Boxes")
+    for label in labels:
+        boxes = len(label.get("Instances", []))
+        table.add_row(
+            Text(safe(label["Name"])),
+            *_confidence(label["Confidence"]),
+            Text(_names(label.get("Parents", []))),
+            Text(_names(label.get("Categories", []))),
+            Text(str(boxes) if boxes else ""),
+        )
+    return table
+
+
+def _moderation(labels: Sequence[Item]) -> Table:
+    table = _table("Moderation", "Confidence", "", "Under")
+    for label in labels:
+        table.add_row(
+            Text(safe(label["Name"])),
+            *_confidence(label["Confidence"]),
+            Text(safe(label.get("ParentName", ""))),
+        )
+    return table
+
+
+def _faces(faces: Sequence[Item]) -> Table:
+    table = _table("Face", "Confidence", "", "Seen in it")
+    for number, face in enumerate(faces, start=1):
+        table.add_row(f"{number}", *_confidence(face["Confidence"]), Text(", ".join(_face_facts(face))))
+    return table
+
+
+def _face_facts(face: Item) -> Iterator[str]:
+    if "AgeRange" in face:
+        yield f"age {face['AgeRange']['Low']:g} to {face['AgeRange']['High']:g}"
+    if face.get("Emotions"):
+        strongest = max(face["Emotions"], key=lambda emotion: float(emotion["Confidence"]))
+        yield safe(str(strongest["Type"]).lower())
+    for name, words in (("Smile", "smile"), ("Eyeglasses", "glasses"), ("Sunglasses", "sunglasses")):
+        if face.get(name, {}).get("Value"):
+            yield words
+    box_ = face.get("BoundingBox")
+    if box_:
+        yield f"{box_['Width'] * 100:.0f} % x {box_['Height'] * 100:.0f} % of the picture"
+
+
+def _text(detections: Sequence[Item]) -> Table:
+    table = _table("Text", "Confidence", "")
+    for detection in detections:
+        if detection.get("Type") == "LINE":
+            table.add_row(Text(safe(detection["DetectedText"])), *_confidence(detection["Confidence"]))
+    return table
+
+
+_TABLES = {"labels": _labels, "moderation": _moderation, "faces": _faces, "text": _text}
+
+
+def _names(entries: Sequence[Item]) -> str:
+    return safe(", ".join(str(entry["Name"]) for entry in entries))
+
+
+def _confidence(percent: float) -> tuple[Text, Text]:
+    """A bar a person reads at a glance, and the number."""
+    eighths = round(max(0.0, min(percent, 100.0)) / 100 * _BAR * 8)
+    bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
+    colour = "green" if percent >= 90 else "yellow" if percent >= 70 else "red"
+    return Text(bar.ljust(_BAR), colour), Text(f"{percent:.1f} %")
+
+
+def line(item: Item, min_confidence: float) -> str:
+    """One verdict as one line of a feed."""
+    key = safe(item["objectKey"])
+    at = item["analyzedAt"][11:19]
+    if item["status"] == "failed":
+        error = item["error"]
+        return f"{at}  {key}  {'retrying' if error.get('retryable') else 'failed'}: {safe(error['message'])}"
+    shown = filtered(item, min_confidence)
+    return f"{at}  {key}  {'; '.join(_brief(shown)) or 'nothing found'}"
+
+
+def _brief(item: Item) -> Iterator[str]:
+    if item.get("labels"):
+        yield ", ".join(f"{safe(label['Name'])} {label['Confidence']:.0f} %" for label in item["labels"][:6])
+    if item.get("moderation"):
+        yield "moderation: " + ", ".join(safe(label["Name"]) for label in item["moderation"][:3])
+    if item.get("faces"):
+        yield f"{len(item['faces'])} face{'s' if len(item['faces']) > 1 else ''}"
+    lines = [entry["DetectedText"] for entry in item.get("text", []) if entry.get("Type") == "LINE"]
+    if lines:
+        yield "text: " + safe(" / ".join(lines[:3]))
+    if item.get("unavailable"):
+        yield f"not available here: {', '.join(item['unavailable'])}"

@@ -1,0 +1,59 @@
+"""Plain wording: sizes, durations, and text from outside made safe for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Letters that turn the reading direction or hide: a picture's name may hold them, a terminal obeys them.
+_HIDDEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u061c")
+
+
+def safe(text: object) -> str:
+    """The text with everything that a terminal would obey shown as an escape instead."""
+    return "".join(
+        char
+        if char.isprintable() and char not in _HIDDEN and unicodedata.category(char) != "Cf"
+        else _escape(char)
+        for char in str(text)
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def size(size_bytes: float) -> str:
+    """1536 -> "1.5 kB"; decimal units, as disks and bills use them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000 or unit == "GB":
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    raise AssertionError("unreachable")
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """2, "picture" -> "2 pictures"."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def seconds(duration_s: float) -> str:
+    return f"{duration_s:.1f} s" if duration_s < 10 else f"{duration_s:.0f} s"
+
+
+NOTES = {
+    "starting_local": "Starting the local cloud on this machine.",
+    "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
+    "api_not_answering": "The API does not answer yet; try {detail} in a minute, and see imgpipe status.",
+    "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
+    "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
+    "watching": "Watching {detail}. Stop with Ctrl-C.",
+    "feed_interrupted": "No connection ({detail}): trying again.",
+    "feed_back": "Connected again.",
+    "some_pending": "{detail} still without a verdict; ask again with imgpipe result KEY --wait.",
+    "folder_gone": "The folder cannot be read just now ({detail}): looking again.",
+    "not_sent_yet": "Not sent ({detail}): trying again.",
+}
+
+
+def note(code: str, detail: str) -> str:
+    return NOTES[code].format(detail=safe(detail))

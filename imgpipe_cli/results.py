@@ -1,0 +1,262 @@
+"""Reading results over the HTTP API: one by key, many by time, and waiting for those still to come.
+
+Standard library only, so that `imgpipe result` starts fast.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from imgpipe_cli.problems import ExitCode, Problem
+
+Item = Mapping[str, Any]
+_TIMEOUT_S = 20.0
+_READERS = 16
+# Up to so many pictures are asked for one by one; more are looked for in the list of newest results.
+_FEW = 4
+_PAGE = 100
+# The index by time follows the table after a moment, so each look reaches back over the last ones.
+_OVERLAP_S = 30.0
+
+
+class ApiUnavailable(Exception):
+    """The API gave no usable answer; detail says what happened. status: 0 without an answer."""
+
+    def __init__(self, detail: str, *, status: int = 0) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Api:
+    """The pipeline's HTTP API. url: base with the stage, such as https://x.execute-api.../prod."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._parts = urlsplit(self.url)
+        self._connections = threading.local()
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def get(self, path: str, query: Mapping[str, Any]) -> tuple[int, Any]:
+        """(status, JSON document). Raises ApiUnavailable for what is not JSON, and without an answer."""
+        headers = {"Accept": "application/json", "Host": self._parts.netloc}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        target = f"{self._parts.path}{path}?{urlencode(query)}"
+        status, body = self._exchange(target, headers)
+        try:
+            return status, json.loads(body)
+        except ValueError:
+            raise ApiUnavailable(f"HTTP {status} without JSON", status=status) from None
+
+    def _exchange(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """One exchange over a kept connection; a connection that went stale is opened again once."""
+        for attempt in (1, 2):
+            connection = getattr(self._connections, "open", None)
+            fresh = connection is None
+            if connection is None:
+                connection = self._connections.open = self._connect()
+            try:
+                connection.request("GET", target, headers=dict(headers))
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                self._connections.open = None
+                if fresh or attempt == 2:
+                    raise ApiUnavailable(f"{type(error).__name__}: {error}") from error
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host = self._parts.hostname or ""
+        # Names under .localhost mean this machine, but not every resolver knows that.
+        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(address, self._parts.port, timeout=_TIMEOUT_S)
+        return http.client.HTTPConnection(address, self._parts.port, timeout=_TIMEOUT_S)
+
+    # --- results -------------------------------------------------------------------------------
+
+    def result(self, key: str, *, min_confidence: float | None = None) -> Item | None:
+        """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
+        query: dict[str, Any] = {"key": key}
+        if min_confidence is not None:
+            query["min_confidence"] = f"{min_confidence:g}"
+        status, document = self.get("/result", query)
+        if status == 200:
+            return dict(document)
+        if status == 404 and _code(document) == "not_found":
+            return None
+        raise _refusal(status, document)
+
+    def results(self, *, limit: int = _PAGE, after: str | None = None) -> tuple[list[Item], str | None]:
+        """A page of results, newest first, and the cursor of the next. Needs the token."""
+        query: dict[str, Any] = {"limit": limit}
+        if after:
+            query["after"] = after
+        status, document = self.get("/results", query)
+        if status == 200:
+            return list(document["items"]), document.get("next")
+        raise _refusal(status, document)
+
+    def many(self, keys: list[str]) -> dict[str, Item | None]:
+        """Several results, read side by side."""
+        if len(keys) == 1:
+            return {keys[0]: self.result(keys[0])}
+        with ThreadPoolExecutor(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
+            return dict(zip(keys, pool.map(self.result, keys), strict=True))
+
+
+def _code(document: Any) -> str:
+    error = document.get("error", {}) if isinstance(document, dict) else {}
+    return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+def _refusal(status: int, document: Any) -> Exception:
+    code = _code(document)
+    if status == 401:
+        return Problem(
+            "unauthorized",
+            "The API does not accept the access token.",
+            hint="Run imgpipe up again: it fetches the token of this pipeline.",
+        )
+    if status == 400 and code:
+        message = document["error"].get("message", code)
+        return Problem(code, str(message), hint="", exit_code=ExitCode.USAGE)
+    # The gateway's own answers ({"message": ...}) and everything else that is not one of ours.
+    return ApiUnavailable(f"HTTP {status} {code or json.dumps(document)[:200]}", status=status)
+
+
+# --- waiting -------------------------------------------------------------------------------------
+
+
+class Waiter:
+    """Waits for the verdicts of pictures that were just sent: exactly those versions, never older ones.
+
+    sleep and clock are arguments so that tests wait for nothing.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._sleep = sleep
+        self._clock = clock
+
+    def wait(
+        self, versions: Mapping[str, str | None], on_verdict: Callable[[Item], None], *, timeout_s: float
+    ) -> list[str]:
+        """Call on_verdict once for each key as its verdict arrives; the keys still pending at the end.
+
+        versions: key -> the version that was sent, None where the bucket has no versions.
+        """
+        pending = dict(versions)
+        deadline = self._clock() + timeout_s
+        pause_s = 0.05
+        rounds = 0
+        while pending:
+            for item in self._look(pending, rounds):
+                key = item["objectKey"]
+                if key in pending and is_final(item, pending[key]):
+                    del pending[key]
+                    on_verdict(item)
+                    pause_s = 0.05
+            left_s = deadline - self._clock()
+            if not pending or left_s <= 0:
+                break
+            self._sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, 2.0)
+            rounds += 1
+        return list(pending)
+
+    def _look(self, pending: Mapping[str, str | None], rounds: int) -> list[Item]:
+        try:
+            # Every tenth look asks by key, should the list by time have missed one.
+            if len(pending) <= _FEW or rounds % 10 == 9:
+                some = list(pending)[:_PAGE]
+                return [item for item in self._api.many(some).values() if item is not None]
+            return self._newest(len(pending))
+        except ApiUnavailable as error:
+            if error.status in (403, 404):
+                raise
+            return []  # a passing fault of the network or the API: look again
+
+    def _newest(self, count: int) -> list[Item]:
+        found: list[Item] = []
+        after: str | None = None
+        while len(found) < count + _PAGE:
+            items, after = self._api.results(after=after)
+            found += items
+            if after is None or not items:
+                break
+        return found
+
+
+def is_final(item: Item, version_id: str | None) -> bool:
+    """True if this is the verdict of that version, and not one that will be tried again."""
+    if version_id not in (None, item.get("versionId")):
+        return False
+    return not (item.get("status") == "failed" and item.get("error", {}).get("retryable"))
+
+
+class Feed:
+    """The verdicts of a pipeline as they arrive, from whoever uploaded the picture."""
+
+    def __init__(self, api: Api, *, since: str) -> None:
+        """since: ISO 8601 UTC; what was analyzed before is not told."""
+        self._api = api
+        self._since = since
+        self._told: dict[tuple[str, str], str] = {}
+
+    def new(self) -> Iterator[Item]:
+        """What is new since the last call, oldest first. Raises ApiUnavailable, Problem."""
+        fresh: list[Item] = []
+        after: str | None = None
+        while True:
+            items, after = self._api.results(after=after)
+            recent = [item for item in items if item["analyzedAt"] >= self._since]
+            fresh += recent
+            if after is None or len(recent) < len(items):
+                break
+        for item in reversed(fresh):
+            mark = (item["objectKey"], item["analyzedAt"])
+            if mark not in self._told:
+                self._told[mark] = item["analyzedAt"]
+                yield item
+        self._move_on()
+
+    def _move_on(self) -> None:
+        """Keep a short overlap, and forget what lies before it."""
+        if not self._told:
+            return
+        newest = max(self._told.values())
+        self._since = max(self._since, _earlier(newest, _OVERLAP_S))
+        self._told = {mark: at for mark, at in self._told.items() if at >= self._since}
+
+
+def _earlier(moment: str, seconds: float) -> str:
+    from datetime import datetime, timedelta
+
+    earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
+    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def filtered(item: Item, min_confidence: float) -> Item:
+    """The item without what is less sure; stored results keep everything above a low floor."""
+    kept = dict(item)
+    for feature in ("labels", "moderation", "faces", "text"):
+        if feature in item:
+            kept[feature] = [entry for entry in item[feature] if entry["Confidence"] >= min_confidence]
+    return kept

@@ -1,0 +1,222 @@
+"""Where a command goes: which project, in which account and region, on AWS or on this machine.
+
+The order is flag, IMGPIPE_* variable, `imgpipe.toml`, what the last `up` remembered, and only then
+the SDK's own AWS_* variables and profile. What is remembered is a convenience: deleting it loses
+nothing that the cloud does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli.names import check_project
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.state_dir import state_dir, unusable
+
+if TYPE_CHECKING:
+    from imgpipe_cli.aws import Aws
+    from imgpipe_cli.names import Names
+
+DEFAULT_PROJECT = "imgpipe"
+_FILE = "targets.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the user means, before AWS has been asked anything. None: the SDK decides."""
+
+    project: str = DEFAULT_PROJECT
+    local: bool = False
+    region: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A pipeline that `up` finished on this machine. endpoint: None for AWS itself."""
+
+    target: Target
+    account: str
+    region: str
+    endpoint: str | None
+    bucket: str
+    api_url: str
+    token: str
+    private: bool
+    min_confidence: float
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A target with its account known and its clients at hand."""
+
+    target: Target
+    aws: Aws
+    names: Names
+
+    @property
+    def endpoint(self) -> str | None:
+        return self.aws.place.endpoint or self.aws.custom_endpoint
+
+    def api_url(self, api_id: str, api_endpoint: str) -> str:
+        """The URL of the stage. On the local cloud it is path style: names under .localhost do not
+        resolve everywhere."""
+        from imgpipe_cli.names import STAGE
+
+        if self.target.local:
+            return f"{self.aws.place.endpoint}/_aws/execute-api/{api_id}/{STAGE}"
+        return f"{api_endpoint}/{STAGE}"
+
+
+# --- what is remembered --------------------------------------------------------------------------
+
+
+class Memory:
+    """The remembered pipelines, the current one first. Lives in one 0600 file of the state folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._path = (folder or state_dir()) / _FILE
+
+    def read(self) -> list[Remembered]:
+        """Empty when there is nothing, or nothing readable: it is only a convenience."""
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            if document["version"] != _VERSION:
+                return []
+            return [
+                Remembered(**{**entry, "target": Target(**entry["target"])})
+                for entry in document["pipelines"]
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def put(self, entry: Remembered) -> None:
+        """Make it the current one."""
+        others = [known for known in self.read() if known.target != entry.target]
+        self._write([entry, *others])
+
+    def drop(self, target: Target) -> None:
+        known = self.read()
+        if any(entry.target == target for entry in known):
+            self._write([entry for entry in known if entry.target != target])
+
+    def _write(self, entries: list[Remembered]) -> None:
+        document = {"version": _VERSION, "pipelines": [asdict(entry) for entry in entries]}
+        # Written beside and moved: another command never reads half a file.
+        beside = self._path.with_name(f"{_FILE}.{os.getpid()}")
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=1)
+            beside.replace(self._path)
+        except OSError as error:
+            raise unusable(self._path.parent, error) from error
+
+
+def resolve(
+    *,
+    project: str | None,
+    local: bool | None,
+    region: str | None,
+    profile: str | None,
+    known: list[Remembered],
+) -> tuple[Target, Remembered | None]:
+    """The target, and what is remembered of exactly that pipeline. None: not asked. Raises Problem."""
+    if local and profile:
+        raise Problem(
+            "bad_usage",
+            "A profile has no meaning on the local cloud.",
+            hint="Leave out --profile, or choose AWS with --aws.",
+            exit_code=ExitCode.USAGE,
+        )
+    for entry in known:
+        target = entry.target
+        if (
+            project in (None, target.project)
+            and local in (None, target.local)
+            and region in (None, entry.region)
+            and profile in (None, target.profile)
+        ):
+            return target, entry
+    last = known[0].target if known else Target()
+    here = last.local if local is None else local
+    same_place = last if here == last.local else Target()
+    target = Target(
+        project=check_project(project or last.project),
+        local=here,
+        region=region or same_place.region,
+        profile=None if here else profile or same_place.profile,
+    )
+    return target, None
+
+
+# --- connecting ----------------------------------------------------------------------------------
+
+
+def connect(
+    target: Target, remembered: Remembered | None, *, start_local: Callable[[], Any] | None = None
+) -> Connection:
+    """Sign in and learn the account. start_local starts the local cloud when it is not running.
+
+    Raises Problem: not signed in, local cloud not running, or another account than remembered.
+    """
+    from imgpipe_cli.aws import Aws, AwsError, Place, problem
+    from imgpipe_cli.names import Names
+
+    try:
+        aws = Aws(_local_place(target, start_local) if target.local else Place(target.region, target.profile))
+        identity = aws.call("sts", "get_caller_identity")
+        partition = identity["Arn"].split(":")[1]
+        names = Names(target.project, identity["Account"], aws.region, partition)
+    except AwsError as error:
+        raise problem(error, "sign in") from error
+    if target.region is None and not target.local:
+        target = replace(target, region=aws.region)
+    connection = Connection(target, aws, names)
+    if remembered is not None:
+        _refuse_other_account(connection, remembered)
+    return connection
+
+
+def _local_place(target: Target, start_local: Callable[[], Any] | None) -> Any:
+    from imgpipe_cli.aws import Place
+    from imgpipe_cli.local import control
+
+    cloud = control.running() or (start_local() if start_local else None)
+    if cloud is None:
+        raise Problem(
+            "local_not_running",
+            "The local cloud is not running.",
+            hint="Start it again with imgpipe local start, or set a pipeline up with imgpipe up --local.",
+            exit_code=ExitCode.NOT_SET_UP,
+        )
+    return Place(
+        region=target.region or cloud.region,
+        endpoint=cloud.endpoint,
+        access_key_id=cloud.access_key_id,
+        secret_access_key=cloud.secret_access_key,
+    )
+
+
+def _refuse_other_account(connection: Connection, remembered: Remembered) -> None:
+    account, endpoint = connection.names.account, connection.endpoint
+    project = connection.target.project
+    if account != remembered.account:
+        raise Problem(
+            "other_account",
+            f"These credentials belong to account {account}; {project} was set up in {remembered.account}.",
+            hint="Sign in to that account or choose its --profile; for this one name --region or --project.",
+        )
+    if not connection.target.local and endpoint != remembered.endpoint:
+        raise Problem(
+            "other_endpoint",
+            f"{project} was set up at {remembered.endpoint or 'AWS'}; now AWS_ENDPOINT_URL says "
+            f"{endpoint or 'AWS'}.",
+            hint="Set or unset AWS_ENDPOINT_URL as it was, or choose another --project.",
+        )

@@ -1,0 +1,233 @@
+"""Sending pictures: which files become which keys, what is refused and why, and the upload itself."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgpipe_cli import picture
+from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.events import Emit, Refused, Sent, Transferred
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.names import Names
+
+STDIN = "-"
+_KEY_MAX_BYTES = 1024
+# Each worker holds one picture in memory, at most 15 MB.
+_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture to send. path: None for data that was read from standard input."""
+
+    key: str
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """At most one byte more than a picture may have: enough to see that it is too large."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            return file.read(picture.MAX_BYTES + 1)
+
+
+# --- which files, under which keys ---------------------------------------------------------------
+
+
+def plan(
+    paths: Sequence[str], *, prefix: str = "", key: str | None = None, stdin: Iterable[bytes] = ()
+) -> tuple[list[Source], list[Refused]]:
+    """The pictures to send, and what was named and cannot be. Raises a usage Problem.
+
+    A file gives its base name, a folder the paths below it under the folder's name.
+    """
+    found: list[Source] = []
+    refused: list[Refused] = []
+    for text in paths:
+        if text == STDIN:
+            if key is None:
+                raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
+            found.append(Source(key=STDIN, name="standard input", data=b"".join(stdin)))
+            continue
+        matches = list(_expanded(text))
+        found += matches
+        if not matches:
+            refused.append(_not_there(text))
+    if key is not None:
+        if len(found) != 1:
+            raise _usage("--key names one picture.", "Send several with --prefix instead.")
+        found = [Source(key, found[0].name, found[0].path, found[0].data)]
+    keyed = [Source(_key(prefix, source), source.name, source.path, source.data) for source in found]
+    _refuse_twins(keyed)
+    return keyed, refused
+
+
+def _expanded(text: str) -> Iterator[Source]:
+    """The files that one argument means: itself, what is below a folder, what a pattern matches."""
+    path = Path(text)
+    if path.is_dir():
+        yield from folder(path)
+    elif path.exists():
+        yield Source(path.name, text, path)
+    elif glob.has_magic(text):  # a shell that does not expand patterns, such as Windows'
+        for match in sorted(glob.glob(text)):  # noqa: PTH207 - the pattern may be absolute
+            yield from _expanded(match)
+
+
+def folder(root: Path) -> Iterator[Source]:
+    """The files below a folder. Hidden ones are left out, links to folders are not followed."""
+    name = root.resolve().name
+    for place, folders, files in os.walk(root):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for file in sorted(files):
+            if not file.startswith("."):
+                path = Path(place, file)
+                below = path.relative_to(root).as_posix()
+                yield Source(f"{name}/{below}" if name else below, str(path), path)
+
+
+def _key(prefix: str, source: Source) -> str:
+    """The S3 key: NFC, so that a name typed by hand finds what another system wrote decomposed."""
+    start = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    key = unicodedata.normalize("NFC", f"{start}{source.key}")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError as error:
+        raise _usage(f"The name of {source.name!r} is not valid Unicode.", "Rename it.") from error
+    if not key or size > _KEY_MAX_BYTES:
+        raise _usage(
+            f"The key of {source.name!r} has {size} bytes; S3 allows 1 to {_KEY_MAX_BYTES}.",
+            "Choose a shorter one with --key, or a shorter --prefix.",
+        )
+    return key
+
+
+def _refuse_twins(sources: Sequence[Source]) -> None:
+    first: dict[str, str] = {}
+    for source in sources:
+        if source.key in first:
+            raise _usage(
+                f"{first[source.key]!r} and {source.name!r} would both become {source.key!r}.",
+                "Nothing was sent. Send one of them with --prefix or --key.",
+            )
+        first[source.key] = source.name
+
+
+def _usage(message: str, hint: str) -> Problem:
+    return Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE)
+
+
+def _not_there(text: str) -> Refused:
+    return Refused(text, "not_found", "There is no such file or folder.", "Check the spelling.")
+
+
+# --- sending -------------------------------------------------------------------------------------
+
+
+def send(
+    aws: Aws, names: Names, sources: Sequence[Source], emit: Emit, *, workers: int = _WORKERS
+) -> list[Sent]:
+    """Send the pictures side by side; each ends in one Sent or Refused event.
+
+    Raises Problem for what concerns all of them: no bucket, no access, no network.
+    """
+    if not sources:
+        return []
+    with ThreadPoolExecutor(min(workers, len(sources)), thread_name_prefix="send") as pool:
+        futures = [pool.submit(_send_one, aws, names, source, emit) for source in sources]
+        try:
+            answers = [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [sent for sent in answers if sent is not None]
+
+
+def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None:
+    try:
+        data = source.read()
+    except OSError as error:
+        why = error.strerror or str(error)
+        emit(Refused(source.name, "unreadable", f"It cannot be read: {why}.", "Check its permissions."))
+        return None
+    refusal = picture.refusal(data)
+    if refusal is not None:
+        emit(Refused(source.name, refusal.code, refusal.message, refusal.hint))
+        return None
+    params = {
+        "Bucket": names.bucket,
+        "Key": source.key,
+        "ContentType": picture.content_type(data),
+        "ExpectedBucketOwner": names.account,
+    }
+    try:
+        # With the condition S3 tells, before any byte is sent, that the key exists.
+        answer, replaced = (
+            aws.call("s3", "put_object", Body=_Body(data, source.key, emit), IfNoneMatch="*", **params),
+            False,
+        )
+    except AwsError as error:
+        if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            raise _not_sent(error, source, names) from error
+        try:
+            answer, replaced = (
+                aws.call("s3", "put_object", Body=_Body(data, source.key, emit), **params),
+                True,
+            )
+        except AwsError as second:
+            raise _not_sent(second, source, names) from second
+    sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)
+    emit(sent)
+    return sent
+
+
+def _not_sent(error: AwsError, source: Source, names: Names) -> Problem:
+    if error.code in ("NoSuchBucket", "404"):
+        return Problem(
+            "not_set_up",
+            f"There is no bucket {names.bucket}: the pipeline is not set up.",
+            hint="Run imgpipe up first.",
+            exit_code=ExitCode.NOT_SET_UP,
+        )
+    return problem(error, f"send {source.name}")
+
+
+class _Body(io.BytesIO):
+    """A picture's bytes that tell how far they were read. The SDK may read them more than once
+    (for a checksum, or again after a fault), so going back is told as a negative amount."""
+
+    def __init__(self, data: bytes, key: str, emit: Emit) -> None:
+        super().__init__(data)
+        self._key = key
+        self._emit = emit
+        self._told = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self._tell()
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        position = super().seek(offset, whence)
+        if position < self._told:
+            self._tell()
+        return position
+
+    def _tell(self) -> None:
+        moved = self.tell() - self._told
+        if moved:
+            self._told += moved
+            self._emit(Transferred(self._key, moved))
