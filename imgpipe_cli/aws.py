@@ -365,7 +365,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         lambda _error, where: Problem(
             "no_region",
             f"{where}No AWS region is configured.",
-            hint="Name one: imgpipe up --region eu-west-1 (it is remembered), or set AWS_DEFAULT_REGION.",
+            hint="Name one: imgpipe up --region eu-west-1. Without an AWS account: imgpipe up --local.",
             exit_code=ExitCode.USAGE,
         ),
     ),

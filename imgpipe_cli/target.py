@@ -78,36 +78,39 @@ class Connection:
 
 
 class Memory:
-    """The remembered pipelines, the current one first. Lives in one 0600 file of the state folder."""
+    """The remembered pipelines and the last target. Lives in one 0600 file of the state folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._path = (folder or state_dir()) / _FILE
 
-    def read(self) -> list[Remembered]:
-        """Empty when there is nothing, or nothing readable: it is only a convenience."""
+    def read(self) -> tuple[Target, list[Remembered]]:
+        """The target of the last command that set it, and all pipelines. What cannot be read is nothing:
+        it is only a convenience."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             if document["version"] != _VERSION:
-                return []
-            return [
+                return Target(), []
+            known = [
                 Remembered(**{**entry, "target": Target(**entry["target"])})
                 for entry in document["pipelines"]
             ]
+            return Target(**document["last"]), known
         except (OSError, ValueError, KeyError, TypeError):
-            return []
+            return Target(), []
 
     def put(self, entry: Remembered) -> None:
-        """Make it the current one."""
-        others = [known for known in self.read() if known.target != entry.target]
-        self._write([entry, *others])
+        """Remember it, as the target of the commands to come."""
+        others = [known for known in self.read()[1] if known.target != entry.target]
+        self._write(entry.target, [entry, *others])
 
     def drop(self, target: Target) -> None:
-        known = self.read()
-        if any(entry.target == target for entry in known):
-            self._write([entry for entry in known if entry.target != target])
+        """Forget the pipeline; its place stays the target, so that `down` twice looks at the same place."""
+        known = self.read()[1]
+        self._write(target, [entry for entry in known if entry.target != target])
 
-    def _write(self, entries: list[Remembered]) -> None:
-        document = {"version": _VERSION, "pipelines": [asdict(entry) for entry in entries]}
+    def _write(self, last: Target, entries: list[Remembered]) -> None:
+        pipelines = [asdict(entry) for entry in entries]
+        document = {"version": _VERSION, "last": asdict(last), "pipelines": pipelines}
         # Written beside and moved: another command never reads half a file.
         beside = self._path.with_name(f"{_FILE}.{os.getpid()}")
         try:
@@ -125,6 +128,7 @@ def resolve(
     local: bool | None,
     region: str | None,
     profile: str | None,
+    last: Target,
     known: list[Remembered],
 ) -> tuple[Target, Remembered | None]:
     """The target, and what is remembered of exactly that pipeline. None: not asked. Raises Problem."""
@@ -135,24 +139,24 @@ def resolve(
             hint="Leave out --profile, or choose AWS with --aws.",
             exit_code=ExitCode.USAGE,
         )
-    for entry in known:
-        target = entry.target
-        if (
-            project in (None, target.project)
-            and local in (None, target.local)
-            and region in (None, entry.region)
-            and profile in (None, target.profile)
-        ):
-            return target, entry
-    last = known[0].target if known else Target()
+    name = check_project(project or last.project)
+    same = [
+        entry
+        for entry in known
+        if name == entry.target.project
+        and local in (None, entry.target.local)
+        and region in (None, entry.region)
+        and profile in (None, entry.target.profile)
+    ]
+    current = next((entry for entry in same if entry.target == last), None)
+    elsewhere_too = project is not None or local is not None or region is not None or profile is not None
+    if current is None and same and elsewhere_too:
+        current = same[0]
+    if current is not None:
+        return current.target, current
     here = last.local if local is None else local
-    same_place = last if here == last.local else Target()
-    target = Target(
-        project=check_project(project or last.project),
-        local=here,
-        region=region or same_place.region,
-        profile=None if here else profile or same_place.profile,
-    )
+    place = last if here == last.local else Target()
+    target = Target(name, here, region or place.region, None if here else profile or place.profile)
     return target, None
 
 

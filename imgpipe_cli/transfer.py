@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import picture
 from imgpipe_cli.aws import Aws, AwsError, problem
@@ -167,7 +167,7 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
     if refusal is not None:
         emit(Refused(source.name, refusal.code, refusal.message, refusal.hint))
         return None
-    params = {
+    params: dict[str, Any] = {
         "Bucket": names.bucket,
         "Key": source.key,
         "ContentType": picture.content_type(data),

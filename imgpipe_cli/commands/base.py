@@ -1,6 +1,7 @@
 """What every command shares: the options of each, the target, and how a result leaves the command.
 
-A command is a function of its options, and of a `Run` if it has a target; it returns a `Result` and prints nothing.
+A command is a function of its options, and of a `Run` if it has a target; it returns a `Result` and
+prints nothing.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ class Run:
     @cached_property
     def _resolved(self) -> tuple[Target, Remembered | None]:
         options = self.options
+        last, known = self.memory.read()
         return target.resolve(
             project=self.asked("project", options.project),
             local=self.asked("local", options.local),
@@ -131,7 +133,8 @@ class Run:
             # A profile in imgpipe.toml says nothing about the local cloud.
             profile=options.profile
             or (None if self.asked("local", options.local) else self.configuration.get("profile")),
-            known=self.memory.read(),
+            last=last,
+            known=known,
         )
 
     @property

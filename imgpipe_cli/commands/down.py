@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command, need_confirmation, nothing
-from imgpipe_cli.events import Note
+from imgpipe_cli.commands.local import starter
+from imgpipe_cli.events import Emit, Event, Note, Skipped
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli import runner
         from imgpipe_cli.steps import STEPS
 
-        connection = run.connect()
+        connection = run.connect(start_local=starter(run))
         pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
         looks = runner.look(pipeline, nothing)
         keep = frozenset({"bucket"} if keep_bucket else ())
@@ -65,9 +66,7 @@ def register(app: typer.Typer) -> None:
         )
 
 
-def _tell_skipped(run: Run):  # type: ignore[no-untyped-def]
-    from imgpipe_cli.events import Event, Skipped
-
+def _tell_skipped(run: Run) -> Emit:
     def tell(event: Event) -> None:
         if isinstance(event, Skipped):
             why = "is not imgpipe's and is left alone" if event.why == "foreign" else "is kept"
@@ -98,7 +97,6 @@ def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: boo
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], words: str) -> Result:
-    run.memory.drop(run.target)
     run.memory.drop(connection.target)
     if connection.target.local:
         _stop_unused_cloud(run, connection)

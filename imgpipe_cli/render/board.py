@@ -40,7 +40,8 @@ class Row:
     @property
     def summary(self) -> str:
         if self.state == "done":
-            return ", ".join(self.changed)
+            first, *more = self.changed
+            return f"{first}, and {len(more)} more" if more else first
         return self.detail
 
 

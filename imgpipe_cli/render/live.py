@@ -57,10 +57,8 @@ class StepView:
         for row in list(self._board.rows.values()):
             style = styles[row.state]
             mark = frame if row.state == "busy" else self._marks[row.state]
-            words = row.summary if row.state in ("busy", "left") else row.state
-            if row.state == "done":
-                words = f"done, {len(row.changed)} changed" if len(row.changed) > 1 else row.summary
-            elif row.state == "pending":
+            words = row.state if row.state == "unchanged" else row.summary
+            if row.state == "pending":
                 words = row.detail
             grid.add_row(Text(mark, style), Text(str(row.number), "dim"), Text(row.title), Text(words, style))
         return Group(grid)

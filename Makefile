@@ -1,0 +1,60 @@
+# Two commands for everybody: `make demo` and `make test`. `make` alone lists all.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY := $(BIN)/python
+IMGPIPE := $(BIN)/imgpipe
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test check lint types fmt live bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit("imgpipe needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: $(PY) pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(PY) pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.local
+
+demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sample pictures, show their labels
+	$(IMGPIPE) up --local --project demo --features labels,faces,text
+	$(IMGPIPE) upload examples --prefix demo --wait --local --project demo
+	@echo
+	@echo "Next:  $(IMGPIPE) result demo/examples/astronaut.jpg"
+	@echo "       $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"
+	@echo "Page:  $$($(IMGPIPE) status --json --local --project demo 2>/dev/null | $(PY) -c 'import json, sys; print(json.load(sys.stdin)["data"]["outputs"]["pageUrl"])')"
+	@echo "Stop:  $(IMGPIPE) down --local --project demo"
+
+setup: $(VENV)/.dev ## the environment for developing
+
+test: $(VENV)/.dev ## all tests that need no AWS account
+	$(PY) -m pytest tests
+
+lint: $(VENV)/.dev ## style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## types, strictly
+	$(BIN)/mypy
+
+check: lint types test ## what CI runs
+
+fmt: $(VENV)/.dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under one US cent, cleans up after itself
+	$(PY) -m pytest tests/live --live -m live
+
+bench: $(VENV)/.dev ## measure the speed that the README's table shows
+	$(PY) benchmarks/run.py
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

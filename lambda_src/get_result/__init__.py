@@ -1,0 +1,1 @@
+"""The function behind GET /result: it may only read."""

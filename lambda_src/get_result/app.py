@@ -1,0 +1,78 @@
+"""GET /result?key=K[&min_confidence=N]: the stored result of one picture."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from shared.aws_clients import Limits, dynamodb_client
+from shared.http_api import ApiError, Request, Response, json_response, require_token, respond
+from shared.results import at_least, read_result
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# The function is stopped after 20 s. Its one call to DynamoDB takes at most 3 x (1 + 3) + (1 + 2) = 15 s.
+DYNAMODB_LIMITS = Limits(connect_s=1, read_s=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings from the environment. With an empty `token_sha256` the route is public."""
+
+    table: str
+    token_sha256: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Config:
+        return cls(table=environment["TABLE_NAME"], token_sha256=environment.get("TOKEN_SHA256", ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies:
+    config: Config
+    dynamodb: DynamoDBClient
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Made at the first event and kept for all that this process answers."""
+    return Dependencies(config=Config.from_environment(os.environ), dynamodb=dynamodb_client(DYNAMODB_LIMITS))
+
+
+def handler(event: Mapping[str, Any], context: object) -> Response:
+    return serve(event, context, dependencies())
+
+
+def serve(event: Mapping[str, Any], context: object, needs: Dependencies) -> Response:
+    return respond(event, context, {"GET /result": lambda request: get_result(request, needs)})
+
+
+def get_result(request: Request, needs: Dependencies) -> Response:
+    """200 with the result item; ApiError 400, 401 or 404."""
+    if needs.config.token_sha256:
+        require_token(request, needs.config.token_sha256)
+    key = request.query.get("key", "")
+    if not key:
+        raise ApiError(400, "missing_key", "Say which picture: /result?key=<its key in the bucket>.")
+    min_confidence = _min_confidence(request.query.get("min_confidence"))
+    item = read_result(needs.dynamodb, needs.config.table, key)
+    if item is None:
+        raise ApiError(404, "not_found", "There is no result for this key (yet).")
+    return json_response(200, item if min_confidence is None else at_least(item, min_confidence))
+
+
+def _min_confidence(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 100:  # false for NaN too
+        raise ApiError(400, "invalid_min_confidence", "min_confidence is a number from 0 to 100.")
+    return number

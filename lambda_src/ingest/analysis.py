@@ -1,0 +1,154 @@
+"""Asking Rekognition: one call for each feature, side by side.
+
+Every call is billed as one picture, so each answer stands for itself: what one feature found is kept whatever
+happens to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from ingest.faults import UNAVAILABLE_CODES, Fault, aws_code, fault_of, without_arns
+from shared.dynamo_types import exact
+from shared.log import log, log_failure
+
+MIN_CONFIDENCE = 50
+"""Stored floor. Readers choose a higher one as they like, without another analysis."""
+
+MAX_LABELS = 100
+
+FACE_ATTRIBUTES = ("DEFAULT", "AGE_RANGE", "EMOTIONS", "EYEGLASSES", "EYES_OPEN", "SMILE", "SUNGLASSES")
+"""What people ask of faces, at the same price.
+
+Left out on purpose: GENDER (and BEARD, MUSTACHE), because it is a guess from looks that
+is easily taken for a fact.
+"""
+
+Answer = dict[str, Any]
+
+
+class Rekognition(Protocol):
+    """The four operations used, as boto3's client has them."""
+
+    def detect_labels(self, **parameters: Any) -> Answer: ...
+    def detect_moderation_labels(self, **parameters: Any) -> Answer: ...
+    def detect_faces(self, **parameters: Any) -> Answer: ...
+    def detect_text(self, **parameters: Any) -> Answer: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a feature found; an empty list means that it looked and found nothing."""
+
+    entries: list[dict[str, Any]]
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unavailable:
+    """This endpoint cannot give the feature."""
+
+    code: str
+    message: str
+
+
+Outcome = Findings | Unavailable | Fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """How one feature is asked for, and where its findings stand in the answer."""
+
+    action: str
+    ask: Callable[[Rekognition, Mapping[str, Any]], Answer]
+    findings: str
+    model: str
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "labels": Operation(
+        action="rekognition:DetectLabels",
+        ask=lambda client, image: client.detect_labels(
+            Image=image, MinConfidence=MIN_CONFIDENCE, MaxLabels=MAX_LABELS
+        ),
+        findings="Labels",
+        model="LabelModelVersion",
+    ),
+    "moderation": Operation(
+        action="rekognition:DetectModerationLabels",
+        ask=lambda client, image: client.detect_moderation_labels(Image=image, MinConfidence=MIN_CONFIDENCE),
+        findings="ModerationLabels",
+        model="ModerationModelVersion",
+    ),
+    "faces": Operation(
+        action="rekognition:DetectFaces",
+        ask=lambda client, image: client.detect_faces(Image=image, Attributes=list(FACE_ATTRIBUTES)),
+        findings="FaceDetails",
+        # AWS names no version here; an endpoint that does is quoted.
+        model="FaceModelVersion",
+    ),
+    "text": Operation(
+        action="rekognition:DetectText",
+        # Rekognition's own default would drop words under 80.
+        ask=lambda client, image: client.detect_text(
+            Image=image, Filters={"WordFilter": {"MinConfidence": MIN_CONFIDENCE}}
+        ),
+        findings="TextDetections",
+        model="TextModelVersion",
+    ),
+}
+
+
+def analyse(
+    client: Rekognition, *, bucket: str, key: str, version_id: str | None, features: Iterable[str]
+) -> dict[str, Outcome]:
+    """Ask for all features at once. Never raises: each feature has its outcome."""
+    place = {"Bucket": bucket, "Name": key}
+    if version_id is not None:
+        # Without it, a picture that was overwritten meanwhile would be analysed in place of the event's own.
+        place["Version"] = version_id
+    image = {"S3Object": place}
+    asked = list(features)
+    if len(asked) < 2:
+        return {feature: _outcome(client, feature, image) for feature in asked}
+    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+        outcomes = pool.map(lambda feature: _outcome(client, feature, image), asked)
+        return dict(zip(asked, outcomes, strict=True))
+
+
+def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any]) -> Outcome:
+    operation = OPERATIONS[feature]
+    try:
+        answer = operation.ask(client, image)
+    except ClientError as error:
+        code = aws_code(error)
+        message = error.response.get("Error", {}).get("Message", "")
+        log("WARN", "feature_failed", feature=feature, code=code, message=message)
+        if code in UNAVAILABLE_CODES:
+            return Unavailable(code=code, message=without_arns(message))
+        return fault_of(error, operation.action)
+    except Exception as error:  # whatever it is, the other features' answers are paid for and must be stored
+        log_failure("feature_failed", error, feature=feature)
+        return fault_of(error, operation.action)
+    return _findings(operation, answer)
+
+
+def _findings(operation: Operation, answer: Answer) -> Findings | Fault:
+    try:
+        entries = [
+            entry for entry in exact(answer[operation.findings]) if entry["Confidence"] >= MIN_CONFIDENCE
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        log_failure("answer_not_understood", error, action=operation.action)
+        # Final: asking again would cost again and most likely bring the same.
+        return Fault(
+            code="unexpected_answer",
+            message=f"{operation.action} answered something that cannot be stored.",
+            hint="`imgpipe logs` shows the details; please report it.",
+        )
+    return Findings(entries=entries, model=answer.get(operation.model))

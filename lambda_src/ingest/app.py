@@ -1,0 +1,128 @@
+"""What Lambda calls for each S3 event: a loop over its records, in which none can fail another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ingest.event import Arrival, Ignored, Record, Removal, Unreadable, parse_event
+from ingest.faults import TryAgain
+from ingest.store import VerdictTable
+from ingest.work import Needs, arrived, removed
+from shared.aws_clients import Limits, dynamodb_client, s3_client, session
+from shared.log import log, log_failure
+from shared.results import FEATURES
+
+TIMEOUT_S = 120
+"""How long Lambda lets the function run."""
+
+# The longest that one picture can take, each call at its worst:
+# tries x (connect + answer) + pauses of 1 and 2 s.
+#   DynamoDB GetItem    3 x (1 + 2) + 3 = 12 s
+#   S3 GetObject, twice 3 x (1 + 4) + 3 = 18 s, and 18 s more for very large metadata
+#   Rekognition         3 x (1 + 12) + 3 = 42 s, all features side by side
+#   DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s
+# Together 102 s, below the 120 s after which Lambda stops the function without a verdict.
+DYNAMODB_LIMITS = Limits(connect_s=1, read_s=2)
+S3_LIMITS = Limits(connect_s=1, read_s=4)
+REKOGNITION_LIMITS = Limits(connect_s=1, read_s=12)
+
+
+def worst_case_s() -> float:
+    """Seconds that one picture can take at most."""
+    table_s = 2 * DYNAMODB_LIMITS.worst_case_s()
+    return table_s + 2 * S3_LIMITS.worst_case_s() + REKOGNITION_LIMITS.worst_case_s()
+
+
+class Unfinished(Exception):
+    """Some records need another try. Lambda repeats the whole event; the finished ones cost nothing then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings from the environment."""
+
+    table: str
+    features: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Config:
+        asked = {name.strip() for name in environment["FEATURES"].split(",") if name.strip()}
+        unknown = asked.difference(FEATURES)
+        if unknown or not asked:
+            raise ValueError(
+                f"FEATURES must name some of {', '.join(FEATURES)}; it is {environment['FEATURES']!r}"
+            )
+        return cls(
+            table=environment["TABLE_NAME"], features=tuple(name for name in FEATURES if name in asked)
+        )
+
+
+@cache
+def needs() -> Needs:
+    """Made at the first event and kept for all that this process handles."""
+    config = Config.from_environment(os.environ)
+    return Needs(
+        features=config.features,
+        table=VerdictTable(dynamodb=dynamodb_client(DYNAMODB_LIMITS), name=config.table),
+        s3=s3_client(S3_LIMITS),
+        rekognition=session().client("rekognition", config=REKOGNITION_LIMITS.config()),
+    )
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
+    return serve(event, context, needs())
+
+
+def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]:
+    """Handle all records; returns how many there were. Raises Unfinished when any must be tried again."""
+    records = parse_event(event)
+    if not records:
+        log("INFO", "ignored", reason="an event without records")
+    failures = [
+        failure for place, record in enumerate(records) if (failure := _try(record, place, context, deps))
+    ]
+    if failures:
+        texts = "; ".join(str(failure) for failure in failures)
+        raise Unfinished(
+            f"{len(failures)} of {len(records)} records need another try: {texts}"
+        ) from failures[0]
+    return {"records": len(records)}
+
+
+def _try(record: Record, place: int, context: Any, deps: Needs) -> Exception | None:
+    """Handle one record; its failure is returned, so that it cannot stop the next one."""
+    where = {"requestId": getattr(context, "aws_request_id", None), "key": getattr(record, "key", None)}
+    try:
+        if place and _remaining_s(context) < worst_case_s():
+            raise TimeoutError("no time left for this record")
+        outcome = _handle(record, deps)
+    except TryAgain as error:
+        log("WARN", "record_failed", errorMessage=str(error), **where)
+        return error
+    except Exception as error:
+        log_failure("record_failed", error, **where)
+        return error
+    log("INFO", "record_handled", outcome=outcome, kind=type(record).__name__, **where)
+    return None
+
+
+def _handle(record: Record, deps: Needs) -> str:
+    match record:
+        case Arrival():
+            return arrived(record, deps)
+        case Removal():
+            return removed(record, deps)
+        case Ignored():
+            return f"ignored: {record.reason}"
+        case Unreadable():
+            # Tried again in vain and then left in the failure queue, where someone can see it.
+            raise ValueError(f"a record cannot be read: {record.reason}")
+
+
+def _remaining_s(context: Any) -> float:
+    remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
+    return remaining_ms() / 1000 if remaining_ms else TIMEOUT_S

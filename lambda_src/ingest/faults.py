@@ -1,0 +1,144 @@
+"""Every way in which looking at a picture can fail, in words for the person who sent it.
+
+A fault that is `retryable` is stored and then raised, so that Lambda tries again; any other is final.
+Messages never repeat what AWS said about access: that text names the account and the role, and results may be
+public.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.picture import Refusal, corrupt, too_large
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """The `error` of a failed verdict: a snake_case code, what is wrong, and what to do about it."""
+
+    code: str
+    message: str
+    hint: str
+    retryable: bool = False
+
+    def stored(self) -> dict[str, str | bool]:
+        return asdict(self)
+
+
+class TryAgain(Exception):
+    """A retryable fault, raised after it was stored."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"{fault.code}: {fault.message}")
+        self.fault = fault
+
+
+def gone() -> Fault:
+    return Fault(
+        code="gone",
+        message="The picture was removed from the bucket before it was looked at.",
+        hint="Upload it again if it should be analysed.",
+    )
+
+
+def refused(found: Refusal) -> Fault:
+    """A picture that Rekognition would not take, or did not: final."""
+    return Fault(code=found.code, message=found.message, hint=found.hint)
+
+
+GONE_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
+"""S3 says so only to a role that may list the bucket; to any other it answers 403."""
+
+UNAVAILABLE_CODES = frozenset(
+    {
+        "ResourceNotReadyException",
+        "UnknownOperationException",
+        "UnknownOperation",
+        "InvalidAction",
+        "UnsupportedOperation",
+        "UnsupportedOperationException",
+        "NotImplemented",
+    }
+)
+"""The endpoint does not offer this operation: no fault of the picture, and no use in trying again."""
+
+_ACCESS_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnrecognizedClientException"})
+_THROTTLE_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "Throttling",
+        "SlowDown",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def aws_code(error: Exception) -> str:
+    """The error code that AWS sent, or "" when there was no answer."""
+    return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+
+
+def without_arns(text: str) -> str:
+    """AWS's own message, fit to be public: no account, no role, no novel."""
+    return re.sub(r"arn:\S+", "(name removed)", text)[:300]
+
+
+def fault_of(error: Exception, doing: str) -> Fault:
+    """The fault behind an exception; `doing` says where, such as "rekognition:DetectLabels"."""
+    code = aws_code(error)
+    return _final_fault(code, doing) or _passing_fault(error, code, doing)
+
+
+def _final_fault(code: str, doing: str) -> Fault | None:
+    if code in GONE_CODES:
+        return gone()
+    match code:
+        case "InvalidImageFormatException":
+            return refused(corrupt(f"{doing} could not decode it"))
+        case "ImageTooLargeException":
+            return refused(too_large())
+        case "InvalidParameterException":
+            return Fault(
+                code="rejected",
+                message=f"{doing} does not accept this picture.",
+                hint="Save it again as an ordinary JPEG or PNG and upload that.",
+            )
+        case "InvalidObjectState":
+            return Fault(
+                code="archived",
+                message="The picture is in an archive storage class and cannot be read.",
+                hint="Upload it again with the standard storage class.",
+            )
+        case _:
+            return None
+
+
+def _passing_fault(error: Exception, code: str, doing: str) -> Fault:
+    """A fault that may be over at the next try. What is unknown counts as such: nothing may get lost."""
+    if code in _THROTTLE_CODES:
+        name, message = "throttled", f"{doing} was asked too often ({code})."
+        hint = "It is tried again by itself. Upload fewer pictures at once, or ask AWS for a higher quota."
+    elif code in _ACCESS_CODES:
+        name, message = "access_denied", f"The ingest function is not allowed: {doing}."
+        hint = "New permissions need up to a minute to spread. If it stays, run `imgpipe up` again."
+    elif code == "InvalidS3ObjectException":
+        # One code for "not found", "no access" and "other region". We have just read the object with the same
+        # role, so what is left is a permission that has not reached Rekognition yet.
+        name, message = "unreadable", f"{doing} could not read the picture from the bucket ({code})."
+        hint = "New permissions need up to a minute to spread. If it stays, run `imgpipe up` again."
+    elif code:
+        name, message = "service_error", f"{doing} failed ({code})."
+        hint = "It is tried again by itself."
+    elif isinstance(error, BotoCoreError):
+        name, message = "service_unreachable", f"{doing} got no answer ({type(error).__name__})."
+        hint = "It is tried again by itself."
+    else:
+        name, message = "internal", f"Unexpected {type(error).__name__} at {doing}."
+        hint = "It is tried again by itself. `imgpipe logs` shows the details."
+    return Fault(code=name, message=message, hint=hint, retryable=True)

@@ -1,0 +1,93 @@
+"""Reading as much of an object as its type and size need: one ranged GetObject, seldom two.
+
+It reads exactly the version that the event names, so an overwrite in between changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingest.event import Arrival
+from shared.picture import Measure, NeedMore, content_type, measure
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+HEAD_BYTES = 64 * 1024
+"""Enough for nearly every camera's EXIF block with its thumbnail."""
+
+FAR_BYTES = 2 * 1024 * 1024
+"""How far the size of a JPEG is searched for behind very large metadata. Past that, Rekognition decides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The first bytes of an object, and what S3 says about all of it."""
+
+    data: bytes
+    size_bytes: int
+    etag: str
+    version_id: str | None
+    measured: Measure
+
+    @property
+    def complete(self) -> bool:
+        return len(self.data) >= self.size_bytes
+
+
+def read_head(s3: S3Client, arrival: Arrival) -> Head:
+    """Raises ClientError or BotoCoreError as S3 gives them."""
+    target: dict[str, Any] = {"Bucket": arrival.bucket, "Key": arrival.key}
+    if arrival.version_id is not None:
+        target["VersionId"] = arrival.version_id
+    head = _first(s3, target, arrival)
+    if not isinstance(head.measured, NeedMore) or head.complete:
+        return head
+    return _further(s3, target, head)
+
+
+def _first(s3: S3Client, target: dict[str, Any], arrival: Arrival) -> Head:
+    try:
+        answer = s3.get_object(**target, Range=f"bytes=0-{HEAD_BYTES - 1}")
+    except ClientError as error:
+        # No range fits into an object without bytes: 416 "The requested range is not satisfiable".
+        if error.response["Error"]["Code"] not in ("InvalidRange", "416"):
+            raise
+        return Head(data=b"", size_bytes=0, etag=arrival.etag, version_id=arrival.version_id, measured=None)
+    data = answer["Body"].read()
+    return Head(
+        data=data,
+        size_bytes=_total(answer.get("ContentRange"), answer["ContentLength"]),
+        etag=answer["ETag"].strip('"'),
+        version_id=answer.get("VersionId", arrival.version_id),
+        measured=measure(data) if content_type(data) else None,
+    )
+
+
+def _further(s3: S3Client, target: dict[str, Any], head: Head) -> Head:
+    # Without a version the object may just have been replaced; two halves of different pictures measure
+    # nothing.
+    answer = s3.get_object(
+        **target, Range=f"bytes={len(head.data)}-{FAR_BYTES - 1}", IfMatch=f'"{head.etag}"'
+    )
+    data = head.data + answer["Body"].read()
+    return Head(
+        data=data,
+        size_bytes=head.size_bytes,
+        etag=head.etag,
+        version_id=head.version_id,
+        measured=measure(data),
+    )
+
+
+def _total(content_range: str | None, content_length: int) -> int:
+    """The whole object's size, from a text such as `bytes 0-65535/123456`.
+
+    An endpoint that ignores Range sends the whole object, without such a text.
+    """
+    match = re.fullmatch(r"bytes \d+-\d+/(\d+)", content_range or "")
+    return int(match[1]) if match else content_length

@@ -1,0 +1,92 @@
+"""Building the stored result item. Pure; the item's names are the contract with every reader.
+
+`width` and `height` are those of the file, before any EXIF rotation. A failed item keeps the findings of the
+features that did answer: they are paid for, true, and all that a retry does not have to ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.analysis import Findings, Outcome, Unavailable
+from ingest.event import Arrival
+from ingest.faults import Fault
+from ingest.trim import trimmed
+from shared.results import FEATURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was learned about the object before anything was paid.
+
+    `width` and `height` are None when unknown.
+    """
+
+    version_id: str | None
+    etag: str
+    size_bytes: int | None
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """All that was found out about one picture; with `fault` the verdict is "failed"."""
+
+    facts: Facts
+    outcomes: Mapping[str, Outcome]
+    fault: Fault | None
+
+
+def worst(faults: Iterable[Fault]) -> Fault | None:
+    """The fault that decides: a retryable one, if there is any, since then all is looked at again."""
+    return min(faults, key=lambda fault: not fault.retryable, default=None)
+
+
+def item(
+    arrival: Arrival,
+    examination: Examination,
+    *,
+    asked: Iterable[str],
+    sequencer: str,
+    now: datetime,
+    duration_ms: int,
+    already_trimmed: Mapping[str, int],
+) -> dict[str, Any]:
+    """The result item, small enough for DynamoDB. Attributes without a value are left out."""
+    outcomes = examination.outcomes
+    found = {feature: outcome for feature, outcome in outcomes.items() if isinstance(outcome, Findings)}
+    missing = {
+        feature: asdict(outcome) for feature, outcome in outcomes.items() if isinstance(outcome, Unavailable)
+    }
+    features = {*asked, *found, *missing}
+    facts = examination.facts
+    time = now.astimezone(UTC)
+    optional = {
+        "versionId": facts.version_id,
+        "sizeBytes": facts.size_bytes,
+        "contentType": facts.content_type,
+        "width": facts.width,
+        "height": facts.height,
+        "unavailable": missing or None,
+        "error": examination.fault.stored() if examination.fault else None,
+    }
+    whole = {
+        "objectKey": arrival.key,
+        "bucket": arrival.bucket,
+        "status": "failed" if examination.fault else "done",
+        "analyzedAt": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "day": time.date().isoformat(),
+        "eTag": facts.etag,
+        "sequencer": sequencer,
+        "features": [feature for feature in FEATURES if feature in features],
+        "models": {feature: outcome.model for feature, outcome in found.items() if outcome.model},
+        "durationMs": duration_ms,
+        **{name: value for name, value in optional.items() if value is not None},
+        **{feature: outcome.entries for feature, outcome in found.items()},
+    }
+    return trimmed(whole, already_trimmed)

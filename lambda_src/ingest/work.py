@@ -1,0 +1,124 @@
+"""One event from its parsed form to its stored verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ingest.analysis import Rekognition, analyse
+from ingest.event import Arrival, Removal
+from ingest.faults import Fault, TryAgain, fault_of, refused
+from ingest.history import Skip, Work, plan, tombstone
+from ingest.reading import Head, read_head
+from ingest.store import VerdictTable
+from ingest.verdict import Examination, Facts, item, worst
+from shared.log import log_failure
+from shared.picture import Size, content_type, refusal
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TOMBSTONE_DAYS = 7
+"""Longer than any event can be late: Lambda keeps trying for six hours at most."""
+
+_LOOKS = 3
+"""How often a removal looks again when the item changes under its hands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What the work is done with."""
+
+    features: tuple[str, ...]
+    table: VerdictTable
+    s3: S3Client
+    rekognition: Rekognition
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def arrived(arrival: Arrival, needs: Needs) -> str:
+    """Give a new object its verdict and say in a word what became of it.
+
+    Raises TryAgain when the failure may pass; it is then stored already. What DynamoDB itself raises is not
+    stored.
+    """
+    started_s = time.monotonic()
+    work = plan(arrival, needs.table.read(arrival.key), needs.features)
+    if isinstance(work, Skip):
+        return work.reason
+    examination = _examine(arrival, work, needs)
+    fault = examination.fault
+    if fault and fault.code == "gone" and work.other_version and arrival.version_id:
+        # This version was deleted for good; the older one, whose result is stored, is the current one again.
+        return "gone, the result of another version stays"
+    verdict = item(
+        arrival,
+        examination,
+        asked=needs.features,
+        sequencer=work.sequencer,
+        now=needs.now(),
+        duration_ms=round((time.monotonic() - started_s) * 1000),
+        already_trimmed=work.kept_trimmed,
+    )
+    stored = needs.table.write(verdict)
+    if fault and fault.retryable and stored:
+        raise TryAgain(fault)
+    return str(verdict["status"]) if stored else "a newer event is stored"
+
+
+def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
+    """Look at the picture and ask for what is missing. Never raises."""
+    facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
+    try:
+        head = read_head(needs.s3, arrival)
+        facts = _facts(head)
+        found = refusal(head.data, size_bytes=head.size_bytes)
+    except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
+        log_failure("picture_not_read", error, key=arrival.key)
+        return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, "s3:GetObject"))
+    if found:
+        return Examination(facts=facts, outcomes=work.kept, fault=refused(found))
+    asked = analyse(
+        needs.rekognition,
+        bucket=arrival.bucket,
+        key=arrival.key,
+        version_id=head.version_id,
+        features=work.missing,
+    )
+    faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
+    return Examination(facts=facts, outcomes={**work.kept, **asked}, fault=worst(faults))
+
+
+def _facts(head: Head) -> Facts:
+    size = head.measured if isinstance(head.measured, Size) else None
+    return Facts(
+        version_id=head.version_id,
+        etag=head.etag,
+        size_bytes=head.size_bytes,
+        content_type=content_type(head.data),
+        width=size.width if size else None,
+        height=size.height if size else None,
+    )
+
+
+def removed(removal: Removal, needs: Needs) -> str:
+    """Replace the result of a removed picture by a tombstone, and say in a word what became of it."""
+    for _ in range(_LOOKS):
+        seen = needs.table.read(removal.key)
+        mark = tombstone(removal, seen)
+        if mark is None:
+            return "nothing to remove"
+        expires_at = int(needs.now().timestamp()) + TOMBSTONE_DAYS * 24 * 3600
+        if needs.table.replace({**mark, "expiresAt": expires_at}, seen=seen):
+            return "removed"
+    raise TryAgain(
+        Fault(
+            code="busy",
+            message="The result changed again and again while it was being removed.",
+            hint="It is tried again by itself.",
+            retryable=True,
+        )
+    )

@@ -1,0 +1,153 @@
+"""HTTP API events (payload format 2.0) in, responses out: parsing, errors, the token, security headers.
+
+A function calls `respond` with its table of routes. Routes are chosen by `routeKey`, never by `rawPath`: AWS
+puts the name of the stage into the path, and other endpoints do not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from shared.log import log, log_failure
+
+Response = dict[str, Any]
+"""`{"statusCode", "headers", "body", "isBase64Encoded"}` as API Gateway reads it."""
+
+_MAX_QUERY_FIELDS = 20
+_EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_DATA = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Cache-Control": "no-store",
+    # Data is never a page: should a browser show it, nothing in it may run or be framed.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class ApiError(Exception):
+    """An answer other than success: HTTP status, a code for programs and a sentence for people."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a route needs of an event.
+
+    `headers` have lower-case names; `query` holds the first value of each name.
+    """
+
+    route: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+Route = Callable[[Request], Response]
+
+
+def parse_request(event: Mapping[str, Any]) -> Request:
+    """Read an event. Parts that a request does not have are absent from it, not empty.
+
+    Raises ApiError 400 when the query or the body cannot be read.
+    """
+    return Request(
+        route=event["routeKey"],
+        query=_query(event.get("rawQueryString") or ""),
+        path=event.get("pathParameters") or {},
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=_body(event),
+    )
+
+
+def _query(raw: str) -> dict[str, str]:
+    # `queryStringParameters` joins repeated names with commas, which a key may itself contain, and endpoints
+    # differ in how they decode a plus sign there. The raw text leaves no doubt: "+" is a space, "%2B" a plus.
+    try:
+        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError as error:
+        raise ApiError(400, "invalid_query", "The query has too many parameters.") from error
+    return dict(reversed(pairs))
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(text).encode("utf-8", "replace")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ApiError(400, "invalid_body", "The body is not valid base64.") from error
+
+
+def require_token(request: Request, token_sha256: str) -> None:
+    """Raise ApiError 401 unless the request carries the token whose SHA-256 (hexadecimal) is given.
+
+    An empty `token_sha256` lets nobody in: a function that lost its setting must not become public.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    digest = hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
+    # Both sides are ASCII digests, so the comparison takes the same time wherever they differ.
+    matches = hmac.compare_digest(digest, token_sha256.lower())
+    if not (matches and scheme.lower() == "bearer"):
+        raise ApiError(
+            401,
+            "unauthorized",
+            "This needs the pipeline's access token: send it as 'Authorization: Bearer <token>'.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def json_response(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer that no cache may keep. Raises ValueError for NaN, which JSON does not have."""
+    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return response(status, body, {**_DATA, **(headers or {})})
+
+
+def response(status: int, body: str, headers: Mapping[str, str]) -> Response:
+    return {
+        "statusCode": status,
+        "headers": {**_EVERYWHERE, **headers},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _error(error: ApiError) -> Response:
+    document = {"error": {"code": error.code, "message": error.message}}
+    return json_response(error.status, document, error.headers)
+
+
+def respond(event: Mapping[str, Any], context: object, routes: Mapping[str, Route]) -> Response:
+    """Answer one event by the route it names.
+
+    Every failure becomes JSON, and an unexpected one says nothing inside.
+    """
+    request_id = getattr(context, "aws_request_id", None)
+    try:
+        request = parse_request(event)
+        route = routes.get(request.route)
+        if route is None:
+            raise ApiError(404, "not_found", "There is nothing here.")
+        return route(request)
+    except ApiError as error:
+        log("INFO", "refused", requestId=request_id, route=event.get("routeKey"), code=error.code)
+        return _error(error)
+    except Exception as error:  # the last line before the client: anything else would be shown as a bare 500
+        log_failure("request_failed", error, requestId=request_id, route=event.get("routeKey"))
+        return _error(ApiError(500, "internal", "Something went wrong here. Try again; the logs say more."))

@@ -1,0 +1,57 @@
+"""What API Gateway calls: the routes of the page and of the data behind it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from shared.aws_clients import dynamodb_client, s3_client
+from shared.http_api import Request, Response, Route, require_token, respond
+from web.listing import DYNAMODB_LIMITS, PARALLEL_DAYS, list_results
+from web.needs import Config, Needs
+from web.page_files import asset, page
+from web.pictures import S3_LIMITS, picture_url
+from web.uploads import new_upload
+
+TIMEOUT_S = 20
+"""How long Lambda lets the function run; `web.listing` shows why its slowest route takes less."""
+
+
+@cache
+def needs() -> Needs:
+    """Made at the first event and kept for all that this process answers."""
+    return Needs(
+        config=Config.from_environment(os.environ),
+        dynamodb=dynamodb_client(DYNAMODB_LIMITS, connections=PARALLEL_DAYS),
+        s3=s3_client(S3_LIMITS),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+def handler(event: Mapping[str, Any], context: object) -> Response:
+    return serve(event, context, needs())
+
+
+def serve(event: Mapping[str, Any], context: object, deps: Needs) -> Response:
+    return respond(event, context, _routes(deps))
+
+
+def _routes(deps: Needs) -> dict[str, Route]:
+    def with_token(route: Route) -> Route:
+        def checked(request: Request) -> Response:
+            require_token(request, deps.config.token_sha256)
+            return route(request)
+
+        return checked
+
+    return {
+        # The page and its files hold no data, so anyone may load them.
+        "GET /": lambda _request: page(deps),
+        "GET /assets/{file}": asset,
+        "GET /results": with_token(lambda request: list_results(request, deps)),
+        "POST /uploads": with_token(lambda request: new_upload(request, deps)),
+        "GET /image": with_token(lambda request: picture_url(request, deps)),
+    }

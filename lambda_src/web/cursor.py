@@ -1,0 +1,56 @@
+"""The cursor of GET /results: the place in the list after which the next page begins.
+
+It is opaque to clients and may come back altered, so it is taken apart with care. It grants nothing: the
+token does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from shared.results import key_possible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """An entry of the index: results of `day` older than `analyzed_at`, and all earlier days, come after it.
+
+    Without an entry it is the start of a day.
+    """
+
+    day: date
+    analyzed_at: str | None = None
+    object_key: str | None = None
+
+    def text(self) -> str:
+        document = [self.day.isoformat(), self.analyzed_at, self.object_key]
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+
+def parse_cursor(text: str) -> Place:
+    """Raises ValueError for everything that `Place.text` would not have written."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        day, analyzed_at, object_key = document
+        place = Place(day=date.fromisoformat(day), analyzed_at=analyzed_at, object_key=object_key)
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise ValueError("not a cursor") from error
+    if not _valid_entry(place.day, analyzed_at, object_key):
+        raise ValueError("not a cursor")
+    return place
+
+
+def _valid_entry(day: date, analyzed_at: Any, object_key: Any) -> bool:
+    if analyzed_at is None or object_key is None:
+        return analyzed_at is None and object_key is None
+    if not isinstance(analyzed_at, str) or not isinstance(object_key, str):
+        return False
+    time = re.fullmatch(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\.\d{3}Z", analyzed_at, re.ASCII)
+    return bool(time and time[1] == day.isoformat() and key_possible(object_key))

@@ -1,0 +1,67 @@
+"""The settings and clients of the web function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings from the environment.
+
+    `first_day` is the pipeline's first day (UTC): no result is older. `min_confidence` and `public_results`
+    are told to the page: where its slider starts, and whether GET /result needs the token.
+    """
+
+    table: str
+    index: str
+    bucket: str
+    upload_prefix: str
+    token_sha256: str
+    first_day: date
+    min_confidence: float
+    public_results: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Config:
+        return cls(
+            table=environment["TABLE_NAME"],
+            index=environment["INDEX_NAME"],
+            bucket=environment["BUCKET_NAME"],
+            upload_prefix=environment["UPLOAD_PREFIX"],
+            token_sha256=environment["TOKEN_SHA256"],
+            first_day=date.fromisoformat(environment["FIRST_DAY"]),
+            min_confidence=float(environment["MIN_CONFIDENCE"]),
+            public_results=environment["PUBLIC_RESULTS"] == "true",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageLimits:
+    """How much time and room a page of results may take.
+
+    After `walk_s` seconds no further days are asked for, after `read_s` no unprocessed keys again.
+    Lambda's answers end at 6 MB, so larger results make a shorter page.
+    """
+
+    walk_s: float = 3.0
+    read_s: float = 8.0
+    answer_bytes: int = 5_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What the routes are answered with."""
+
+    config: Config
+    dynamodb: DynamoDBClient
+    s3: S3Client
+    now: Callable[[], datetime]
+    page_limits: PageLimits = PageLimits()

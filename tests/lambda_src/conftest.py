@@ -1,0 +1,349 @@
+"""A small cloud for the functions.
+
+S3 and DynamoDB are moto's; Rekognition answers what the test tells it, through botocore's real parser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.config import Config
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+
+from ingest import app as ingest_app
+from ingest.store import VerdictTable
+from ingest.work import Needs as IngestNeeds
+from shared.dynamo_types import from_attributes, to_attributes
+from web.needs import Config as WebConfig
+from web.needs import Needs as WebNeeds
+from web.needs import PageLimits
+
+BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
+TABLE = "imgpipe-results"
+NOW = datetime(2026, 11, 22, 18, 30, 5, 250000, tzinfo=UTC)
+TOKEN = "correct horse battery staple"
+TOKEN_SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
+
+LABEL = {"Name": "Cat", "Confidence": 98.76543426513672, "Parents": [{"Name": "Animal"}], "Instances": []}
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "DetectLabels": {"Labels": [LABEL], "LabelModelVersion": "3.0"},
+    "DetectModerationLabels": {"ModerationLabels": [], "ModerationModelVersion": "7.0"},
+    "DetectFaces": {"FaceDetails": [{"Confidence": 99.5, "BoundingBox": {"Left": -0.01, "Top": 1e-7}}]},
+    "DetectText": {
+        "TextDetections": [{"DetectedText": "HI", "Type": "LINE", "Id": 0, "Confidence": 88.0}],
+        "TextModelVersion": "3.0",
+    },
+}
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_options: Any) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+def jpeg(width: int = 640, height: int = 480, *, metadata: int = 0, tail: bytes = b"\xff\xd9") -> bytes:
+    """The header of a JPEG, with `metadata` further bytes before its frame header."""
+    segments = b""
+    while metadata > 0:
+        size = min(metadata, 65_000)
+        segments += b"\xff\xe1" + struct.pack(">H", size + 2) + bytes(size)
+        metadata -= size
+    frame = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes(9)
+    return b"\xff\xd8\xff\xe0" + struct.pack(">H", 16) + b"JFIF\x00" + bytes(9) + segments + frame + tail
+
+
+def png(width: int = 640, height: int = 480) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+Answer = Mapping[str, Any] | str
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all tests, since it loads the service models; clients are new for each."""
+    return boto3.Session("testing", "testing", region_name="eu-west-1")
+
+
+@dataclass
+class Cloud:
+    """Clients, what Rekognition answers, and what it was asked."""
+
+    s3: Any
+    dynamodb: Any
+    rekognition: Any
+    answers: dict[str, Answer] = field(default_factory=lambda: dict(ANSWERS))
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    ticks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    now: datetime = NOW
+    page_limits: PageLimits = field(default_factory=PageLimits)
+
+    def _answer(self, request: Any, **_context: Any) -> AWSResponse:
+        operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        self.asked.append((operation, json.loads(request.body)))
+        answer = self.answers[operation]
+        if isinstance(answer, str):
+            body = {"__type": answer, "Message": f"{answer} for arn:aws:sts::123456789012:assumed-role/r/f"}
+            return AWSResponse(request.url, 400, HTTPHeaders(), _Raw(json.dumps(body).encode()))
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(json.dumps(answer).encode()))
+
+    def listen(self) -> None:
+        # All handlers of "before-send" are called, and moto's raises for what moto does not know.
+        self.rekognition.meta.events.unregister("before-send", botocore_stubber)
+        for operation in ANSWERS:
+            self.rekognition.meta.events.register_first(f"before-send.rekognition.{operation}", self._answer)
+
+    @property
+    def operations(self) -> list[str]:
+        return sorted(operation for operation, _parameters in self.asked)
+
+    def put(self, key: str, body: bytes) -> dict[str, Any]:
+        """Store an object and return the event that S3 would send."""
+        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        return self.event(
+            "ObjectCreated:Put",
+            key,
+            version=stored.get("VersionId"),
+            size=len(body),
+            etag=stored["ETag"].strip('"'),
+        )
+
+    def delete(self, key: str, version: str | None = None) -> dict[str, Any]:
+        if version:
+            self.s3.delete_object(Bucket=BUCKET, Key=key, VersionId=version)
+            return self.event("ObjectRemoved:Delete", key, version=version)
+        answer = self.s3.delete_object(Bucket=BUCKET, Key=key)
+        if answer.get("DeleteMarker"):
+            return self.event("ObjectRemoved:DeleteMarkerCreated", key, version=answer["VersionId"])
+        return self.event("ObjectRemoved:Delete", key)
+
+    def event(
+        self,
+        name: str,
+        key: str,
+        *,
+        version: str | None = None,
+        size: int | None = None,
+        etag: str = "",
+        sequencer: str | None = None,
+    ) -> dict[str, Any]:
+        thing: dict[str, Any] = {
+            "key": quote_plus(key, safe="/"),
+            "eTag": etag,
+            "sequencer": sequencer or f"0055AED6DCD9{next(self.ticks):06X}",
+        }
+        if size is not None:
+            thing["size"] = size
+        if version is not None:
+            thing["versionId"] = version
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": "eu-west-1",
+            "eventTime": "2026-11-22T18:30:00.000Z",
+            "eventName": name,
+            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
+            "requestParameters": {"sourceIPAddress": "192.0.2.1"},
+            "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "imgpipe-created",
+                "bucket": {"name": BUCKET, "arn": f"arn:aws:s3:::{BUCKET}"},
+                "object": thing,
+            },
+        }
+        return {"Records": [record]}
+
+    def ingest(
+        self, *events: dict[str, Any], features: str = "labels", context: Any = None
+    ) -> dict[str, int]:
+        """Run the function on one event that holds the records of all `events`."""
+        records = [record for event in events for record in event["Records"]]
+        config = ingest_app.Config.from_environment({"TABLE_NAME": TABLE, "FEATURES": features})
+        needs = IngestNeeds(
+            features=config.features,
+            table=VerdictTable(dynamodb=self.dynamodb, name=config.table),
+            s3=self.s3,
+            rekognition=self.rekognition,
+            now=lambda: self.now,
+        )
+        return ingest_app.serve({"Records": records}, context, needs)
+
+    def stored(self, key: str) -> dict[str, Any] | None:
+        answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
+        return from_attributes(answer["Item"]) if "Item" in answer else None
+
+    def store(self, key: str, analyzed_at: str, **more: Any) -> None:
+        """Put a result as if it had been analysed at that time."""
+        base = {"objectKey": key, "status": "done", "analyzedAt": analyzed_at, "day": analyzed_at[:10]}
+        self.dynamodb.put_item(TableName=TABLE, Item=to_attributes({**base, "sequencer": "0" * 32, **more}))
+
+    def fail(self, client: Any, operation: str, status: int, code: str) -> None:
+        """From now on this operation does nothing and fails with this error."""
+        parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+        def answer(**_context: Any) -> tuple[AWSResponse, dict[str, Any]]:
+            return AWSResponse("", status, HTTPHeaders(), _Raw()), parsed
+
+        service = client.meta.service_model.service_name
+        client.meta.events.register_first(f"before-call.{service}.{operation}", answer, unique_id=operation)
+
+    def heal(self, client: Any, operation: str) -> None:
+        service = client.meta.service_model.service_name
+        client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id=operation)
+
+    def web(self, *, first_day: date | None = None, public_results: bool = True) -> WebNeeds:
+        config = WebConfig(
+            table=TABLE,
+            index="by-time",
+            bucket=BUCKET,
+            upload_prefix="web/",
+            token_sha256=TOKEN_SHA256,
+            first_day=first_day or NOW.date() - timedelta(days=40),
+            min_confidence=70,
+            public_results=public_results,
+        )
+        return WebNeeds(
+            config=config,
+            dynamodb=self.dynamodb,
+            s3=self.s3,
+            now=lambda: self.now,
+            page_limits=self.page_limits,
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own AWS settings reaches a test."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def unversioned_cloud() -> Iterator[Cloud]:
+    # One try: what is tested is what our code does with an error, not how long botocore waits.
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        signature_version="v4",
+        s3={"addressing_style": "virtual"},
+    )
+    with mock_aws():
+        session = _session()
+        cloud = Cloud(
+            s3=session.client("s3", config=config.merge(Config(signature_version="s3v4"))),
+            dynamodb=session.client("dynamodb", config=config),
+            rekognition=session.client("rekognition", config=config),
+        )
+        cloud.listen()
+        cloud.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        names = ("objectKey", "day", "analyzedAt")
+        cloud.dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "by-time",
+                    "KeySchema": [
+                        {"AttributeName": "day", "KeyType": "HASH"},
+                        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ],
+        )
+        yield cloud
+
+
+@pytest.fixture
+def cloud(unversioned_cloud: Cloud) -> Cloud:
+    """With versions on, as the pipeline sets its bucket up."""
+    unversioned_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return unversioned_cloud
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+
+Call = Callable[..., Answered]
+
+
+@pytest.fixture
+def call() -> Call:
+    """Send a request as API Gateway would, with the token unless told otherwise."""
+
+    def send(
+        serve: Callable[..., dict[str, Any]],
+        deps: Any,
+        route: str,
+        query: Mapping[str, str] | str = "",
+        *,
+        body: str | None = None,
+        base64: bool = False,
+        token: str | None = f"Bearer {TOKEN}",
+        path: Mapping[str, str] | None = None,
+    ) -> Answered:
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": "/prod/anything",
+            "rawQueryString": query if isinstance(query, str) else urlencode(query),
+            "headers": {"Authorization": token} if token is not None else {},
+            "requestContext": {"stage": "prod"},
+            "isBase64Encoded": base64,
+        }
+        if body is not None:
+            event["body"] = body
+        if path is not None:
+            event["pathParameters"] = path
+        answer = serve(event, SimpleNamespace(aws_request_id="request-1"), deps)
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+        assert answer["headers"]["Referrer-Policy"] == "no-referrer"
+        return Answered(answer["statusCode"], answer["headers"], answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def pictures() -> SimpleNamespace:
+    """Functions that make picture headers: `jpeg(width, height, ...)` and `png(width, height)`."""
+    return SimpleNamespace(jpeg=jpeg, png=png)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from get_result import app
+
+if TYPE_CHECKING:
+    from tests.lambda_src.conftest import Call, Cloud
+
+DIGEST = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"
+
+
+def deps(cloud: Cloud, token_sha256: str = "") -> app.Dependencies:
+    config = app.Config.from_environment({"TABLE_NAME": "imgpipe-results", "TOKEN_SHA256": token_sha256})
+    return app.Dependencies(config=config, dynamodb=cloud.dynamodb)
+
+
+def get(call: Call, cloud: Cloud, query: Any, **more: Any) -> Any:
+    return call(app.serve, deps(cloud), "GET /result", query, token=None, **more)
+
+
+@pytest.mark.parametrize("key", ["a b+c.jpg", "a,b.jpg", "100%.jpg", "%2B", "é/日本.png", "a&key=b", "a=b;c"])
+def test_any_key_finds_its_result(call: Call, cloud: Cloud, pictures: SimpleNamespace, key: str) -> None:
+    cloud.ingest(cloud.put(key, pictures.jpeg()))
+    answer = get(call, cloud, {"key": key})
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.json["objectKey"] == key
+    assert answer.json["labels"][0]["Confidence"] == 98.76543426513672
+    assert '"width":640' in answer.body
+
+
+def test_a_plus_in_the_query_is_a_space(call: Call, cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("red flower+1.jpg", pictures.jpeg()))
+    assert get(call, cloud, "key=red+flower%2B1.jpg").status == 200
+    assert get(call, cloud, "key=red%20flower%2B1.jpg").status == 200
+    assert get(call, cloud, "key=red+flower+1.jpg").status == 404
+
+
+def test_internal_attributes_stay_inside(call: Call, cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    shown = get(call, cloud, {"key": "a.jpg"}).json
+    assert {"day", "expiresAt"}.isdisjoint(shown)
+    assert {"objectKey", "bucket", "status", "analyzedAt", "versionId", "eTag", "sequencer"} <= shown.keys()
+
+
+def test_a_failed_picture_is_a_result(call: Call, cloud: Cloud) -> None:
+    cloud.ingest(cloud.put("a.jpg", b"GIF89a"))
+    answer = get(call, cloud, {"key": "a.jpg"})
+    assert (answer.status, answer.json["status"]) == (200, "failed")
+    assert answer.json["error"].keys() == {"code", "message", "hint", "retryable"}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "names"), [("0", ["A", "B", "C"]), ("60", ["A", "B"]), ("60.5", ["A"]), ("100", [])]
+)
+def test_the_threshold_filters_on_reading(call: Call, cloud: Cloud, threshold: str, names: list[str]) -> None:
+    labels = [
+        {"Name": "A", "Confidence": 99.5, "Instances": [{"Confidence": 10}]},
+        {"Name": "B", "Confidence": 60},
+        {"Name": "C", "Confidence": 50},
+    ]
+    cloud.store("a.jpg", "2026-11-22T10:00:00.000Z", labels=labels, features=["labels"])
+    shown = get(call, cloud, {"key": "a.jpg", "min_confidence": threshold}).json
+    assert [label["Name"] for label in shown["labels"]] == names
+    assert shown["features"] == ["labels"]
+    if names:
+        assert shown["labels"][0]["Instances"] == [{"Confidence": 10}]
+    assert len(get(call, cloud, {"key": "a.jpg"}).json["labels"]) == 3
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "100.1", "nan", "inf", "1e999", "\uff17\uff10x"])
+def test_a_threshold_out_of_range_is_refused(call: Call, cloud: Cloud, text: str) -> None:
+    answer = get(call, cloud, {"key": "a.jpg", "min_confidence": text})
+    assert (answer.status, answer.code) == (400, "invalid_min_confidence")
+
+
+@pytest.mark.parametrize("query", ["", "key=", "other=1"])
+def test_a_key_must_be_given(call: Call, cloud: Cloud, query: str) -> None:
+    answer = get(call, cloud, query)
+    assert (answer.status, answer.code) == (400, "missing_key")
+
+
+@pytest.mark.parametrize("key", ["nowhere.jpg", "x" * 1025, "é" * 600, "key%ff", "\ud800"])
+def test_an_unknown_key_is_not_found(call: Call, cloud: Cloud, key: str) -> None:
+    query = {"key": key} if key.isprintable() else "key=%ED%A0%80"
+    answer = get(call, cloud, query)
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_a_removed_picture_is_not_found(call: Call, cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    cloud.ingest(cloud.delete("a.jpg"))
+    assert get(call, cloud, {"key": "a.jpg"}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer wrong", 401),
+        ("Basic correct horse battery staple", 401),
+        ("correct horse battery staple", 401),
+        ("Bearer ünïcode", 401),
+        (f"Bearer {DIGEST}", 401),
+        ("Bearer correct horse battery staple", 404),
+        ("bearer correct horse battery staple", 404),
+    ],
+)
+def test_a_private_pipeline_wants_its_token(call: Call, cloud: Cloud, token: str | None, status: int) -> None:
+    answer = call(app.serve, deps(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
+    assert answer.status == status
+    if status == 401:
+        assert answer.code == "unauthorized"
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_route_key_decides(call: Call, cloud: Cloud) -> None:
+    answer = call(app.serve, deps(cloud), "GET /results", {"key": "a"})
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_parts_that_are_absent_are_no_problem(cloud: Cloud) -> None:
+    answer = app.serve({"routeKey": "GET /result"}, None, deps(cloud))
+    assert answer["statusCode"] == 400
+
+
+def test_too_many_parameters_are_refused(call: Call, cloud: Cloud) -> None:
+    assert get(call, cloud, "&".join(f"key{n}=1" for n in range(50))).code == "invalid_query"
+
+
+def test_an_unexpected_error_says_nothing_inside(
+    call: Call, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.fail(cloud.dynamodb, "GetItem", 400, "AccessDeniedException")
+    answer = get(call, cloud, {"key": "a.jpg"})
+    assert (answer.status, answer.code) == (500, "internal")
+    assert "Denied" not in answer.body
+    logged = capsys.readouterr().out
+    assert "AccessDeniedException" in logged
+    assert '"requestId": "request-1"' in logged
+
+
+def test_no_token_reaches_the_logs(call: Call, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.fail(cloud.dynamodb, "GetItem", 500, "Broken")
+    for token in ("Bearer correct horse battery staple", "Bearer wrong"):
+        call(app.serve, deps(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
+    logged = capsys.readouterr().out
+    assert "correct horse" not in logged
+    assert "wrong" not in logged
+
+
+def test_the_worst_case_is_below_the_timeout() -> None:
+    worst_s = app.DYNAMODB_LIMITS.worst_case_s()
+    assert math.isclose(worst_s, 15)
+    assert worst_s < 20
