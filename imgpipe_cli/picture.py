@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import bundle
@@ -12,18 +13,22 @@ from imgpipe_cli import bundle
 if TYPE_CHECKING:
     from shared.picture import MAX_BYTES, Refusal, content_type, refusal
 
+_loading = threading.Lock()  # a module is registered before it is complete
+
 __all__ = ["MAX_BYTES", "Refusal", "content_type", "refusal"]
 
 
 def _rules() -> Any:
     """The module shared/picture.py, under a name of ours: its own could be anybody's."""
     name = "imgpipe_cli._picture_rules"
-    if name not in sys.modules:
+    with _loading:
+        if name in sys.modules:
+            return sys.modules[name]
         spec = importlib.util.spec_from_file_location(name, bundle.source() / "shared" / "picture.py")
         assert spec is not None and spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return sys.modules[name]
+        return module
 
 
 def __getattr__(name: str) -> Any:

@@ -122,4 +122,3 @@ def test_limits_are_those_of_rekognition(
     if fault:
         assert fault.message.endswith(".")
         assert fault.hint.endswith(".")
-        assert not fault.retryable

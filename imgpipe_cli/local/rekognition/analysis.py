@@ -1,0 +1,86 @@
+"""What the finders say about pictures: each question about the same bytes is answered once.
+
+Importing this module loads numpy and Pillow; OpenCV and the OCR models follow with the first question.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from imgpipe_cli.local.rekognition.allocator import return_large_buffers
+from imgpipe_cli.local.rekognition.codes import CONFIDENCE as CODE_CONFIDENCE
+from imgpipe_cli.local.rekognition.codes import Code, find_codes
+from imgpipe_cli.local.rekognition.colors import dominant_colors
+from imgpipe_cli.local.rekognition.faces import Face, FaceFinder, cropped
+from imgpipe_cli.local.rekognition.flights import Flights
+from imgpipe_cli.local.rekognition.labels import Sighting
+from imgpipe_cli.local.rekognition.picture import Frame, decode
+from imgpipe_cli.local.rekognition.quality import Quality, quality_of
+from imgpipe_cli.local.rekognition.text import Line, TextReader
+from imgpipe_cli.local.rekognition.vision import opencv
+from imgpipe_cli.local.rekognition.wire import Upload
+
+# A frame is at most 12 MB; findings are a few KB. A pipeline asks several questions about one picture at once
+# and rarely comes back to it later.
+_FRAMES = 3
+_FINDINGS = 256
+
+
+class Analysis:
+    """The finders and what they found; may be asked from several threads."""
+
+    def __init__(self, *, threads: int) -> None:
+        return_large_buffers()
+        self._threads = threads
+        self._face_finder = FaceFinder(threads)
+        # Reading text and decoding a large picture each take up to 150 MB for a moment: never both at once.
+        self._heavy = threading.Lock()
+        self._text_reader = TextReader(threads, self._heavy)
+        self._frames: Flights[Frame] = Flights(_FRAMES)
+        self._faces: Flights[tuple[Face, ...]] = Flights(_FINDINGS)
+        self._lines: Flights[tuple[Line, ...]] = Flights(_FINDINGS)
+        self._codes: Flights[tuple[Code, ...]] = Flights(_FINDINGS)
+        self._qualities: Flights[Quality] = Flights(_FINDINGS)
+        self._colors: Flights[tuple[dict[str, Any], ...]] = Flights(_FINDINGS)
+
+    def load(self) -> None:
+        """Load every model now."""
+        opencv(self._threads)
+        self._face_finder.load()
+        self._text_reader.load()
+
+    def frame(self, upload: Upload) -> Frame:
+        """The decoded picture; raises Refusal where there is none."""
+        return self._frames.get(upload.digest, lambda: decode(upload.data, self._heavy))
+
+    def faces(self, upload: Upload) -> tuple[Face, ...]:
+        return self._faces.get(upload.digest, lambda: self._face_finder.find(self.frame(upload)))
+
+    def lines(self, upload: Upload) -> tuple[Line, ...]:
+        return self._lines.get(upload.digest, lambda: self._text_reader.read(self.frame(upload)))
+
+    def codes(self, upload: Upload) -> tuple[Code, ...]:
+        return self._codes.get(upload.digest, lambda: find_codes(self.frame(upload), self._threads))
+
+    def quality(self, upload: Upload) -> Quality:
+        return self._qualities.get(upload.digest, lambda: quality_of(self.frame(upload)))
+
+    def colors(self, upload: Upload, part: Face | None = None) -> tuple[dict[str, Any], ...]:
+        """The dominant colours of the picture, or of one face in it."""
+
+        def found() -> tuple[dict[str, Any], ...]:
+            frame = self.frame(upload)
+            return dominant_colors(cropped(frame, part.box) if part else frame)
+
+        return self._colors.get((upload.digest, part), found)
+
+    def sightings(self, upload: Upload, *, with_colors: bool) -> tuple[Sighting, ...]:
+        """Everything that becomes a label."""
+        seen = [
+            Sighting("Face", face.confidence, face.box, self.colors(upload, face) if with_colors else None)
+            for face in self.faces(upload)
+        ]
+        seen += [Sighting("Text", line.confidence) for line in self.lines(upload)]
+        seen += [Sighting("QR Code", CODE_CONFIDENCE, code.box) for code in self.codes(upload)]
+        return tuple(seen)

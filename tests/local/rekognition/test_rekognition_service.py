@@ -1,0 +1,146 @@
+"""Threads, cache and loading: equal bytes are analysed once, no more at a time than workers."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from imgpipe_cli.local.rekognition import Rekognition
+from imgpipe_cli.local.rekognition.analysis import Analysis
+from imgpipe_cli.local.rekognition.flights import Flights
+from imgpipe_cli.local.rekognition.wire import Upload
+
+Sample = Callable[[str], bytes]
+IN_S3 = {"Image": {"S3Object": {"Bucket": "pictures", "Name": "a.jpg"}}}
+
+
+def test_eight_threads_with_one_picture_compute_once() -> None:
+    flights: Flights[str] = Flights(4)
+    together, computed = threading.Barrier(8), []
+
+    def compute() -> str:
+        computed.append(threading.get_ident())
+        return "found"
+
+    def ask() -> str:
+        together.wait()
+        return flights.get("digest", compute)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer.result() for answer in [pool.submit(ask) for _ in range(8)]]
+    assert answers == ["found"] * 8
+    assert len(computed) == 1
+
+
+def test_a_failed_computation_is_tried_again_by_the_next() -> None:
+    flights: Flights[str] = Flights(4)
+
+    def fail() -> str:
+        raise ValueError("once")
+
+    with pytest.raises(ValueError, match="once"):
+        flights.get("digest", fail)
+    assert flights.get("digest", lambda: "found") == "found"
+
+
+def test_only_the_latest_outcomes_are_kept() -> None:
+    flights: Flights[str] = Flights(2)
+    computed: list[str] = []
+
+    def computing(key: str) -> Callable[[], str]:
+        def compute() -> str:
+            computed.append(key)
+            return key
+
+        return compute
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert flights.get(key, computing(key)) == key
+    assert computed == ["a", "b", "c", "b"]
+
+
+def test_labels_and_text_of_one_picture_read_it_once(sample: Sample) -> None:
+    analysis = Analysis(threads=1)
+    upload = Upload(sample("sign.png"), "digest")
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(analysis.lines, upload) for _ in range(8)]
+        calls_of_labels = [pool.submit(analysis.sightings, upload, with_colors=False) for _ in range(2)]
+    first = calls[0].result()
+    assert all(call.result() is first for call in calls)
+    assert all(len(call.result()) == len(first) for call in calls_of_labels)
+    assert analysis.lines(Upload(b"never looked at", "digest")) is first
+
+
+def test_no_more_pictures_are_in_hand_than_there_are_workers(sample: Sample) -> None:
+    service = Rekognition(workers=2)
+    lock, in_hand, most = threading.Lock(), 0, 0
+
+    def read(bucket: str, key: str, version: str | None) -> bytes:
+        nonlocal in_hand, most
+        with lock:
+            in_hand += 1
+            most = max(most, in_hand)
+        threading.Event().wait(0.02)
+        with lock:
+            in_hand -= 1
+        return sample("cat.jpg")
+
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(service.answer, "DetectFaces", IN_S3, read) for _ in range(16)]
+        assert all(call.result() == (200, {"FaceDetails": []}) for call in calls)
+    assert most == 2
+
+
+def test_the_object_is_read_in_the_context_of_the_call(rekognition: Rekognition, sample: Sample) -> None:
+    """The server keeps the caller's account in a context variable."""
+    caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
+    seen: list[str] = []
+
+    def read(bucket: str, key: str, version: str | None) -> bytes:
+        seen.append(caller.get())
+        return sample("cat.jpg")
+
+    caller.set("somebody")
+    rekognition.answer("DetectFaces", IN_S3, read)
+    assert seen == ["somebody"]
+
+
+def test_many_threads_get_the_right_answer_each(rekognition: Rekognition, sample: Sample) -> None:
+    pictures = {"astronaut.jpg": 1, "cat.jpg": 0, "coffee.jpg": 0, "sign.png": 0}
+
+    def faces(name: str, spoil: int) -> int:
+        data = sample(name) + bytes([spoil])  # another digest, the same pixels
+        return len(rekognition.answer("DetectFaces", IN_S3, lambda *_: data)[1]["FaceDetails"])
+
+    with ThreadPoolExecutor(8) as pool:
+        calls = [(name, pool.submit(faces, name, spoil)) for name in pictures for spoil in range(4)]
+    assert [(name, call.result()) for name, call in calls] == [(name, pictures[name]) for name, _ in calls]
+
+
+def test_importing_and_describing_it_loads_no_image_library() -> None:
+    code = (
+        "import json, sys\n"
+        "from imgpipe_cli.local.rekognition import Rekognition\n"
+        "Rekognition().capabilities()\n"
+        "heavy = ('cv2', 'onnxruntime', 'rapidocr', 'numpy', 'PIL')\n"
+        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_capabilities_name_each_operation_its_model_and_what_it_cannot_do(rekognition: Rekognition) -> None:
+    operations = rekognition.capabilities()["operations"]
+    assert sorted(operations) == ["DetectFaces", "DetectLabels", "DetectModerationLabels", "DetectText"]
+    assert all(entry["does"] and entry["cannot"] for entry in operations.values())
+    assert [name for name, entry in operations.items() if not entry["available"]] == [
+        "DetectModerationLabels"
+    ]
+    json.dumps(rekognition.capabilities())
