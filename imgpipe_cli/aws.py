@@ -29,7 +29,7 @@ class AwsError(Exception):
     """One failed call.
 
     code: AWS's error code, or one of ours for what never reached AWS: Unreachable, NoCredentials,
-    ExpiredCredentials, SsoLogin, BadProfile, NoRegion, BadParameters, UploadFailed.
+    SsoLogin, BadProfile, NoRegion, BadRegion, BadParameters, NotAws.
     status: the HTTP status, 0 when there was no answer.
     """
 
@@ -248,10 +248,10 @@ _CREDENTIAL_ERRORS = {
     "TokenRetrievalError": "SsoLogin",
     "SSOTokenLoadError": "SsoLogin",
     "UnauthorizedSSOTokenError": "SsoLogin",
-    "LoginRefreshRequired": "SsoLogin",
+    "LoginError": "SsoLogin",
     "NoRegionError": "NoRegion",
-    "InvalidRegionError": "NoRegion",
-    "UnknownRegionError": "NoRegion",
+    "InvalidRegionError": "BadRegion",
+    "UnknownRegionError": "BadRegion",
     "ParamValidationError": "BadParameters",
 }
 
@@ -273,14 +273,25 @@ _BAD_KEYS = {
     "SignatureDoesNotMatch",
     "AuthFailure",
     "InvalidSignatureException",
+    "InvalidToken",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
 }
 _SKEWED = {"RequestTimeTooSkewed"}
+# STS and others call a wrong clock a wrong signature; only the message tells.
+_SKEWED_TEXT = re.compile(r"Signature (?:expired|not yet current)")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
 _THROTTLED = {
     "Throttling",
     "ThrottlingException",
+    "ThrottledException",
     "TooManyRequestsException",
     "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "PriorRequestNotComplete",
     "SlowDown",
     "ProvisionedThroughputExceededException",
 }
@@ -293,8 +304,9 @@ _DENIED_TEXT = re.compile(
 def problem(error: AwsError, doing: str = "") -> Problem:
     """The Problem of an error that no code expected; doing says where, such as "create role x"."""
     where = f"Could not {doing}: " if doing else ""
+    code = "RequestTimeTooSkewed" if _SKEWED_TEXT.match(error.message) else error.code
     for codes, make in _TABLE:
-        if error.code in codes:
+        if code in codes:
             return make(error, where)
     if error.code == "Unreachable":
         return Problem(
@@ -367,6 +379,23 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
             f"{where}No AWS region is configured.",
             hint="Name one: imgpipe up --region eu-west-1. Without an AWS account: imgpipe up --local.",
             exit_code=ExitCode.USAGE,
+        ),
+    ),
+    (
+        {"BadRegion"},
+        lambda error, where: Problem(
+            "bad_region",
+            f"{where}{_sentence(error.message)}",
+            hint="Name a region such as eu-west-1 with --region.",
+            exit_code=ExitCode.USAGE,
+        ),
+    ),
+    (
+        {"NotAws"},
+        lambda error, where: Problem(
+            "not_aws",
+            f"{where}{error.service} gave an answer that is not AWS's.",
+            hint="Check AWS_ENDPOINT_URL, and whether a proxy or a network sign-in page is in between.",
         ),
     ),
     (

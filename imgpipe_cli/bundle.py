@@ -34,7 +34,9 @@ def source() -> Path:
 def build(function: str) -> bytes:
     """The zip of lambda_src/<function>. Stored, not compressed: zlib's output differs between builds."""
     root = source()
-    files = [path for part in (function, _SHARED) for path in (root / part).rglob("*") if _belongs(path)]
+    files = [
+        path for part in (function, _SHARED) for path in (root / part).rglob("*") if _belongs(path, root)
+    ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(files, key=lambda file: file.relative_to(root).as_posix()):
@@ -51,8 +53,8 @@ def code_sha256(function: str) -> str:
     return base64.b64encode(hashlib.sha256(build(function)).digest()).decode()
 
 
-def _belongs(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__pycache__")) for part in path.parts[-3:])
+def _belongs(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(root).parts)
     return path.is_file() and not hidden and path.suffix != ".pyc"
 
 

@@ -70,19 +70,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _utf8()
-    command = next((word for word in argv if not word.startswith("-")), "imgpipe")
+    command = _command(argv)
     try:
-        return int(app()(argv, standalone_mode=False) or 0)
+        return int(app()(argv, standalone_mode=False, prog_name="imgpipe") or 0)
     except BrokenPipeError:
-        # The reader, such as head, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
+        return _nobody_reads()
+    except SystemExit as error:
+        # What Typer makes of a broken pipe.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _nobody_reads()
+        raise
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(command)
     except _UsageError as error:
         return _usage(command, argv, error)
     except Exception as error:
         return _failed(command, argv, error)
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command's name as the JSON documents have it, also where the parser did not get so far."""
+    words = iter(argv)
+    found: list[str] = []
+    for word in words:
+        if word in ("--project", "--profile", "--region"):
+            next(words, None)
+        elif not word.startswith("-"):
+            found.append(word)
+    return " ".join(found[: 2 if found[:1] == ["local"] else 1]) or "imgpipe"
+
+
+def _nobody_reads() -> int:
+    """The reader, such as head, has seen enough. The interpreter's last flush must not fail on it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(ExitCode.DONE)
 
 
 def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
@@ -147,7 +168,7 @@ def _interrupted(command: str) -> int:
 
 def _asked(argv: Sequence[str], flag: str, variable: str) -> bool:
     """Whether a switch was on, for errors that come before or instead of the parser's answer."""
-    return flag in argv or os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+    return flag in argv or os.environ.get(variable, "").lower() in ("1", "true", "t", "yes", "y", "on")
 
 
 def _utf8() -> None:

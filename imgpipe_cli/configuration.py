@@ -24,7 +24,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The options of the folder's file; empty without one. Raises Problem("bad_configuration")."""
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors may add a mark at the start
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -41,6 +41,10 @@ def read(folder: Path) -> dict[str, Any]:
         if not isinstance(value, _KEYS[key]) or (isinstance(value, bool) and bool not in _KEYS[key]):
             kinds = " or ".join(kind.__name__ for kind in _KEYS[key])
             raise _bad(f"{key} in {FILE} is {value!r}", f"Write a {kinds}.")
+        if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+            raise _bad(f"{key} in {FILE} is {value!r}", "Write a list of names.")
+        if isinstance(value, int | float) and not 0 <= value <= 100:
+            raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
     return options
 
 

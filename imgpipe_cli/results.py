@@ -199,7 +199,7 @@ class Waiter:
         while len(found) < count + _PAGE:
             items, after = self._api.results(after=after)
             found += items
-            if after is None or not items:
+            if after is None:  # a page may be empty although more follows
                 break
         return found
 

@@ -314,7 +314,7 @@ class _Visit:
         sendable = [change for change in todo if change.sendable]
         if self.resource.serial:
             sendable = sendable[:1]
-        if self.resource.side_by_side and len(sendable) > 1:
+        if self.resource.side_by_side and min(len(sendable), self.pipeline.workers) > 1:
             with ThreadPoolExecutor(len(sendable), thread_name_prefix="change") as pool:
                 return next((p for p in pool.map(self._send_one, sendable) if p), None)
         return next((passing for change in sendable if (passing := self._send_one(change))), None)

@@ -23,6 +23,7 @@ FEATURES: Mapping[str, str] = {
 # US dollars for each feature of 1,000 pictures, us-east-1 list price of the first million a month
 # (read 2026-10); the free tier of older accounts is not counted.
 PRICE_PER_1000 = 1.00
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,22 @@ class Settings:
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
-        return json.dumps({"version": 1, **document}, sort_keys=True)
+        return json.dumps({"version": _VERSION, **document}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
         """Raises Problem("bad_settings") when the text is not one of ours."""
         try:
             document = json.loads(text)
+            if document["version"] != _VERSION:
+                raise ValueError(f"version {document['version']}")
             return cls(
                 features=parse_features(document["features"]),
                 min_confidence=float(document["min_confidence"]),
                 private=bool(document["private"]),
                 first_day=str(document["first_day"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
             raise Problem(
                 "bad_settings",
                 f"The stored settings cannot be read ({error}).",

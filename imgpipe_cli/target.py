@@ -139,14 +139,15 @@ def resolve(
             hint="Leave out --profile, or choose AWS with --aws.",
             exit_code=ExitCode.USAGE,
         )
-    name = check_project(project or last.project)
+    # An empty name is refused: a script's unset variable must not become the last project.
+    name = check_project(last.project if project is None else project)
     same = [
         entry
         for entry in known
         if name == entry.target.project
         and local in (None, entry.target.local)
         and region in (None, entry.region)
-        and profile in (None, entry.target.profile)
+        and (entry.target.local or profile in (None, entry.target.profile))
     ]
     current = next((entry for entry in same if entry.target == last), None)
     elsewhere_too = project is not None or local is not None or region is not None or profile is not None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import io
 import os
+import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,17 @@ def plan(
         if text == STDIN:
             if key is None:
                 raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
-            found.append(Source(key=STDIN, name="standard input", data=b"".join(stdin)))
+            found.append(Source(key=STDIN, name="standard input", data=_limited(stdin)))
             continue
-        matches = list(_expanded(text))
+        faults: list[OSError] = []
+        try:
+            matches = list(_expanded(text, faults.append))
+        except OSError as error:
+            matches, faults = [], [error]
         found += matches
-        if not matches:
-            refused.append(_not_there(text))
+        refused += [_unreadable(error.filename or text, error) for error in faults]
+        if not matches and not faults:
+            refused.append(_nothing_there(text))
     if key is not None:
         if len(found) != 1:
             raise _usage("--key names one picture.", "Send several with --prefix instead.")
@@ -75,28 +81,50 @@ def plan(
     return keyed, refused
 
 
-def _expanded(text: str) -> Iterator[Source]:
+def _limited(stream: Iterable[bytes]) -> bytes:
+    """What comes in, at most a little more than a picture may have: enough to see that it is too large."""
+    data = bytearray()
+    for part in stream:
+        data += part
+        if len(data) > picture.MAX_BYTES:
+            break
+    return bytes(data)
+
+
+def _expanded(text: str, on_fault: Callable[[OSError], None]) -> Iterator[Source]:
     """The files that one argument means: itself, what is below a folder, what a pattern matches."""
     path = Path(text)
     if path.is_dir():
-        yield from folder(path)
+        yield from folder(path, on_fault)
     elif path.exists():
         yield Source(path.name, text, path)
     elif glob.has_magic(text):  # a shell that does not expand patterns, such as Windows'
         for match in sorted(glob.glob(text)):  # noqa: PTH207 - the pattern may be absolute
-            yield from _expanded(match)
+            yield from _expanded(match, on_fault)
 
 
-def folder(root: Path) -> Iterator[Source]:
-    """The files below a folder. Hidden ones are left out, links to folders are not followed."""
-    name = root.resolve().name
-    for place, folders, files in os.walk(root):
+def folder(root: Path, on_fault: Callable[[OSError], None] | None = None) -> Iterator[Source]:
+    """The files below a folder. Hidden ones and what is no file (a pipe, a device) are left out, links to
+    folders are not followed. on_fault is told of a folder that cannot be read."""
+    # The name as it was typed, also where it is a link; "." and ".." have the name of what they mean.
+    name = Path(os.path.abspath(root)).name  # noqa: PTH100 - Path has no way that leaves links alone
+    for place, folders, files in os.walk(root, onerror=on_fault):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for file in sorted(files):
             if not file.startswith("."):
                 path = Path(place, file)
+                if _special(path):
+                    continue
                 below = path.relative_to(root).as_posix()
                 yield Source(f"{name}/{below}" if name else below, str(path), path)
+
+
+def _special(path: Path) -> bool:
+    """True for what would never end when it is read, such as a pipe."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False  # reading it will tell why
 
 
 def _key(prefix: str, source: Source) -> str:
@@ -130,8 +158,15 @@ def _usage(message: str, hint: str) -> Problem:
     return Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE)
 
 
-def _not_there(text: str) -> Refused:
+def _nothing_there(text: str) -> Refused:
+    if Path(text).is_dir():
+        return Refused(text, "empty_folder", "There is no file in this folder.", "Name another one.")
     return Refused(text, "not_found", "There is no such file or folder.", "Check the spelling.")
+
+
+def _unreadable(name: str, error: OSError) -> Refused:
+    why = error.strerror or str(error)
+    return Refused(name, "unreadable", f"It cannot be read: {why}.", "Check its permissions.")
 
 
 # --- sending -------------------------------------------------------------------------------------
@@ -160,8 +195,7 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
     try:
         data = source.read()
     except OSError as error:
-        why = error.strerror or str(error)
-        emit(Refused(source.name, "unreadable", f"It cannot be read: {why}.", "Check its permissions."))
+        emit(_unreadable(source.name, error))
         return None
     refusal = picture.refusal(data)
     if refusal is not None:
@@ -175,18 +209,14 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
     }
     try:
         # With the condition S3 tells, before any byte is sent, that the key exists.
-        answer, replaced = (
-            aws.call("s3", "put_object", Body=_Body(data, source.key, emit), IfNoneMatch="*", **params),
-            False,
-        )
+        body = _Body(data, source.key, emit)
+        answer, replaced = aws.call("s3", "put_object", Body=body, IfNoneMatch="*", **params), False
     except AwsError as error:
         if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             raise _not_sent(error, source, names) from error
+        body.seek(0)
         try:
-            answer, replaced = (
-                aws.call("s3", "put_object", Body=_Body(data, source.key, emit), **params),
-                True,
-            )
+            answer, replaced = aws.call("s3", "put_object", Body=body, **params), True
         except AwsError as second:
             raise _not_sent(second, source, names) from second
     sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,11 +36,6 @@ class Options:
     local: bool | None = None
     json: bool = False
     verbose: bool = False
-
-    def over(self, other: Options) -> Options:
-        """These, and where one is not given the other's."""
-        mine = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(other, **{name: value for name, value in mine.items() if value not in (None, False)})
 
 
 _SHARED: Mapping[str, Any] = {
@@ -126,13 +121,15 @@ class Run:
     def _resolved(self) -> tuple[Target, Remembered | None]:
         options = self.options
         last, known = self.memory.read()
+        local = self.asked("local", options.local)
+        if local is None and options.profile is not None:
+            local = False  # who names a profile means AWS, also after an `up --local`
         return target.resolve(
             project=self.asked("project", options.project),
-            local=self.asked("local", options.local),
+            local=local,
             region=self.asked("region", options.region),
             # A profile in imgpipe.toml says nothing about the local cloud.
-            profile=options.profile
-            or (None if self.asked("local", options.local) else self.configuration.get("profile")),
+            profile=options.profile or (None if local else self.configuration.get("profile")),
             last=last,
             known=known,
         )
@@ -195,13 +192,14 @@ def command(
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
         wanted = inspect.signature(function, eval_str=True).parameters
-        label = name or function.__name__
+        own = name or function.__name__
+        group = app.info.name
+        label = own if group == "imgpipe" else f"{group} {own}"
 
         def entry(ctx: typer.Context, **values: Any) -> None:
             from imgpipe_cli.render.screen import Screen
 
-            given = Options(**{p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
-            options = given.over(ctx.obj if isinstance(ctx.obj, Options) else Options())
+            options = _options(ctx, {p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
             screen = Screen(json=options.json, verbose=options.verbose)
             with screen:
                 if "run" in wanted:
@@ -218,15 +216,25 @@ def command(
         entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         entry.__annotations__ = {p.name: p.annotation for p in parameters}
         entry.__doc__ = function.__doc__
-        app.command(label)(entry)
+        app.command(own)(entry)
         return function
 
     return register
 
 
+def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
+    """The options behind the command's name win over those before it, which win over the environment
+    (both parsers read it)."""
+    before = ctx.obj if isinstance(ctx.obj, Options) else Options(**values)
+    sources = {name: ctx.get_parameter_source(name) for name in values}
+    flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    return replace(before, **{name: values[name] for name in flags})
+
+
 def need_confirmation(yes: bool, what: str) -> None:
     """Raise a usage Problem where nobody can be asked."""
-    if not yes and not sys.stdin.isatty():
+    # A program started without standard input has None there.
+    if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise Problem(
             "not_confirmed",
             f"{what} needs a confirmation, and this is not a terminal.",

@@ -99,18 +99,13 @@ def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: boo
 def _finished(run: Run, connection: Connection, removed: list[str], words: str) -> Result:
     run.memory.drop(connection.target)
     if connection.target.local:
-        _stop_unused_cloud(run, connection)
+        _stop_unused_cloud(run)
     return Result(data={"removed": removed, "left": []}, show=lambda screen: screen.line(words))
 
 
-def _stop_unused_cloud(run: Run, connection: Connection) -> None:
+def _stop_unused_cloud(run: Run) -> None:
     """The local cloud runs for its pipelines: with the last one gone it stops."""
-    from imgpipe_cli.aws import AwsError
     from imgpipe_cli.local import control
 
-    try:
-        answer = connection.aws.call("ssm", "get_parameters_by_path", Path="/imgpipe", Recursive=True)
-    except AwsError:
-        return
-    if not answer["Parameters"] and control.stop():
+    if not control.status().projects and control.stop():
         run.emit(Note("local_stopped"))

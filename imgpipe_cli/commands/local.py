@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -114,9 +115,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _exports(values: dict[str, str]) -> list[str]:
+    """Lines for PowerShell or a POSIX shell. A profile would win over the keys, and cannot be emptied."""
     if os.name == "nt":
-        return [f'$env:{name} = "{value}"' for name, value in values.items()]
-    return [f"export {name}='{value}'" for name, value in values.items()]
+        lines = [f"$env:{name} = '{value}'" for name, value in values.items()]
+        return ["Remove-Item Env:AWS_PROFILE -ErrorAction SilentlyContinue", *lines]
+    return ["unset AWS_PROFILE", *(f"export {name}={shlex.quote(value)}" for name, value in values.items())]
 
 
 def _status_data(found: LocalStatus) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def register(app: typer.Typer) -> None:
         """Send pictures (JPEG or PNG) into the pipeline."""
         from imgpipe_cli import transfer
 
-        sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=sys.stdin.buffer)
+        # A program started without standard input has None there.
+        stdin = sys.stdin.buffer if sys.stdin else ()
+        sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=stdin)
         connection = run.connect()
         pipeline = run.pipeline() if wait else None
         refused = list(missing)

@@ -258,7 +258,7 @@ def _console(stream: Any) -> Console:
         emoji=False,
         soft_wrap=False,
         width=None if terminal else _PLAIN_WIDTH,
-        no_color=True if os.environ.get("NO_COLOR") or not terminal else None,
+        color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
     )
 
 

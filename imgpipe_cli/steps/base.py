@@ -119,6 +119,10 @@ class Call:
     passing: tuple[Passing, ...] = ()
     once: bool = False
 
+    @property
+    def label(self) -> str:
+        return f"{self.service}.{self.operation}"
+
     def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002 - the shape that Routine shares
         aws.call(self.service, self.operation, once=self.once, **_with_secrets(self.params))
 
@@ -133,6 +137,10 @@ class Routine:
     passing: tuple[Passing, ...] = ()
     once: ClassVar[bool] = False
     params: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def label(self) -> str:
+        return self.name
 
     def run(self, aws: Aws, emit: Emit) -> None:
         self.work(aws, emit)

@@ -1,0 +1,286 @@
+"""Start, stop and ask the local cloud: the one face it shows to the rest of imgpipe.
+
+Imports nothing heavy: the cloud is another process, and this side only reads its files and asks its port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
+from imgpipe_cli.local.health import ask
+from imgpipe_cli.local.limits import NOT_SIMULATED
+from imgpipe_cli.local.lock import FileLock, held
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.state_dir import unusable
+
+OnWait = Callable[[str, float], None]
+
+# Half a second on a quiet machine; the first start of a fresh installation compiles MiniStack first.
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running local cloud: what a client needs to reach it."""
+
+    endpoint: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    account: str
+    region: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class LocalStatus:
+    """What `imgpipe local status` shows; what only a running cloud knows is None without one."""
+
+    cloud: LocalCloud | None
+    data_dir: Path
+    data_bytes: int
+    log_file: Path
+    uptime_s: float | None = None
+    memory_bytes: int | None = None
+    queue: dict[str, int] | None = None
+    capabilities: dict[str, Any] | None = None
+    projects: tuple[str, ...] | None = None
+    not_simulated: tuple[str, ...] = NOT_SIMULATED
+
+
+def running(state_dir: Path | None = None) -> LocalCloud | None:
+    """The cloud of this state folder, if it answers with the instance id it wrote down.
+
+    So neither a stale file nor a reused pid or port is ever taken for it.
+    """
+    files = local_files(state_dir)
+    written = read_json(files.cloud)
+    return _cloud(written) if written is not None and _answering(files, written) else None
+
+
+def start(
+    state_dir: Path | None = None,
+    *,
+    port: int | None = None,
+    on_wait: OnWait = lambda _what, _seconds: None,
+    timeout_s: float = _START_TIMEOUT_S,
+    command: Sequence[str] | None = None,
+) -> LocalCloud:
+    """Start the cloud, or find the one that runs; two commands at once get the same.
+
+    port: this port or a Problem; without one the last port is used again, else the usual, else a free one.
+    on_wait: hears what is waited for and for how long. command: another server program (tests).
+    """
+    files = local_files(state_dir)
+    if cloud := running(state_dir):
+        return _on_port(cloud, port)
+    make_folders(files)
+    lock = _locked(files, timeout_s, on_wait)
+    try:
+        # Another command may have started it while we waited.
+        return _on_port(running(state_dir) or _start(files, port, on_wait, timeout_s, command), port)
+    finally:
+        lock.release()
+
+
+def stop(
+    state_dir: Path | None = None,
+    *,
+    timeout_s: float = _STOP_TIMEOUT_S,
+    on_wait: OnWait = lambda _w, _s: None,
+) -> bool:
+    """Save everything and end the cloud; False when none ran. Returns once its process is gone."""
+    files = local_files(state_dir)
+    if not files.root.is_dir():
+        return False
+    lock = _locked(files, timeout_s, on_wait)
+    try:
+        return _stop(files, timeout_s, on_wait)
+    finally:
+        lock.release()
+
+
+def status(state_dir: Path | None = None) -> LocalStatus:
+    """Everything there is to say about the local cloud, running or not."""
+    from imgpipe_cli.local.files import size_bytes
+
+    files = local_files(state_dir)
+    written = read_json(files.cloud)
+    cloud = _cloud(written) if written is not None and _answering(files, written) else None
+    told = None
+    if cloud is not None and written is not None:
+        told = ask(written["port"], "/_imgpipe/status", token=written["token"], timeout_s=10)
+    if told is None:
+        return LocalStatus(cloud, files.data, size_bytes(files.data), files.log)
+    return LocalStatus(
+        cloud,
+        files.data,
+        told["data_bytes"],
+        files.log,
+        uptime_s=told["uptime_s"],
+        memory_bytes=told["memory_bytes"],
+        queue=told["queue"],
+        capabilities=told["capabilities"],
+        projects=tuple(told["projects"]),
+    )
+
+
+def log_file(state_dir: Path | None = None) -> Path:
+    """The log; it may not exist yet."""
+    return local_files(state_dir).log
+
+
+def env(cloud: LocalCloud) -> dict[str, str]:
+    """What a shell needs so that `aws`, boto3 and the SDKs reach the local cloud and nothing else.
+
+    The empty token and the two switches undo what a user's own environment would put in the way.
+    """
+    no_proxy = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
+    hosts = [host for host in os.environ.get(no_proxy, "").split(",") if host]
+    return {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
+        "AWS_SESSION_TOKEN": "",
+        "AWS_REGION": cloud.region,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        no_proxy: ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])),
+    }
+
+
+def _cloud(written: dict[str, Any]) -> LocalCloud:
+    return LocalCloud(
+        endpoint=f"http://127.0.0.1:{written['port']}",
+        access_key_id=written["access_key_id"],
+        secret_access_key=written["secret_access_key"],
+        account=written["account"],
+        region=written["region"],
+        pid=written["pid"],
+    )
+
+
+def _answering(files: LocalFiles, written: dict[str, Any]) -> bool:
+    try:
+        answer = ask(written["port"], "/_imgpipe/health")
+    except TimeoutError:
+        # Under a burst of pictures an answer may take long; whoever holds the lock is our process and alive.
+        return held(files.cloud_lock)
+    return answer is not None and answer.get("instance") == written["instance"]
+
+
+def _on_port(cloud: LocalCloud, port: int | None) -> LocalCloud:
+    if port is not None and not cloud.endpoint.endswith(f":{port}"):
+        raise Problem(
+            "local_running_elsewhere",
+            f"The local cloud already runs at {cloud.endpoint}.",
+            hint="Stop it first (`imgpipe local stop`) to move it to another port.",
+        )
+    return cloud
+
+
+def _locked(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> FileLock:
+    lock = FileLock(files.start_lock)
+    try:
+        taken = lock.wait(timeout_s, lambda waited: on_wait("another imgpipe command", waited))
+    except OSError as error:
+        raise unusable(files.root, error) from error
+    if not taken:
+        raise Problem(
+            "local_busy", "Another command is starting or stopping the local cloud.", hint="Try again."
+        )
+    return lock
+
+
+def _start(
+    files: LocalFiles, port: int | None, on_wait: OnWait, timeout_s: float, command: Sequence[str] | None
+) -> LocalCloud:
+    """Spawn the server and wait until it serves; the caller holds the start lock."""
+    from imgpipe_cli.local import log, spawn
+    from imgpipe_cli.local.private_names import check_installed
+
+    check_installed()
+    if held(files.cloud_lock):
+        raise Problem(
+            "local_not_answering",
+            "The local cloud's process runs but does not answer.",
+            hint="Stop it with `imgpipe local stop` and start again.",
+        )
+    for stale in (files.cloud, files.failure):
+        stale.unlink(missing_ok=True)
+    log.trim(files.log)
+    arguments = ["--port", str(port)] if port is not None else []
+    try:
+        child = spawn.spawn(files, arguments, command=command or spawn.SERVER)
+    except OSError as error:
+        raise unusable(files.root, error) from error
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < timeout_s:
+        # Written last of all, so what stands there is served.
+        if (written := read_json(files.cloud)) is not None and _answering(files, written):
+            return _cloud(written)
+        if child.poll() is not None:
+            break
+        on_wait("the local cloud to start", waited)
+        time.sleep(0.02)
+    else:
+        child.kill()
+    raise _failure(files, log.last_lines(files.log))
+
+
+def _failure(files: LocalFiles, last_lines: str) -> Problem:
+    told = read_json(files.failure)
+    if told is not None:
+        return Problem(told["code"], told["message"], hint=told["hint"])
+    return Problem(
+        "local_not_started",
+        f"The local cloud did not start. Its log ends with:\n{last_lines}",
+        hint=f"Log: {files.log}",
+    )
+
+
+def _stop(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> bool:
+    """End the process that holds the cloud's lock; the caller holds the start lock."""
+    from imgpipe_cli.local import spawn
+
+    if not held(files.cloud_lock):
+        files.cloud.unlink(missing_ok=True)
+        return False
+    written = read_json(files.cloud)
+    if written is not None:
+        with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
+            ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
+    if not _gone(files, timeout_s, on_wait) and written is not None:
+        # The lock is still held, so this pid is still ours. The last snapshot is at most seconds old.
+        _kill(written["pid"])
+        _gone(files, 5, on_wait)
+    if written is not None:
+        spawn.reap(written["pid"])
+    files.cloud.unlink(missing_ok=True)
+    return True
+
+
+def _gone(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> bool:
+    started = time.monotonic()
+    while held(files.cloud_lock):
+        waited = time.monotonic() - started
+        if waited > timeout_s:
+            return False
+        on_wait("the local cloud to stop", waited)
+        time.sleep(0.02)
+    return True
+
+
+def _kill(pid: int) -> None:
+    import signal
+
+    with contextlib.suppress(OSError):
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -1,0 +1,188 @@
+"""MiniStack inside our process: some of its functions replaced, and a guard in front."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from imgpipe_cli.local.access import Rules
+from imgpipe_cli.local.credentials import FunctionSessions, Key, Keys, administrator
+from imgpipe_cli.local.environment import ACCOUNT, REGION
+from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json, write_private
+from imgpipe_cli.local.form_uploads import require_signature
+from imgpipe_cli.local.guard import Guard, Message, Receive, Scope, Send
+from imgpipe_cli.local.invocations import AsyncInvocations
+from imgpipe_cli.local.memory import memory_bytes
+from imgpipe_cli.local.ministack_state import PENDING, MiniStackState, Uncopied
+from imgpipe_cli.local.own_routes import OwnRoutes
+from imgpipe_cli.local.private_names import MiniStack
+from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
+from imgpipe_cli.local.snapshots import Snapshots
+
+LOGGER = logging.getLogger("imgpipe.local")
+
+# How long a stop waits for the functions that are running; what has not ended is run again after the next
+# start.
+_DRAIN_S = 3.0
+
+
+class Cloud:
+    """The whole local cloud but for its socket: an ASGI app, and what happens at its start and stop."""
+
+    def __init__(
+        self,
+        files: LocalFiles,
+        port: int,
+        ministack: MiniStack,
+        *,
+        workers: int,
+        load: Callable[[int], Analysis],
+    ) -> None:
+        self._files = files
+        self._port = port
+        self._ministack = ministack
+        self.stop = asyncio.Event()
+        self._keys = Keys(ministack.iam, ministack.sts)
+        self._invocations = AsyncInvocations(ministack.lambda_svc, workers=workers, on_change=self._touch)
+        self._rekognition = RekognitionService(
+            lambda: load(workers),
+            CallerReads(ministack.app, ministack.iam_evaluator, ministack.iam_actions, ministack.router),
+            workers=workers,
+        )
+        self._replace()
+        state = MiniStackState(
+            ministack.app,
+            ministack.persistence,
+            ministack.lambda_svc,
+            Uncopied(ministack.dynamodb, ministack.cloudwatch_logs),
+            self._invocations.queue.records,
+        )
+        self._snapshots = Snapshots(files.state, state.parts, after=state.prune)
+        self._own = OwnRoutes(
+            instance=secrets.token_hex(16),
+            token=secrets.token_hex(32),
+            queue=self._invocations.queue.depth,
+            capabilities=self._rekognition.capabilities,
+            details=self._details,
+            stop=self.stop,
+        )
+        self._guard = Guard(
+            ministack.app.app,
+            Rules(port, self._keys.known),
+            self._own,
+            api_slots=max(2, workers),
+            on_write=self._snapshots.touch,
+        )
+        self._saving: asyncio.Task[None] | None = None
+
+    def _replace(self) -> None:
+        """Replace parts of MiniStack; private_names.py checks at each start that this takes effect."""
+        sessions = FunctionSessions(self._ministack.sts)
+        # setattr: these are a module's functions, which a type checker rightly takes for constants.
+        for module, name, ours in (
+            (self._ministack.lambda_svc, "invoke_async_with_retry", self._invocations.accept),
+            (self._ministack.lambda_runtime, "execution_credentials", sessions.credentials),
+        ):
+            setattr(module, name, ours)
+        require_signature(self._ministack.s3)
+        register(self._rekognition, self._ministack.app, self._ministack.router, self._ministack.iam_actions)
+
+    def _touch(self) -> None:
+        # A method and not the snapshots' own: the queue is one of the things that they save.
+        self._snapshots.touch()
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._guard(scope, receive, send)
+            return
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                try:
+                    await self._ready()
+                except Exception as error:
+                    LOGGER.exception("start-up failed")
+                    message = {
+                        "type": "lifespan.startup.failed",
+                        "message": f"{type(error).__name__}: {error}",
+                    }
+            await send(message)
+
+        await self._ministack.app.app(scope, receive, watched)
+
+    async def drained(self) -> None:
+        """Wait until a stop is asked for, then until the running functions have ended or had their time."""
+        await self.stop.wait()
+        # While the server still answers: the functions that are running store their results through it.
+        await asyncio.to_thread(self._invocations.drain, _DRAIN_S)
+
+    def close(self) -> None:
+        """After the server has ended: end the workers and save everything."""
+        self._rekognition.close()
+        self._ministack.lambda_runtime.reset()
+        self._invocations.queue.close(1)
+        if self._saving is not None:
+            self._snapshots.save()
+
+    async def _ready(self) -> None:
+        """MiniStack has loaded what was saved; from here on it may be used."""
+        # Only our own snapshots save from now on: MiniStack's at its end would replace newer files by
+        # older ones.
+        self._ministack.app.PERSIST_STATE = False  # type: ignore[attr-defined]  # a module's global
+        before = read_json(self._files.credentials)
+        key = await administrator(self._files, self._ministack.iam, self._keys)
+        pending = read_json(self._files.state / f"{PENDING}.json") or {}
+        if count := self._invocations.queue.restore(pending.get("events", [])):
+            LOGGER.info("%d events of the last run go on", count)
+        if asdict(key) != before:
+            # A new key must be in the state before anyone is told about it.
+            await asyncio.to_thread(self._snapshots.save)
+        self._saving = asyncio.create_task(self._snapshots.run())
+        self._invocations.queue.start()
+        self._rekognition.warm()
+        self._announce(key)
+
+    def _announce(self, key: Key) -> None:
+        write_private(self._files.port, str(self._port))
+        write_json(
+            self._files.cloud,
+            {
+                "instance": self._own.instance,
+                "pid": os.getpid(),
+                "port": self._port,
+                "access_key_id": key.access_key_id,
+                "secret_access_key": key.secret_access_key,
+                "account": ACCOUNT,
+                "region": REGION,
+                "token": self._own.token,
+            },
+        )
+        LOGGER.info("serving http://127.0.0.1:%d", self._port)
+
+    def _details(self) -> dict[str, Any]:
+        """What `imgpipe local status` shows and health does not."""
+        return {
+            "memory_bytes": memory_bytes(self._worker_pids()),
+            "data_bytes": size_bytes(self._files.data),
+            "projects": self._projects(),
+            "at": time.time(),
+        }
+
+    def _worker_pids(self) -> list[int]:
+        pools = list(self._ministack.lambda_runtime._workers.values())
+        processes = [worker._proc for pool in pools for worker in list(pool)]
+        return [process.pid for process in processes if process is not None and process.poll() is None]
+
+    def _projects(self) -> list[str]:
+        """The projects set up here: `up` writes each one's settings first, and `down` removes them last."""
+        names = [str(name) for _, _, name in list(self._ministack.ssm._parameters._data)]
+        parts = [name.split("/") for name in names]
+        return sorted(
+            {part[2] for part in parts if len(part) == 4 and part[1] == "imgpipe" and part[3] == "settings"}
+        )

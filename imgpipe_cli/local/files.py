@@ -1,0 +1,135 @@
+"""The local cloud's files: where they are, and how one is written so that a kill never leaves half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgpipe_cli.state_dir import state_dir, unusable
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Paths below `<state>/local`."""
+
+    root: Path
+
+    @property
+    def cloud(self) -> Path:
+        """Which process serves where, and its keys; 0600. Present while one runs, stale after a kill."""
+        return self.root / "cloud.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the last start failed, for the command that waits for it."""
+        return self.root / "failure.json"
+
+    @property
+    def credentials(self) -> Path:
+        """The key of the local administrator, stable over restarts; 0600."""
+        return self.root / "credentials.json"
+
+    @property
+    def port(self) -> Path:
+        """The port used last, so that URLs stay valid over restarts."""
+        return self.root / "port"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by a command while it starts or stops the cloud."""
+        return self.root / "start.lock"
+
+    @property
+    def cloud_lock(self) -> Path:
+        """Held by the cloud's process for its whole life; the system frees it, whatever ends the process."""
+        return self.root / "cloud.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "cloud.log"
+
+    @property
+    def data(self) -> Path:
+        """Everything stored in the local cloud."""
+        return self.root / "data"
+
+    @property
+    def state(self) -> Path:
+        return self.data / "state"
+
+    @property
+    def objects(self) -> Path:
+        return self.data / "s3"
+
+    @property
+    def tmp(self) -> Path:
+        """Unpacked functions; only this cloud uses it, so it is emptied at each start and stop."""
+        return self.root / "tmp"
+
+
+def local_files(folder: Path | None = None) -> LocalFiles:
+    """The files below a state folder (default: the user's); makes nothing."""
+    return LocalFiles((folder if folder is not None else state_dir()) / "local")
+
+
+def make_folders(files: LocalFiles) -> None:
+    """Make the private folders, or say why they cannot be made."""
+    try:
+        for folder in (files.root, files.data, files.state, files.objects, files.tmp):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(files.root, error) from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is none to be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file in one step, readable by its owner only."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+        _replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _replace(scratch: Path, path: Path) -> None:
+    """Windows refuses while another process has the file open, which our readers do for a moment only."""
+    for _ in range(5):
+        try:
+            scratch.replace(path)
+        except PermissionError:
+            time.sleep(0.05)
+        else:
+            return
+    scratch.replace(path)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    write_private(path, json.dumps(value))
+
+
+def size_bytes(folder: Path) -> int:
+    """What the files below a folder take; files that vanish while we look count as nothing."""
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(base) / name).stat().st_size
+            except OSError:
+                continue
+    return total

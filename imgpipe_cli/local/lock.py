@@ -1,0 +1,72 @@
+"""A lock between processes that the operating system frees when its holder dies, on POSIX and Windows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class FileLock:
+    """Exclusive while held, also between threads with a FileLock each; not re-entrant."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free; never waits."""
+        # Python makes descriptors non-inheritable, so a Lambda worker cannot keep the lock of a killed cloud.
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def wait(self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None) -> bool:
+        """Take the lock, waiting up to `timeout_s`; on_wait hears the seconds waited so far."""
+        started = time.monotonic()
+        while not self.acquire():
+            waited = time.monotonic() - started
+            if waited > timeout_s:
+                return False
+            on_wait(waited)
+            time.sleep(0.02)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; closing the descriptor is what frees it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def held(path: Path) -> bool:
+    """Whether some process holds the lock now."""
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        if not lock.acquire():
+            return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,63 @@
+"""The routes of the cloud's own process: health for all, status and stop for who can read its files."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgpipe_cli import __version__
+from imgpipe_cli.local.guard import Receive, Scope, Send
+from imgpipe_cli.local.health import TOKEN_HEADER
+
+
+@dataclass
+class OwnRoutes:
+    """An ASGI app for `/_imgpipe/*`. details makes what only status shows."""
+
+    instance: str
+    token: str
+    queue: Callable[[], dict[str, int]]
+    capabilities: Callable[[], dict[str, Any]]
+    details: Callable[[], dict[str, Any]]
+    stop: asyncio.Event
+    started: float = field(default_factory=time.monotonic)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        status, answer = await self._answer(scope)
+        body = json.dumps(answer).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope) -> tuple[int, dict[str, Any]]:
+        route = (scope["method"], scope["path"])
+        if route == ("GET", "/_imgpipe/health"):
+            return 200, self._health()
+        stop = route == ("POST", "/_imgpipe/stop")
+        if not stop and route != ("GET", "/_imgpipe/status"):
+            return 404, {"message": "Not found."}
+        given = dict(scope["headers"]).get(TOKEN_HEADER.encode(), b"")
+        if not hmac.compare_digest(given, self.token.encode()):
+            return 403, {"message": "The token is missing or wrong."}
+        if stop:
+            self.stop.set()
+            return 200, {"stopping": True}
+        # Memory and sizes are read from disk and /proc: not on the event loop.
+        return 200, {**self._health(), **await asyncio.to_thread(self.details)}
+
+    def _health(self) -> dict[str, Any]:
+        return {
+            "instance": self.instance,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self.started, 1),
+            "queue": self.queue(),
+            "capabilities": self.capabilities(),
+        }

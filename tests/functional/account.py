@@ -1,0 +1,222 @@
+"""An AWS account that moto plays, the pipeline in it, and everything that is in it as plain data."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from moto import mock_aws
+
+from imgpipe_cli import runner
+from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.events import Emit
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps import STEPS
+
+REGION = "eu-west-1"
+NAMES = Names("demo", "123456789012", REGION)
+SETTINGS = Settings(first_day="2026-01-01")
+_READS = ("get_", "list_", "describe_", "head_", "scan")
+_FUNCTION_KEYS = ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
+_STAGE_KEYS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings")
+_clients: dict[tuple[str, bool], Any] = {}
+
+
+class Killed(BaseException):
+    """What happens to a process that is killed: nothing catches it."""
+
+
+def nothing(_event: object) -> None:
+    """An Emit for those who do not want to know."""
+
+
+class RecordingAws(Aws):
+    """Records every change that is sent, and dies right after the one it is told to."""
+
+    def __init__(self, *, die_after: int | None = None) -> None:
+        super().__init__(
+            Place(region=REGION, access_key_id="AKIATEST", secret_access_key="secret"), sleep=lambda _s: None
+        )
+        self._clients = _clients  # making them takes longer than all else, and moto patches them all
+        self.writes: list[tuple[str, str]] = []
+        self.params: list[dict[str, Any]] = []
+        self._die_after = die_after
+        self._counting = threading.Lock()
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        answer = super().call(service, operation, once=once, **params)
+        if not operation.startswith(_READS):
+            with self._counting:
+                self.writes.append((service, operation))
+                self.params.append(params)
+                if self._die_after is not None and len(self.writes) > self._die_after:
+                    raise Killed
+        return answer
+
+
+@contextmanager
+def fresh_account() -> Iterator[None]:
+    with mock_aws(config={"lambda": {"use_docker": False}}):
+        yield
+
+
+def pipeline(aws: Aws, *, workers: int = 8) -> runner.Pipeline:
+    return runner.Pipeline(STEPS, aws, NAMES, workers)
+
+
+def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
+    line = pipeline(aws, workers=workers)
+    return runner.up(line, runner.look(line, nothing), settings, emit)
+
+
+def down(
+    aws: Aws, *, workers: int = 8, emit: Emit = nothing, keep: frozenset[str] = frozenset()
+) -> list[str]:
+    line = pipeline(aws, workers=workers)
+    removals = runner.planned_removals(line, runner.look(line, nothing), emit, keep=keep)
+    return runner.down(line, removals, emit)
+
+
+# --- everything that is there --------------------------------------------------------------------
+
+
+def inventory() -> dict[str, Any]:
+    """All resources of the account that the pipeline's services hold, without ids and times."""
+    aws = RecordingAws()
+    found: dict[str, Any] = {}
+    for look in (_buckets, _tables, _roles, _functions, _logs, _queues, _parameters, _apis):
+        found |= look(aws)
+    return json.loads(json.dumps(found, sort_keys=True, default=str))  # type: ignore[no-any-return]
+
+
+def _buckets(aws: Aws) -> dict[str, Any]:
+    found = {}
+    for bucket in aws.call("s3", "list_buckets")["Buckets"]:
+        name = bucket["Name"]
+        parts = ("versioning", "encryption", "policy", "lifecycle_configuration", "cors", "tagging")
+        found[f"bucket {name}"] = {
+            part: _quiet(partial(aws.call, "s3", f"get_bucket_{part}", Bucket=name)) for part in parts
+        } | {
+            "notification": aws.call("s3", "get_bucket_notification_configuration", Bucket=name),
+            "access": _quiet(partial(aws.call, "s3", "get_public_access_block", Bucket=name)),
+            "ownership": _quiet(partial(aws.call, "s3", "get_bucket_ownership_controls", Bucket=name)),
+        }
+    return found
+
+
+def _quiet(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Exception as error:
+        return str(error)
+
+
+def _tables(aws: Aws) -> dict[str, Any]:
+    found = {}
+    for name in aws.call("dynamodb", "list_tables")["TableNames"]:
+        table = aws.call("dynamodb", "describe_table", TableName=name)["Table"]
+        kept = {k: table.get(k) for k in ("KeySchema", "BillingModeSummary", "GlobalSecondaryIndexes")}
+        kept["ttl"] = aws.call("dynamodb", "describe_time_to_live", TableName=name)
+        kept["tags"] = aws.call("dynamodb", "list_tags_of_resource", ResourceArn=table["TableArn"])
+        found[f"table {name}"] = kept
+    return found
+
+
+def _roles(aws: Aws) -> dict[str, Any]:
+    found = {}
+    for role in aws.call("iam", "list_roles")["Roles"]:
+        name = role["RoleName"]
+        policies = aws.call("iam", "list_role_policies", RoleName=name)["PolicyNames"]
+        found[f"role {name}"] = {
+            "trust": role["AssumeRolePolicyDocument"],
+            "tags": aws.call("iam", "list_role_tags", RoleName=name)["Tags"],
+            "policies": {
+                policy: aws.call("iam", "get_role_policy", RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for policy in policies
+            },
+        }
+    return found
+
+
+def _functions(aws: Aws) -> dict[str, Any]:
+    found = {}
+    for function in aws.call("lambda", "list_functions")["Functions"]:
+        name = function["FunctionName"]
+        kept = {
+            k: function.get(k) for k in ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
+        }
+        # The token is random, and so is its hash.
+        kept["environment"] = {
+            key: "(hash)" if key == "TOKEN_SHA256" and value else value
+            for key, value in function["Environment"]["Variables"].items()
+        }
+        policy = _quiet(partial(aws.call, "lambda", "get_policy", FunctionName=name))
+        kept["policy"] = _without_api_id(policy["Policy"] if isinstance(policy, dict) else policy)
+        retries = _quiet(partial(aws.call, "lambda", "get_function_event_invoke_config", FunctionName=name))
+        kept["retries"] = retries.get("DestinationConfig") if isinstance(retries, dict) else retries
+        kept["tags"] = aws.call("lambda", "get_function", FunctionName=name).get("Tags")
+        found[f"function {name}"] = kept
+    return found
+
+
+def _without_api_id(policy: str) -> Any:
+    try:
+        statements = json.loads(policy)["Statement"]
+    except ValueError:
+        return policy
+    for statement in statements:
+        for condition in statement.get("Condition", {}).values():
+            for key, value in condition.items():
+                if "execute-api" in value:
+                    condition[key] = "(api)/" + value.split("/", 1)[1]
+    return sorted(statements, key=lambda statement: str(statement["Sid"]))
+
+
+def _logs(aws: Aws) -> dict[str, Any]:
+    groups = aws.call("logs", "describe_log_groups")["logGroups"]
+    return {f"logs {g['logGroupName']}": g.get("retentionInDays") for g in groups}
+
+
+def _queues(aws: Aws) -> dict[str, Any]:
+    urls = aws.call("sqs", "list_queues").get("QueueUrls", [])
+    return {
+        f"queue {url.rsplit('/', 1)[1]}": aws.call(
+            "sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["MessageRetentionPeriod"]
+        )
+        for url in urls
+    }
+
+
+def _parameters(aws: Aws) -> dict[str, Any]:
+    found = aws.call("ssm", "describe_parameters")["Parameters"]
+    return {f"parameter {p['Name']}": p["Type"] for p in found if not p["Name"].startswith("/aws/")}
+
+
+def _apis(aws: Aws) -> dict[str, Any]:
+    found = {}
+    for number, api in enumerate(aws.call("apigatewayv2", "get_apis")["Items"]):
+        where = {"ApiId": api["ApiId"]}
+        integrations = aws.call("apigatewayv2", "get_integrations", **where)["Items"]
+        targets = {f"integrations/{i['IntegrationId']}": i["IntegrationUri"] for i in integrations}
+        found[f"api {api['Name']} {number}"] = {
+            "cors": api.get("CorsConfiguration"),
+            "tags": api.get("Tags"),
+            "integrations": sorted(targets.values()),
+            "routes": sorted(
+                (route["RouteKey"], targets[route["Target"]])
+                for route in aws.call("apigatewayv2", "get_routes", **where)["Items"]
+            ),
+            "stages": [
+                {
+                    k: stage.get(k)
+                    for k in ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings")
+                }
+                for stage in aws.call("apigatewayv2", "get_stages", **where)["Items"]
+            ],
+        }
+    return found

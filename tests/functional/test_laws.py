@@ -1,0 +1,281 @@
+"""What holds for every resource of every step, without the test knowing which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imgpipe_cli import runner
+from imgpipe_cli.events import Event, Settled, Skipped
+from imgpipe_cli.names import Names
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps import STEPS
+from imgpipe_cli.steps.base import Resource
+from tests.functional.account import (
+    NAMES,
+    SETTINGS,
+    RecordingAws,
+    down,
+    fresh_account,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+
+RESOURCES = [pytest.param(r, id=r.name) for step in STEPS for r in step.resources]
+OWNABLE = [
+    pytest.param(r, id=r.name)
+    for step in STEPS
+    for r in step.resources
+    if r.within is None and r.name != "api"  # an API's name is not unique: see test_foreign_apis
+]
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
+    assert not resource.observe(RecordingAws(), NAMES).exists
+
+
+def test_after_up_everything_is_there_ready_and_ours() -> None:
+    up(RecordingAws())
+    looks = runner.look(pipeline(RecordingAws()), nothing)
+    assert {name for name, seen in looks.items() if not (seen.exists and seen.ready and seen.owned)} == set()
+    states = runner.states(pipeline(RecordingAws()), looks, SETTINGS)
+    assert {state.state for state in states} == {"ready"}
+
+
+def test_a_second_up_sends_no_write_at_all() -> None:
+    up(RecordingAws())
+    again = RecordingAws()
+    events: list[Event] = []
+    up(again, emit=events.append)
+    assert again.writes == []
+    settled = [event for event in events if isinstance(event, Settled)]
+    assert len(settled) == len(RESOURCES)
+    assert not any(event.changed for event in settled)
+
+
+def test_the_dry_run_lists_exactly_the_calls_that_up_sends() -> None:
+    line = pipeline(RecordingAws())
+    planned = runner.planned_changes(line, runner.look(line, nothing), SETTINGS)
+    aws = RecordingAws()
+    up(aws)
+    listed = [(change.call.service, change.call.operation) for _, _, change in planned]  # type: ignore[union-attr]
+    # moto drops the tags of a bucket's create call, so one call more is needed there.
+    assert sorted(aws.writes) == sorted([*listed, *_bucket_configuration(aws)])
+
+
+def _bucket_configuration(aws: RecordingAws) -> list[tuple[str, str]]:
+    """What a new bucket still needs depends on what the endpoint sets by itself."""
+    return [
+        call
+        for call in aws.writes
+        if call[0] == "s3"
+        and call[1].startswith("put_bucket")
+        and call[1] != "put_bucket_notification_configuration"
+    ] + [call for call in aws.writes if call[1] == "put_public_access_block"]
+
+
+def test_down_leaves_an_empty_account_and_may_be_run_again() -> None:
+    before = inventory()
+    up(RecordingAws())
+    assert inventory() != before
+    assert down(RecordingAws()) == []
+    assert inventory() == before
+    again = RecordingAws()
+    assert down(again) == []
+    assert again.writes == []
+
+
+def test_down_of_what_never_was_sends_nothing() -> None:
+    aws = RecordingAws()
+    assert down(aws) == []
+    assert aws.writes == []
+
+
+@pytest.mark.parametrize("resource", OWNABLE)
+def test_a_foreign_twin_is_refused_and_left_alone(resource: Resource) -> None:
+    """Everything of another owner with our names: nothing is changed, nothing is removed."""
+    aws = RecordingAws()
+    up(aws)
+    _disown(aws, resource)
+    before = inventory()
+    guest = RecordingAws()
+    with pytest.raises(Problem) as refused:
+        up(guest)
+    assert refused.value.code == "not_ours"
+    assert resource.name in refused.value.message
+    assert guest.writes == []
+    events: list[Event] = []
+    down(guest, emit=events.append)
+    assert resource.name in {event.resource for event in events if isinstance(event, Skipped)}
+    left = inventory()
+    kept = {name for name in before if _is_of(resource, name)}
+    assert kept
+    assert {name: left.get(name) for name in kept} == {name: before[name] for name in kept}
+
+
+def _disown(aws: RecordingAws, resource: Resource) -> None:
+    """Take our tags off, as if somebody else had made it."""
+    name, function = resource.name, resource.name.rsplit(".", 1)[-1]
+    keys = list(NAMES.tags)
+    match name.split(".")[0]:
+        case "settings" | "token":
+            parameter = NAMES.settings_parameter if name == "settings" else NAMES.token_parameter
+            aws.call(
+                "ssm",
+                "remove_tags_from_resource",
+                ResourceType="Parameter",
+                ResourceId=parameter,
+                TagKeys=keys,
+            )
+        case "bucket":
+            tags = {"TagSet": [{"Key": "Project", "Value": "another"}]}
+            aws.call("s3", "put_bucket_tagging", Bucket=NAMES.bucket, Tagging=tags)
+        case "table":
+            aws.call("dynamodb", "untag_resource", ResourceArn=NAMES.table_arn, TagKeys=keys)
+        case "role":
+            aws.call("iam", "untag_role", RoleName=NAMES.role(function), TagKeys=keys)
+        case "function":
+            aws.call("lambda", "untag_resource", Resource=NAMES.function_arn(function), TagKeys=keys)
+        case "logs":
+            group = NAMES.access_log_group if function == "api" else NAMES.log_group(function)
+            aws.call("logs", "untag_resource", resourceArn=NAMES.log_group_arn(group), tagKeys=keys)
+        case "queue":
+            url = aws.call("sqs", "get_queue_url", QueueName=NAMES.queue)["QueueUrl"]
+            aws.call("sqs", "untag_queue", QueueUrl=url, TagKeys=keys)
+        case other:
+            raise AssertionError(f"no way known to disown {other}")
+
+
+def _is_of(resource: Resource, entry: str) -> bool:
+    """Whether an entry of the inventory is that resource."""
+    kind, _, rest = resource.name.partition(".")
+    names = {
+        "settings": f"parameter {NAMES.settings_parameter}",
+        "token": f"parameter {NAMES.token_parameter}",
+        "bucket": f"bucket {NAMES.bucket}",
+        "table": f"table {NAMES.table}",
+        "role": f"role {NAMES.role(rest)}",
+        "function": f"function {NAMES.function(rest)}",
+        "logs": f"logs {NAMES.access_log_group if rest == 'api' else NAMES.log_group(rest)}",
+        "queue": f"queue {NAMES.queue}",
+    }
+    return entry == names[kind]
+
+
+def test_an_empty_untagged_bucket_with_our_name_is_adopted() -> None:
+    aws = RecordingAws()
+    location = {"LocationConstraint": NAMES.region}
+    aws.call("s3", "create_bucket", Bucket=NAMES.bucket, CreateBucketConfiguration=location)
+    up(aws)
+    assert runner.look(pipeline(aws), nothing)["bucket"].owned
+
+
+def test_an_untagged_bucket_with_pictures_is_not_ours() -> None:
+    aws = RecordingAws()
+    location = {"LocationConstraint": NAMES.region}
+    aws.call("s3", "create_bucket", Bucket=NAMES.bucket, CreateBucketConfiguration=location)
+    aws.call("s3", "put_object", Bucket=NAMES.bucket, Key="mine.jpg", Body=b"mine")
+    with pytest.raises(Problem, match="bucket"):
+        up(aws)
+    assert down(aws) == []
+    assert aws.call("s3", "head_object", Bucket=NAMES.bucket, Key="mine.jpg")
+
+
+def test_foreign_apis_of_the_same_name_are_left_alone_and_hinder_nobody() -> None:
+    aws = RecordingAws()
+    foreign = aws.call("apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP")["ApiId"]
+    up(aws)
+    assert down(aws) == []
+    assert [api["ApiId"] for api in aws.call("apigatewayv2", "get_apis")["Items"]] == [foreign]
+
+
+def test_a_second_api_of_ours_is_removed_and_the_older_one_kept() -> None:
+    aws = RecordingAws()
+    up(aws)
+    first = aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"]
+    aws.call("apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP", Tags=NAMES.tags)
+    ids = sorted((api["CreatedDate"], api["ApiId"]) for api in aws.call("apigatewayv2", "get_apis")["Items"])
+    up(RecordingAws())
+    left = [api["ApiId"] for api in aws.call("apigatewayv2", "get_apis")["Items"]]
+    assert left == [ids[0][1]]
+    assert first in [one[1] for one in ids]
+
+
+def test_two_projects_live_side_by_side() -> None:
+    up(RecordingAws())
+    other = Names("other", NAMES.account, NAMES.region)
+    line = runner.Pipeline(STEPS, RecordingAws(), other)
+    runner.up(line, runner.look(line, nothing), SETTINGS, nothing)
+    before = inventory()
+    runner.down(line, runner.planned_removals(line, runner.look(line, nothing), nothing), nothing)
+    left = inventory()
+    assert all("other" not in name for name in left)
+    assert {name for name in before if "demo" in name} == {name for name in left if "demo" in name}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            Settings(features=("labels", "faces"), first_day="2026-01-01"),
+            [
+                ("iam", "put_role_policy"),
+                ("lambda", "update_function_configuration"),
+                ("ssm", "put_parameter"),
+            ],
+        ),
+        (
+            Settings(private=True, first_day="2026-01-01"),
+            [
+                ("lambda", "update_function_configuration"),
+                ("lambda", "update_function_configuration"),
+                ("ssm", "put_parameter"),
+            ],
+        ),
+        (
+            Settings(min_confidence=80, first_day="2026-01-01"),
+            [("lambda", "update_function_configuration"), ("ssm", "put_parameter")],
+        ),
+    ],
+)
+def test_a_changed_setting_updates_exactly_what_depends_on_it(
+    settings: Settings, expected: list[tuple[str, str]]
+) -> None:
+    up(RecordingAws())
+    aws = RecordingAws()
+    up(aws, settings)
+    assert sorted(aws.writes) == expected
+    again = RecordingAws()
+    up(again, settings)
+    assert again.writes == []
+
+
+def test_what_others_added_to_the_bucket_stays() -> None:
+    aws = RecordingAws()
+    up(aws)
+    s3, where = aws.client("s3"), {"Bucket": NAMES.bucket}
+    theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 9}}
+    rules = s3.get_bucket_lifecycle_configuration(**where)["Rules"]
+    s3.put_bucket_lifecycle_configuration(**where, LifecycleConfiguration={"Rules": [theirs, *rules[1:]]})
+    topic = aws.client("sns").create_topic(Name="theirs")["TopicArn"]
+    document = aws.call("s3", "get_bucket_notification_configuration", Bucket=NAMES.bucket)
+    document["TopicConfigurations"] = [{"TopicArn": topic, "Events": ["s3:ObjectRestore:*"], "Id": "t"}]
+    s3.put_bucket_notification_configuration(**where, NotificationConfiguration=document)
+    up(RecordingAws())
+    after = s3.get_bucket_lifecycle_configuration(**where)["Rules"]
+    assert {rule["ID"] for rule in after} == {"theirs", "imgpipe-abort-multipart", "imgpipe-old-versions"}
+    down(RecordingAws(), keep=frozenset({"bucket"}))
+    document = s3.get_bucket_notification_configuration(**where)
+    assert [entry["Id"] for entry in document["TopicConfigurations"]] == ["t"]
+    assert not document.get("LambdaFunctionConfigurations")

@@ -1,0 +1,93 @@
+"""A process that dies after any one of its calls: the next run continues, and ends the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from imgpipe_cli.settings import Settings
+from tests.functional.account import (
+    SETTINGS,
+    Killed,
+    RecordingAws,
+    down,
+    fresh_account,
+    inventory,
+    up,
+)
+
+# What an interrupted run may send again: the same value once more, which changes nothing.
+OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]]:
+    """The calls of `up` and of `down` without any fault, one after the other, and what is there between."""
+    with fresh_account():
+        first, last = RecordingAws(), RecordingAws()
+        up(first, workers=1)
+        there = inventory()
+        down(last, workers=1)
+    return first.writes, last.writes, there
+
+
+def test_up_killed_after_any_call_is_finished_by_the_next_up(
+    undisturbed: tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]],
+) -> None:
+    calls, _, there = undisturbed
+    assert len(calls) > 30
+    for die_after in range(len(calls)):
+        with fresh_account():
+            killed, resumed = RecordingAws(die_after=die_after), RecordingAws()
+            with pytest.raises(Killed):
+                up(killed, workers=1)
+            up(resumed, workers=1)
+            assert inventory() == there, f"killed after call {die_after}: {killed.writes[-1]}"
+            # Exactly the remaining calls: nothing is done twice, nothing is left out.
+            assert killed.writes == calls[: die_after + 1]
+            assert Counter(resumed.writes) == Counter(calls[die_after + 1 :])
+
+
+def test_down_killed_after_any_call_is_finished_by_the_next_down(
+    undisturbed: tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]],
+) -> None:
+    _, calls, _ = undisturbed
+    with fresh_account():
+        empty = inventory()
+    for die_after in range(len(calls)):
+        with fresh_account():
+            up(RecordingAws())
+            killed = RecordingAws(die_after=die_after)
+            with pytest.raises(Killed):
+                down(killed, workers=1)
+            assert down(RecordingAws(), workers=1) == []
+            assert inventory() == empty, f"killed after call {die_after}: {killed.writes[-1]}"
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int) -> None:
+    with fresh_account():
+        up(RecordingAws())
+        aws = RecordingAws()
+        up(aws, OTHER, workers=workers)
+        calls, there = len(aws.writes), inventory()
+    assert calls >= 4
+    for die_after in range(calls):
+        with fresh_account():
+            up(RecordingAws(), SETTINGS)
+            with pytest.raises(Killed):
+                up(RecordingAws(die_after=die_after), OTHER, workers=workers)
+            up(RecordingAws(), OTHER, workers=workers)
+            assert inventory() == there, f"killed after call {die_after}"
+
+
+def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
+    with fresh_account():
+        empty = inventory()
+    for die_after in range(0, 48, 6):
+        with fresh_account():
+            with pytest.raises(Killed):
+                up(RecordingAws(die_after=die_after))
+            assert down(RecordingAws()) == []
+            assert inventory() == empty, f"killed after call {die_after}"

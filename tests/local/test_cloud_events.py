@@ -1,0 +1,221 @@
+"""Asynchronous events: bounded, retried, sent to the failure queue, never lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.local import control
+from imgpipe_cli.local.async_events import Again, AsyncEvent, EventQueue
+from imgpipe_cli.local.control import LocalCloud
+from imgpipe_cli.local.invocations import AsyncInvocations
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
+
+
+def wait_until(done: Callable[[], bool], timeout_s: float = 5) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def event(number: int = 0) -> AsyncEvent:
+    return AsyncEvent(ARN, {"number": number}, accepted_at=time.time())
+
+
+def test_never_more_than_its_workers_run_and_none_is_lost() -> None:
+    lock = threading.Lock()
+    running, peak, done = 0, 0, 0
+
+    def attempt(_: AsyncEvent) -> None:
+        nonlocal running, peak, done
+        with lock:
+            running += 1
+            peak = max(peak, running)
+        time.sleep(0.001)
+        with lock:
+            running -= 1
+            done += 1
+
+    queue = EventQueue(attempt, workers=3)
+    queue.start()
+    for number in range(500):
+        queue.put(event(number))
+    wait_until(lambda: done == 500)
+    assert peak == 3
+    wait_until(lambda: queue.depth() == {"waiting": 0, "running": 0, "workers": 3})
+
+
+def test_a_retry_waits_without_holding_a_worker() -> None:
+    seen: list[int] = []
+
+    def attempt(one: AsyncEvent) -> Again | None:
+        seen.append(one.payload["number"])
+        return Again(AsyncEvent(ARN, {"number": 9}, 0), 0.2) if one.payload["number"] == 0 else None
+
+    queue = EventQueue(attempt, workers=1)
+    for number in range(3):
+        queue.put(event(number))
+    queue.start()
+    wait_until(lambda: len(seen) == 4)
+    assert seen == [0, 1, 2, 9]
+
+
+def test_a_defect_in_one_attempt_stops_nothing() -> None:
+    seen: list[int] = []
+
+    def attempt(one: AsyncEvent) -> None:
+        seen.append(one.payload["number"])
+        raise KeyError("private name")
+
+    queue = EventQueue(attempt, workers=1)
+    queue.start()
+    queue.put(event(1))
+    queue.put(event(2))
+    wait_until(lambda: seen == [1, 2])
+
+
+def test_what_is_not_finished_is_kept_and_restored() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def attempt(_: AsyncEvent) -> None:
+        begun.set()
+        go_on.wait(5)
+
+    queue = EventQueue(attempt, workers=1)
+    queue.start()
+    queue.put(event(1))
+    queue.put(event(2), delay_s=60)
+    assert begun.wait(5)
+    queue.close(0.01)
+    records = queue.records()
+    assert [record["payload"]["number"] for record in records] == [1, 2]
+    go_on.set()
+
+    seen: list[int] = []
+    again = EventQueue(lambda one: seen.append(one.payload["number"]), workers=1)
+    assert again.restore(records) == 2
+    again.start()
+    wait_until(lambda: sorted(seen) == [1, 2])
+
+
+class Lambda:
+    """What AsyncInvocations asks of MiniStack's lambda service, with a script of results."""
+
+    def __init__(self, *results: dict[str, Any], configured: dict[str, Any] | None = None) -> None:
+        self.results = list(results)
+        self.configured = configured or {}
+        self.attempts = 0
+        self.sent: list[tuple[Any, ...]] = []
+
+    def _run_with_function_config_scope(self, _config: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+        return call(*arguments)
+
+    def _get_func_record_for_ref(self, arn: str) -> tuple[Any, Any, str]:
+        return {"name": "f"}, {"FunctionName": "f", "FunctionArn": arn}, "f"
+
+    def _execution_record_for_config(self, func: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+        return {**func, "config": config}
+
+    def _execute_function_with_config_scope(self, _func: Any, _payload: Any) -> dict[str, Any]:
+        self.attempts += 1
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
+
+    def _lambda_function_name_and_qualifier_from_arn(self, _arn: str) -> tuple[str, str | None]:
+        return "f", None
+
+    def _event_invoke_config(self, _func: Any, qualifier: str | None) -> dict[str, Any] | None:
+        return self.configured if qualifier is None else None
+
+    def _route_async_failure(self, *arguments: Any) -> None:
+        self.sent.append(arguments)
+
+
+TO_QUEUE = {"DestinationConfig": {"OnFailure": {"Destination": "arn:queue"}}}
+
+
+@pytest.mark.parametrize(
+    ("configured", "results", "attempts", "sent"),
+    [
+        ({}, [{"error": True}, {}], 2, 0),
+        (TO_QUEUE, [{"error": True}], 3, 1),
+        ({**TO_QUEUE, "MaximumRetryAttempts": 0}, [{"error": True}], 1, 1),
+        ({}, [{"error": True}], 3, 0),
+        ({**TO_QUEUE, "MaximumRetryAttempts": 0}, [{"error": True, "throttle": True}] * 3 + [{}], 4, 0),
+        ({**TO_QUEUE, "MaximumEventAgeInSeconds": 0.001}, [{"error": True, "throttle": True}], 1, 1),
+    ],
+)
+def test_retries_as_lambda_does(
+    configured: dict[str, Any],
+    results: list[dict[str, Any]],
+    attempts: int,
+    sent: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imgpipe_cli.local.invocations._RETRY_BASE_S", 0.01)
+    service = Lambda(*results, configured=configured)
+    invocations = AsyncInvocations(service, workers=1, on_change=lambda: None)
+    invocations.queue.start()
+    invocations.accept({"config": {"FunctionArn": ARN}}, {"a": 1})
+    wait_until(lambda: service.attempts == attempts and not any(invocations.queue.records()))
+    assert len(service.sent) == sent
+
+
+def test_a_burst_ends_in_as_many_results_with_few_processes(
+    stub_cloud: LocalCloud, stub_folder: Path, pipelines: Callable[..., Any]
+) -> None:
+    pipeline = pipelines(stub_cloud, "burst")
+    keys = {f"{number} ü+.jpg" for number in range(60)}
+    threads = [threading.Thread(target=pipeline.put, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pipeline.wait_for(keys)
+    queue = control.status(stub_folder).queue
+    assert queue is not None
+    assert queue["workers"] <= 4
+    assert len({item["process"]["N"] for item in pipeline.items()}) <= queue["workers"]
+
+
+def test_a_picture_that_always_fails_reaches_the_failure_queue(
+    stub_cloud: LocalCloud, pipelines: Callable[..., Any]
+) -> None:
+    pipeline = pipelines(stub_cloud, "failing")
+    pipeline.put("bad.jpg")
+    pipeline.put("good.jpg")
+    pipeline.wait_for({"good.jpg"})
+    queue = pipeline.connect("sqs").get_queue_url(QueueName="failing-failed")["QueueUrl"]
+    messages: list[Any] = []
+    deadline = time.monotonic() + 20
+    while not messages:
+        assert time.monotonic() < deadline
+        messages = (
+            pipeline.connect("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
+        )
+    assert "bad.jpg" in messages[0]["Body"]
+    assert "RetriesExhausted" in messages[0]["Body"]
+
+
+def test_waiting_events_run_the_code_that_is_deployed_when_their_turn_comes(
+    stub_cloud: LocalCloud, pipelines: Callable[..., Any]
+) -> None:
+    pipeline = pipelines(stub_cloud, "updated")
+    pipeline.put("bad-then-gone.jpg")
+    time.sleep(0.5)
+    pipeline.connect("lambda").delete_function(FunctionName="updated")
+    pipeline.function(
+        "ingest.app.handler",
+        "arn:aws:iam::000000000000:role/updated",
+        "import boto3\ntable = boto3.client('dynamodb')\n"
+        "def handler(event, context):\n"
+        "    key = event['Records'][0]['s3']['object']['key']\n"
+        "    table.put_item(TableName='updated', Item={'key': {'S': key}})\n",
+    )
+    pipeline.wait_for({"bad-then-gone.jpg"})

@@ -1,0 +1,145 @@
+"""snapshots.py on its own: when it saves, and that it never leaves half a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from imgpipe_cli.local import log
+from imgpipe_cli.local.rekognition_service import RekognitionService
+from imgpipe_cli.local.snapshots import Snapshots
+
+
+def snapshots(folder: Path, **parts: Callable[[], str | None]) -> Snapshots:
+    return Snapshots(folder, lambda: parts)
+
+
+def test_saves_after_a_quiet_moment_and_at_the_latest_after_a_while(tmp_path: Path) -> None:
+    saver = snapshots(tmp_path)
+    assert not saver.due(time.monotonic() + 100)
+    saver.touch()
+    now = time.monotonic()
+    assert not saver.due(now + 1)
+    assert saver.due(now + 2.1)
+    saver._last_write = now + 9.5
+    assert not saver.due(now + 9.6)
+    assert saver.due(now + 10.1)
+
+
+def test_a_state_that_takes_long_to_save_is_saved_less_often(tmp_path: Path) -> None:
+    saver = snapshots(tmp_path)
+    saver._took_s = 2
+    saver.touch()
+    now = time.monotonic()
+    assert not saver.due(now + 19)
+    assert saver.due(now + 21)
+
+
+def test_only_what_changed_is_written(tmp_path: Path) -> None:
+    state = {"a": "1", "b": "1"}
+    saver = snapshots(tmp_path, a=lambda: state["a"], b=lambda: state["b"], none=lambda: None)
+    assert saver.save() == ["a", "b"]
+    assert saver.save() == []
+    state["b"] = "2"
+    assert saver.save() == ["b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+    assert (tmp_path / "b.json").read_text() == "2"
+
+
+def test_state_that_changes_while_it_is_copied_is_looked_at_again(tmp_path: Path) -> None:
+    attempts = iter([RuntimeError("dictionary changed size during iteration"), "ok"])
+
+    def text() -> str:
+        found = next(attempts)
+        if isinstance(found, RuntimeError):
+            raise found
+        return str(found)
+
+    assert snapshots(tmp_path, part=text).save() == ["part"]
+
+
+def test_one_part_that_cannot_be_saved_does_not_keep_the_others(tmp_path: Path) -> None:
+    (tmp_path / "odd.json").write_text("earlier")
+
+    def odd() -> str:
+        raise TypeError("not JSON")
+
+    assert snapshots(tmp_path, odd=odd, good=lambda: "1").save() == ["good"]
+    assert (tmp_path / "odd.json").read_text() == "earlier"
+
+
+def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
+    tried: list[float] = []
+
+    def full() -> str:
+        tried.append(time.monotonic())
+        raise OSError("no space left")
+
+    async def run() -> None:
+        saver = snapshots(tmp_path, part=full)
+        saver._first_unsaved = 1
+        task = asyncio.create_task(saver.run())
+        await asyncio.sleep(0.4)
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(run())
+    assert tried
+
+
+def test_the_log_stays_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.log"
+    path.write_bytes(b"x" * (log.MAX_BYTES + 1) + b"\nlast line\n")
+    log.trim(path)
+    assert path.stat().st_size == 0
+    assert (tmp_path / "cloud.log.1").stat().st_size > log.MAX_BYTES
+    path.write_text("one\n\ntwo\n")
+    log.trim(path)
+    assert log.last_lines(path) == "one\ntwo"
+    assert log.last_lines(tmp_path / "missing") == ""
+
+
+class Analysis:
+    def answer(
+        self, operation: str, request: dict[str, Any], read_object: object
+    ) -> tuple[int, dict[str, Any]]:
+        del request, read_object
+        return 400, {"__type": "InvalidImageFormatException", "Message": operation}
+
+    def capabilities(self) -> dict[str, Any]:
+        return {"labels": True}
+
+    def warm(self) -> None:
+        pass
+
+
+class NoReads:
+    def for_request(self, headers: dict[str, str], query: dict[str, list[str]]) -> None:
+        del headers, query
+
+
+def test_rekognitions_error_body_is_complete_and_a_missing_analysis_is_told() -> None:
+    def ask(service: RekognitionService, body: bytes) -> tuple[int, dict[str, Any]]:
+        headers = {"x-amz-target": "RekognitionService.DetectLabels"}
+        status, _, answer = asyncio.run(service.handle("POST", "/", headers, body, {}))
+        return status, json.loads(answer)
+
+    service = RekognitionService(Analysis, NoReads(), workers=1)  # type: ignore[arg-type]  # no reads in this test
+    assert service.capabilities() == {"unavailable": "loading"}
+    status, answer = ask(service, b"{}")
+    assert (status, answer["Code"], answer["Message"]) == (400, "InvalidImageFormatException", "DetectLabels")
+    assert answer["Logref"]
+    assert service.capabilities() == {"labels": True}
+    assert ask(service, b"[")[1]["__type"] == "SerializationException"
+
+    def broken() -> Analysis:
+        raise ImportError("no cv2")
+
+    broken_service = RekognitionService(broken, NoReads(), workers=1)  # type: ignore[arg-type]  # as above
+    assert ask(broken_service, b"{}")[1]["__type"] == "InternalServerError"
+    broken_service._warm()
+    assert broken_service.capabilities() == {"unavailable": "ImportError: no cv2"}
