@@ -23,14 +23,16 @@ $(VENV)/.dev: $(PY) pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.local
 
+DEMO := --local --project demo
+
 demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sample pictures, show their labels
-	$(IMGPIPE) up --local --project demo --features labels,faces,text
-	$(IMGPIPE) upload examples --prefix demo --wait --local --project demo
+	$(IMGPIPE) up $(DEMO) --features labels,faces,text
+	$(IMGPIPE) upload $(DEMO) --wait examples/astronaut.jpg examples/cat.jpg examples/coffee.jpg examples/sign.png
 	@echo
-	@echo "Next:  $(IMGPIPE) result demo/examples/astronaut.jpg"
-	@echo "       $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"
-	@echo "Page:  $$($(IMGPIPE) status --json --local --project demo 2>/dev/null | $(PY) -c 'import json, sys; print(json.load(sys.stdin)["data"]["outputs"]["pageUrl"])')"
-	@echo "Stop:  $(IMGPIPE) down --local --project demo"
+	@echo "Next:  $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"
+	@echo "       $(IMGPIPE) result astronaut.jpg"
+	@echo "       $(IMGPIPE) status        (with the page's URL)"
+	@echo "Stop:  $(IMGPIPE) down"
 
 setup: $(VENV)/.dev ## the environment for developing
 

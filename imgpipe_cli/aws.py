@@ -23,6 +23,17 @@ _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 60
 # Explicit: the default mode of the SDK is about to change, and differs between environments.
 _ATTEMPTS = 5
+# The domains of AWS's own endpoints, in all its partitions.
+_AWS_DOMAINS = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+)
 
 
 class AwsError(Exception):
@@ -150,7 +161,7 @@ class Aws:
         """The endpoint in force when it is not AWS's own, else None."""
         url = self.endpoint("s3")
         host = url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0]
-        return None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url
+        return None if host.endswith(_AWS_DOMAINS) else url
 
     def regions(self, service: str) -> list[str]:
         """The regions of this region's partition in which the SDK knows the service."""
@@ -162,6 +173,7 @@ class Aws:
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         """Send one operation (boto3's snake_case name). Raises AwsError."""
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         client = self.client(service, once=once)
         try:
@@ -170,6 +182,8 @@ class Aws:
             raise _from_client_error(error, service, operation) from error
         except BotoCoreError as error:
             raise _from_botocore(error, service, operation) from error
+        except ResponseParserError as error:
+            raise AwsError("NotAws", str(error), service=service, operation=operation) from error
         answer.pop("ResponseMetadata", None)
         return answer
 
@@ -329,7 +343,7 @@ def _sentence(text: str) -> str:
 
 def _denied(error: AwsError, where: str) -> Problem:
     found = _DENIED_TEXT.search(error.message)
-    action = found["action"] if found else f"{error.service}:{_camel(error.operation)}"
+    action = found["action"] if found else _action(error)
     resource = found["resource"] if found and found["resource"] else ""
     return Problem(
         "access_denied",
@@ -338,8 +352,20 @@ def _denied(error: AwsError, where: str) -> Problem:
     )
 
 
-def _camel(operation: str) -> str:
-    return "".join(part.title() for part in operation.split("_"))
+# Where the permission of an operation has another name. Answers without a text (HEAD) name none.
+_ACTIONS = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:DeleteObjects": "s3:DeleteObject",
+}
+
+
+def _action(error: AwsError) -> str:
+    operation = "".join(part.title() for part in error.operation.split("_"))
+    named = f"{error.service}:{operation}"
+    return _ACTIONS.get(named, named)
 
 
 def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:

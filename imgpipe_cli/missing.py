@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Connection
 
@@ -42,6 +43,8 @@ def explain(connection: Connection, keys: list[str]) -> dict[str, Missing]:
             page = aws.call("s3", "list_objects_v2", Bucket=names.bucket, MaxKeys=_COMPARED)
             there = [entry["Key"] for entry in page.get("Contents", [])]
     except AwsError as error:
+        if error.code == "NoSuchBucket":
+            raise not_set_up(names.project) from error
         raise problem(error, "look for the picture in the bucket") from error
     return {key: _pending(key, heads[key]) if heads[key] else _absent(key, there) for key in keys}
 

@@ -59,7 +59,7 @@ class Names:
             raise Problem(
                 "bad_project",
                 f"The bucket name {self.bucket} has {len(self.bucket)} characters, S3 allows {_BUCKET_MAX}.",
-                hint=f"Choose a project name that is {excess} characters shorter.",
+                hint=f"Choose a project name of at most {len(self.project) - excess} characters for this region.",
                 exit_code=ExitCode.USAGE,
             )
 

@@ -13,7 +13,7 @@ from imgpipe_cli.commands.upload import (
     MinConfidenceOption,
     TimeoutOption,
     shown_from,
-    wait_and_show,
+    wait_for,
 )
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -49,12 +49,15 @@ def register(app: typer.Typer) -> None:
 
             explained = explain(run.connect(), absent)
             waiting = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
-            shown = _show_all(run, items, threshold)
-            arrived, _ = wait_and_show(run, pipeline, waiting, timeout, threshold) if waiting else ([], [])
-            items = shown + list(arrived)
+            _show_all(run, items, threshold)
+            if waiting:
+                arrived, _ = wait_for(
+                    run, pipeline, waiting, timeout, lambda item: _show_all(run, [item], threshold)
+                )
+                items += arrived
             there = {item["objectKey"] for item in items}
             errors = [one.problem for key, one in explained.items() if key not in there]
-        elif not run.options.json:
+        else:
             _show_all(run, items, threshold)
         return _answer(run, items, errors, threshold if asked_to_filter else None)
 
@@ -85,11 +88,11 @@ def _unavailable(pipeline: Remembered, error: Exception) -> Problem:
     )
 
 
-def _show_all(run: Run, items: list[Item], threshold: float) -> list[Item]:
+def _show_all(run: Run, items: list[Item], threshold: float) -> None:
+    """As tables, at once; in JSON they are part of the one document at the end."""
     if not run.options.json:
         for item in items:
             run.screen.verdict(item, threshold)
-    return items
 
 
 def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float | None) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -83,7 +83,14 @@ def register(app: typer.Typer) -> None:
         if pipeline is not None:
             shown = shown_from(run, min_confidence, pipeline)
             versions = {one.key: one.version_id for one in sent}
-            verdicts, pending = wait_and_show(run, pipeline, versions, timeout, shown)
+
+            def show(item: Item) -> None:
+                if run.options.json:
+                    run.stream(item)
+                else:
+                    run.screen.verdict(item, shown)
+
+            verdicts, pending = wait_for(run, pipeline, versions, timeout, show)
         return Result(
             exit_code=_exit_code(refused, verdicts, pending),
             data=None,
@@ -98,8 +105,12 @@ def shown_from(run: Run, asked: float | None, pipeline: Remembered) -> float:
     return float(pipeline.min_confidence if value is None else value)
 
 
-def wait_and_show(
-    run: Run, pipeline: Remembered, versions: Mapping[str, str | None], timeout: float, shown_from: float
+def wait_for(
+    run: Run,
+    pipeline: Remembered,
+    versions: Mapping[str, str | None],
+    timeout: float,
+    show: Callable[[Item], None],
 ) -> tuple[list[Item], list[str]]:
     """Show verdicts as they arrive; all of them, and the keys still pending when time is up."""
     from imgpipe_cli.results import Api, Waiter
@@ -108,12 +119,12 @@ def wait_and_show(
 
     def arrived(item: Item) -> None:
         verdicts.append(item)
-        if run.options.json:
-            run.stream(item)
-        else:
-            run.screen.verdict(item, shown_from)
+        show(item)
+        run.screen.waiting(len(versions) - len(verdicts))
 
+    run.screen.waiting(len(versions))
     pending = Waiter(Api(pipeline.api_url, pipeline.token)).wait(versions, arrived, timeout_s=timeout)
+    run.screen.waiting(0)
     if pending:
         run.emit(Note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else "")))
     return verdicts, pending

@@ -42,7 +42,8 @@ def outputs(screen: Screen, found: Remembered, settings: Settings, *, changed: b
 def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
     lines = [
         ("Bucket", found.bucket),
-        ("Results", f"{found.api_url}/result?key=<key>  ({_access(found)})"),
+        ("Results", f"{found.api_url}/result?key=<key>"),
+        ("", _access(found)),
         ("Page", f"{found.api_url}/"),
         ("Features", ", ".join(settings.features)),
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.events import Event, Note, Refused, Sent, Transferred
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.render.words import note, safe, size
+from imgpipe_cli.render.words import count, detail, note, safe
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -42,6 +42,7 @@ class Screen:
         self._board: Board | None = None
         self._live: Any = None
         self._transfers: Any = None
+        self._status: Any = None
         self._target_told = False
 
     def __enter__(self) -> Screen:
@@ -57,10 +58,13 @@ class Screen:
         with self._lock:
             live, self._live = self._live, None
             transfers, self._transfers = self._transfers, None
+            status, self._status = self._status, None
         if live is not None:
             live.stop()
         if transfers is not None:
             transfers.stop()
+        if status is not None:
+            status.stop()
 
     # --- where things go -----------------------------------------------------------------------
 
@@ -90,9 +94,13 @@ class Screen:
         print(text, flush=True)
 
     def show(self, renderable: RenderableType) -> None:
-        """A table or text on stdout."""
+        """A table or text on stdout; what moves on stderr stands aside meanwhile."""
         with self._lock:
+            if self._status is not None:
+                self._status.stop()
             self.out().print(renderable)
+            if self._status is not None:
+                self._status.start()
 
     def json_line(self, document: Any) -> None:
         with self._lock:
@@ -118,7 +126,7 @@ class Screen:
         from imgpipe_cli.render.board import Board
 
         self._board = Board(steps)
-        if self.interactive and not self.json:
+        if self.interactive and not (self.json or self.verbose):
             from imgpipe_cli.render.live import StepView
 
             self._live = StepView(self._board)
@@ -133,6 +141,19 @@ class Screen:
             from imgpipe_cli.render.live import TransferView
 
             self._transfers = TransferView(files)
+
+    def waiting(self, verdicts: int) -> None:
+        """From now on show how many verdicts are waited for; 0 ends it."""
+        with self._lock:
+            if not self.interactive or self.json:
+                return
+            if self._status is None and verdicts:
+                self._status = self.err().status("")
+                self._status.start()
+            if self._status is not None:
+                self._status.update(f"waiting for {count(verdicts, 'verdict')}")
+        if not verdicts:
+            self.close()
 
     def event(self, event: Event) -> None:
         """Take any event; what is not shown here is simply not shown."""
@@ -160,6 +181,8 @@ class Screen:
             return
         with self._lock:
             self._board.event(event)
+            if self.verbose and (words := detail(event)):
+                self.note(f"     {words}")
             if self._live is None:
                 for row in self._board.news():
                     summary = f": {row.summary}" if row.summary else ""
@@ -263,4 +286,4 @@ def _console(stream: Any) -> Console:
 
 
 Show = Callable[[Screen], None]
-__all__ = ["Screen", "Show", "problem_data", "size"]
+__all__ = ["Screen", "Show", "problem_data"]

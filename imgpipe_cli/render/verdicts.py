@@ -57,12 +57,17 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
         return
     if feature not in shown:
         return
-    if not shown[feature]:
-        below = len(item[feature])
+    if not _told(feature, shown):
+        below = len(_told(feature, item))
         more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
         yield Text(f"  {title}: nothing found{more}{_missing_model(feature, item)}")
         return
-    yield _TABLES[feature](shown[feature])
+    yield _TABLES[feature](_told(feature, shown))
+
+
+def _told(feature: str, item: Item) -> list[Item]:
+    """What people are told of: of a text its lines, not each word of them once more."""
+    return [entry for entry in item[feature] if feature != "text" or entry.get("Type") == "LINE"]
 
 
 def _missing_model(feature: str, item: Item) -> str:
@@ -127,8 +132,7 @@ def _face_facts(face: Item) -> Iterator[str]:
 def _text(detections: Sequence[Item]) -> Table:
     table = _table("Text", "Confidence", "")
     for detection in detections:
-        if detection.get("Type") == "LINE":
-            table.add_row(Text(safe(detection["DetectedText"])), *_confidence(detection["Confidence"]))
+        table.add_row(Text(safe(detection["DetectedText"])), *_confidence(detection["Confidence"]))
     return table
 
 

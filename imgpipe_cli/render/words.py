@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from imgpipe_cli.events import Changing, Counted, Event, Waiting
+
 # Letters that turn the reading direction or hide: a picture's name may hold them, a terminal obeys them.
 _HIDDEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u061c")
 
@@ -38,6 +40,18 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 def seconds(duration_s: float) -> str:
     return f"{duration_s:.1f} s" if duration_s < 10 else f"{duration_s:.0f} s"
+
+
+def detail(event: Event) -> str:
+    """One change or wait as --verbose tells it; empty for every other event."""
+    match event:
+        case Changing(resource=resource, verb=verb, what=what):
+            return f"{resource}: {verb} {safe(what)}"
+        case Waiting(resource=resource, detail=why, waited_s=waited_s):
+            return f"{resource}: waiting {seconds(waited_s)}: {safe(why)}"
+        case Counted(resource=resource, done=done):
+            return f"{resource}: {done:,} versions deleted"
+    return ""
 
 
 NOTES = {

@@ -1,0 +1,163 @@
+"""A server on loopback that plays the HTTP contract of a pipeline's API."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+TOKEN = "correct-horse"
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """body: JSON unless it is bytes. drop: how many bytes of it arrive before the connection breaks."""
+
+    status: int = 200
+    body: Any = None
+    drop: int | None = None
+
+
+Page = Callable[[str | None], tuple[list[dict[str, Any]], str | None]]
+
+
+def item(key: str, version: str | None = "v1", at: str = "2026-11-22T10:00:00.000Z", **more: Any) -> dict[str, Any]:
+    """A verdict as the API gives it."""
+    found = {"objectKey": key, "status": "done", "versionId": version, "analyzedAt": at}
+    return {**found, "features": ["labels"], "labels": [], **more}
+
+
+def failed(key: str, *, retryable: bool, **more: Any) -> dict[str, Any]:
+    error = {"code": "throttled", "message": "Too busy.", "hint": "Wait.", "retryable": retryable}
+    return item(key, status="failed", error=error, **more)
+
+
+@dataclass
+class PlayedApi:
+    """The stored results, and answers that come first instead. Requests are kept in `asked`."""
+
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    instead: list[Answer] = field(default_factory=list)
+    private: bool = False
+    page_size: int = 100
+    pages: Page | None = None
+    asked: list[Request] = field(default_factory=list)
+    before: Callable[[Request], None] = lambda _request: None
+    connections: int = 0
+    closing: bool = False
+    url: str = ""
+
+    def store(self, *items: dict[str, Any]) -> None:
+        self.stored |= {one["objectKey"]: one for one in items}
+
+    def answer(self, request: Request) -> Answer:
+        self.asked.append(request)
+        self.before(request)
+        if self.instead:
+            return self.instead.pop(0)
+        if (self.private or request.path != "/prod/result") and not self._allowed(request):
+            return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
+        if request.path == "/prod/result":
+            return self._result(request)
+        if request.path == "/prod/results":
+            limit = min(int(request.query["limit"]), self.page_size)
+            items, following = (self.pages or self._newest(limit))(request.query.get("after"))
+            return Answer(body={"items": items, "next": following})
+        return Answer(404, {"message": "Not Found"})  # the gateway's own words
+
+    def _allowed(self, request: Request) -> bool:
+        return request.headers.get("authorization") == f"Bearer {TOKEN}"
+
+    def _result(self, request: Request) -> Answer:
+        if "key" not in request.query:
+            return Answer(400, {"error": {"code": "missing_key", "message": "Name a key."}})
+        found = self.stored.get(request.query["key"])
+        if found is None:
+            return Answer(404, {"error": {"code": "not_found", "message": "No result."}})
+        return Answer(body=found)
+
+    def _newest(self, limit: int) -> Page:
+        def page(after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            newest = sorted(self.stored.values(), key=lambda one: str(one["analyzedAt"]), reverse=True)
+            start = int(after or 0)
+            end = start + limit
+            return newest[start:end], str(end) if end < len(newest) else None
+
+        return page
+
+
+@contextmanager
+def serving() -> Iterator[PlayedApi]:
+    """The API on a free port of loopback; `url` is its base with the stage."""
+    api = PlayedApi()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            api.connections += 1
+            super().setup()
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self._send(api.answer(Request(parts.path, query, headers)))
+
+        def _send(self, answer: Answer) -> None:
+            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: answer.drop])
+            # Closed without a word, as gateways do with a connection that was quiet for long.
+            self.close_connection = answer.drop is not None or api.closing
+            if answer.drop == 0:
+                # Not even an orderly end.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_port}/prod"
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Clock:
+    """Time that passes only by sleeping."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+    each: Callable[[], None] = lambda: None
+
+    def sleep(self, duration_s: float) -> None:
+        self.slept.append(duration_s)
+        self.now += duration_s
+        self.each()
+
+    def __call__(self) -> float:
+        return self.now

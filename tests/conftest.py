@@ -1,0 +1,71 @@
+"""No test sees the environment of whoever runs it: no credentials, no settings, no remembered target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_OURS = ("AWS_", "IMGPIPE_")
+# They would change what is drawn, or send what is meant for this machine elsewhere.
+_OTHERS = {
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "COLUMNS",
+    "LINES",
+    "XDG_STATE_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--live", action="store_true", help="also run tests/live: needs an AWS account, costs a few cents"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    live = Path(__file__).parent / "live"
+    return True if live in (collection_path, *collection_path.parents) and not _live(config) else None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "live: on, this uses your AWS account" if _live(config) else "live: off (tests/live needs --live)"
+
+
+def _live(config: pytest.Config) -> bool:
+    return bool(config.getoption("--live"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scrubbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For the session, so that what lives as long (a local cloud) starts in a clean environment too."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        if _live(request.config):  # the one tier that is meant to use the user's own credentials
+            patch.setenv("IMGPIPE_STATE_DIR", str(home / "state"))
+            yield
+            return
+        for name in os.environ:
+            if name.startswith(_OURS) or name.upper() in _OTHERS:
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("USERPROFILE", str(home))
+        patch.setenv("IMGPIPE_STATE_DIR", str(home / "state"))
+        # Nobody asks the network for credentials.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def state(scrubbed: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of imgpipe's own files, new for each test."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("IMGPIPE_STATE_DIR", str(folder))
+    return folder

@@ -1,0 +1,168 @@
+"""`status` says how each step stands, and a verdict that does not come is said to be pending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.local.cli.conftest import Pipeline
+from tests.local.cli.machine import EXAMPLES, Machine, jpeg
+
+PROJECT = "looked-at"
+ROLE = f"{PROJECT}-us-east-1-ingest"
+
+
+@pytest.fixture(scope="module")
+def looked_at(machine: Machine, pipeline: Pipeline) -> Iterator[Pipeline]:
+    done = machine.imgpipe("up", "--local", "--project", PROJECT, "--json")
+    yield Pipeline(machine, PROJECT, done.json()["data"], done)
+    machine.imgpipe("down", "--local", "--project", PROJECT, "--yes")
+
+
+def states(pipeline: Pipeline, *, code: int) -> dict[str, tuple[str, list[str]]]:
+    """Resource -> (state, differences) of everything that is not ready."""
+    document = pipeline.imgpipe("status", "--json", code=code).json()
+    return {
+        resource["name"]: (resource["state"], resource["differences"])
+        for step in document["data"]["steps"]
+        for resource in step["resources"]
+        if resource["state"] != "ready"
+    }
+
+
+def repaired(pipeline: Pipeline) -> set[str]:
+    """What `up` changed; afterwards everything is ready."""
+    changed = set(pipeline.imgpipe("up", "--json").json()["data"]["changed"])
+    assert states(pipeline, code=0) == {}
+    return changed
+
+
+def test_a_finished_pipeline_is_ready_in_every_step(looked_at: Pipeline) -> None:
+    document = looked_at.imgpipe("status", "--json").json()
+    assert [step["state"] for step in document["data"]["steps"]] == ["ready"] * 9
+    outputs = document["data"]["outputs"]
+    assert outputs["bucket"] == looked_at.bucket
+    assert outputs["apiUrl"] == looked_at.outputs["apiUrl"]
+    shown = looked_at.imgpipe("status")
+    assert shown.out.count("ready") == 9
+    for title in ("Upload bucket", "Results table", "Roles", "Trigger", "HTTP API", looked_at.bucket):
+        assert title in shown.out
+    assert "local cloud http://127.0.0.1:" in shown.err
+
+
+def test_what_is_not_there_is_not_set_up(looked_at: Pipeline) -> None:
+    machine = looked_at.machine
+    nowhere = ("--local", "--project", "nowhere")
+    assert "Run imgpipe up" in machine.imgpipe("status", *nowhere, code=3).out
+    document = machine.imgpipe("status", *nowhere, "--json", code=3).json()
+    assert {step["state"] for step in document["data"]["steps"]} == {"missing"}
+    assert document["data"]["outputs"] is None
+    for command in (("result", "x.jpg"), ("upload", str(EXAMPLES / "cat.jpg")), ("watch",)):
+        done = machine.imgpipe(*command, *nowhere, code=3)
+        assert "imgpipe up" in done.err, done.err
+
+
+def test_a_missing_notification_is_seen_and_put_back(looked_at: Pipeline) -> None:
+    s3 = looked_at.machine.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=looked_at.bucket, NotificationConfiguration={})
+    assert {name: state for name, (state, _) in states(looked_at, code=1).items()} == {
+        "notification": "missing"
+    }
+    assert "missing" in looked_at.imgpipe("status", code=1).out
+    assert repaired(looked_at) == {"notification"}
+
+
+def test_a_changed_policy_differs_and_is_set_again(looked_at: Pipeline) -> None:
+    iam = looked_at.machine.client("iam")
+    policy = iam.get_role_policy(RoleName=ROLE, PolicyName="imgpipe")["PolicyDocument"]
+    policy["Statement"].append({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    iam.put_role_policy(RoleName=ROLE, PolicyName="imgpipe", PolicyDocument=json.dumps(policy))
+    assert states(looked_at, code=1) == {"role.ingest": ("differs", [f"set policy of role {ROLE}"])}
+    assert f"set policy of role {ROLE}" in looked_at.imgpipe("status", code=1).out
+    assert repaired(looked_at) == {"role.ingest"}
+
+
+def test_a_changed_route_differs_and_is_mended(looked_at: Pipeline) -> None:
+    gateway = looked_at.machine.client("apigatewayv2")
+    api = looked_at.outputs["apiUrl"].split("/")[-2]
+    routes = {route["RouteKey"]: route for route in gateway.get_routes(ApiId=api)["Items"]}
+    wrong = {"RouteId": routes["GET /result"]["RouteId"], "Target": routes["GET /results"]["Target"]}
+    gateway.update_route(ApiId=api, **wrong)
+    gateway.delete_route(ApiId=api, RouteId=routes["GET /image"]["RouteId"])
+    state, differences = states(looked_at, code=1)["api.routes"]
+    assert (state, sorted(differences)) == ("differs", ["create route GET /image", "update route GET /result"])
+    assert repaired(looked_at) == {"api.routes"}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "resource"),
+    [
+        ("s3", "delete_bucket_cors", {"Bucket": "{bucket}"}, "bucket"),
+        ("s3", "delete_bucket_policy", {"Bucket": "{bucket}"}, "bucket"),
+        ("lambda", "delete_function", {"FunctionName": f"{PROJECT}-web"}, "function.web"),
+        ("sqs", "delete_queue", {"QueueUrl": "{queue}"}, "queue"),
+        ("logs", "delete_log_group", {"logGroupName": f"/aws/lambda/{PROJECT}-ingest"}, "logs.ingest"),
+        ("ssm", "delete_parameter", {"Name": f"/imgpipe/{PROJECT}/token"}, "token"),
+    ],
+)
+def test_whatever_is_taken_away_comes_back(
+    looked_at: Pipeline, service: str, operation: str, params: dict[str, str], resource: str
+) -> None:
+    machine = looked_at.machine
+    queue = machine.client("sqs").get_queue_url(QueueName=f"{PROJECT}-failed")["QueueUrl"]
+    filled = {name: value.format(bucket=looked_at.bucket, queue=queue) for name, value in params.items()}
+    getattr(machine.client(service), operation)(**filled)
+    assert resource in states(looked_at, code=1)
+    assert resource in repaired(looked_at)
+    sent = looked_at.imgpipe("upload", EXAMPLES / "astronaut.jpg", "--wait", "--json").lines()
+    assert sent[0]["status"] == "done"
+
+
+def test_what_somebody_else_made_under_our_name_is_not_ours_and_stops_up(
+    machine: Machine, pipeline: Pipeline
+) -> None:
+    dynamodb = machine.client("dynamodb")
+    keys: dict[str, Any] = {
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    }
+    dynamodb.create_table(TableName="taken-results", BillingMode="PAY_PER_REQUEST", **keys)
+    project = ("--local", "--project", "taken")
+    up = machine.imgpipe("up", *project, code=1)
+    assert "imgpipe did not make" in up.err and "table" in up.err and "--project" in up.err
+    document = machine.imgpipe("status", *project, "--json", code=3).json()
+    shown = {step["step"]: step["state"] for step in document["data"]["steps"]}
+    assert (shown.pop("table"), set(shown.values())) == ("foreign", {"missing"})
+    assert "not ours" in machine.imgpipe("status", *project, code=3).out
+    machine.imgpipe("down", *project, "--yes")
+    assert dynamodb.describe_table(TableName="taken-results")["Table"]["TableStatus"] == "ACTIVE"
+    dynamodb.delete_table(TableName="taken-results")
+
+
+def test_a_picture_without_a_verdict_is_pending(looked_at: Pipeline) -> None:
+    s3 = looked_at.machine.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=looked_at.bucket, NotificationConfiguration={})
+    s3.put_object(Bucket=looked_at.bucket, Key="waits.jpg", Body=jpeg(1))
+    done = looked_at.imgpipe("result", "waits.jpg", code=4)
+    assert "waits.jpg is in the bucket since" in done.err and "no result yet" in done.err
+    document = looked_at.imgpipe("result", "waits.jpg", "--wait", "--timeout", "0.3", "--json", code=4).json()
+    assert (document["status"], document["errors"][0]["code"]) == ("pending", "pending")
+    both = looked_at.imgpipe("result", "waits.jpg", "no-such.jpg", "--json", code=1).json()
+    assert [error["code"] for error in both["errors"]] == ["pending", "not_found"]
+    sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--timeout", "0.3", code=4)
+    assert "1 sent, 0 analyzed, 1 pending." in sent.out
+    assert "cat.jpg still without a verdict" in sent.err
+    repaired(looked_at)
+    assert looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--json").lines()[0]["status"] == "done"
+
+
+def test_an_older_verdict_is_never_taken_for_that_of_a_new_version(looked_at: Pipeline) -> None:
+    looked_at.imgpipe("upload", EXAMPLES / "sign.png", "--key", "twice.png", "--wait")
+    s3 = looked_at.machine.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=looked_at.bucket, NotificationConfiguration={})
+    again = ("upload", EXAMPLES / "sign.png", "--key", "twice.png", "--wait", "--timeout", "0.5")
+    assert "1 pending" in looked_at.imgpipe(*again, code=4).out
+    repaired(looked_at)

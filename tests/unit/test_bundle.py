@@ -1,0 +1,122 @@
+"""The functions' zips."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from imgpipe_cli import bundle
+from imgpipe_cli.names import FUNCTIONS
+
+REAL = bundle.source()
+TEXT = {".py", ".html", ".css", ".js", ".svg"}
+
+
+def _copied(folder: Path) -> ModuleType:
+    """bundle.py of an installation in another place, with a copy of the functions' code."""
+    package = folder / "imgpipe_cli"
+    package.mkdir(parents=True)
+    shutil.copytree(REAL, package / "lambda_src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(str(bundle.__file__), package)
+    spec = importlib.util.spec_from_file_location("copied_bundle", package / "bundle.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _names(function: str) -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(bundle.build(function))).namelist()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_two_builds_in_two_places_are_the_same_bytes(tmp_path: Path, function: str) -> None:
+    assert _copied(tmp_path).build(function) == bundle.build(function)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_times_modes_and_line_ends_do_not_matter(tmp_path: Path, function: str) -> None:
+    module = _copied(tmp_path)
+    for number, path in enumerate(sorted((tmp_path / "imgpipe_cli" / "lambda_src").rglob("*"))):
+        if path.is_file():
+            if path.suffix in TEXT:
+                path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+            path.chmod(0o755 if number % 2 else 0o600)
+        os.utime(path, (number * 1000, number * 1000))
+    assert module.build(function) == bundle.build(function)
+
+
+def test_what_python_and_editors_leave_behind_is_not_in_it(tmp_path: Path) -> None:
+    module = _copied(tmp_path)
+    root = tmp_path / "imgpipe_cli" / "lambda_src" / "web"
+    for name in ("__pycache__/app.cpython-312.pyc", "app.pyc", ".DS_Store", "page/.cache/a/b/c/deep.js"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    assert module.build("web") == bundle.build("web")
+
+
+def test_a_changed_line_is_another_zip(tmp_path: Path) -> None:
+    module = _copied(tmp_path)
+    path = tmp_path / "imgpipe_cli" / "lambda_src" / "shared" / "log.py"
+    path.write_bytes(path.read_bytes() + b"\n# changed\n")
+    assert module.build("web") != bundle.build("web")
+    assert module.code_sha256("web") != bundle.code_sha256("web")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_it_holds_the_functions_own_folder_and_shared_and_nothing_else(function: str) -> None:
+    expected = {
+        path.relative_to(REAL).as_posix()
+        for part in (function, "shared")
+        for path in (REAL / part).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    names = _names(function)
+    assert len(names) == len(set(names))
+    assert set(names) == expected
+    assert f"{function}/app.py" in expected
+    assert "shared/__init__.py" in expected
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_handler_is_importable_from_the_zip_alone(tmp_path: Path, function: str) -> None:
+    path = tmp_path / "function.zip"
+    path.write_bytes(bundle.build(function))
+    code = f"import {function}.app as app; assert callable(app.handler); print(app.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(path), "AWS_DEFAULT_REGION": "eu-west-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(path))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lambdas_user_may_read_every_file(function: str) -> None:
+    for info in zipfile.ZipFile(io.BytesIO(bundle.build(function))).infolist():
+        assert info.external_attr >> 16 & 0o777 == 0o644
+        assert info.compress_type == zipfile.ZIP_STORED
+
+
+def test_the_hash_is_the_one_that_lambda_reports() -> None:
+    digest = hashlib.sha256(bundle.build("web")).digest()
+    assert base64.b64decode(bundle.code_sha256("web")) == digest
+
+
+def test_an_installation_without_the_code_says_so(tmp_path: Path) -> None:
+    module = _copied(tmp_path)
+    shutil.rmtree(tmp_path / "imgpipe_cli" / "lambda_src")
+    with pytest.raises(bundle.Problem) as caught:
+        module.build("web")
+    assert caught.value.code == "no_lambda_code"

@@ -1,0 +1,114 @@
+"""What the user asked for, and how it is stored."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.settings import FEATURES, Settings, parse_features, resolve
+
+DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=True, first_day="2026-01-31")
+
+
+@pytest.mark.parametrize(
+    ("asked", "features"),
+    [
+        ("labels", ("labels",)),
+        ("text,labels", ("labels", "text")),
+        ("faces,faces,labels", ("labels", "faces")),
+        (" Text , FACES ,", ("faces", "text")),
+        (["moderation", "labels"], ("labels", "moderation")),
+        (("faces",), ("faces",)),
+        ("labels,moderation,faces,text", tuple(FEATURES)),
+    ],
+)
+def test_features_come_in_their_own_order_once_each(asked: str | list[str], features: tuple[str, ...]) -> None:
+    assert parse_features(asked) == features
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("labels,celebrities", "There is no feature 'celebrities'."),
+        ("a,b", "There is no feature 'a', 'b'."),
+        ("", "No feature is named."),
+        (" , ", "No feature is named."),
+        ([], "No feature is named."),
+    ],
+)
+def test_unknown_or_no_features_are_a_usage_error_that_lists_them(asked: str | list[str], message: str) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_features(asked)
+    assert (caught.value.code, caught.value.exit_code) == ("bad_features", ExitCode.USAGE)
+    assert caught.value.message == message
+    assert all(feature in caught.value.hint for feature in FEATURES)
+
+
+def test_settings_survive_the_round_trip_through_json() -> None:
+    assert Settings.from_json(DEPLOYED.to_json()) == DEPLOYED
+    assert Settings.from_json(Settings().to_json()) == Settings()
+
+
+def test_the_same_settings_are_the_same_text() -> None:
+    again = Settings(first_day="2026-01-31", private=True, min_confidence=85.5, features=("labels", "faces"))
+    assert again.to_json() == DEPLOYED.to_json()
+
+
+def _without(name: str) -> str:
+    document = json.loads(DEPLOYED.to_json())
+    del document[name]
+    return json.dumps(document)
+
+
+def _with(**values: object) -> str:
+    return json.dumps(json.loads(DEPLOYED.to_json()) | values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"text"',
+        "{}",
+        *(_without(name) for name in ("version", "features", "min_confidence", "private", "first_day")),
+        _with(version=2),
+        _with(features=["celebrities"]),
+        _with(features=[]),
+        _with(features=5),
+        _with(features=[5]),
+        _with(min_confidence="much"),
+        _with(min_confidence=None),
+    ],
+)
+def test_stored_settings_that_cannot_be_read_are_a_problem_with_a_way_out(text: str) -> None:
+    with pytest.raises(Problem) as caught:
+        Settings.from_json(text)
+    assert (caught.value.code, caught.value.exit_code) == ("bad_settings", ExitCode.FAILED)
+    assert "Upgrade" in caught.value.hint
+
+
+def test_what_is_asked_wins_over_what_is_deployed() -> None:
+    asked = resolve(
+        features="text", min_confidence=0.0, private=False, deployed=DEPLOYED, today="2027-01-01"
+    )
+    assert asked == Settings(("text",), 0.0, False, "2026-01-31")
+
+
+def test_what_is_not_asked_stays_as_it_is_deployed() -> None:
+    asked = resolve(features=None, min_confidence=None, private=None, deployed=DEPLOYED, today="2027-01-01")
+    assert asked == DEPLOYED
+
+
+def test_a_new_pipeline_has_the_defaults_and_begins_today() -> None:
+    asked = resolve(features=None, min_confidence=None, private=None, deployed=None, today="2027-01-01")
+    assert asked == Settings(("labels",), 70.0, False, "2027-01-01")
+
+
+def test_each_feature_is_billed_as_another_picture() -> None:
+    prices = [Settings(features=tuple(FEATURES)[:number]).price_per_1000 for number in (1, 2, 4)]
+    assert prices == [1.0, 2.0, 4.0]
