@@ -90,9 +90,9 @@ def test_it_holds_the_functions_own_folder_and_shared_and_nothing_else(function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_handler_is_importable_from_the_zip_alone(tmp_path: Path, function: str) -> None:
-    path = tmp_path / "function.zip"
-    path.write_bytes(bundle.build(function))
+def test_unpacked_as_lambda_does_the_handler_is_importable(tmp_path: Path, function: str) -> None:
+    path = tmp_path / "task"
+    zipfile.ZipFile(io.BytesIO(bundle.build(function))).extractall(path)
     code = f"import {function}.app as app; assert callable(app.handler); print(app.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(path), "AWS_DEFAULT_REGION": "eu-west-1"}
     done = subprocess.run(

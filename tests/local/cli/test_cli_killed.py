@@ -15,7 +15,7 @@ from tests.local.cli.conftest import Pipeline
 from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, Machine
 
-KILLS = int(os.environ.get("IMGPIPE_KILLS", "12"))
+KILLS = int(os.environ.get("IMGPIPE_KILLS", "6"))
 # From before the first call until after the last one, on a quiet and on a busy machine.
 EARLIEST_S, LATEST_S = 0.25, 1.6
 
@@ -48,7 +48,7 @@ def test_up_and_down_continue_after_a_kill(
 
 def test_a_pipeline_that_was_killed_over_and_over_works(machine: Machine, pipeline: Pipeline) -> None:
     up = ("up", "--local", "--project", "stubborn")
-    for number in range(4):
+    for number in range(3):
         machine.killed_after(0.5 + 0.15 * number, *up)
     machine.imgpipe(*up)
     assert machine.imgpipe("status", "--local", "--project", "stubborn", "--json").json()["status"] == "done"

@@ -1,0 +1,157 @@
+"""Imports run one way, and what is slow to import is imported only where it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import imgpipe_cli
+
+ROOT = Path(imgpipe_cli.__file__).parent
+PACKAGE = "imgpipe_cli"
+
+# Part -> the parts it may import. Parts are modules, or the packages commands, render, steps and local.
+# What stands further down knows nothing of what stands above.
+BASE = {"problems", "state_dir", "imgpipe_cli"}
+DATA = BASE | {"events", "names", "settings", "bundle", "configuration"}
+ALLOWED: dict[str, set[str]] = {
+    "__main__": {"cli"},
+    "cli": {"commands", "render", "problems", "aws", "results", "imgpipe_cli"},
+    "commands": DATA
+    | {"commands", "render", "runner", "outputs", "transfer", "results", "missing", "answering"}
+    | {"folder_watch", "target", "steps", "aws", "local"},
+    "render": DATA | {"render", "results"},
+    "missing": DATA | {"aws", "target", "outputs"},
+    "answering": DATA | {"results", "target"},
+    "folder_watch": {"transfer"},
+    "outputs": DATA | {"aws", "steps", "target"},
+    "runner": DATA | {"aws", "steps"},
+    "transfer": DATA | {"aws", "picture"},
+    "results": DATA,
+    "steps": DATA | {"aws", "steps"},
+    "target": DATA | {"aws", "local"},
+    "local": BASE | {"local"},
+    "aws": BASE,
+    "picture": {"bundle"},
+    "bundle": BASE,
+    "configuration": BASE,
+    "settings": BASE,
+    "names": BASE,
+    "events": set(),
+    "state_dir": BASE,
+    "problems": set(),
+    "imgpipe_cli": set(),
+}
+# Library -> the only parts that may import it.
+LIBRARIES = {
+    "boto3": {"aws", "local"},
+    "botocore": {"aws", "local"},
+    "rich": {"render"},
+    "typer": {"cli", "commands"},
+    "s3transfer": set(),
+    "moto": set(),
+    "pydantic": set(),
+}
+
+
+def part_of(module: str) -> str:
+    """imgpipe_cli.steps.table -> steps"""
+    return module.split(".")[1] if "." in module else module
+
+
+def _module(path: Path) -> str:
+    names = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
+    """Every module that is imported when the code runs, wherever the statement stands."""
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = module.split(".") if is_package else module.split(".")[:-1]
+            start = parent[: len(parent) - node.level + 1] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            # `from imgpipe_cli import runner` imports a module, `from imgpipe_cli.aws import Aws` a name.
+            names = [alias.name for alias in node.names]
+            is_root = base == PACKAGE
+            yield from (f"{base}.{name}" if is_root and _is_part(name) else base for name in names)
+
+
+def _is_part(name: str) -> bool:
+    return (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file()
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield child
+        yield from _running(child)
+
+
+def breaches(module: str, source: str, *, is_package: bool = False) -> list[str]:
+    own = part_of(module)
+    found = []
+    for name in imports(ast.parse(source), module, is_package):
+        library = name.split(".")[0]
+        if library == PACKAGE and part_of(name) not in ALLOWED[own] | {own}:
+            found.append(f"{module} imports {name}")
+        if library in LIBRARIES and own not in LIBRARIES[library]:
+            found.append(f"{module} imports {name}")
+    return found
+
+
+def test_every_import_goes_down_and_libraries_stay_in_their_place() -> None:
+    files = [path for path in ROOT.rglob("*.py") if "lambda_src" not in path.parts]
+    assert len(files) > 40
+    found = [
+        breach
+        for path in files
+        for breach in breaches(_module(path), path.read_text(), is_package=path.name == "__init__.py")
+    ]
+    assert found == []
+
+
+def test_every_part_has_its_place_in_the_table() -> None:
+    parts = {part_of(_module(path)) for path in ROOT.rglob("*.py") if "lambda_src" not in path.parts}
+    assert parts == set(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("imgpipe_cli.steps.table", "from imgpipe_cli import runner"),
+        ("imgpipe_cli.steps.table", "from ..runner import up"),
+        ("imgpipe_cli.steps.table", "from .. import runner"),
+        ("imgpipe_cli.runner", "def f():\n    from imgpipe_cli.render.words import safe"),
+        ("imgpipe_cli.aws", "import imgpipe_cli.names"),
+        ("imgpipe_cli.transfer", "import boto3"),
+        ("imgpipe_cli.runner", "from botocore.exceptions import ClientError"),
+        ("imgpipe_cli.commands.up", "from rich.table import Table"),
+        ("imgpipe_cli.render.screen", "import typer"),
+        ("imgpipe_cli.results", "import imgpipe_cli.local.control"),
+    ],
+)
+def test_a_breach_is_found(module: str, source: str) -> None:
+    assert len(breaches(module, source)) == 1
+
+
+def test_what_is_only_for_types_is_no_import() -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from imgpipe_cli import runner"
+    assert breaches("imgpipe_cli.steps.table", source) == []
+
+
+def test_importing_the_command_line_loads_nothing_slow() -> None:
+    code = "import sys, imgpipe_cli.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "typer" in loaded
+    assert not loaded & {"boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}

@@ -1,0 +1,304 @@
+"""Waiting for verdicts, and the feed of those that arrive, on a clock of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.results import Api, ApiUnavailable, Feed, Waiter, filtered, is_final
+from tests.api_server import TOKEN, Answer, Clock, PlayedApi, failed, item, serving
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        yield api
+
+
+class Waiting:
+    """A wait whose verdicts are collected; steps happen one after the other between its looks."""
+
+    def __init__(self, played: PlayedApi, *steps: Any) -> None:
+        self.clock = Clock()
+        self.verdicts: list[Any] = []
+        self._played = played
+        self._steps = list(steps)
+        self.clock.each = self._step
+
+    def _step(self) -> None:
+        if self._steps:
+            self._steps.pop(0)()
+
+    def wait(self, versions: dict[str, str | None], timeout_s: float = 60.0) -> list[str]:
+        waiter = Waiter(Api(self._played.url, TOKEN), sleep=self.clock.sleep, clock=self.clock)
+        return waiter.wait(versions, self.verdicts.append, timeout_s=timeout_s)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(one["objectKey"], one["versionId"]) for one in self.verdicts]
+
+
+def test_a_verdict_that_is_there_needs_no_pause(played: PlayedApi) -> None:
+    played.store(item("a", "v1"))
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1"}) == []
+    assert waiting.told == [("a", "v1")]
+    assert waiting.clock.slept == []
+
+
+def test_the_result_of_an_older_version_is_never_taken(played: PlayedApi) -> None:
+    played.store(item("a", "v1"))
+    waiting = Waiting(played, lambda: None, lambda: played.store(item("a", "v2")))
+    assert waiting.wait({"a": "v2"}) == []
+    assert waiting.told == [("a", "v2")]
+
+
+def test_where_the_bucket_has_no_versions_any_result_counts(played: PlayedApi) -> None:
+    played.store(item("a", None))
+    waiting = Waiting(played)
+    assert waiting.wait({"a": None}) == []
+
+
+def test_a_failure_that_is_tried_again_is_not_the_verdict(played: PlayedApi) -> None:
+    played.store(failed("a", retryable=True))
+    waiting = Waiting(played, lambda: played.store(item("a")))
+    assert waiting.wait({"a": "v1"}) == []
+    assert [one["status"] for one in waiting.verdicts] == ["done"]
+
+
+def test_a_failure_for_good_is_the_verdict(played: PlayedApi) -> None:
+    played.store(failed("a", retryable=False))
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1"}) == []
+    assert [one["status"] for one in waiting.verdicts] == ["failed"]
+
+
+def test_what_has_no_verdict_when_time_is_up_is_named(played: PlayedApi) -> None:
+    played.store(item("b"))
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1", "b": "v1", "c": "v1"}, timeout_s=10) == ["a", "c"]
+    assert waiting.told == [("b", "v1")]
+    assert waiting.clock.now == pytest.approx(10)
+
+
+def test_with_no_time_at_all_it_still_looks_once(played: PlayedApi) -> None:
+    played.store(item("a"))
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1", "b": "v1"}, timeout_s=0) == ["b"]
+    assert waiting.told == [("a", "v1")]
+
+
+def test_waiting_for_nothing_asks_nothing(played: PlayedApi) -> None:
+    assert Waiting(played).wait({}) == []
+    assert played.asked == []
+
+
+def test_the_pauses_grow_and_stay_short(played: PlayedApi) -> None:
+    waiting = Waiting(played)
+    waiting.wait({"a": "v1"}, timeout_s=60)
+    pauses = waiting.clock.slept[:-1]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 0.1
+    assert max(pauses) == 2.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(429, {"message": "Too Many Requests"}),
+        Answer(500, {"error": {"code": "internal", "message": "?"}}),
+        Answer(503, {"message": "Service Unavailable"}),
+        Answer(502, b"<html>Bad gateway</html>"),
+        Answer(body=item("a"), drop=9),
+        Answer(body=item("a"), drop=0),
+    ],
+)
+def test_a_passing_fault_is_passed_over(played: PlayedApi, answer: Answer) -> None:
+    played.store(item("a"))
+    played.instead = [answer, answer]
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1"}) == []
+    assert waiting.told == [("a", "v1")]
+
+
+def test_a_connection_that_is_closed_after_each_answer_is_opened_again(played: PlayedApi) -> None:
+    played.closing = True
+    waiting = Waiting(played, lambda: None, lambda: played.store(item("a")))
+    assert waiting.wait({"a": "v1"}) == []
+
+
+def test_an_api_that_is_gone_ends_the_waiting(played: PlayedApi) -> None:
+    played.instead = [Answer(404, {"message": "Not Found"})]
+    with pytest.raises(ApiUnavailable):
+        Waiting(played).wait({"a": "v1"})
+
+
+def test_a_token_that_is_refused_ends_the_waiting(played: PlayedApi) -> None:
+    played.instead = [Answer(401, {"error": {"code": "unauthorized", "message": "No."}})]
+    with pytest.raises(Problem) as caught:
+        Waiting(played).wait({"a": "v1"})
+    assert caught.value.code == "unauthorized"
+
+
+# --- many ----------------------------------------------------------------------------------------
+
+
+def _many(count: int) -> dict[str, str | None]:
+    return {f"{number:03}.jpg": "v2" for number in range(count)}
+
+
+def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
+    versions = _many(250)
+    played.store(*(item(key, version) for key, version in versions.items()))
+    waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert sorted(key for key, _ in waiting.told) == sorted(versions)
+    assert {request.path for request in played.asked} == {"/prod/results"}
+    assert len(played.asked) < 10
+
+
+def test_in_the_list_an_older_version_counts_for_nothing(played: PlayedApi) -> None:
+    versions = _many(20)
+    played.store(*(item(key, "v1") for key in versions))
+    waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
+    assert waiting.wait(versions) == []
+    assert {version for _, version in waiting.told} == {"v2"}
+    assert len(waiting.told) == 20
+
+
+def test_an_empty_page_with_a_cursor_is_not_the_end(played: PlayedApi) -> None:
+    versions = _many(6)
+    pages: dict[str | None, Any] = {
+        None: ([item(key, "v2") for key in list(versions)[:3]], "1"),
+        "1": ([], "2"),
+        "2": ([item(key, "v2") for key in list(versions)[3:]], None),
+    }
+    played.pages = pages.__getitem__
+    waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert waiting.clock.slept == []
+
+
+def test_what_the_list_misses_is_found_by_key(played: PlayedApi) -> None:
+    versions = _many(6)
+    played.store(*(item(key, "v2") for key in versions))
+    played.pages = lambda _after: ([], None)
+    waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert len(waiting.told) == 6
+
+
+def test_a_verdict_is_told_once(played: PlayedApi) -> None:
+    versions = _many(6)
+    keys = list(versions)
+    steps = [lambda key=key: played.store(item(key, "v2")) for key in keys]
+    waiting = Waiting(played, *steps)
+    assert waiting.wait(versions) == []
+    assert sorted(key for key, _ in waiting.told) == keys
+
+
+@pytest.mark.parametrize(
+    ("stored", "version", "final"),
+    [
+        (item("a", "v1"), "v1", True),
+        (item("a", "v1"), "v2", False),
+        (item("a", "v1"), None, True),
+        (item("a", None), "v1", False),
+        (failed("a", retryable=False), "v1", True),
+        (failed("a", retryable=True), "v1", False),
+    ],
+)
+def test_only_the_last_word_on_the_right_version_is_final(stored: Any, version: str | None, final: bool) -> None:
+    assert is_final(stored, version) is final
+
+
+# --- Feed ----------------------------------------------------------------------------------------
+
+
+def _at(second: int) -> str:
+    return f"2026-11-22T10:{second // 60:02}:{second % 60:02}.000Z"
+
+
+def _keys(feed: Feed) -> list[str]:
+    return [str(one["objectKey"]) for one in feed.new()]
+
+
+def test_the_feed_tells_what_is_new_oldest_first(played: PlayedApi) -> None:
+    feed = Feed(Api(played.url, TOKEN), since=_at(0))
+    assert _keys(feed) == []
+    played.store(item("b", at=_at(2)), item("a", at=_at(1)), item("c", at=_at(3)))
+    assert _keys(feed) == ["a", "b", "c"]
+    assert _keys(feed) == []
+
+
+def test_what_was_there_before_is_not_told(played: PlayedApi) -> None:
+    played.store(item("old", at=_at(1)), item("at once", at=_at(5)))
+    assert _keys(Feed(Api(played.url, TOKEN), since=_at(5))) == ["at once"]
+
+
+def test_one_that_becomes_visible_late_is_told_and_none_twice(played: PlayedApi) -> None:
+    feed = Feed(Api(played.url, TOKEN), since=_at(0))
+    played.store(item("first", at=_at(60)))
+    assert _keys(feed) == ["first"]
+    played.store(item("late", at=_at(40)))
+    assert _keys(feed) == ["late"]
+    assert _keys(feed) == []
+    played.store(item("second", at=_at(80)))
+    assert _keys(feed) == ["second"]
+    assert _keys(feed) == []
+
+
+def test_the_same_key_analyzed_again_is_told_again(played: PlayedApi) -> None:
+    feed = Feed(Api(played.url, TOKEN), since=_at(0))
+    played.store(item("a", "v1", at=_at(1)))
+    assert _keys(feed) == ["a"]
+    played.store(item("a", "v2", at=_at(2)))
+    assert _keys(feed) == ["a"]
+    assert _keys(feed) == []
+
+
+def test_the_feed_follows_the_cursor_as_far_as_there_is_news(played: PlayedApi) -> None:
+    played.page_size = 3
+    played.store(*(item(f"{n:02}", at=_at(n)) for n in range(20)))
+    assert _keys(Feed(Api(played.url, TOKEN), since=_at(10))) == [f"{n}" for n in range(10, 20)]
+    assert len(played.asked) == 4
+
+
+def test_the_feed_goes_on_behind_an_empty_page(played: PlayedApi) -> None:
+    pages: dict[str | None, Any] = {None: ([], "1"), "1": ([item("a", at=_at(1))], None)}
+    played.pages = pages.__getitem__
+    assert _keys(Feed(Api(played.url, TOKEN), since=_at(0))) == ["a"]
+
+
+def test_after_a_fault_nothing_is_lost(played: PlayedApi) -> None:
+    played.page_size = 2
+    feed = Feed(Api(played.url, TOKEN), since=_at(0))
+    played.store(*(item(f"{n}", at=_at(n)) for n in range(4)))
+    page = Answer(body={"items": [item("3", at=_at(3)), item("2", at=_at(2))], "next": "2"})
+    played.instead = [page, Answer(503, {"message": "Service Unavailable"})]
+    with pytest.raises(ApiUnavailable):
+        _keys(feed)
+    assert _keys(feed) == ["0", "1", "2", "3"]
+
+
+def test_the_feed_looks_back_only_over_the_overlap(played: PlayedApi) -> None:
+    played.page_size = 5
+    feed = Feed(Api(played.url, TOKEN), since=_at(0))
+    played.store(*(item(f"{n:03}", at=_at(n)) for n in range(300)))
+    assert len(_keys(feed)) == 300
+    played.asked.clear()
+    assert _keys(feed) == []
+    assert len(played.asked) <= 8  # 31 results of the last 30 seconds, 5 a page, and one that is older
+
+
+def test_filtering_leaves_the_stored_item_alone() -> None:
+    label = {"Name": "Cat", "Confidence": 60.0}
+    stored = item("a", labels=[label, {"Name": "Dog", "Confidence": 80.0}], faces=[{"Confidence": 70.0}])
+    shown = filtered(stored, 70.0)
+    assert [one["Name"] for one in shown["labels"]] == ["Dog"]
+    assert len(shown["faces"]) == 1
+    assert "text" not in shown
+    assert len(stored["labels"]) == 2
