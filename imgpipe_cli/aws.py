@@ -7,18 +7,20 @@ expected into a Problem with a hint.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from imgpipe_cli.problems import ExitCode, Problem
 
-# Reads of one look run side by side; each waits for the network, so this costs no CPU.
-_READERS = 24
+# Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
+# look has reads would make the last of them wait for another round trip.
+_READERS = 64
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 60
 # Explicit: the default mode of the SDK is about to change, and differs between environments.
@@ -93,9 +95,10 @@ class Aws:
         self.clock = clock
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
+        self._knowing = threading.Lock()
         self._readers: ThreadPoolExecutor | None = None
-        self._known: dict[str, str | None] = {}
-        self._known_locks: dict[str, threading.Lock] = {}
+        self._known: dict[str, str] = {}
+        self._flights: dict[str, Future[str | None]] = {}
         self._session = self._new_session()
 
     # --- session and clients -------------------------------------------------------------------
@@ -130,6 +133,16 @@ class Aws:
                 if key not in self._clients:
                     self._clients[key] = self._new_client(service, attempts=1 if once else _ATTEMPTS)
         return self._clients[key]
+
+    def prepare(self, services: Sequence[str]) -> None:
+        """Make these clients, in this order, while the caller waits for the network: each costs CPU only."""
+
+        def make() -> None:
+            with contextlib.suppress(AwsError):  # the first call that needs the client raises it again
+                for service in services:
+                    self.client(service)
+
+        threading.Thread(target=make, name="clients", daemon=True).start()
 
     def _new_client(self, service: str, *, attempts: int) -> Any:
         from botocore.config import Config
@@ -211,6 +224,17 @@ class Aws:
         except BotoCoreError as error:
             raise _from_botocore(error, service, operation) from error
 
+    def items(
+        self, service: str, operation: str, key: str, *, missing: tuple[str, ...] = (), **params: Any
+    ) -> list[Any]:
+        """What all pages of an operation hold under a key; empty for the given error codes."""
+        try:
+            return [item for page in self.pages(service, operation, **params) for item in page.get(key, [])]
+        except AwsError as error:
+            if error.code in missing:
+                return []
+            raise
+
     def together(self, reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         """Carry out reads side by side. A read must not itself call `together`."""
         with self._making:
@@ -220,17 +244,44 @@ class Aws:
         return {name: future.result() for name, future in futures.items()}
 
     def known(self, key: str, find: Callable[[], str | None]) -> str | None:
-        """A value that never changes once it exists, looked up once for all who ask at the same time."""
-        with self._making:
-            lock = self._known_locks.setdefault(key, threading.Lock())
-        with lock:
-            if self._known.get(key) is None:
-                self._known[key] = find()
-            return self._known[key]
+        """A value that never changes once it exists, looked up once for all who ask at the same time.
 
-    def forget(self, key: str) -> None:
-        """Look the value up again next time: its resource is gone."""
-        self._known.pop(key, None)
+        That there is none is not remembered: who asks later looks again.
+        """
+        if key in self._known:
+            return self._known[key]
+        return self.learn(key, find, join=True)
+
+    def learn(self, key: str, find: Callable[[], str | None], *, join: bool = False) -> str | None:
+        """Look the value up again, also for those who ask for it meanwhile, and remember it.
+
+        join: an answer that is already on its way will do.
+        """
+        own: Future[str | None] = Future()
+        with self._knowing:
+            flight = self._flights.get(key) if join else None
+            if flight is None:
+                self._flights[key] = own
+        if flight is not None:
+            return flight.result()
+        try:
+            value = find()
+        except BaseException as error:
+            self._landed(key, own, None)
+            own.set_exception(error)
+            raise
+        self._landed(key, own, value)
+        own.set_result(value)
+        return value
+
+    def _landed(self, key: str, flight: Future[str | None], value: str | None) -> None:
+        with self._knowing:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            if value is None:
+                self._known.pop(key, None)
+            else:
+                self._known[key] = value
 
     def close(self) -> None:
         if self._readers is not None:

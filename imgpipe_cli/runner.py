@@ -41,7 +41,7 @@ _EXISTS = frozenset(
 _LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
 _BUSY_LIMIT_S = 600.0
 _VISIBLE_LIMIT_S = 120.0
-_FIRST_PAUSE_S = 0.1
+_FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 # The same change asked for a third time in spite of two good answers is a defect of imgpipe.
 _REPEATS = 3
@@ -153,7 +153,11 @@ def _differences(resource: Resource, seen: Seen, names: Names, settings: Setting
 
 def refuse_foreign(pipeline: Pipeline, looks: Looks) -> None:
     """Raise a Problem that names everything with our names that is not ours."""
-    foreign = [name for name, seen in looks.items() if seen.exists and not seen.owned]
+    foreign = [
+        f"{name} ({seen.detail})" if seen.detail else name
+        for name, seen in looks.items()
+        if seen.exists and not seen.owned
+    ]
     if foreign:
         raise Problem(
             "not_ours",
@@ -215,7 +219,7 @@ def planned_removals(
 
     def counted(step: Step, resource: Resource, seen: Seen) -> Removal:
         try:
-            return Removal(step, resource, seen, resource.contents(pipeline.aws, pipeline.names))
+            return Removal(step, resource, seen, resource.contents(pipeline.aws, pipeline.names, seen))
         except AwsError as error:
             if error.code in GONE or not seen.ready:
                 return Removal(step, resource, seen)
@@ -269,6 +273,7 @@ class _Visit:
         """Look, change, look again, until nothing is left to change."""
         created = False
         sent: list[tuple[Change, ...]] = []
+        seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
             if seen.exists and not seen.owned and not created:
                 raise self._not_ours()
@@ -284,7 +289,7 @@ class _Visit:
                     raise self._does_not_settle(todo)
                 if todo in sent:  # sent with success, and not visible yet
                     self._pause("not visible yet", _VISIBLE_LIMIT_S)
-                passing = self._send(todo)
+                passing = self._send(todo, side_by_side=self.resource.side_by_side)
                 if passing is not None:
                     self._pause(passing.why, passing.limit_s)
                 elif any(change.sendable for change in todo):
@@ -298,7 +303,9 @@ class _Visit:
             todo = tuple(self.resource.removals(seen, self.pipeline.names))
             if not todo and self.resource.within:
                 break  # goes together with the resource it is within
-            passing = self._send(todo)
+            if not seen.owned:
+                raise self._not_ours()
+            passing = self._one_after_the_other(todo)
             seen = _observe(self.pipeline, self.resource)
             if seen.exists:
                 why = passing.why if passing else seen.detail or "still there"
@@ -309,15 +316,18 @@ class _Visit:
         self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
         return Outcome(self.changed, seen)
 
-    def _send(self, todo: tuple[Change, ...]) -> Passing | None:
+    def _send(self, todo: tuple[Change, ...], *, side_by_side: bool = False) -> Passing | None:
         """Send what can be sent now; the error that passes with time if there was one."""
         sendable = [change for change in todo if change.sendable]
         if self.resource.serial:
             sendable = sendable[:1]
-        if self.resource.side_by_side and min(len(sendable), self.pipeline.workers) > 1:
+        if side_by_side and min(len(sendable), self.pipeline.workers) > 1:
             with ThreadPoolExecutor(len(sendable), thread_name_prefix="change") as pool:
                 return next((p for p in pool.map(self._send_one, sendable) if p), None)
-        return next((passing for change in sendable if (passing := self._send_one(change))), None)
+        return self._one_after_the_other(sendable)
+
+    def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
+        return next((passing for change in todo if (passing := self._send_one(change))), None)
 
     def _send_one(self, change: Change) -> Passing | None:
         if self.stop.is_set():

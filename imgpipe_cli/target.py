@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,9 +165,14 @@ def resolve(
 
 
 def connect(
-    target: Target, remembered: Remembered | None, *, start_local: Callable[[], Any] | None = None
+    target: Target,
+    remembered: Remembered | None,
+    *,
+    start_local: Callable[[], Any] | None = None,
+    services: Sequence[str] = (),
 ) -> Connection:
     """Sign in and learn the account. start_local starts the local cloud when it is not running.
+    services: what will be called next; their clients are made meanwhile.
 
     Raises Problem: not signed in, local cloud not running, or another account than remembered.
     """
@@ -176,6 +181,8 @@ def connect(
 
     try:
         aws = Aws(_local_place(target, start_local) if target.local else Place(target.region, target.profile))
+        aws.client("sts")
+        aws.prepare(services)
         identity = aws.call("sts", "get_caller_identity")
         partition = identity["Arn"].split(":")[1]
         names = Names(target.project, identity["Account"], aws.region, partition)

@@ -35,7 +35,9 @@ class Answer:
 Page = Callable[[str | None], tuple[list[dict[str, Any]], str | None]]
 
 
-def item(key: str, version: str | None = "v1", at: str = "2026-11-22T10:00:00.000Z", **more: Any) -> dict[str, Any]:
+def item(
+    key: str, version: str | None = "v1", at: str = "2026-11-22T10:00:00.000Z", **more: Any
+) -> dict[str, Any]:
     """A verdict as the API gives it."""
     found = {"objectKey": key, "status": "done", "versionId": version, "analyzedAt": at}
     return {**found, "features": ["labels"], "labels": [], **more}
@@ -107,6 +109,7 @@ def serving() -> Iterator[PlayedApi]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def setup(self) -> None:
             api.connections += 1
@@ -114,7 +117,9 @@ def serving() -> Iterator[PlayedApi]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            query = {
+                name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
+            }
             headers = {name.lower(): value for name, value in self.headers.items()}
             self._send(api.answer(Request(parts.path, query, headers)))
 
@@ -133,8 +138,11 @@ def serving() -> Iterator[PlayedApi]:
         def log_message(self, format: str, *arguments: Any) -> None:
             """Nothing on stderr."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 64  # many readers at once
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}/prod"

@@ -146,10 +146,12 @@ class Run:
     def emit(self) -> Emit:
         return self.screen.event
 
-    def connect(self, *, start_local: Callable[[], Any] | None = None) -> Connection:
+    def connect(
+        self, *, start_local: Callable[[], Any] | None = None, services: Sequence[str] = ()
+    ) -> Connection:
         """Sign in, once a run; tells the target in one dim line."""
         if self._connection is None:
-            found = target.connect(self.target, self.remembered, start_local=start_local)
+            found = target.connect(self.target, self.remembered, start_local=start_local, services=services)
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
             self._connection = found
         return self._connection

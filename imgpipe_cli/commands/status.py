@@ -21,9 +21,9 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands.up import output_data
         from imgpipe_cli.render import reports
         from imgpipe_cli.settings import Settings
-        from imgpipe_cli.steps import STEPS
+        from imgpipe_cli.steps import SERVICES, STEPS
 
-        connection = run.connect()
+        connection = run.connect(services=SERVICES)
         pipeline = runner.Pipeline(STEPS, connection.aws, connection.names)
         looks = runner.look(pipeline, nothing)
         stored = looks["settings"]

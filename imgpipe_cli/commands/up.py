@@ -57,10 +57,10 @@ def register(app: typer.Typer) -> None:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
         from imgpipe_cli import outputs, runner
         from imgpipe_cli.commands.local import starter
-        from imgpipe_cli.steps import STEPS
+        from imgpipe_cli.steps import SERVICES, STEPS
 
         del yes  # up asks nothing as long as it replaces and removes nothing
-        connection = run.connect(start_local=starter(run))
+        connection = run.connect(start_local=starter(run), services=SERVICES)
         _check_region(connection)
         pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.steps(STEPS)

@@ -66,6 +66,11 @@ class LocalFiles:
         return self.data / "s3"
 
     @property
+    def models(self) -> Path:
+        """Models that were fetched; beside the cloud's own folder, so that removing its data keeps them."""
+        return self.root.parent / "models"
+
+    @property
     def tmp(self) -> Path:
         """Unpacked functions; only this cloud uses it, so it is emptied at each start and stop."""
         return self.root / "tmp"

@@ -15,6 +15,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -158,8 +159,9 @@ def register(service: RekognitionService, app: Any, router: Any, iam_actions: An
     iam_actions.SERVICE_TO_IAM_NAMESPACE["rekognition"] = "rekognition"
 
 
-def load_analysis(workers: int) -> Analysis:
+def load_analysis(workers: int, models: Path) -> Analysis:
     """The real analysis; imported late, because OpenCV and its models take a second and 200 MB."""
     package = importlib.import_module("imgpipe_cli.local.rekognition")
-    analysis: Analysis = package.Rekognition(workers=workers)
+    store = importlib.import_module("imgpipe_cli.local.models.store")
+    analysis: Analysis = package.Rekognition(workers=workers, models=store.ModelFolder(models))
     return analysis

@@ -42,8 +42,8 @@ def workers() -> int:
     return min(4, os.cpu_count() or 1)
 
 
-def main(arguments: Sequence[str] | None = None, *, load: Loader = load_analysis) -> int:
-    """Run until stopped; 0, or 1 after writing why to failure.json."""
+def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) -> int:
+    """Run until stopped; 0, or 1 after writing why to failure.json. load: another analysis (tests)."""
     parser = argparse.ArgumentParser(prog="python -m imgpipe_cli.local")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument(
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader = load_analysis
         if not lock.wait(2):
             LOGGER.info("another process already serves this folder")
             return 1
-        _serve(files, chosen.port, load)
+        _serve(files, chosen.port, load or (lambda workers: load_analysis(workers, files.models)))
     except Problem as problem:
         LOGGER.error("%s", problem.message)
         write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})

@@ -15,6 +15,9 @@ from imgpipe_cli.steps import (
 )
 from imgpipe_cli.steps.base import Step
 
+# What the steps call, in the order of first need and of what their clients cost to make.
+SERVICES = ("s3", "ssm", "dynamodb", "iam", "lambda", "apigatewayv2", "logs", "sqs")
+
 STEPS: tuple[Step, ...] = (
     settings.STEP,
     bucket.STEP,

@@ -184,7 +184,7 @@ class Resource(ABC):
     name: unique among all resources. needs: resources that must be right before this one is touched
     (this one is removed before they are). within: the resource it lives inside; it goes when that goes,
     and is not ours when that is not ours. serial: AWS takes one change at a time, then a new look.
-    side_by_side: the changes of one look do not depend on each other.
+    side_by_side: the changes of one look do not depend on each other (its removals always do).
     """
 
     name: str
@@ -205,7 +205,12 @@ class Resource(ABC):
         """What takes it away; nothing for what goes together with the resource it is within."""
         yield from ()
 
-    def contents(self, aws: Aws, names: Names) -> Mapping[str, int]:  # noqa: ARG002 - the interface
+    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:  # noqa: ARG002 - the interface
+        """The same look with the Unknown values that are known by now, because what this one needs has
+        been made since. Sends no call: it saves the look that would find nothing else."""
+        return seen
+
+    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
         """What a user would lose with it, counted: {"objects": 3, "bytes": 120000}."""
         return {}
 

@@ -22,13 +22,19 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]")
 def count_versions(aws: Aws, bucket: str) -> dict[str, int]:
     """How many current objects, older versions, delete markers, bytes and open uploads there are."""
     counts = {"objects": 0, "versions": 0, "markers": 0, "bytes": 0, "uploads": 0}
-    for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
-        for version in page.get("Versions", []):
-            counts["objects" if version["IsLatest"] else "versions"] += 1
-            counts["bytes"] += version["Size"]
-        counts["markers"] += len(page.get("DeleteMarkers", []))
-    for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
-        counts["uploads"] += len(page.get("Uploads", []))
+
+    def versions() -> None:
+        for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
+            for version in page.get("Versions", []):
+                counts["objects" if version["IsLatest"] else "versions"] += 1
+                counts["bytes"] += version["Size"]
+            counts["markers"] += len(page.get("DeleteMarkers", []))
+
+    def uploads() -> None:
+        for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
+            counts["uploads"] += len(page.get("Uploads", []))
+
+    aws.together({"versions": versions, "uploads": uploads})
     return counts
 
 

@@ -6,7 +6,7 @@ Steps 4 and 7 compose them; the access logs of the API are a log group too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli import bundle
@@ -138,6 +138,11 @@ class Function(Resource):
         if not self.shape.needs_token:
             return ""
         return token_sha256(aws, names) or Unknown("hash of the new token")
+
+    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
+        if not isinstance(seen.facts["token_sha256"], Unknown):
+            return seen
+        return replace(seen, facts={**seen.facts, "token_sha256": self._token_hash(aws, names)})
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
         function = names.function(self.shape.function)

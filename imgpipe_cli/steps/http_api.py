@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws import Aws
@@ -55,28 +56,28 @@ _BUSY = (
 _LOGGING = Passing(
     "BadRequestException", "nsufficient permissions to enable logging", "the log delivery is being set up"
 )
+_NO_FUNCTION = Passing("BadRequestException", "unction", "the function is still being made")
 
 
 def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
     """The APIs with our name, the oldest first; `owned` says whether the tags are ours."""
-    found: list[dict[str, Any]] = []
-    token: dict[str, Any] = {}
-    while True:
-        page = aws.call("apigatewayv2", "get_apis", MaxResults="500", **token)
-        found += [api for api in page["Items"] if api.get("Name") == names.api]
-        if not page.get("NextToken"):
-            return sorted(found, key=lambda api: (str(api.get("CreatedDate", "")), api["ApiId"]))
-        token = {"NextToken": page["NextToken"]}
+    apis = aws.items("apigatewayv2", "get_apis", "Items")
+    found = [api for api in apis if api.get("Name") == names.api]
+    return sorted(found, key=lambda api: (str(api.get("CreatedDate", "")), api["ApiId"]))
 
 
 def api_id(aws: Aws, names: Names) -> str | None:
     """The id of our API, looked up once a run; None while there is none."""
 
     def look() -> str | None:
-        ours = [api for api in find_apis(aws, names) if names.owns(api.get("Tags", {}))]
+        ours = _ours(aws, names)
         return ours[0]["ApiId"] if ours else None
 
     return aws.known("api", look)
+
+
+def _ours(aws: Aws, names: Names) -> list[dict[str, Any]]:
+    return [api for api in find_apis(aws, names) if names.owns(api.get("Tags", {}))]
 
 
 class Api(Resource):
@@ -86,14 +87,17 @@ class Api(Resource):
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Seen:
-        apis = find_apis(aws, names)
-        ours = [api for api in apis if names.owns(api.get("Tags", {}))]
-        if not ours:
+        ours: list[dict[str, Any]] = []
+
+        def look() -> str | None:
+            ours.extend(_ours(aws, names))
+            return ours[0]["ApiId"] if ours else None
+
+        # What lives inside the API asks for its id at the same time: one look answers all.
+        if aws.learn("api", look) is None:
             # A foreign API of the same name hinders nobody: names are not unique.
-            aws.forget("api")
             return MISSING
         first, *doubles = ours
-        aws.known("api", lambda: first["ApiId"])
         facts = {
             "id": first["ApiId"],
             "endpoint": first.get("ApiEndpoint", ""),
@@ -128,7 +132,8 @@ class Routing(Resource):
     """One integration for each function and one route for each entry of ROUTES."""
 
     name = "api.routes"
-    needs = ("api", "function.get_result", "function.web")
+    # An integration only names its function, which can still be in the making.
+    needs = ("api",)
     within = "api"
     side_by_side = True
 
@@ -136,15 +141,14 @@ class Routing(Resource):
         found = api_id(aws, names)
         if found is None:
             return Seen(exists=False, facts={"id": _NEW_API, "integrations": [], "routes": []})
-        answers = aws.together(
+        items = aws.together(
             {
-                what: lambda operation=f"get_{what}": aws.find(  # type: ignore[misc]
-                    "apigatewayv2", operation, missing=_NOT_THERE, ApiId=found, MaxResults="500"
+                what: partial(
+                    aws.items, "apigatewayv2", f"get_{what}", "Items", missing=_NOT_THERE, ApiId=found
                 )
                 for what in ("integrations", "routes")
             }
         )
-        items = {what: (answer or {}).get("Items", []) for what, answer in answers.items()}
         return Seen(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
@@ -156,9 +160,9 @@ class Routing(Resource):
                 i for i in seen.facts["integrations"] if i.get("IntegrationUri") == wanted["IntegrationUri"]
             ]
             if not same:
-                call = Call(
-                    "apigatewayv2", "create_integration", {"ApiId": found, **wanted}, _BUSY, once=True
-                )
+                params = {"ApiId": found, **wanted}
+                passing = (*_BUSY, _NO_FUNCTION)
+                call = Call("apigatewayv2", "create_integration", params, passing, once=True)
                 yield Change("create", f"integration with function {names.function(function)}", call)
                 targets[function] = Unknown(f"new integration with {names.function(function)}")
                 continue

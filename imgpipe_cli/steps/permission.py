@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen
+from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
 
 _PASSING = (
     Passing("ResourceConflictException", "update", "Lambda is still updating the function"),
@@ -33,33 +34,48 @@ class Permission(Resource):
         *,
         service: str,
         source_arn: Callable[[Aws, Names], str],
+        source_account: bool = False,
         needs: tuple[str, ...] = (),
     ) -> None:
+        """source_account: also bind it to our account, for a source whose ARN names none."""
         self.name = name
         self.function = function
         self.needs = (f"function.{function}", *needs)
         self.within = f"function.{function}"
         self._service = service
         self._source_arn = source_arn
+        self._source_account = source_account
         self._sid = f"imgpipe-{service.split('.', maxsplit=1)[0]}"
 
     def observe(self, aws: Aws, names: Names) -> Seen:
-        found = aws.find(
-            "lambda",
-            "get_policy",
-            missing=("ResourceNotFoundException",),
-            FunctionName=names.function(self.function),
+        looks = aws.together(
+            {
+                "policy": lambda: aws.find(
+                    "lambda",
+                    "get_policy",
+                    missing=("ResourceNotFoundException",),
+                    FunctionName=names.function(self.function),
+                ),
+                "source": lambda: self._source_arn(aws, names),
+            }
         )
-        facts = {"source": self._source_arn(aws, names), "statement": None}
+        found = looks["policy"]
+        facts = {"source": looks["source"], "statement": None}
         document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
         for statement in document.get("Statement", []):
             if statement.get("Sid") == self._sid:
                 return Seen(exists=True, facts={**facts, "statement": _essence(statement)})
         return Seen(exists=False, facts=facts)
 
+    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
+        if not isinstance(seen.facts["source"], Unknown):
+            return seen
+        return replace(seen, facts={**seen.facts, "source": self._source_arn(aws, names)})
+
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         function, source = names.function(self.function), seen.facts["source"]
-        wanted = (self._service, "lambda:InvokeFunction", source, names.account)
+        account = {"SourceAccount": names.account} if self._source_account else {}
+        wanted = (self._service, "lambda:InvokeFunction", source, account.get("SourceAccount"))
         if seen.facts["statement"] == wanted:
             return
         where = {"FunctionName": function, "StatementId": self._sid}
@@ -74,7 +90,7 @@ class Permission(Resource):
             "Action": "lambda:InvokeFunction",
             "Principal": self._service,
             "SourceArn": source,
-            "SourceAccount": names.account,
+            **account,
         }
         yield Change(
             "add",

@@ -143,12 +143,14 @@ def _strip(aws: Aws, role: str) -> None:
     find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
     found = aws.together(
         {
+            "own": lambda: find("delete_role_policy", PolicyName=_POLICY),
             "inline": lambda: find("list_role_policies"),
             "attached": lambda: find("list_attached_role_policies"),
         }
     )
     for policy in (found["inline"] or {}).get("PolicyNames", []):
-        find("delete_role_policy", PolicyName=policy)
+        if policy != _POLICY:
+            find("delete_role_policy", PolicyName=policy)
     for attached in (found["attached"] or {}).get("AttachedPolicies", []):
         find("detach_role_policy", PolicyArn=attached["PolicyArn"])
 

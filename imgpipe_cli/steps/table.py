@@ -62,7 +62,9 @@ class Table(Resource):
         return Seen(
             exists=True,
             ready=table["TableStatus"] == "ACTIVE" and not building,
-            owned=names.owns((found["tags"] or {}).get("Tags", [])),
+            # While it is being made its tags may not be visible; nothing is changed before it is ready.
+            owned=names.owns((found["tags"] or {}).get("Tags", []))
+            or (found["tags"] is None and table["TableStatus"] == "CREATING"),
             detail=table["TableStatus"].lower() if not building else "index is being built",
             facts={
                 "keys": table["KeySchema"],
@@ -105,7 +107,7 @@ class Table(Resource):
             call = _update("delete_table", {"TableName": names.table})
             yield Change("delete", f"table {names.table}", call)
 
-    def contents(self, aws: Aws, names: Names) -> Mapping[str, int]:
+    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
         query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
         return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}

@@ -63,11 +63,13 @@ class Notification(Resource):
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
         document = seen.facts["document"]
         rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
-        yield _put("remove", {kind: value for kind, value in rest.items() if value != []}, names)
+        kept = {kind: value for kind, value in rest.items() if value != []}
+        # Somebody else's destination that is gone by now must not keep ours from going.
+        yield _put("remove", kept, names, SkipDestinationValidation=True)
 
 
-def _put(verb: str, document: Mapping[str, Any], names: Names) -> Change:
-    params = {"Bucket": names.bucket, "NotificationConfiguration": document}
+def _put(verb: str, document: Mapping[str, Any], names: Names, **options: bool) -> Change:
+    params = {"Bucket": names.bucket, "NotificationConfiguration": document, **options}
     call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
     return Change(verb, f"notification of bucket {names.bucket}", call)
 
@@ -91,6 +93,7 @@ STEP = Step(
             # A bucket's ARN has no account: the permission names the account as well, so that nobody
             # else's bucket of the same name can call the function.
             source_arn=lambda _aws, names: names.bucket_arn,
+            source_account=True,
         ),
         Notification(),
     ),

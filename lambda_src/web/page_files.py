@@ -1,7 +1,7 @@
 """The web page: GET / and GET /assets/{file}.
 
-The files are read once, when the function starts, and only these can be asked for. Links in them are
-relative, since the page stands below the name of the API's stage (`.../prod/`).
+The files are read once, when the function starts, and only these can be asked for: three for a whole page.
+Links in them are relative, since the page stands below the name of the API's stage (`.../prod/`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.http_api import ApiError, Request, Response, response
+from web import modules
 from web.needs import Needs
 
 if TYPE_CHECKING:
@@ -35,10 +36,14 @@ class Asset:
 
 
 _INDEX = (_FOLDER / "index.html").read_text(encoding="utf-8")
-_ASSETS = {
-    name: Asset(content_type=content_type, text=(_FOLDER / name).read_text(encoding="utf-8"))
-    for name, content_type in _TYPES.items()
-}
+
+
+def _read(name: str) -> str:
+    path = _FOLDER / name
+    return modules.joined(_FOLDER) if name == modules.START else path.read_text(encoding="utf-8")
+
+
+_ASSETS = {name: Asset(content_type=kind, text=_read(name)) for name, kind in _TYPES.items()}
 _VERSION = hashlib.sha256("".join(file.text for file in _ASSETS.values()).encode()).hexdigest()[:16]
 
 
@@ -68,11 +73,15 @@ def content_security_policy(bucket_origins: tuple[str, ...]) -> str:
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
-            f"img-src {sources}",
+            # blob: is a picture that this page is about to send.
+            f"img-src {sources} blob:",
             f"connect-src {sources}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
+            # The browser itself refuses to make markup of a text.
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
         )
     )
 

@@ -24,7 +24,9 @@ DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=T
         ("labels,moderation,faces,text", tuple(FEATURES)),
     ],
 )
-def test_features_come_in_their_own_order_once_each(asked: str | list[str], features: tuple[str, ...]) -> None:
+def test_features_come_in_their_own_order_once_each(
+    asked: str | list[str], features: tuple[str, ...]
+) -> None:
     assert parse_features(asked) == features
 
 
@@ -38,7 +40,9 @@ def test_features_come_in_their_own_order_once_each(asked: str | list[str], feat
         ([], "No feature is named."),
     ],
 )
-def test_unknown_or_no_features_are_a_usage_error_that_lists_them(asked: str | list[str], message: str) -> None:
+def test_unknown_or_no_features_are_a_usage_error_that_lists_them(
+    asked: str | list[str], message: str
+) -> None:
     with pytest.raises(Problem) as caught:
         parse_features(asked)
     assert (caught.value.code, caught.value.exit_code) == ("bad_features", ExitCode.USAGE)
@@ -93,9 +97,7 @@ def test_stored_settings_that_cannot_be_read_are_a_problem_with_a_way_out(text: 
 
 
 def test_what_is_asked_wins_over_what_is_deployed() -> None:
-    asked = resolve(
-        features="text", min_confidence=0.0, private=False, deployed=DEPLOYED, today="2027-01-01"
-    )
+    asked = resolve(features="text", min_confidence=0.0, private=False, deployed=DEPLOYED, today="2027-01-01")
     assert asked == Settings(("text",), 0.0, False, "2026-01-31")
 
 

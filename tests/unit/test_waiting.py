@@ -211,7 +211,9 @@ def test_a_verdict_is_told_once(played: PlayedApi) -> None:
         (failed("a", retryable=True), "v1", False),
     ],
 )
-def test_only_the_last_word_on_the_right_version_is_final(stored: Any, version: str | None, final: bool) -> None:
+def test_only_the_last_word_on_the_right_version_is_final(
+    stored: Any, version: str | None, final: bool
+) -> None:
     assert is_final(stored, version) is final
 
 

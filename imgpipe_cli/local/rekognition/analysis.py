@@ -14,7 +14,9 @@ from imgpipe_cli.local.rekognition.codes import Code, find_codes
 from imgpipe_cli.local.rekognition.colors import dominant_colors
 from imgpipe_cli.local.rekognition.faces import Face, FaceFinder, cropped
 from imgpipe_cli.local.rekognition.flights import Flights
+from imgpipe_cli.local.rekognition.geometry import Box
 from imgpipe_cli.local.rekognition.labels import Sighting
+from imgpipe_cli.local.rekognition.objects import Detector, ObjectModel, Thing
 from imgpipe_cli.local.rekognition.picture import Frame, decode
 from imgpipe_cli.local.rekognition.quality import Quality, quality_of
 from imgpipe_cli.local.rekognition.text import Line, TextReader
@@ -30,9 +32,10 @@ _FINDINGS = 256
 class Analysis:
     """The finders and what they found; may be asked from several threads."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, *, threads: int, objects: ObjectModel | None = None) -> None:
         return_large_buffers()
         self._threads = threads
+        self._objects = objects or ObjectModel(None)
         self._face_finder = FaceFinder(threads)
         # Reading text and decoding a large picture each take up to 150 MB for a moment: never both at once.
         self._heavy = threading.Lock()
@@ -41,6 +44,7 @@ class Analysis:
         self._faces: Flights[tuple[Face, ...]] = Flights(_FINDINGS)
         self._lines: Flights[tuple[Line, ...]] = Flights(_FINDINGS)
         self._codes: Flights[tuple[Code, ...]] = Flights(_FINDINGS)
+        self._things: Flights[tuple[Thing, ...]] = Flights(_FINDINGS)
         self._qualities: Flights[Quality] = Flights(_FINDINGS)
         self._colors: Flights[tuple[dict[str, Any], ...]] = Flights(_FINDINGS)
 
@@ -49,6 +53,7 @@ class Analysis:
         opencv(self._threads)
         self._face_finder.load()
         self._text_reader.load()
+        self._objects.detector()
 
     def frame(self, upload: Upload) -> Frame:
         """The decoded picture; raises Refusal where there is none."""
@@ -63,24 +68,40 @@ class Analysis:
     def codes(self, upload: Upload) -> tuple[Code, ...]:
         return self._codes.get(upload.digest, lambda: find_codes(self.frame(upload), self._threads))
 
+    def detector(self) -> Detector | None:
+        """What looks for objects at this moment; one answer is made with one of them."""
+        return self._objects.detector()
+
+    def things(self, upload: Upload, detector: Detector) -> tuple[Thing, ...]:
+        # With its version: another model's findings are others.
+        key = (upload.digest, detector.version)
+        return self._things.get(key, lambda: detector.find(self.frame(upload)))
+
     def quality(self, upload: Upload) -> Quality:
         return self._qualities.get(upload.digest, lambda: quality_of(self.frame(upload)))
 
-    def colors(self, upload: Upload, part: Face | None = None) -> tuple[dict[str, Any], ...]:
-        """The dominant colours of the picture, or of one face in it."""
+    def colors(self, upload: Upload, part: Box | None = None) -> tuple[dict[str, Any], ...]:
+        """The dominant colours of the picture, or of what is in a box."""
 
         def found() -> tuple[dict[str, Any], ...]:
             frame = self.frame(upload)
-            return dominant_colors(cropped(frame, part.box) if part else frame)
+            return dominant_colors(cropped(frame, part) if part else frame)
 
         return self._colors.get((upload.digest, part), found)
 
-    def sightings(self, upload: Upload, *, with_colors: bool) -> tuple[Sighting, ...]:
+    def sightings(
+        self, upload: Upload, detector: Detector | None, *, with_colors: bool
+    ) -> tuple[Sighting, ...]:
         """Everything that becomes a label."""
-        seen = [
-            Sighting("Face", face.confidence, face.box, self.colors(upload, face) if with_colors else None)
-            for face in self.faces(upload)
-        ]
+
+        def located(name: str, confidence: float, box: Box) -> Sighting:
+            return Sighting(name, confidence, box, self.colors(upload, box) if with_colors else None)
+
+        seen = [located("Face", face.confidence, face.box) for face in self.faces(upload)]
+        if detector is not None:
+            seen += [
+                located(thing.name, thing.confidence, thing.box) for thing in self.things(upload, detector)
+            ]
         seen += [Sighting("Text", line.confidence) for line in self.lines(upload)]
         seen += [Sighting("QR Code", CODE_CONFIDENCE, code.box) for code in self.codes(upload)]
         return tuple(seen)

@@ -7,6 +7,8 @@ from importlib import metadata
 from typing import Any
 
 from imgpipe_cli import __version__
+from imgpipe_cli.local.models.catalogue import Model
+from imgpipe_cli.local.models.store import Condition
 
 OMITTED_FACE_MEMBERS = (
     *(
@@ -24,8 +26,24 @@ OMITTED_FACE_MEMBERS = (
 )
 
 
-def label_model_version() -> str:
-    return f"imgpipe-local/{__version__};faces+text+qr;no-object-model"
+NO_OBJECTS = "no-object-model"
+
+_LABELS = "Face (then also Head and Person), Text, QR Code"
+_PROPERTIES = "IMAGE_PROPERTIES: colours, quality"
+_SCENES = "scenes, activities and concepts"
+_NOT_IN_PROPERTIES = "Foreground and Background of IMAGE_PROPERTIES are left out, its scales are our own"
+
+
+_WITHOUT: dict[Condition, str] = {
+    "installed": "",
+    "missing": "; objects and animals until a model is installed: imgpipe local models fetch",
+    "damaged": "; objects and animals: the model's file is damaged, imgpipe local models fetch replaces it",
+}
+
+
+def label_model_version(objects: str | None) -> str:
+    """objects: the version of the object model, None where there is none."""
+    return f"imgpipe-local/{__version__};faces+text+qr;{objects or NO_OBJECTS}"
 
 
 def text_model_version() -> str:
@@ -40,18 +58,20 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def capabilities() -> dict[str, Any]:
+def capabilities(model: Model, condition: Condition) -> dict[str, Any]:
+    """model: the object model that would be used; condition: what lies in its place."""
+    objects = model.version if condition == "installed" else None
+    labels = label_model_version(objects)
     opencv = f"OpenCV {_version('opencv-python-headless')}"
     faces = f"{opencv} haarcascade_frontalface_alt2, haarcascade_eye"
     return {
-        "models": {"labels": label_model_version(), "faces": faces, "text": text_model_version()},
+        "models": {"labels": labels, "faces": faces, "text": text_model_version()},
         "operations": {
             "DetectLabels": {
                 "available": True,
-                "does": "Face (then also Head and Person), Text, QR Code; IMAGE_PROPERTIES: colours, quality",
-                "cannot": "objects, animals, scenes and activities: no object model is installed. "
-                "Foreground and Background of IMAGE_PROPERTIES are left out, its scales are our own",
-                "model": label_model_version(),
+                "does": f"{_LABELS}{', and 80 kinds of objects with boxes' if objects else ''}; {_PROPERTIES}",
+                "cannot": f"{_SCENES}{'' if objects else _WITHOUT[condition]}. {_NOT_IN_PROPERTIES}",
+                "model": labels,
             },
             "DetectFaces": {
                 "available": True,

@@ -55,13 +55,14 @@ def _detect_labels(request: Fields) -> Job:
 
     def body(analysis: Analysis, upload: Upload) -> dict[str, Any]:
         answer: dict[str, Any] = {}
+        detector = analysis.detector()
         properties = "IMAGE_PROPERTIES" in features
         if "GENERAL_LABELS" in features:
-            seen = analysis.sightings(upload, with_colors=properties)
+            seen = analysis.sightings(upload, detector, with_colors=properties)
             answer["Labels"] = labels(seen, choice, max_colors=max_colors)
         if properties:
             answer["ImageProperties"] = _image_properties(analysis, upload, max_colors)
-        return {**answer, "LabelModelVersion": label_model_version()}
+        return {**answer, "LabelModelVersion": label_model_version(detector.version if detector else None)}
 
     return Job(place, body)
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from imgpipe_cli.local.models.catalogue import OBJECTS, Model
+from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition.capabilities import capabilities
 from imgpipe_cli.local.rekognition.errors import Refusal, internal, invalid_parameter
 from imgpipe_cli.problems import Problem
@@ -30,11 +32,16 @@ class Rekognition:
     """Answers requests from any number of threads with the work of `workers` threads.
 
     Waiting requests hold no picture of the bucket: objects are read by the worker. The finders run with as
-    many threads as leave no core to two of them.
+    many threads as leave no core to two of them. models: where an object model may be installed, now or
+    later; objects: which one that is.
     """
 
-    def __init__(self, *, workers: int = 2) -> None:
+    def __init__(
+        self, *, workers: int = 2, models: ModelFolder | None = None, objects: Model = OBJECTS
+    ) -> None:
         self._workers = workers
+        self._models = models
+        self._objects = objects
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rekognition")
         self._lock = threading.Lock()
         self._analysis: Analysis | None = None
@@ -66,7 +73,8 @@ class Rekognition:
 
     def capabilities(self) -> dict[str, Any]:
         """What each operation really does, with which model, and what it cannot do; loads no model."""
-        return capabilities()
+        condition = self._models.condition(self._objects) if self._models else "missing"
+        return capabilities(self._objects, condition)
 
     def warm(self) -> None:
         """Load all models, so that the first answer is fast. Raises Problem where OpenCV is unsuitable."""
@@ -84,8 +92,12 @@ class Rekognition:
     def _finders(self) -> Analysis:
         """Made by the first worker that needs them."""
         from imgpipe_cli.local.rekognition.analysis import Analysis
+        from imgpipe_cli.local.rekognition.objects import ObjectModel
 
         with self._lock:
             if self._analysis is None:
-                self._analysis = Analysis(threads=max(1, (os.cpu_count() or 1) // self._workers))
+                self._analysis = Analysis(
+                    threads=max(1, (os.cpu_count() or 1) // self._workers),
+                    objects=ObjectModel(self._models, self._objects),
+                )
             return self._analysis

@@ -1,186 +1,160 @@
-// The page: keeps the token for this tab, sends pictures to the bucket, and shows results as they come.
-// Everything that comes from a picture or its name is shown as text, never as markup.
-"use strict";
+/** The page: who is signed in, where the address leads, and what the person does. */
 
-const TOKEN_NAME = "imgpipe-token";
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 4000;
-const GIVE_UP_MS = 180000;
+import { keepToken, page, token } from "./api.js";
+import { closeDetail, onDetailClosed, openDetail } from "./detail.js";
+import { announce, byId } from "./dom.js";
+import { addFiles, clear, detailLink, loadMore, reload } from "./gallery.js";
+import { change, onChange, state } from "./state.js";
 
-const byId = (id) => document.getElementById(id);
-const publicResults = document.body.dataset.publicResults === "true";
-const articles = new Map();
+const open = page.publicResults === "true";
 
-// ---- the access token ----
+// ---- access ----
 
-// A link such as `#token=...` hands the token over once. A fragment is never sent to a server, and it is taken out of
-// the address at once, so that it stays in no history and on no screenshot.
-function takeTokenFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token === null) return;
-  sessionStorage.setItem(TOKEN_NAME, token);
-  history.replaceState(null, "", location.pathname + location.search);
+function showAccess(problem = "") {
+  const signedIn = Boolean(token());
+  byId("account").hidden = !signedIn;
+  byId("sign-in").hidden = signedIn;
+  byId("upload").hidden = !signedIn || page.uploads === "false";
+  for (const part of document.querySelectorAll("[data-signed-in]")) part.hidden = !signedIn;
+  byId("sign-in-why").textContent = open
+    ? "The token is needed to upload and to browse. A result can be looked up by its key without it."
+    : "This pipeline is private: the token is needed for everything.";
+  byId("token-problem").textContent = problem;
+  byId("lookup-form").hidden = !signedIn && !open;
+  byId("results-title").textContent = signedIn ? "Results" : "Look up a result";
+  byId("results").hidden = !signedIn && !open;
 }
 
-function showTokenState() {
-  const known = Boolean(sessionStorage.getItem(TOKEN_NAME));
-  byId("token-note").textContent = known
-    ? "A token is kept for this tab."
-    : publicResults
-      ? "Needed for uploads only."
-      : "Needed for uploads and results.";
+async function signIn(value) {
+  keepToken(value);
+  clear();
+  showAccess();
+  if (value) await reload();
 }
 
-// ---- talking to the API ----
+addEventListener("refused-token", () => {
+  if (!token()) return;
+  keepToken(null);
+  clear();
+  closeDetail();
+  showAccess("This token was not accepted. It may have been replaced: imgpipe token prints the current one.");
+  byId("token").focus();
+});
 
-async function api(path, options = {}) {
-  const token = sessionStorage.getItem(TOKEN_NAME);
-  const headers = { ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  const answer = await fetch(path, { ...options, headers });
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  const error = new Error(body.error?.message ?? `The service answered ${answer.status}.`);
-  error.status = answer.status;
-  throw error;
-}
-
-const result = (key) => api(`result?key=${encodeURIComponent(key)}`);
-
-async function send(file) {
-  const form = await api("uploads", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ key: file.name, sizeBytes: file.size, contentType: file.type }),
-  });
-  const data = new FormData();
-  for (const [name, value] of Object.entries(form.fields)) data.append(name, value);
-  data.append("file", file); // S3 ignores every field after the file
-  const answer = await fetch(form.url, { method: "POST", body: data });
-  if (!answer.ok) throw new Error(`The bucket refused the picture (${answer.status}).`);
-  return form.key;
-}
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function verdict(key) {
-  const until = Date.now() + GIVE_UP_MS;
-  for (let wait = FIRST_WAIT_MS; Date.now() < until; wait = Math.min(wait * 1.5, LONGEST_WAIT_MS)) {
-    try {
-      const item = await result(key);
-      if (item.status === "done" || !item.error?.retryable) return item;
-    } catch (error) {
-      // No result yet, too many requests, or a passing fault: ask again later. Anything else will not change.
-      if (error.status && ![404, 429, 500, 502, 503, 504].includes(error.status)) throw error;
-    }
-    await pause(wait);
-  }
-  throw new Error("No result after three minutes. Look it up by its key later.");
-}
-
-// ---- showing ----
-
-function element(name, text = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
-}
-
-function article(title) {
-  const made = element("article");
-  made.append(element("h2", title), element("p"));
-  byId("results").prepend(made);
-  return made;
-}
-
-function say(place, text) {
-  articles.delete(place);
-  place.replaceChildren(place.firstChild, element("p", text));
-}
-
-function entries(item) {
-  const rows = [];
-  for (const { Name, Confidence } of item.labels ?? []) rows.push([Name, Confidence]);
-  for (const { Name, Confidence } of item.moderation ?? []) rows.push([`Moderation: ${Name}`, Confidence]);
-  (item.faces ?? []).forEach(({ Confidence }, index) => rows.push([`Face ${index + 1}`, Confidence]));
-  for (const { Type, DetectedText, Confidence } of item.text ?? []) {
-    if (Type === "LINE") rows.push([`Text: ${DetectedText}`, Confidence]);
-  }
-  return rows;
-}
-
-function show(place, item) {
-  articles.set(place, item);
-  const parts = [place.firstChild];
-  if (item.status === "failed") parts.push(element("p", `${item.error.message} ${item.error.hint}`));
-  for (const [feature, { message }] of Object.entries(item.unavailable ?? {})) {
-    parts.push(element("p", `${feature}: not available here. ${message}`));
-  }
-  const shown = entries(item).filter(([, confidence]) => confidence >= Number(byId("threshold").value));
-  if (item.status === "done" && !shown.length) parts.push(element("p", "Nothing found at this confidence."));
-  parts.push(bars(shown));
-  place.replaceChildren(...parts);
-}
-
-function bars(rows) {
-  const list = element("dl");
-  for (const [name, confidence] of rows) {
-    const bar = element("meter");
-    bar.max = 100;
-    bar.value = confidence;
-    const middle = element("dd");
-    middle.append(bar);
-    list.append(element("dt", name), middle, element("dd", `${confidence.toFixed(1)} %`));
-  }
-  return list;
-}
-
-// ---- what the person does ----
-
-async function uploadOne(file) {
-  const place = article(file.name);
-  try {
-    say(place, "Sending");
-    const key = await send(file);
-    place.firstChild.textContent = key;
-    say(place, "Sent; waiting for the result");
-    show(place, await verdict(key));
-  } catch (error) {
-    say(place, error.message);
-  }
-}
-
-byId("token-form").addEventListener("submit", (event) => {
+byId("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  sessionStorage.setItem(TOKEN_NAME, byId("token").value.trim());
+  const value = byId("token").value.trim();
   byId("token").value = "";
-  showTokenState();
-});
-
-byId("upload-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const files = [...byId("files").files];
-  event.target.reset();
-  for (const file of files) await uploadOne(file);
-});
-
-byId("lookup-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const key = byId("key").value;
-  const place = article(key);
-  try {
-    show(place, await result(key));
-  } catch (error) {
-    say(place, error.message);
+  await signIn(value);
+  if (token()) {
+    announce("Signed in");
+    byId("choose").focus();
   }
 });
 
-byId("threshold").addEventListener("input", () => {
-  byId("threshold-value").textContent = byId("threshold").value;
-  for (const [place, item] of articles) show(place, item);
+byId("sign-out").addEventListener("click", () => {
+  signIn(null);
+  byId("token").focus();
 });
 
-takeTokenFromAddress();
-showTokenState();
-byId("threshold").value = document.body.dataset.minConfidence;
-byId("threshold-value").textContent = byId("threshold").value;
+// ---- the address: #token=... signs in, #result=KEY opens a result ----
+
+async function followAddress() {
+  const place = new URLSearchParams(location.hash.slice(1));
+  const given = place.get("token");
+  if (given !== null) {
+    // A fragment is never sent to a server; taken out at once, it stays in no history and on no screenshot.
+    history.replaceState(null, "", location.pathname + location.search);
+    await signIn(given);
+  }
+  const key = place.get("result");
+  if (key === null) return closeDetail();
+  byId("lookup-problem").textContent = "";
+  try {
+    await openDetail(key);
+  } catch (error) {
+    leaveResult();
+    if (error.status === 401) return;
+    const missing = `There is no result for “${key}” (yet). Keys are exact, with folders and capitals.`;
+    byId("lookup-problem").textContent = error.status === 404 ? missing : error.message;
+  }
+}
+
+function leaveResult() {
+  history.replaceState(null, "", location.pathname + location.search);
+  closeDetail();
+}
+
+addEventListener("hashchange", followAddress);
+onDetailClosed(leaveResult);
+
+byId("lookup-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const link = detailLink(byId("key").value);
+  if (location.hash === link) followAddress();
+  else location.hash = link;
+});
+
+// ---- uploads ----
+
+const hasFiles = (transfer) => Boolean(transfer?.types.includes("Files"));
+const mayUpload = () => !byId("upload").hidden;
+
+for (const [button, input] of [["choose", "files"], ["camera", "photo"]]) {
+  byId(button).addEventListener("click", () => byId(input).click());
+  byId(input).addEventListener("change", (event) => {
+    addFiles(event.target.files);
+    event.target.value = ""; // so that the same file can be chosen again
+  });
+}
+
+let inside = 0;
+
+function dragging(by) {
+  inside = by ? inside + by : 0;
+  byId("drop").classList.toggle("over", inside > 0 && mayUpload());
+}
+
+// The whole window takes drops: a picture that misses the field must not replace the page.
+addEventListener("dragenter", (event) => hasFiles(event.dataTransfer) && dragging(1));
+addEventListener("dragleave", (event) => hasFiles(event.dataTransfer) && dragging(-1));
+addEventListener("dragover", (event) => hasFiles(event.dataTransfer) && event.preventDefault());
+addEventListener("drop", (event) => {
+  dragging(0);
+  if (!hasFiles(event.dataTransfer)) return;
+  event.preventDefault();
+  if (mayUpload()) addFiles(event.dataTransfer.files);
+});
+
+addEventListener("paste", (event) => {
+  if (mayUpload() && event.clipboardData?.files.length) addFiles(event.clipboardData.files);
+});
+
+// ---- the list ----
+
+byId("more").addEventListener("click", loadMore);
+byId("refresh").addEventListener("click", reload);
+byId("label-filter").addEventListener("input", (event) => change({ label: event.target.value.trim() }));
+byId("threshold").addEventListener("input", (event) => change({ threshold: Number(event.target.value) }));
+
+function showThreshold() {
+  byId("threshold").value = state.threshold;
+  document.querySelector("output[for=threshold]").textContent = state.threshold;
+}
+
+onChange(showThreshold);
+
+// ---- start ----
+
+if (page.api) {
+  byId("saved-note").hidden = false;
+  byId("saved-note").textContent =
+    page.uploads === "false"
+      ? `This is a saved copy of the page of a pipeline on this machine. It can show results; pictures and uploads need the page itself: ${page.api}`
+      : `This is a saved copy; the pipeline's own page is at ${page.api}`;
+}
+byId("main").hidden = false;
+showThreshold();
+showAccess();
+if (token() && !location.hash.includes("token=")) reload();
+followAddress();

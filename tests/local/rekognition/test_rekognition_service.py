@@ -71,7 +71,7 @@ def test_labels_and_text_of_one_picture_read_it_once(sample: Sample) -> None:
     upload = Upload(sample("sign.png"), "digest")
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(analysis.lines, upload) for _ in range(8)]
-        calls_of_labels = [pool.submit(analysis.sightings, upload, with_colors=False) for _ in range(2)]
+        calls_of_labels = [pool.submit(analysis.sightings, upload, None, with_colors=False) for _ in range(2)]
     first = calls[0].result()
     assert all(call.result() is first for call in calls)
     assert all(len(call.result()) == len(first) for call in calls_of_labels)

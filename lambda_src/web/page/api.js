@@ -1,0 +1,75 @@
+/** Talking to the pipeline's HTTP API, and the access token that opens most of it. */
+
+const TOKEN_NAME = "imgpipe-token";
+const ANSWER_MS = 30000;
+
+export const page = document.body.dataset;
+
+/** A request that did not succeed. status 0: no answer at all. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+
+  /** Whether the same request may well succeed a little later. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+// Some browsers keep nothing for a page opened from disk; then the token lives as long as the page.
+let remembered = null;
+
+export function token() {
+  try {
+    return sessionStorage.getItem(TOKEN_NAME) ?? remembered;
+  } catch {
+    return remembered;
+  }
+}
+
+export function keepToken(value) {
+  remembered = value;
+  try {
+    if (value === null) sessionStorage.removeItem(TOKEN_NAME);
+    else sessionStorage.setItem(TOKEN_NAME, value);
+  } catch {
+    // Kept in memory only.
+  }
+}
+
+const WORDS = {
+  0: "The API does not answer. Check the network; for a pipeline on this machine, imgpipe local start.",
+  429: "Too many requests at once. Try again in a moment.",
+};
+
+/** One request; the JSON document of the answer. Throws ApiError. */
+export async function api(path, { method = "GET", body } = {}) {
+  const headers = {};
+  const sent = token();
+  if (sent) headers.Authorization = `Bearer ${sent}`;
+  if (body) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    answer = await fetch(page.api + path, { method, headers, body: body && JSON.stringify(body), signal });
+  } catch {
+    throw new ApiError(0, "unreachable", WORDS[0]);
+  }
+  const document = await answer.json().catch(() => null);
+  if (answer.ok && document) return document;
+  const { code = "unknown", message } = document?.error ?? {};
+  if (answer.status === 401 && sent === token()) dispatchEvent(new CustomEvent("refused-token"));
+  throw new ApiError(answer.status, code, message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`);
+}
+
+export const readResult = (key) => api(`result?key=${encodeURIComponent(key)}`);
+
+/** A page of results, newest first, each with a link to its picture. */
+export function listResults(limit, after) {
+  return api(`results?limit=${limit}&images=true${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+}
+
+export const pictureLink = async (key) => (await api(`image?key=${encodeURIComponent(key)}`)).url;

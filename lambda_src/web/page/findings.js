@@ -1,0 +1,78 @@
+/** What a result item says, at the confidence the person has chosen. Nothing here touches the page. */
+
+import { state } from "./state.js";
+
+/** The name the person knows: uploads of this page carry a time-ordered id before it. */
+export const nameOf = (key) => key.replace(/^web\/[0-9A-Z]{26}-(?=.)/, "");
+
+export const percent = (confidence) => `${confidence.toFixed(1)} %`;
+
+/** An entry without a confidence is certain. */
+export const sure = (entry) => (entry.Confidence ?? 100) >= state.threshold;
+
+export const labelsOf = (item) => (item.labels ?? []).filter(sure);
+
+export const linesOf = (item) => (item.text ?? []).filter((entry) => entry.Type !== "WORD");
+
+export const retrying = (item) => Boolean(item.error?.retryable);
+
+export const failed = (item) => item.status === "failed" && !retrying(item);
+
+export const flagged = (item) => (item.moderation ?? []).some(sure);
+
+export function hasLabel(item, wanted) {
+  const text = wanted.trim().toLowerCase();
+  return !text || labelsOf(item).some(({ Name }) => Name.toLowerCase().includes(text));
+}
+
+/** A few short texts for a card: labels, else lines of text, else faces. */
+export function highlights(item) {
+  const found = labelsOf(item).slice(0, 3).map(({ Name, Confidence }) => [Name, Confidence]);
+  if (found.length) return found;
+  const lines = linesOf(item).filter(sure).slice(0, 2);
+  return lines.map(({ DetectedText, Confidence }) => [DetectedText, Confidence]);
+}
+
+/** How many findings there are below the chosen confidence. */
+export const lessSure = (entries) => entries.filter((entry) => !sure(entry)).length;
+
+/** What Rekognition says about a face, in words. */
+export function faceWords(face) {
+  const words = [];
+  if (face.AgeRange) words.push(`age ${face.AgeRange.Low} to ${face.AgeRange.High}`);
+  if (face.Gender?.Value) words.push(`looks ${face.Gender.Value.toLowerCase()}`);
+  const [emotion] = [...(face.Emotions ?? [])].sort((one, other) => other.Confidence - one.Confidence);
+  if (emotion) words.push(`${emotion.Type.toLowerCase()} ${percent(emotion.Confidence)}`);
+  const traits = { Smile: "smiling", Eyeglasses: "glasses", Sunglasses: "sunglasses", Beard: "beard", Mustache: "mustache" };
+  for (const [trait, word] of Object.entries(traits)) if (face[trait]?.Value) words.push(word);
+  return words.join(", ");
+}
+
+const unit = (value) => Math.min(Math.max(Number(value) || 0, 0), 1);
+
+/** The part of a box that lies in the picture; Rekognition's may reach beyond its edges. */
+export function clamped({ Left = 0, Top = 0, Width = 0, Height = 0 }) {
+  const [left, top] = [unit(Left), unit(Top)];
+  return { left, top, width: unit(Left + Width) - left, height: unit(Top + Height) - top };
+}
+
+/** Everything in the picture that has a place: `{layer, name, row, box, polygon}`; row says to which finding it belongs. */
+export function placesOf(item) {
+  const places = [];
+  labelsOf(item).forEach(({ Name, Instances }) => {
+    for (const { BoundingBox } of (Instances ?? []).filter(sure)) {
+      if (BoundingBox) places.push({ layer: "labels", name: Name, row: `label ${Name}`, box: clamped(BoundingBox) });
+    }
+  });
+  (item.faces ?? []).forEach((face, index) => {
+    const name = `Face ${index + 1}`;
+    if (sure(face) && face.BoundingBox) places.push({ layer: "faces", name, row: name, box: clamped(face.BoundingBox) });
+  });
+  linesOf(item).forEach((line, index) => {
+    const { BoundingBox, Polygon } = line.Geometry ?? {};
+    if (!sure(line) || !BoundingBox) return;
+    const polygon = Polygon?.map(({ X, Y }) => `${unit(X)},${unit(Y)}`).join(" ");
+    places.push({ layer: "text", name: line.DetectedText, row: `line ${index}`, box: clamped(BoundingBox), polygon });
+  });
+  return places;
+}

@@ -1,0 +1,291 @@
+/** The cards: pictures on their way, and results, newest first. */
+
+import { listResults, pictureLink, token } from "./api.js";
+import { announce, byId, element, foreign } from "./dom.js";
+import { failed, flagged, hasLabel, highlights, nameOf, percent, retrying } from "./findings.js";
+import { checkPicture } from "./picture.js";
+import { known, onChange, sentHere, state } from "./state.js";
+import { send } from "./upload.js";
+import { verdict } from "./verdicts.js";
+
+const PAGE_SIZE = 40;
+
+const cards = new Map();
+let after = null;
+let loading = null;
+
+export const detailLink = (key) => `#${new URLSearchParams({ result: key })}`;
+
+/** The keys of the results as they stand, for going from one to the next. */
+export const keysInOrder = () =>
+  [...byId("cards").children].filter((card) => !card.hidden && card.dataset.key).map((card) => card.dataset.key);
+
+// ---- results ----
+
+/** Forget the list and load its first page. */
+export async function reload() {
+  after = null;
+  await loadPage(true);
+}
+
+export const loadMore = () => loadPage(false);
+
+function loadPage(first) {
+  loading ??= load(first).finally(() => {
+    loading = null;
+  });
+  return loading;
+}
+
+async function load(first) {
+  byId("list-problem").replaceChildren();
+  byId("more").disabled = true;
+  const asked = token();
+  try {
+    let answer = await listResults(PAGE_SIZE, after);
+    // A page may be empty although more follows: only without `next` is it the end.
+    while (!answer.items.length && answer.next) answer = await listResults(PAGE_SIZE, answer.next);
+    if (token() !== asked) return;
+    if (first) for (const [key, card] of cards) if (!card.dataset.sending) remove(key);
+    const last = byId("more") === document.activeElement && !answer.next;
+    const added = answer.items.map((item) => place(item, false));
+    after = answer.next;
+    if (last) added[0]?.querySelector("a")?.focus();
+  } catch (error) {
+    const again = element("button", { type: "button", onclick: () => loadPage(first) }, "Try again");
+    if (error.status !== 401) byId("list-problem").replaceChildren(error.message, " ", again);
+  }
+  byId("more").disabled = false;
+  byId("more").hidden = !after;
+  show();
+}
+
+/** Show a result: in the place of its card if there is one, else at the start or the end of the list. */
+function place(item, atStart) {
+  const key = item.objectKey;
+  const old = cards.get(key);
+  known.set(key, item);
+  const made = resultCard(item);
+  cards.set(key, made);
+  if (old) old.replaceWith(made);
+  else if (atStart) byId("cards").prepend(made);
+  else byId("cards").append(made);
+  return made;
+}
+
+function remove(key) {
+  cards.get(key)?.remove();
+  cards.delete(key);
+}
+
+function resultCard(item) {
+  const key = item.objectKey;
+  const name = nameOf(key);
+  const time = new Date(item.analyzedAt);
+  const made = element(
+    "li",
+    { class: "card", "data-key": key },
+    element(
+      "a",
+      { href: detailLink(key), title: key },
+      thumbnail(item),
+      element("span", { class: "card-name" }, foreign(name)),
+    ),
+    element("div", { class: "chips" }),
+    element("time", { class: "quiet", datetime: item.analyzedAt }, Number.isNaN(time.getTime()) ? "" : time.toLocaleString()),
+  );
+  findings(made, item);
+  return made;
+}
+
+/** A frame of fixed shape, so that nothing moves when the picture comes. */
+function thumbnail(item) {
+  const frame = element("span", { class: "thumb" });
+  const source = sentHere.get(item.objectKey) ?? item.imageUrl;
+  if (!source || (item.status === "failed" && !item.contentType)) return frame;
+  frame.append(picture(item.objectKey, source, { loading: "lazy", decoding: "async" }, () => frame.replaceChildren()));
+  return frame;
+}
+
+/** An image whose link is made again once when it has expired; onLost: when it cannot be shown at all. */
+export function picture(key, source, attributes, onLost) {
+  let again = true;
+  const onerror = async () => {
+    if (!again) return onLost();
+    again = false;
+    try {
+      made.src = await pictureLink(key);
+    } catch {
+      onLost();
+    }
+  };
+  const made = element("img", { alt: "", ...attributes, onerror });
+  made.src = source;
+  return made;
+}
+
+/** What depends on the chosen confidence. */
+function findings(card, item) {
+  const chips = card.querySelector(".chips");
+  card.classList.toggle("flagged", flagged(item));
+  const badge = (text, kind) => element("span", { class: `chip ${kind}` }, text);
+  if (failed(item)) {
+    chips.replaceChildren(badge("Failed", "bad"), element("p", { class: "why" }, item.error?.message ?? "", " ", item.error?.hint ?? ""));
+  } else if (retrying(item)) {
+    chips.replaceChildren(badge("Retrying", "warn"), element("p", { class: "why" }, item.error.message));
+  } else {
+    const found = highlights(item).map(([name, confidence]) =>
+      element("span", { class: "chip" }, foreign(name), " ", element("b", {}, percent(confidence))),
+    );
+    if (flagged(item)) found.unshift(badge("Flagged", "warn"));
+    chips.replaceChildren(...(found.length ? found : [element("span", { class: "quiet" }, `Nothing from ${state.threshold} %`)]));
+  }
+}
+
+/** Bring all cards in line with the chosen confidence and label. */
+function show() {
+  let total = 0;
+  let visible = 0;
+  const names = new Set();
+  for (const [key, card] of cards) {
+    const item = known.get(key);
+    if (!item || card.dataset.sending) continue;
+    findings(card, item);
+    card.hidden = !hasLabel(item, state.label);
+    total += 1;
+    if (!card.hidden) visible += 1;
+    for (const { Name } of item.labels ?? []) names.add(Name);
+  }
+  const all = after ? `${total} loaded, older ones follow` : total;
+  byId("count").textContent = state.label
+    ? `${visible} of ${total} with “${state.label}”${after ? "; older ones are not loaded yet" : ""}`
+    : total
+      ? `${all}${after ? "" : total === 1 ? " picture" : " pictures"}`
+      : "No pictures yet. Drop one above: its labels appear here.";
+  const list = byId("label-names");
+  const sorted = [...names].sort();
+  if (list.children.length !== sorted.length) list.replaceChildren(...sorted.map((value) => element("option", { value })));
+}
+
+onChange(show);
+
+/** Nothing of one person's results stays for the next. */
+export function clear() {
+  for (const key of [...cards.keys()]) remove(key);
+  byId("cards").replaceChildren();
+  for (const address of sentHere.values()) URL.revokeObjectURL(address);
+  sentHere.clear();
+  known.clear();
+  after = null;
+  byId("more").hidden = true;
+  byId("list-problem").replaceChildren();
+}
+
+// ---- pictures on their way ----
+
+/** Check and send files, and show what becomes of each. */
+export function addFiles(files) {
+  const started = [...files].map((file) => [file, sendingCard(file)]);
+  byId("cards").prepend(...started.map(([, card]) => card.root));
+  for (const [file, card] of started) addFile(file, card);
+}
+
+async function addFile(file, card) {
+  const checked = await checkPicture(file);
+  if (checked.refused) return card.end("Not sent", checked.refused);
+  card.preview(URL.createObjectURL(file));
+  await deliver(file, checked.type, card);
+}
+
+async function deliver(file, type, card) {
+  let key = null;
+  try {
+    card.say("Waiting to be sent");
+    key = await send(file, type, (part) => card.progress(part));
+    card.key(key);
+    await follow(key, card);
+  } catch (error) {
+    if (key) return stillNothing(key, card, error);
+    card.end("Not sent", error.message, () => deliver(file, type, card));
+  }
+}
+
+async function follow(key, card) {
+  card.say("Sent. Queued for analysis");
+  const item = await verdict(key, (trouble) => card.say(trouble ? `${trouble.message} Trying again.` : "Sent. Queued for analysis"));
+  if (card.address) sentHere.set(key, card.address);
+  delete card.root.dataset.sending;
+  const hadFocus = card.root.contains(document.activeElement);
+  const made = place(item, true);
+  if (hadFocus) made.querySelector("a").focus();
+  show();
+  const words = failed(item) ? `failed. ${item.error.message}` : highlights(item).map(([name]) => name).join(", ") || "nothing found";
+  announce(`${nameOf(key)}: ${words}`);
+}
+
+function stillNothing(key, card, error) {
+  const words =
+    error.code === "no_verdict"
+      ? `${error.message} The picture is in the bucket. See imgpipe status whether every step is ready; imgpipe result tells more with the key ${key}.`
+      : `Sent, but: ${error.message}`;
+  card.end(
+    "No verdict",
+    words,
+    () => follow(key, card).catch((next) => stillNothing(key, card, next)),
+    "Look again",
+  );
+}
+
+/** The card of a picture that has no verdict yet. */
+function sendingCard(file) {
+  const name = file.name || "Pasted picture";
+  const frame = element("span", { class: "thumb" });
+  const words = element("p", { class: "why" }, "Checking");
+  const bar = element("progress", { max: 1, "aria-label": `Sending ${name}`, hidden: true });
+  const actions = element("p", { class: "row" });
+  const title = element("span", { class: "card-name" }, foreign(name));
+  const root = element("li", { class: "card sending", "data-sending": true, "aria-busy": "true" }, frame, title, bar, words, actions);
+  const card = {
+    root,
+    address: null,
+    say(text) {
+      root.setAttribute("aria-busy", "true");
+      root.classList.remove("stopped");
+      words.textContent = text;
+      actions.replaceChildren();
+    },
+    key(key) {
+      bar.hidden = true;
+      root.title = key;
+      cards.set(key, root);
+    },
+    progress(part) {
+      bar.hidden = false;
+      bar.value = part;
+      words.textContent = `Sending, ${Math.round(part * 100)} %`;
+    },
+    preview(address) {
+      card.address = address;
+      const image = element("img", { alt: "" });
+      image.src = address;
+      frame.replaceChildren(image);
+    },
+    /** It stops here: why, and perhaps how to go on. */
+    end(what, why, again, againWords = "Try again") {
+      bar.hidden = true;
+      root.removeAttribute("aria-busy");
+      root.classList.add("stopped");
+      words.replaceChildren(element("b", {}, `${what}.`), " ", why);
+      const dismiss = () => {
+        root.remove();
+        if (card.address) URL.revokeObjectURL(card.address);
+      };
+      actions.replaceChildren(
+        ...(again ? [element("button", { type: "button", onclick: again }, againWords)] : []),
+        element("button", { type: "button", "aria-label": `Dismiss ${name}`, onclick: dismiss }, "Dismiss"),
+      );
+      announce(`${name}: ${what}. ${why}`);
+    },
+  };
+  return card;
+}

@@ -1,0 +1,336 @@
+"""What goes wrong with AWS, in the words of the user's situation."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions as raised
+import pytest
+
+from imgpipe_cli.aws import Aws, AwsError, Place, problem
+from imgpipe_cli.problems import ExitCode, Problem
+
+DENIED = (
+    "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole on resource: "
+    "arn:aws:iam::123456789012:role/demo because no identity-based policy allows the iam:CreateRole action"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected", "hint"),
+    [
+        ("NoCredentials", "", "no_credentials", "aws configure"),
+        ("BadProfile", "The config profile (x) could not be found", "bad_profile", "list-profiles"),
+        ("SsoLogin", "", "sso_login_needed", "aws sso login"),
+        ("NoRegion", "", "no_region", "--region"),
+        ("BadRegion", "Provided region_name 'x y' doesn't match", "bad_region", "--region"),
+        ("ExpiredToken", "", "expired_token", "Sign in again"),
+        ("ExpiredTokenException", "", "expired_token", "Sign in again"),
+        ("RequestExpired", "", "expired_token", "Sign in again"),
+        ("InvalidClientTokenId", "", "bad_credentials", "aws configure"),
+        ("UnrecognizedClientException", "", "bad_credentials", "aws configure"),
+        ("InvalidAccessKeyId", "", "bad_credentials", "aws configure"),
+        ("InvalidToken", "", "bad_credentials", "aws configure"),
+        ("SignatureDoesNotMatch", "The request signature we calculated", "bad_credentials", "aws configure"),
+        ("SignatureDoesNotMatch", "Signature expired: 2026 is now earlier than 2027", "clock_skew", "clock"),
+        ("InvalidSignatureException", "Signature not yet current: 2027 is later", "clock_skew", "clock"),
+        ("RequestTimeTooSkewed", "", "clock_skew", "clock"),
+        ("AccessDenied", DENIED, "access_denied", "Permissions"),
+        ("AccessDeniedException", DENIED, "access_denied", "Permissions"),
+        ("Throttling", "", "throttled", "Wait"),
+        ("ThrottlingException", "", "throttled", "Wait"),
+        ("TooManyRequestsException", "", "throttled", "Wait"),
+        ("RequestThrottled", "", "throttled", "Wait"),
+        ("SlowDown", "", "throttled", "Wait"),
+        (
+            "LimitExceeded",
+            "Cannot exceed quota for RolesPerAccount: 1000",
+            "quota_exceeded",
+            "Service Quotas",
+        ),
+        ("TooManyBuckets", "You have too many.", "quota_exceeded", "Service Quotas"),
+        ("Unreachable", "Could not connect to the endpoint URL", "unreachable", "AWS_ENDPOINT_URL"),
+        ("NotAws", "Unable to parse response", "not_aws", "AWS_ENDPOINT_URL"),
+        ("ValidationException", "One of the values is wrong", "aws_error", "--verbose"),
+    ],
+)
+def test_each_situation_has_its_own_code_and_hint(code: str, message: str, expected: str, hint: str) -> None:
+    found = problem(AwsError(code, message, service="iam", operation="create_role"), "create role demo")
+    assert found.code == expected
+    assert hint in found.hint
+    assert found.message.startswith("Could not create role demo: ")
+    assert found.message.endswith(".")
+    assert "\n" not in found.message + found.hint
+    # The user's place has to be named, which is wrong usage; everything else is a failure.
+    regions = ("no_region", "bad_region")
+    assert found.exit_code is (ExitCode.USAGE if expected in regions else ExitCode.FAILED)
+
+
+def test_a_missing_permission_is_named_with_its_resource() -> None:
+    found = problem(AwsError("AccessDenied", DENIED, service="iam", operation="create_role"))
+    assert found.message == (
+        "the permission iam:CreateRole is missing for arn:aws:iam::123456789012:role/demo."
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("s3", "put_object", "s3:PutObject"),
+        ("s3", "head_object", "s3:GetObject"),
+        ("s3", "head_bucket", "s3:ListBucket"),
+        ("s3", "list_objects_v2", "s3:ListBucket"),
+        ("s3", "list_object_versions", "s3:ListBucketVersions"),
+        ("dynamodb", "create_table", "dynamodb:CreateTable"),
+        ("ssm", "get_parameter", "ssm:GetParameter"),
+    ],
+)
+def test_an_answer_that_names_no_permission_gets_it_from_the_call(
+    service: str, operation: str, action: str
+) -> None:
+    found = problem(AwsError("403", "Forbidden", service=service, operation=operation, status=403))
+    assert found.code == "access_denied"
+    assert f"the permission {action} is missing" in found.message
+
+
+def test_an_error_nobody_expected_names_the_call_and_the_code() -> None:
+    error = AwsError("Odd", "It was\n  odd", service="sqs", operation="create_queue")
+    assert problem(error, "create queue q").message == (
+        "Could not create queue q: sqs create_queue answered Odd: It was odd."
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "lost"),
+    [
+        ("Unreachable", 0, True),
+        ("InternalError", 500, True),
+        ("503", 503, True),
+        ("AccessDenied", 403, False),
+    ],
+)
+def test_a_call_without_a_good_answer_may_have_been_carried_out(code: str, status: int, lost: bool) -> None:
+    assert AwsError(code, "", status=status).lost is lost
+
+
+# --- caused for real ------------------------------------------------------------------------------
+
+
+def _cause(
+    place: Place, service: str = "sts", operation: str = "get_caller_identity", **params: Any
+) -> Problem:
+    with pytest.raises(AwsError) as caught:
+        Aws(place).call(service, operation, **params)
+    return problem(caught.value, "sign in")
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+@pytest.fixture
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgpipe_cli.aws._ATTEMPTS", 1)
+
+
+@pytest.fixture
+def aws_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def test_without_credentials() -> None:
+    assert _cause(Place(region="eu-west-1")).code == "no_credentials"
+
+
+def test_half_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    assert _cause(Place(region="eu-west-1")).code == "no_credentials"
+
+
+def test_a_profile_that_is_not_there() -> None:
+    found = _cause(Place(region="eu-west-1", profile="nobody"))
+    assert found.code == "bad_profile"
+    assert "nobody" in found.message
+
+
+def test_a_config_file_that_cannot_be_read(aws_config: Path) -> None:
+    aws_config.write_text("no section\n")
+    assert _cause(Place(region="eu-west-1")).code == "bad_profile"
+
+
+def test_a_sign_in_that_has_not_happened(aws_config: Path) -> None:
+    aws_config.write_text(
+        "[profile work]\nsso_start_url = https://x.awsapps.com/start\nsso_region = eu-west-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = r\nregion = eu-west-1\n"
+    )
+    assert _cause(Place(profile="work")).code == "sso_login_needed"
+
+
+@pytest.mark.usefixtures("keys")
+def test_without_a_region() -> None:
+    assert _cause(Place()).code == "no_region"
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_region_that_cannot_be_one() -> None:
+    found = _cause(Place(region="eu west 1"))
+    assert found.code == "bad_region"
+    assert "eu west 1" in found.message
+
+
+@pytest.mark.usefixtures("keys", "no_retries")
+def test_nobody_at_the_endpoint() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    found = _cause(Place(region="eu-west-1", endpoint=f"http://127.0.0.1:{port}"))
+    assert found.code == "unreachable"
+    assert str(port) in found.message
+
+
+@pytest.mark.usefixtures("keys")
+def test_an_endpoint_that_is_no_url() -> None:
+    found = _cause(Place(region="eu-west-1", endpoint="localhost:4566"))
+    assert found.code == "unreachable"
+    assert "localhost:4566" in found.message
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_parameter_that_the_sdk_refuses() -> None:
+    found = _cause(Place(region="eu-west-1"), "ssm", "get_parameter", Name=5)
+    assert found.code == "aws_error"
+    assert "BadParameters" in found.message
+
+
+class Answering:
+    """A server that gives one answer to everything."""
+
+    status = 200
+    body = b""
+    url = ""
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    answer = Answering()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
+
+        do_GET = do_HEAD = do_POST
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nothing on stderr."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    answer.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield answer
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.parametrize(
+    ("status", "code", "message", "expected"),
+    [
+        (
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            "bad_credentials",
+        ),
+        (403, "ExpiredToken", "The security token included in the request is expired", "expired_token"),
+        (403, "SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2", "clock_skew"),
+        (403, "AccessDenied", DENIED, "access_denied"),
+        (400, "Throttling", "Rate exceeded", "throttled"),
+    ],
+)
+def test_what_sts_answers(answering: Answering, status: int, code: str, message: str, expected: str) -> None:
+    answering.status = status
+    answering.body = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        "<RequestId>1</RequestId></ErrorResponse>"
+    ).encode()
+    assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == expected
+
+
+@pytest.mark.usefixtures("keys", "no_retries")
+def test_what_a_json_service_answers(answering: Answering) -> None:
+    answering.status = 400
+    answering.body = json.dumps({"__type": "AccessDeniedException", "Message": DENIED}).encode()
+    found = _cause(
+        Place(region="eu-west-1", endpoint=answering.url), "dynamodb", "describe_table", TableName="t"
+    )
+    assert found.code == "access_denied"
+    assert "iam:CreateRole" in found.message
+
+
+@pytest.mark.usefixtures("keys", "no_retries")
+def test_a_head_without_a_body(answering: Answering) -> None:
+    answering.status = 403
+    found = _cause(Place(region="eu-west-1", endpoint=answering.url), "s3", "head_bucket", Bucket="bucket")
+    assert found.code == "access_denied"
+    assert "s3:ListBucket" in found.message
+
+
+@pytest.mark.usefixtures("keys", "no_retries")
+def test_a_web_page_in_place_of_aws(answering: Answering) -> None:
+    answering.body = b"<html><p>Sign in to the network<br></html>"
+    assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == "not_aws"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (raised.UnauthorizedSSOTokenError(), "sso_login_needed"),
+        (raised.SSOTokenLoadError(profile_name="p", error_msg="no token"), "sso_login_needed"),
+        (raised.TokenRetrievalError(provider="sso", error_msg="expired"), "sso_login_needed"),
+        (raised.LoginRefreshRequired(), "sso_login_needed"),
+        (raised.CredentialRetrievalError(provider="process", error_msg="exit 1"), "no_credentials"),
+        (raised.ReadTimeoutError(endpoint_url="https://x"), "unreachable"),
+        (raised.ConnectionClosedError(endpoint_url="https://x"), "unreachable"),
+    ],
+)
+def test_what_the_sdk_raises_by_itself(error: Exception, expected: str) -> None:
+    class Client:
+        def get_caller_identity(self) -> None:
+            raise error
+
+    aws = Aws(Place(region="eu-west-1"))
+    aws._clients["sts", False] = Client()
+    with pytest.raises(AwsError) as caught:
+        aws.call("sts", "get_caller_identity")
+    assert problem(caught.value).code == expected
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    "region",
+    ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1"],
+)
+def test_the_endpoints_of_every_partition_are_awss_own(region: str) -> None:
+    assert Aws(Place(region=region)).custom_endpoint is None
+
+
+@pytest.mark.usefixtures("keys")
+def test_any_other_endpoint_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://amazonaws.com.example:4566")
+    assert Aws(Place(region="eu-west-1")).custom_endpoint == "http://amazonaws.com.example:4566"

@@ -1,0 +1,207 @@
+"""Which files become which keys."""
+
+from __future__ import annotations
+
+import io
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from imgpipe_cli import transfer
+from imgpipe_cli.problems import ExitCode, Problem
+
+E_ACUTE = "é"
+DECOMPOSED = unicodedata.normalize("NFD", E_ACUTE)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pictures, which is the current one."""
+    root = tmp_path / "album"
+    for name in ("a.jpg", "b.png", "pics/c.jpg", "pics/deep/er/d.jpg", "pics/.hidden.jpg", "pics/.git/e.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    monkeypatch.chdir(root)
+    return root
+
+
+def _keys(*paths: str, **options: str) -> list[str]:
+    sources, refused = transfer.plan(paths, **options)
+    assert refused == []
+    return [source.key for source in sources]
+
+
+def _refused(*paths: str) -> list[tuple[str, str]]:
+    return [(one.source, one.code) for one in transfer.plan(paths)[1]]
+
+
+def _usage(*paths: str, **options: str) -> Problem:
+    with pytest.raises(Problem) as caught:
+        transfer.plan(paths, **options)
+    assert (caught.value.code, caught.value.exit_code) == ("bad_usage", ExitCode.USAGE)
+    return caught.value
+
+
+def test_a_file_gives_its_base_name(here: Path) -> None:
+    assert _keys("a.jpg", "pics/c.jpg", str(here / "b.png")) == ["a.jpg", "c.jpg", "b.png"]
+
+
+@pytest.mark.parametrize("folder", ["pics", "pics/", "./pics", "pics/.", "pics/deep/..", "../album/pics"])
+def test_a_folder_gives_keys_under_its_name(folder: str) -> None:
+    assert _keys(folder) == ["pics/c.jpg", "pics/deep/er/d.jpg"]
+
+
+def test_an_absolute_folder_gives_keys_under_its_own_name_only(here: Path) -> None:
+    assert _keys(str(here / "pics" / "deep")) == ["deep/er/d.jpg"]
+
+
+@pytest.mark.parametrize(("folder", "start"), [(".", "album"), ("..", "root")])
+def test_dots_have_the_name_of_the_folder_they_mean(here: Path, folder: str, start: str) -> None:
+    parent = here.parent.name
+    keys = _keys(folder)
+    first = {"album": "album/a.jpg", "root": f"{parent}/album/a.jpg"}[start]
+    assert keys[0] == first
+    assert len(keys) == 4
+
+
+def test_hidden_files_are_sent_only_when_named() -> None:
+    assert ".hidden.jpg" in _keys("pics/.hidden.jpg")
+    assert all(".hidden" not in key and ".git" not in key for key in _keys("pics"))
+
+
+def test_the_data_is_that_of_the_file() -> None:
+    sources, _ = transfer.plan(["pics"])
+    assert [source.read() for source in sources] == [b"pics/c.jpg", b"pics/deep/er/d.jpg"]
+
+
+def test_a_link_back_up_does_not_go_round_for_ever(here: Path) -> None:
+    (here / "pics" / "loop").symlink_to(here, target_is_directory=True)
+    assert _keys("pics") == ["pics/c.jpg", "pics/deep/er/d.jpg"]
+
+
+def test_a_folder_named_by_a_link_has_the_links_name(here: Path) -> None:
+    (here / "holiday").symlink_to(here / "pics", target_is_directory=True)
+    assert _keys("holiday") == ["holiday/c.jpg", "holiday/deep/er/d.jpg"]
+
+
+def test_a_link_to_a_file_is_the_file(here: Path) -> None:
+    (here / "pics" / "z.jpg").symlink_to(here / "a.jpg")
+    assert "pics/z.jpg" in _keys("pics")
+
+
+def test_a_pipe_in_a_folder_is_left_out(here: Path) -> None:
+    os.mkfifo(here / "pics" / "pipe.jpg")
+    assert _keys("pics") == ["pics/c.jpg", "pics/deep/er/d.jpg"]
+
+
+def test_a_pattern_that_the_shell_left_is_expanded() -> None:
+    assert _keys("*.jpg") == ["a.jpg"]
+    assert _keys("[ab].*") == ["a.jpg", "b.png"]
+    assert _keys("p*s") == ["pics/c.jpg", "pics/deep/er/d.jpg"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(here: Path) -> None:
+    (here / "[ab].jpg").write_bytes(b"x")
+    assert _keys("[ab].jpg") == ["[ab].jpg"]
+
+
+@pytest.mark.parametrize("prefix", ["2026/trip", "2026/trip/", "/2026/trip/", "//2026/trip//"])
+def test_a_prefix_goes_before_every_key(prefix: str) -> None:
+    assert _keys("a.jpg", "pics/deep", prefix=prefix) == ["2026/trip/a.jpg", "2026/trip/deep/er/d.jpg"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_an_empty_prefix_is_none(prefix: str) -> None:
+    assert _keys("a.jpg", prefix=prefix) == ["a.jpg"]
+
+
+def test_a_key_names_one_picture() -> None:
+    assert _keys("a.jpg", key="cover.jpg") == ["cover.jpg"]
+    assert _keys("a.jpg", key="cover.jpg", prefix="x") == ["x/cover.jpg"]
+    assert "one picture" in _usage("a.jpg", "b.png", key="k").message
+    assert "one picture" in _usage("pics", key="k").message
+
+
+def test_standard_input_needs_a_key() -> None:
+    assert "--key" in _usage("-").hint
+    sources, _ = transfer.plan(["-"], key="k.jpg", stdin=io.BytesIO(b"line\nline\n"))
+    assert [(source.key, source.name, source.read()) for source in sources] == [
+        ("k.jpg", "standard input", b"line\nline\n")
+    ]
+
+
+def test_of_standard_input_no_more_is_kept_than_shows_that_it_is_too_large() -> None:
+    def endless() -> object:
+        while True:
+            yield bytes(1024 * 1024)
+
+    sources, _ = transfer.plan(["-"], key="k.jpg", stdin=endless())  # type: ignore[arg-type] # a generator
+    assert 15 * 1024 * 1024 < len(sources[0].read()) <= 16 * 1024 * 1024
+
+
+def test_a_name_composed_either_way_is_the_same_key(here: Path) -> None:
+    (here / f"{DECOMPOSED}.jpg").write_bytes(b"x")
+    assert _keys(f"{DECOMPOSED}.jpg") == [f"{E_ACUTE}.jpg"]
+    assert _keys("a.jpg", key=f"{DECOMPOSED}.jpg", prefix=DECOMPOSED) == [f"{E_ACUTE}/{E_ACUTE}.jpg"]
+
+
+def test_two_sources_of_one_key_are_refused_before_anything_is_sent(here: Path) -> None:
+    (here / "other").mkdir()
+    (here / "other" / "a.jpg").write_bytes(b"x")
+    problem = _usage("a.jpg", "other/a.jpg")
+    assert "'a.jpg' and 'other/a.jpg' would both become 'a.jpg'" in problem.message
+    assert "Nothing was sent" in problem.hint
+
+
+def test_names_that_differ_only_in_their_composition_are_twins(here: Path) -> None:
+    for number, name in enumerate((E_ACUTE, DECOMPOSED)):
+        (here / f"{number}").mkdir()
+        (here / f"{number}" / f"{name}.jpg").write_bytes(b"x")
+    assert "both become" in _usage("0/é.jpg", f"1/{DECOMPOSED}.jpg").message
+
+
+def test_a_key_may_have_1024_bytes_and_no_more() -> None:
+    assert _keys("a.jpg", key="k" * 1024) == ["k" * 1024]
+    assert _keys("a.jpg", key="é" * 512) == ["é" * 512]
+    assert "1025 bytes" in _usage("a.jpg", key="k" * 1025).message
+    assert "1026 bytes" in _usage("a.jpg", key="é" * 513).message
+    assert "1025 bytes" in _usage("a.jpg", key="k" * 1000, prefix="p" * 24).message
+    assert "0 bytes" in _usage("a.jpg", key="").message
+
+
+def test_a_name_that_is_no_unicode_is_a_usage_error(here: Path) -> None:
+    name = os.fsdecode(b"\xff.jpg")
+    (here / name).write_bytes(b"x")
+    assert "not valid Unicode" in _usage(name).message
+
+
+def test_what_is_not_there_is_refused_and_the_others_go() -> None:
+    sources, refused = transfer.plan(["a.jpg", "nope.jpg", "*.gif", "b.png"])
+    assert [source.key for source in sources] == ["a.jpg", "b.png"]
+    assert [(one.source, one.code) for one in refused] == [("nope.jpg", "not_found"), ("*.gif", "not_found")]
+
+
+def test_a_folder_without_files_is_not_called_missing(here: Path) -> None:
+    (here / "empty").mkdir()
+    assert _refused("empty") == [("empty", "empty_folder")]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "nul\0byte", "a.jpg/b"])
+def test_a_name_that_the_system_refuses_is_refused_like_any_other(name: str) -> None:
+    ((source, code),) = _refused(name)
+    assert source == name
+    assert code in ("not_found", "unreadable")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_named(here: Path) -> None:
+    secret = here / "pics" / "deep"
+    secret.chmod(0)
+    try:
+        sources, refused = transfer.plan(["pics"])
+    finally:
+        secret.chmod(0o755)
+    assert [source.key for source in sources] == ["pics/c.jpg"]
+    assert [(one.source, one.code) for one in refused] == [(str(Path("pics/deep")), "unreadable")]

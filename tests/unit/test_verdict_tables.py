@@ -1,0 +1,192 @@
+"""Verdicts as people see them, at a fixed width."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from imgpipe_cli.render import verdicts
+from tests.api_server import failed, item
+
+LABELS = [
+    {
+        "Name": "Person",
+        "Confidence": 99.2,
+        "Categories": [{"Name": "Person Description"}],
+        "Instances": [{"Confidence": 99.0}, {"Confidence": 80.0}],
+    },
+    {"Name": "Astronaut", "Confidence": 83.2, "Parents": [{"Name": "Person"}, {"Name": "Adult"}]},
+    {"Name": "Helmet", "Confidence": 55.0},
+]
+FACE = {
+    "Confidence": 99.0,
+    "BoundingBox": {"Left": 0, "Top": 0, "Width": 0.25, "Height": 0.4},
+    "AgeRange": {"Low": 20, "High": 30},
+    "Emotions": [{"Type": "CALM", "Confidence": 3.0}, {"Type": "HAPPY", "Confidence": 96.0}],
+    "Smile": {"Value": True, "Confidence": 90},
+    "Eyeglasses": {"Value": False},
+}
+TEXT = [
+    {"DetectedText": "OPEN ALL DAY", "Type": "LINE", "Confidence": 98.0},
+    {"DetectedText": "OPEN", "Type": "WORD", "Confidence": 98.0},
+    {"DetectedText": "ALL", "Type": "WORD", "Confidence": 99.0},
+    {"DetectedText": "DAY", "Type": "WORD", "Confidence": 40.0},
+]
+
+
+def drawn(found: Mapping[str, Any], min_confidence: float = 70.0, **console: Any) -> str:
+    stream = io.StringIO()
+    options = {"width": 100, "color_system": None, "markup": False, "highlight": False, **console}
+    Console(file=stream, **options).print(verdicts.verdict(found, min_confidence))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+
+
+def _golden(text: str) -> str:
+    return dedent(text).strip("\n")
+
+
+def test_labels_have_a_bar_a_number_parents_a_category_and_boxes() -> None:
+    found = item("a.jpg", labels=LABELS, width=640, height=480, sizeBytes=60270, durationMs=412)
+    assert drawn(found) == _golden("""
+        a.jpg  640 x 480, 60.3 kB, analyzed in 0.4 s
+
+         Label       Confidence                      Parents         Category             Boxes
+         ──────────────────────────────────────────────────────────────────────────────────────
+         Person      ███████████████████▉   99.2 %                   Person Description   2
+         Astronaut   ████████████████▋      83.2 %   Person, Adult
+    """)
+
+
+def test_the_threshold_decides_what_is_shown() -> None:
+    shown = {at: drawn(item("a.jpg", labels=LABELS), at) for at in (50.0, 83.2, 99.0)}
+    assert ["Helmet" in shown[at] for at in shown] == [True, False, False]
+    assert ["Astronaut" in shown[at] for at in shown] == [True, True, False]
+
+
+def test_moderation_names_what_it_stands_under() -> None:
+    label = {"Name": "Weapons", "ParentName": "Violence", "Confidence": 91.0, "TaxonomyLevel": 2}
+    assert drawn(item("a.jpg", features=["moderation"], moderation=[label])) == _golden("""
+        a.jpg
+
+         Moderation   Confidence                      Under
+         ─────────────────────────────────────────────────────
+         Weapons      ██████████████████▎    91.0 %   Violence
+    """)
+
+
+def test_faces_are_numbered_with_what_is_seen_in_them() -> None:
+    assert drawn(item("a.jpg", features=["faces"], faces=[FACE])) == _golden("""
+        a.jpg
+
+         Face   Confidence                      Seen in it
+         ─────────────────────────────────────────────────────────────────────────────────────────────
+         1      ███████████████████▊   99.0 %   age 20 to 30, happy, smile, 25 % x 40 % of the picture
+    """)
+
+
+def test_text_is_shown_by_its_lines() -> None:
+    assert drawn(item("a.jpg", features=["text"], text=TEXT)) == _golden("""
+        a.jpg
+
+         Text           Confidence
+         ────────────────────────────────────────────
+         OPEN ALL DAY   ███████████████████▋   98.0 %
+    """)
+
+
+def test_of_a_text_whose_line_is_unsure_no_empty_table_is_left() -> None:
+    assert drawn(item("a.jpg", features=["text"], text=TEXT), 99.0) == _golden("""
+        a.jpg
+          Text: nothing found at 99 % or more (1 less sure)
+    """)
+
+
+def test_nothing_found_is_said_for_each_feature() -> None:
+    found = item("a.jpg", features=["labels", "faces"], labels=[], faces=[])
+    assert drawn(found) == "a.jpg\n  Labels: nothing found\n  Faces: nothing found"
+
+
+def test_nothing_sure_enough_is_not_nothing_at_all() -> None:
+    found = item("a.jpg", labels=[LABELS[2]])
+    assert drawn(found) == "a.jpg\n  Labels: nothing found at 70 % or more (1 less sure)"
+
+
+def test_without_an_object_model_nothing_found_says_so() -> None:
+    found = item("a.jpg", models={"labels": "local-1+no-object-model"})
+    assert drawn(found) == "a.jpg\n  Labels: nothing found; no object model installed"
+
+
+def test_what_this_endpoint_cannot_give_is_not_called_nothing_found() -> None:
+    reason = {"moderation": {"code": "not_available", "message": "There is no local model."}}
+    found = item("a.jpg", features=["moderation"], unavailable=reason)
+    assert drawn(found) == "a.jpg\n  Moderation: not available here (There is no local model.)"
+
+
+def test_a_failure_has_its_reason_and_its_hint() -> None:
+    assert drawn(failed("a.jpg", retryable=False)) == _golden("""
+        a.jpg
+          failed  Too busy.
+          hint    Wait.
+    """)
+
+
+def test_a_failure_that_is_tried_again_says_so() -> None:
+    assert "failed  retrying: Too busy." in drawn(failed("a.jpg", retryable=True))
+
+
+SHOWN = r"\x1b[2j\u202egpj.exe\n[red]x[/red]"
+HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        item(HOSTILE),
+        item("a", labels=[{"Name": HOSTILE, "Confidence": 99.0, "Parents": [{"Name": HOSTILE}]}]),
+        item("a", labels=[{"Name": "x", "Confidence": 99.0, "Categories": [{"Name": HOSTILE}]}]),
+        item(
+            "a",
+            features=["moderation"],
+            moderation=[{"Name": HOSTILE, "ParentName": HOSTILE, "Confidence": 99}],
+        ),
+        item("a", features=["text"], text=[{"DetectedText": HOSTILE, "Type": "LINE", "Confidence": 99.0}]),
+        item(
+            "a",
+            features=["faces"],
+            faces=[{"Confidence": 99.0, "Emotions": [{"Type": HOSTILE, "Confidence": 9}]}],
+        ),
+        item("a", status="failed", error={"code": "x", "message": HOSTILE, "hint": HOSTILE}),
+        item("a", unavailable={"labels": {"code": "x", "message": HOSTILE}}),
+    ],
+    ids=["key", "label", "category", "moderation", "text", "face", "failure", "unavailable"],
+)
+def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any]) -> None:
+    # A terminal with colours: our own codes are there, and none of theirs.
+    text = drawn(found, width=300, color_system="standard", force_terminal=True)
+    assert "\x1b[2J" not in text
+    assert "\u202e" not in text
+    assert SHOWN in text.lower()  # an emotion is shown in lower case
+    line = verdicts.line(found, 70.0)
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (item("a.jpg", labels=LABELS), "10:00:00  a.jpg  Person 99 %, Astronaut 83 %"),
+        (item("a.jpg"), "10:00:00  a.jpg  nothing found"),
+        (failed("a.jpg", retryable=False), "10:00:00  a.jpg  failed: Too busy."),
+        (failed("a.jpg", retryable=True), "10:00:00  a.jpg  retrying: Too busy."),
+        (
+            item("a.jpg", faces=[FACE, FACE], text=TEXT, unavailable={"moderation": {}}),
+            "10:00:00  a.jpg  2 faces; text: OPEN ALL DAY; not available here: moderation",
+        ),
+    ],
+)
+def test_in_the_feed_a_verdict_is_one_line(found: Mapping[str, Any], line: str) -> None:
+    assert verdicts.line(found, 70.0) == line
