@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -24,6 +25,8 @@ _FEW = 4
 _PAGE = 100
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0
+# Well over the three minutes that Lambda's own tries take.
+_TRIED_FOR = timedelta(minutes=10)
 
 
 class ApiUnavailable(Exception):
@@ -211,6 +214,17 @@ def is_final(item: Item, version_id: str | None) -> bool:
     return not (item.get("status") == "failed" and item.get("error", {}).get("retryable"))
 
 
+def is_retrying(item: Item, now: datetime | None = None) -> bool:
+    """True while a failed picture may still get another try: Lambda's two come one and two minutes later.
+
+    The last failure is stored like those before it; what is older than that stays as it is.
+    """
+    if item.get("status") != "failed" or not item.get("error", {}).get("retryable"):
+        return False
+    age = (now or datetime.now(UTC)) - datetime.fromisoformat(item["analyzedAt"])
+    return age < _TRIED_FOR
+
+
 class Feed:
     """The verdicts of a pipeline as they arrive, from whoever uploaded the picture."""
 
@@ -247,8 +261,6 @@ class Feed:
 
 
 def _earlier(moment: str, seconds: float) -> str:
-    from datetime import datetime, timedelta
-
     earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
     return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -16,9 +16,11 @@ from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.folder_watch import FolderWatch
+    from imgpipe_cli.results import Feed
     from imgpipe_cli.target import Connection
 
 _PAUSE_S = 0.5
+_IDLE_PAUSE_S = 3.0
 # Without a connection the next look is later and later.
 _LONGEST_PAUSE_S = 15.0
 
@@ -48,35 +50,61 @@ def register(app: typer.Typer) -> None:
         start = _moment(since)
         pipeline = run.pipeline()
         threshold = shown_from(run, min_confidence, pipeline)
-        feed = Feed(Api(pipeline.api_url, pipeline.token), since=start)
+        teller = _Teller(run, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
         sender = _Sender(run, run.connect(), root, existing=existing) if root else None
         run.emit(Note("watching", f"{root} and the pipeline" if root else "the pipeline"))
-        broken, pause_s = False, _PAUSE_S
         while True:
-            if sender is not None:
-                sender.look()
-            try:
-                for item in feed.new():
-                    if run.options.json:
-                        run.stream(item)
-                    else:
-                        run.screen.verdict_line(item, threshold)
-                if broken:
-                    run.emit(Note("feed_back"))
-                broken, pause_s = False, _PAUSE_S
-            except Exception as error:
-                if not _passes(error):
-                    raise
-                if not broken:
-                    run.emit(Note("feed_interrupted", str(error)))
-                broken, pause_s = True, min(pause_s * 2, _LONGEST_PAUSE_S)
-            time.sleep(pause_s)
+            if sender is not None and sender.look():
+                teller.expect()
+            teller.look(time.monotonic())
+            time.sleep(_PAUSE_S)
 
 
-def _passes(error: Exception) -> bool:
-    from imgpipe_cli.results import ApiUnavailable
+class _Teller:
+    """Tells of verdicts as they arrive: often while they do, seldom while nothing happens."""
 
-    return isinstance(error, ApiUnavailable)
+    def __init__(self, run: Run, feed: Feed, threshold: float) -> None:
+        self._run = run
+        self._feed = feed
+        self._threshold = threshold
+        self._broken = False
+        self._pause_s = _PAUSE_S
+        self._next = 0.0
+
+    def expect(self) -> None:
+        """A verdict will come soon."""
+        self._pause_s = _PAUSE_S
+        self._next = 0.0
+
+    def look(self, now: float) -> None:
+        """Ask for what is new, if it is time to. Raises Problem."""
+        from imgpipe_cli.results import ApiUnavailable
+
+        if now < self._next:
+            return
+        try:
+            told = self._tell()
+            if self._broken:
+                self._run.emit(Note("feed_back"))
+            self._broken = False
+            # Each look is a billed request: with nothing new, look less and less often.
+            self._pause_s = _PAUSE_S if told else min(self._pause_s * 1.2, _IDLE_PAUSE_S)
+        except ApiUnavailable as error:
+            if not self._broken:
+                self._run.emit(Note("feed_interrupted", str(error)))
+            self._broken = True
+            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+        self._next = now + self._pause_s
+
+    def _tell(self) -> int:
+        told = 0
+        for item in self._feed.new():
+            told += 1
+            if self._run.options.json:
+                self._run.stream(item)
+            else:
+                self._run.screen.verdict_line(item, self._threshold)
+        return told
 
 
 class _Sender:
@@ -94,7 +122,8 @@ class _Sender:
             files = len(self._watch)
             run.emit(Note("existing_left", f"{files} file{'s' if files > 1 else ''}"))
 
-    def look(self) -> None:
+    def look(self) -> bool:
+        """Send what is ready; True if something was sent. Raises Problem."""
         from imgpipe_cli import transfer
 
         try:
@@ -104,7 +133,7 @@ class _Sender:
             if not self._gone:
                 self._run.emit(Note("folder_gone", error.strerror or str(error)))
             self._gone = True
-            return
+            return False
         for source in ready:
             try:
                 aws, names = self._connection.aws, self._connection.names
@@ -117,6 +146,7 @@ class _Sender:
                     self._run.emit(Note("not_sent_yet", error.message))
                 self._failed = True
                 self._watch.again(source)
+        return bool(ready)
 
 
 def _root(folder: str | None) -> Path | None:

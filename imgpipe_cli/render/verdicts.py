@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.render.words import safe, seconds, size
-from imgpipe_cli.results import filtered
+from imgpipe_cli.results import filtered, is_retrying
 
 Item = Mapping[str, Any]
 _BAR = 20
@@ -23,7 +23,7 @@ def verdict(item: Item, min_confidence: float) -> RenderableType:
     """The whole verdict: a heading, then a table for each feature that was asked for."""
     parts: list[RenderableType] = [_heading(item)]
     if item["status"] == "failed":
-        parts.append(_failure(item["error"]))
+        parts.append(_failure(item))
     else:
         shown = filtered(item, min_confidence)
         for feature in item.get("features", []):
@@ -43,8 +43,9 @@ def _heading(item: Item) -> Text:
     return text.append(f"  {', '.join(facts)}", "not bold dim") if facts else text
 
 
-def _failure(error: Mapping[str, Any]) -> Text:
-    retrying = "retrying: " if error.get("retryable") else ""
+def _failure(item: Item) -> Text:
+    error = item["error"]
+    retrying = "retrying: " if is_retrying(item) else ""
     text = Text(f"  failed  {retrying}{safe(error['message'])}\n", "red")
     return text.append(f"  hint    {safe(error['hint'])}", "default")
 
@@ -157,7 +158,7 @@ def line(item: Item, min_confidence: float) -> str:
     at = item["analyzedAt"][11:19]
     if item["status"] == "failed":
         error = item["error"]
-        return f"{at}  {key}  {'retrying' if error.get('retryable') else 'failed'}: {safe(error['message'])}"
+        return f"{at}  {key}  {'retrying' if is_retrying(item) else 'failed'}: {safe(error['message'])}"
     shown = filtered(item, min_confidence)
     return f"{at}  {key}  {'; '.join(_brief(shown)) or 'nothing found'}"
 

@@ -126,7 +126,7 @@ def _cause(
     place: Place, service: str = "sts", operation: str = "get_caller_identity", **params: Any
 ) -> Problem:
     with pytest.raises(AwsError) as caught:
-        Aws(place).call(service, operation, **params)
+        Aws(place).call(service, operation, once=True, **params)
     return problem(caught.value, "sign in")
 
 
@@ -134,11 +134,6 @@ def _cause(
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-
-
-@pytest.fixture
-def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgpipe_cli.aws._ATTEMPTS", 1)
 
 
 @pytest.fixture
@@ -187,7 +182,7 @@ def test_a_region_that_cannot_be_one() -> None:
     assert "eu west 1" in found.message
 
 
-@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.usefixtures("keys")
 def test_nobody_at_the_endpoint() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -247,7 +242,7 @@ def answering() -> Iterator[Answering]:
     thread.join()
 
 
-@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(
     ("status", "code", "message", "expected"),
     [
@@ -272,7 +267,7 @@ def test_what_sts_answers(answering: Answering, status: int, code: str, message:
     assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == expected
 
 
-@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.usefixtures("keys")
 def test_what_a_json_service_answers(answering: Answering) -> None:
     answering.status = 400
     answering.body = json.dumps({"__type": "AccessDeniedException", "Message": DENIED}).encode()
@@ -283,7 +278,7 @@ def test_what_a_json_service_answers(answering: Answering) -> None:
     assert "iam:CreateRole" in found.message
 
 
-@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.usefixtures("keys")
 def test_a_head_without_a_body(answering: Answering) -> None:
     answering.status = 403
     found = _cause(Place(region="eu-west-1", endpoint=answering.url), "s3", "head_bucket", Bucket="bucket")
@@ -291,7 +286,7 @@ def test_a_head_without_a_body(answering: Answering) -> None:
     assert "s3:ListBucket" in found.message
 
 
-@pytest.mark.usefixtures("keys", "no_retries")
+@pytest.mark.usefixtures("keys")
 def test_a_web_page_in_place_of_aws(answering: Answering) -> None:
     answering.body = b"<html><p>Sign in to the network<br></html>"
     assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == "not_aws"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any
 
@@ -136,7 +137,14 @@ def test_a_failure_has_its_reason_and_its_hint() -> None:
 
 
 def test_a_failure_that_is_tried_again_says_so() -> None:
-    assert "failed  retrying: Too busy." in drawn(failed("a.jpg", retryable=True))
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    found = failed("a.jpg", retryable=True, analyzedAt=now)
+    assert "failed  retrying: Too busy." in drawn(found)
+    assert " retrying: Too busy." in verdicts.line(found, 70.0)
+
+
+def test_a_failure_whose_tries_are_over_is_a_failure() -> None:
+    assert "failed  Too busy." in drawn(failed("a.jpg", retryable=True))
 
 
 SHOWN = r"\x1b[2j\u202egpj.exe\n[red]x[/red]"
@@ -181,7 +189,7 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any
         (item("a.jpg", labels=LABELS), "10:00:00  a.jpg  Person 99 %, Astronaut 83 %"),
         (item("a.jpg"), "10:00:00  a.jpg  nothing found"),
         (failed("a.jpg", retryable=False), "10:00:00  a.jpg  failed: Too busy."),
-        (failed("a.jpg", retryable=True), "10:00:00  a.jpg  retrying: Too busy."),
+        (failed("a.jpg", retryable=True), "10:00:00  a.jpg  failed: Too busy."),
         (
             item("a.jpg", faces=[FACE, FACE], text=TEXT, unavailable={"moderation": {}}),
             "10:00:00  a.jpg  2 faces; text: OPEN ALL DAY; not available here: moderation",

@@ -1,0 +1,313 @@
+"""What holds for every command: exit codes, help, options, JSON, errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from imgpipe_cli import __version__
+from tests.api_server import PlayedApi, item, serving
+from tests.functional.cli import PROGRAM, Cli, process, remember, runner
+
+COMMANDS = ("up", "upload", "result", "watch", "status", "down", "local")
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return runner(capsys)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        yield api
+
+
+# --- help ----------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_packages(cli: Cli) -> None:
+    printed = cli("--version")
+    assert (printed.code, printed.out, printed.err) == (0, f"imgpipe {__version__}\n", "")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_every_command(cli: Cli, flag: str) -> None:
+    printed = cli(flag)
+    assert printed.code == 0
+    for command in COMMANDS:
+        assert f"  {command} " in printed.out
+
+
+@pytest.mark.parametrize("command", COMMANDS[:-1])
+def test_every_command_has_help_with_the_options_of_all(cli: Cli, command: str) -> None:
+    printed = cli(command, "--help")
+    assert printed.code == 0
+    assert f"imgpipe {command}" in printed.out
+    for option in ("--project", "--profile", "--region", "--local / --aws", "--json", "--verbose"):
+        assert option in printed.out
+
+
+def test_without_arguments_help_is_shown_and_that_is_wrong_usage(cli: Cli) -> None:
+    printed = cli()
+    assert printed.code == 2
+    assert printed.out == cli("--help").out
+    assert cli("local").code == 2
+
+
+# --- usage errors --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("fly",), "fly"),
+        (("up", "--nope"), "--nope"),
+        (("--nope", "up"), "--nope"),
+        (("result",), "KEY"),
+        (("upload",), "PATH"),
+        (("result", "k", "--min-confidence", "101"), "101"),
+        (("result", "k", "--min-confidence", "much"), "much"),
+        (("result", "k", "--timeout", "-1"), "-1"),
+        (("up", "--project"), "--project"),
+        (("local", "fly"), "fly"),
+        (("watch", "nowhere"), "nowhere"),
+        (("watch", "--since", "soon"), "soon"),
+        (("upload", "-"), "Standard input"),
+        (("result", "k", "--project", "Bad"), "Bad"),
+        (("result", "k", "--project", ""), "''"),
+        (("result", "k", "--local", "--profile", "p"), "profile"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_and_where_to_look(
+    cli: Cli, arguments: tuple[str, ...], words: str
+) -> None:
+    printed = cli(*arguments)
+    assert printed.code == 2
+    assert printed.out == ""
+    error, hint = printed.err.splitlines()
+    assert error.startswith("Error: ")
+    assert words in error
+    assert hint.startswith("Hint: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("up", "--nope", "--json"), "up"),
+        (("--json", "fly"), "fly"),
+        (("--json",), "imgpipe"),
+        (("--project", "demo", "--json", "up", "--nope"), "up"),
+        (("--json", "local", "fly"), "local fly"),
+    ],
+)
+def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str, ...], command: str) -> None:
+    printed = cli(*arguments)
+    assert printed.code == 2
+    assert printed.err == ""
+    assert printed.error == "bad_usage"
+    assert (printed.document["command"], printed.document["status"]) == (command, "usage")
+
+
+# --- one document for success and failure ----------------------------------------------------------
+
+
+def test_success_failure_and_wrong_usage_have_the_same_keys(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("a"), item("b", status="failed", error={"code": "x", "message": "m", "hint": "h"}))
+    remember(played.url)
+    found = {
+        arguments: cli("result", *arguments, "--json") for arguments in (("a",), ("a", "b"), ("--nope",))
+    }
+    assert [one.code for one in found.values()] == [0, 1, 2]
+    assert [one.document["status"] for one in found.values()] == ["done", "failed", "usage"]
+    assert {one.document["command"] for one in found.values()} == {"result"}
+
+
+def test_a_group_has_one_name_in_success_and_failure(cli: Cli) -> None:
+    stopped, missing = cli("local", "stop", "--json"), cli("local", "env", "--json")
+    assert (stopped.code, stopped.document["command"]) == (0, "local stop")
+    assert (missing.code, missing.document["command"]) == (3, "local env")
+    assert missing.error == "local_not_running"
+
+
+def test_not_set_up_exits_3_with_the_way_out(cli: Cli) -> None:
+    with mock_aws():
+        printed = cli("result", "a", "--region", "eu-west-1")
+    assert printed.code == 3
+    assert "imgpipe up" in printed.err
+
+
+# --- options before and after the command ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "result", "a", "--project", "demo"),
+        ("--project", "demo", "result", "a", "--json"),
+        ("--project", "demo", "--json", "result", "a"),
+        ("result", "--json", "--project", "demo", "a"),
+    ],
+)
+def test_options_may_stand_on_either_side(cli: Cli, played: PlayedApi, arguments: tuple[str, ...]) -> None:
+    played.store(item("a"))
+    remember(played.url)
+    remember("http://127.0.0.1:9/prod", project="other")
+    assert cli(*arguments).document["data"] == [item("a")]
+
+
+def test_behind_the_command_wins(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("a"))
+    remember(played.url)
+    assert cli("--project", "other", "result", "a", "--project", "demo", "--json").code == 0
+
+
+def test_a_flag_wins_over_the_environment_on_either_side(
+    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played.store(item("a"))
+    remember(played.url)
+    monkeypatch.setenv("IMGPIPE_PROJECT", "other")
+    assert cli("--project", "demo", "result", "a").code == 0
+    assert cli("result", "a", "--project", "demo").code == 0
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_json_can_be_asked_for_by_the_environment(
+    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    played.store(item("a"))
+    remember(played.url)
+    monkeypatch.setenv("IMGPIPE_JSON", value)
+    assert cli("result", "a").document["status"] == "done"
+    assert cli("result", "--nope").document["status"] == "usage"
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_traceback_is_for_verbose_only(cli: Cli, verbose: bool) -> None:
+    remember("http://127.0.0.1:no-port/prod")  # nothing that `up` would ever write
+    printed = cli("result", "a", *(["--verbose"] if verbose else []))
+    assert printed.code == 1
+    assert "Error: Something unexpected happened (ValueError" in printed.err
+    assert ("Traceback" in printed.err) is verbose
+    if not verbose:
+        assert len(printed.err.splitlines()) <= 3 + 1  # and the line that names the target
+        assert "--verbose" in printed.err
+
+
+def test_an_expected_error_has_no_traceback_and_verbose_shows_its_cause(cli: Cli) -> None:
+    assert "Traceback" not in cli("result", "a", "--region", "eu-west-1").err
+    printed = cli("result", "a", "--region", "eu-west-1", "--verbose")
+    assert "NoCredentialsError" in printed.err
+    assert "Error: Could not sign in: No AWS credentials were found." in printed.err
+
+
+def test_an_api_that_does_not_answer_and_no_way_to_look_it_up(cli: Cli) -> None:
+    remember("http://127.0.0.1:9/prod")
+    printed = cli("result", "a", "--json")
+    assert printed.code == 1
+    assert printed.error == "no_credentials"
+
+
+def test_down_away_from_a_terminal_needs_yes(cli: Cli) -> None:
+    with mock_aws():
+        printed = cli("down", "--region", "eu-west-1", "--json")
+        assert printed.code == 0  # nothing is there, so nothing has to be confirmed
+        assert printed.document["data"] == {"removed": [], "left": []}
+
+
+# --- processes -----------------------------------------------------------------------------------
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None and started.stderr is not None
+        started.stdout.close()  # before anything is written
+        errors = started.stderr.read()
+    assert (started.returncode, errors) == (0, "")
+
+
+def test_a_shells_head_gets_its_line() -> None:
+    command = f"{sys.executable} -m imgpipe_cli --help | head -n 1"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: imgpipe")
+
+
+def test_an_interrupt_exits_130_in_one_line(played: PlayedApi) -> None:
+    remember(played.url)
+    with subprocess.Popen(
+        [*PROGRAM, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stderr is not None
+        assert "demo" in started.stderr.readline()
+        assert "Watching" in started.stderr.readline()
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert out == ""
+    assert err.strip() == "Interrupted."
+
+
+def test_without_a_terminal_nothing_is_coloured(played: PlayedApi) -> None:
+    played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
+    remember(played.url)
+    environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    printed = process("result", "a", env=environment)
+    assert "Cat" in printed.out
+    assert "\x1b" not in printed.out + printed.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+@pytest.mark.parametrize("no_color", [False, True])
+def test_on_a_terminal_colours_go_away_with_no_color(played: PlayedApi, no_color: bool) -> None:
+    import pty
+
+    played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
+    remember(played.url)
+    environment = {**os.environ, "TERM": "xterm-256color", **({"NO_COLOR": "1"} if no_color else {})}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "result", "a"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as started:
+        os.close(theirs)
+        text = b""
+        try:
+            while part := os.read(ours, 65536):
+                text += part
+        except OSError:  # Linux's way to say that the other side is closed
+            pass
+    os.close(ours)
+    assert started.returncode == 0
+    assert b"Cat" in text
+    assert (b"\x1b" in text) is not no_color
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("result", "a", "--json")])
+def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, arguments: tuple[str, ...]) -> None:
+    played.store(item("a"))
+    remember(played.url)
+    code = (
+        "import sys; from imgpipe_cli.cli import main; code = main(sys.argv[1:]);"
+        "print('LOADED', *{name.split('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "imgpipe_cli" in loaded
+    assert not loaded & {"boto3", "botocore", "rich", "pydantic"}
