@@ -6,10 +6,10 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint types fmt live bench clean
+.PHONY: help demo setup test check lint types fmt live bench verify-model clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit("imgpipe needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -26,7 +26,7 @@ $(VENV)/.dev: $(PY) pyproject.toml
 DEMO := --local --project demo
 
 demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sample pictures, show their labels
-	$(IMGPIPE) up $(DEMO) --features labels,faces,text
+	$(IMGPIPE) up $(DEMO) --features labels,faces,text --yes
 	$(IMGPIPE) upload $(DEMO) --wait examples/astronaut.jpg examples/cat.jpg examples/coffee.jpg examples/sign.png
 	@echo
 	@echo "Next:  $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"
@@ -57,6 +57,11 @@ live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under one US
 
 bench: $(VENV)/.dev ## measure the speed that the README's table shows
 	$(PY) benchmarks/run.py
+
+# Proves what could not be run where the weights are not at hand: hash, boxes, no label that is not in a picture.
+verify-model: $(VENV)/.dev ## FILE=yolox_tiny.onnx: the real object model on the sample pictures
+	$(if $(FILE),,$(error Name the file: make verify-model FILE=yolox_tiny.onnx))
+	IMGPIPE_MODEL_FILE="$(abspath $(FILE))" $(PY) -m pytest -rA tests/local/rekognition/test_rekognition_weights.py
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

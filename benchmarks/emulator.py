@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -15,6 +17,8 @@ from pathlib import Path
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+# Any key will do: the emulator's access control is off here.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _SERVICES = "apigateway,dynamodb,events,iam,kms,lambda,logs,monitoring,s3,sns,sqs,ssm,sts,tagging"
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 _START_S = 60.0
@@ -97,3 +101,32 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
             connection.close()
         time.sleep(0.1)
     raise RuntimeError("MiniStack did not start")
+
+
+def function_pending_s(port: int) -> float:
+    """How long the emulator keeps a new function Pending; asked directly, without the proxy."""
+    import boto3
+
+    client = boto3.client(
+        "lambda",
+        region_name=REGION,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): return {}")
+    client.create_function(
+        FunctionName="pending",
+        Runtime="python3.12",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/pending",
+        Handler="app.handler",
+        Code={"ZipFile": packed.getvalue()},
+    )
+    created_s = time.monotonic()
+    while client.get_function(FunctionName="pending")["Configuration"]["State"] == "Pending":
+        time.sleep(0.005)
+    waited_s = time.monotonic() - created_s
+    client.delete_function(FunctionName="pending")
+    return waited_s

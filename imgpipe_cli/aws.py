@@ -8,6 +8,7 @@ expected into a Problem with a hint.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 import time
@@ -110,7 +111,8 @@ class Aws:
         try:
             return boto3.Session(
                 profile_name=self.place.profile,
-                region_name=self.place.region,
+                # Every other SDK and the AWS CLI read AWS_REGION; boto3 only AWS_DEFAULT_REGION.
+                region_name=self.place.region or os.environ.get("AWS_REGION") or None,
                 aws_access_key_id=self.place.access_key_id,
                 aws_secret_access_key=self.place.secret_access_key,
             )
@@ -248,9 +250,8 @@ class Aws:
 
         That there is none is not remembered: who asks later looks again.
         """
-        if key in self._known:
-            return self._known[key]
-        return self.learn(key, find, join=True)
+        value = self._known.get(key)
+        return self.learn(key, find, join=True) if value is None else value
 
     def learn(self, key: str, find: Callable[[], str | None], *, join: bool = False) -> str | None:
         """Look the value up again, also for those who ask for it meanwhile, and remember it.
@@ -276,8 +277,9 @@ class Aws:
 
     def _landed(self, key: str, flight: Future[str | None], value: str | None) -> None:
         with self._knowing:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            if self._flights.get(key) is not flight:
+                return  # somebody has begun to look later: that answer is the newer one
+            del self._flights[key]
             if value is None:
                 self._known.pop(key, None)
             else:
@@ -410,6 +412,7 @@ _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "s3:DeleteObjects": "s3:DeleteObject",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
 
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from imgpipe_cli import __version__
-from imgpipe_cli.commands import down, local, result, status, up, upload, watch
+from imgpipe_cli.commands import down, explain, local, logs, result, status, token, up, upload, watch
+from imgpipe_cli.commands import list as listing
+from imgpipe_cli.commands import open as open_page
 from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -37,7 +39,7 @@ def app() -> typer.Typer:
 
     _give_shared_options(main)
     found.callback()(main)
-    for module in (up, upload, result, watch, status, down, local):
+    for module in (up, upload, result, listing, explain, watch, logs, open_page, token, status, down, local):
         module.register(found)
     return found
 
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _utf8()
     command = _command(argv)
     try:
-        return int(app()(argv, standalone_mode=False, prog_name="imgpipe") or 0)
+        code = int(app()(argv, standalone_mode=False, prog_name="imgpipe") or 0)
     except BrokenPipeError:
         return _nobody_reads()
     except SystemExit as error:
@@ -81,11 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _nobody_reads()
         raise
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(command)
+        return _interrupted(command, argv)
     except _UsageError as error:
         return _usage(command, argv, error)
     except Exception as error:
         return _failed(command, argv, error)
+    # Typer turns Ctrl-C into an exit code of its own, without a word.
+    return _interrupted(command, argv) if code == ExitCode.INTERRUPTED else code
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -97,7 +101,9 @@ def _command(argv: Sequence[str]) -> str:
             next(words, None)
         elif not word.startswith("-"):
             found.append(word)
-    return " ".join(found[: 2 if found[:1] == ["local"] else 1]) or "imgpipe"
+    groups = [["local"], ["local", "models"]]
+    length = 1 + max((len(group) for group in groups if found[: len(group)] == group), default=0)
+    return " ".join(found[:length]) or "imgpipe"
 
 
 def _nobody_reads() -> int:
@@ -157,12 +163,22 @@ def _usage(command: str, argv: Sequence[str], error: Any) -> int:
     return int(ExitCode.USAGE)
 
 
-def _interrupted(command: str) -> int:
+# They print one result a line: an envelope at the end would not be one.
+_STREAMS = ("watch", "logs", "upload", "list")
+
+
+def _interrupted(command: str, argv: Sequence[str]) -> int:
     words = {
         "up": "Interrupted. What is done stays done: imgpipe up continues from there.",
         "down": "Interrupted. What is gone is gone: imgpipe down continues from there.",
     }
-    print(f"\n{words.get(command, 'Interrupted.')}", file=sys.stderr)
+    text = words.get(command, "Interrupted.")
+    if _asked(argv, "--json", "IMGPIPE_JSON") and command not in _STREAMS:
+        from imgpipe_cli.render.screen import Screen
+
+        Screen(json=True).problem(command, Problem("interrupted", text, exit_code=ExitCode.INTERRUPTED))
+    else:
+        print(f"\n{text}", file=sys.stderr)
     return int(ExitCode.INTERRUPTED)
 
 

@@ -17,6 +17,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "features": (str, list),
     "min_confidence": (int, float),
     "private": (bool,),
+    "results": (str,),
 }
 
 

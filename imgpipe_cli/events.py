@@ -67,6 +67,15 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """Results copied so far from one store to the other."""
+
+    step: str
+    resource: str
+    done: int
+
+
+@dataclass(frozen=True)
 class Transferred:
     """Bytes of one picture sent since the last event; negative when a part is sent again."""
 
@@ -102,6 +111,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Downloaded:
+    """How far the download of a file to this machine is; it may start again from less."""
+
+    name: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
 class Note:
     """Something worth knowing that is not progress; `code` names the wording, `detail` fills it."""
 
@@ -110,6 +128,18 @@ class Note:
 
 
 Event = (
-    Looking | Changing | Waiting | Settled | Skipped | Counted | Transferred | Sent | Refused | Verdict | Note
+    Looking
+    | Changing
+    | Waiting
+    | Settled
+    | Skipped
+    | Counted
+    | Copied
+    | Transferred
+    | Sent
+    | Refused
+    | Verdict
+    | Downloaded
+    | Note
 )
 Emit = Callable[[Event], None]

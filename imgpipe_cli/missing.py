@@ -40,13 +40,34 @@ def explain(connection: Connection, keys: list[str]) -> dict[str, Missing]:
         if all(heads.values()):
             there: list[str] = []
         else:
-            page = aws.call("s3", "list_objects_v2", Bucket=names.bucket, MaxKeys=_COMPARED)
-            there = [entry["Key"] for entry in page.get("Contents", [])]
+            there = _keys(connection)
     except AwsError as error:
         if error.code == "NoSuchBucket":
             raise not_set_up(names.project) from error
         raise problem(error, "look for the picture in the bucket") from error
     return {key: _pending(key, heads[key]) if heads[key] else _absent(key, there) for key in keys}
+
+
+def keys_there(connection: Connection) -> list[str]:
+    """Some keys of the bucket, none without a bucket. Raises Problem."""
+    try:
+        return _keys(connection)
+    except AwsError as error:
+        if error.code == "NoSuchBucket":
+            return []
+        raise problem(error, "look for the picture in the bucket") from error
+
+
+def _keys(connection: Connection) -> list[str]:
+    page = connection.aws.call("s3", "list_objects_v2", Bucket=connection.names.bucket, MaxKeys=_COMPARED)
+    return [entry["Key"] for entry in page.get("Contents", [])]
+
+
+def nearest(key: str, there: list[str]) -> list[str]:
+    """The keys that may have been meant."""
+    near = difflib.get_close_matches(key, there, n=3, cutoff=0.5)
+    near += [other for other in there if other.rsplit("/", 1)[-1] == key and other not in near][:3]
+    return near[:3]
 
 
 def _pending(key: str, head: dict[str, Any]) -> Missing:
@@ -66,10 +87,9 @@ def _pending(key: str, head: dict[str, Any]) -> Missing:
 
 
 def _absent(key: str, there: list[str]) -> Missing:
-    near = difflib.get_close_matches(key, there, n=3, cutoff=0.5)
-    near += [other for other in there if other.rsplit("/", 1)[-1] == key and other not in near][:3]
+    near = nearest(key, there)
     if near:
-        hint = f"Did you mean {' or '.join(near[:3])}?"
+        hint = f"Did you mean {' or '.join(near)}?"
     elif there:
         hint = f"The bucket holds {there[0]}, for example."
     else:

@@ -59,7 +59,7 @@ class Names:
             raise Problem(
                 "bad_project",
                 f"The bucket name {self.bucket} has {len(self.bucket)} characters, S3 allows {_BUCKET_MAX}.",
-                hint=f"Choose a project name of at most {len(self.project) - excess} characters for this region.",
+                hint=f"Choose a project name of at most {len(self.project) - excess} characters here.",
                 exit_code=ExitCode.USAGE,
             )
 
@@ -69,6 +69,11 @@ class Names:
     def bucket(self) -> str:
         """In the account-regional namespace, where nobody else can take the name."""
         return f"{self.project}-uploads-{self.account}-{self.region}-an"
+
+    @property
+    def results_bucket(self) -> str:
+        """As long as the upload bucket's name, so what fits there fits here."""
+        return f"{self.project}-results-{self.account}-{self.region}-an"
 
     @property
     def table(self) -> str:
@@ -114,6 +119,10 @@ class Names:
     @property
     def bucket_arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    @property
+    def results_bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.results_bucket}"
 
     @property
     def table_arn(self) -> str:

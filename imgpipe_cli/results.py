@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -26,7 +25,7 @@ _PAGE = 100
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0
 # Well over the three minutes that Lambda's own tries take.
-_TRIED_FOR = timedelta(minutes=10)
+TRIED_FOR = timedelta(minutes=10)
 
 
 class ApiUnavailable(Exception):
@@ -114,6 +113,8 @@ class Api:
         """Several results, read side by side."""
         if len(keys) == 1:
             return {keys[0]: self.result(keys[0])}
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
             return dict(zip(keys, pool.map(self.result, keys), strict=True))
 
@@ -188,13 +189,27 @@ class Waiter:
         try:
             # Every tenth look asks by key, should the list by time have missed one.
             if len(pending) <= _FEW or rounds % 10 == 9:
-                some = list(pending)[:_PAGE]
-                return [item for item in self._api.many(some).values() if item is not None]
+                return self._one_by_one(list(pending)[:_PAGE])
             return self._newest(len(pending))
         except ApiUnavailable as error:
             if error.status in (403, 404):
                 raise
             return []  # a passing fault of the network or the API: look again
+
+    def _one_by_one(self, keys: list[str]) -> list[Item]:
+        """The results there are; a key whose read fails hides none of the others."""
+        found: list[Item] = []
+        refused: list[ApiUnavailable] = []
+        for key in keys:
+            try:
+                item = self._api.result(key)
+            except ApiUnavailable as error:
+                refused.append(error)
+            else:
+                found += [item] if item is not None else []
+        if len(refused) == len(keys):
+            raise refused[0]
+        return found
 
     def _newest(self, count: int) -> list[Item]:
         found: list[Item] = []
@@ -222,7 +237,7 @@ def is_retrying(item: Item, now: datetime | None = None) -> bool:
     if item.get("status") != "failed" or not item.get("error", {}).get("retryable"):
         return False
     age = (now or datetime.now(UTC)) - datetime.fromisoformat(item["analyzedAt"])
-    return age < _TRIED_FOR
+    return age < TRIED_FOR
 
 
 class Feed:
@@ -238,12 +253,15 @@ class Feed:
         """What is new since the last call, oldest first. Raises ApiUnavailable, Problem."""
         fresh: list[Item] = []
         after: str | None = None
-        while True:
+        # A page without results covers at least a day more: so many reach back to the moment asked for.
+        days = (datetime.now(UTC) - datetime.fromisoformat(self._since)).days + 2
+        while days:
             items, after = self._api.results(after=after)
             recent = [item for item in items if item["analyzedAt"] >= self._since]
             fresh += recent
             if after is None or len(recent) < len(items):
                 break
+            days -= not items
         for item in reversed(fresh):
             mark = (item["objectKey"], item["analyzedAt"])
             if mark not in self._told:
@@ -266,7 +284,10 @@ def _earlier(moment: str, seconds: float) -> str:
 
 
 def filtered(item: Item, min_confidence: float) -> Item:
-    """The item without what is less sure; stored results keep everything above a low floor."""
+    """The item without what is less sure; stored results keep everything above a low floor.
+
+    Properties are about the whole picture and have no confidence: they stay.
+    """
     kept = dict(item)
     for feature in ("labels", "moderation", "faces", "text"):
         if feature in item:

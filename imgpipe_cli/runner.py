@@ -56,10 +56,12 @@ class Pipeline:
     names: Names
     workers: int = 16
 
-    def resources(self) -> Iterator[tuple[Step, Resource]]:
+    def resources(self, settings: Settings | None = None) -> Iterator[tuple[Step, Resource]]:
+        """All resources, or those that a pipeline with these settings has."""
         for step in self.steps:
             for resource in step.resources:
-                yield step, resource
+                if settings is None or resource.wanted(settings):
+                    yield step, resource
 
 
 @dataclass(frozen=True)
@@ -118,24 +120,39 @@ def _foreign(resource: Resource, looks: Looks, resources: Mapping[str, Resource]
     return resource.within is not None and _foreign(resources[resource.within], looks, resources)
 
 
+def _left_over(resource: Resource, looks: Looks, resources: Mapping[str, Resource]) -> bool:
+    """Whether something that is not asked for is there, is ours, and would not go with another thing."""
+    is_ours = looks[resource.name].exists and not _foreign(resource, looks, resources)
+    return is_ours and resource.within is None
+
+
 def _by_name(pipeline: Pipeline) -> dict[str, Resource]:
     return {resource.name: resource for _, resource in pipeline.resources()}
 
 
 def states(pipeline: Pipeline, looks: Looks, settings: Settings) -> list[ResourceState]:
-    """What a user reads in `status`; nothing is changed."""
+    """What a user reads in `status`; nothing is changed.
+
+    Of what the settings do not ask for only that is told which is there although it should not.
+    """
     resources = _by_name(pipeline)
     found = []
     for step, resource in pipeline.resources():
         seen = looks[resource.name]
         state: State = "ready"
         differences: tuple[str, ...] = ()
-        if _foreign(resource, looks, resources):
+        if not resource.wanted(settings):
+            if not _left_over(resource, looks, resources):
+                continue
+            state, differences = "differs", (f"remove {resource.name}: not used any more",)
+        elif _foreign(resource, looks, resources):
             state = "foreign"
         elif not seen.exists:
             state = "missing"
         elif not seen.ready:
             state, differences = "busy", (seen.detail,)
+        elif resource.within is None and not resource.wanted(settings.at_rest):
+            state, differences = "differs", (f"move the results out of {resource.name}: run imgpipe up",)
         else:
             differences = tuple(_differences(resource, seen, pipeline.names, settings))
             state = "differs" if differences else "ready"
@@ -151,12 +168,13 @@ def _differences(resource: Resource, seen: Seen, names: Names, settings: Setting
         yield found.message
 
 
-def refuse_foreign(pipeline: Pipeline, looks: Looks) -> None:
-    """Raise a Problem that names everything with our names that is not ours."""
+def refuse_foreign(pipeline: Pipeline, looks: Looks, settings: Settings | None = None) -> None:
+    """Raise a Problem that names everything with our names that is not ours; with settings, of what they
+    ask for."""
     foreign = [
-        f"{name} ({seen.detail})" if seen.detail else name
-        for name, seen in looks.items()
-        if seen.exists and not seen.owned
+        f"{resource.name} ({looks[resource.name].detail})" if looks[resource.name].detail else resource.name
+        for _, resource in pipeline.resources(settings)
+        if looks[resource.name].exists and not looks[resource.name].owned
     ]
     if foreign:
         raise Problem(
@@ -176,15 +194,16 @@ def planned_changes(
     """Every call that `up` would send, in the order of the steps."""
     return [
         (step, resource, change)
-        for step, resource in pipeline.resources()
+        for step, resource in pipeline.resources(settings)
         for change in resource.changes(looks[resource.name], pipeline.names, settings)
     ]
 
 
 def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
     """Make everything as it should be; by resource name. Raises Problem."""
-    refuse_foreign(pipeline, looks)
-    for _, resource in pipeline.resources():  # what cannot be repaired stops before anything is changed
+    refuse_foreign(pipeline, looks, settings)
+    # What cannot be repaired stops before anything is changed.
+    for _, resource in pipeline.resources(settings):
         if looks[resource.name].exists and looks[resource.name].ready:
             list(resource.changes(looks[resource.name], pipeline.names, settings))
     stop = threading.Event()
@@ -193,8 +212,9 @@ def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict
         visit = _Visit(pipeline, step, resource, emit, stop)
         return visit.converge(looks[resource.name], settings)
 
-    needs = {resource.name: set(resource.needs) for _, resource in pipeline.resources()}
-    return _in_order(list(pipeline.resources()), needs, converge, pipeline.workers, stop)
+    wanted = list(pipeline.resources(settings))
+    needs = {resource.name: set(resource.needs) for _, resource in wanted}
+    return _in_order(wanted, needs, converge, pipeline.workers, stop)
 
 
 # --- down ----------------------------------------------------------------------------------------
@@ -231,6 +251,14 @@ def planned_removals(
 
 def down(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> list[str]:
     """Remove it all, then look at everything again; what is left by name (nothing). Raises Problem."""
+    take_away(pipeline, removals, emit)
+    looks = look(pipeline, lambda _event: None)
+    names = [removal.resource.name for removal in removals]
+    return [name for name in names if looks[name].exists and looks[name].owned]
+
+
+def take_away(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> None:
+    """Remove these resources, each once what needs it is gone. Raises Problem."""
     stop = threading.Event()
     seen = {removal.resource.name: removal.seen for removal in removals}
 
@@ -241,8 +269,6 @@ def down(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> list[st
     order = [(removal.step, removal.resource) for removal in reversed(removals)]
     users = {name: {r.name for _, r in order if name in r.needs} for name in seen}
     _in_order(order, users, remove, pipeline.workers, stop)
-    looks = look(pipeline, lambda _event: None)
-    return [name for name in seen if looks[name].exists and looks[name].owned]
 
 
 # --- one resource --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from imgpipe_cli.problems import ExitCode, Problem
@@ -19,10 +19,18 @@ FEATURES: Mapping[str, str] = {
     "moderation": "DetectModerationLabels",
     "faces": "DetectFaces",
     "text": "DetectText",
+    "properties": "DetectLabels",
 }
 # US dollars for each feature of 1,000 pictures, us-east-1 list price of the first million a month
-# (read 2026-10); the free tier of older accounts is not counted.
-PRICE_PER_1000 = 1.00
+# (read 2026-10); the free tier of older accounts is not counted. Image properties have a meter of their own.
+PRICES_PER_1000: Mapping[str, float] = {**dict.fromkeys(FEATURES, 1.00), "properties": 0.75}
+# Where the results are kept: the DynamoDB table, or JSON objects in a bucket of their own.
+STORES = ("table", "s3")
+# How far a move of the results from one store to the other is; "" when none is under way.
+#   copy    the functions still use `results`; the other store is being filled
+#   switch  the functions use `results`; what came late is copied from the other store, the old one
+#   close   nobody may use the old store any more; it goes after a last look
+MOVES = ("", "copy", "switch", "close")
 _VERSION = 1
 
 
@@ -35,6 +43,9 @@ class Settings:
     private: bool = False
     # The pipeline's first day (UTC): how far back a list of results has to look.
     first_day: str = ""
+    # The store that the functions read and write.
+    results: str = "table"
+    move: str = ""
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -52,6 +63,9 @@ class Settings:
                 min_confidence=float(document["min_confidence"]),
                 private=bool(document["private"]),
                 first_day=str(document["first_day"]),
+                # Settings of a pipeline from before there was a choice.
+                results=_one_of(STORES, document.get("results", "table")),
+                move=_one_of(MOVES, document.get("move", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
             raise Problem(
@@ -61,9 +75,33 @@ class Settings:
             ) from error
 
     @property
+    def other_store(self) -> str:
+        return _other(self.results)
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The stores that must be there."""
+        return STORES if self.move else (self.results,)
+
+    @property
+    def open_stores(self) -> tuple[str, ...]:
+        """The stores that the functions may use."""
+        return STORES if self.move in ("copy", "switch") else (self.results,)
+
+    @property
+    def destination(self) -> str:
+        """The store that the results are in once nothing is on the move any more."""
+        return self.other_store if self.move == "copy" else self.results
+
+    @property
+    def at_rest(self) -> Settings:
+        """The same once nothing is on the move any more."""
+        return replace(self, results=self.destination, move="")
+
+    @property
     def price_per_1000(self) -> float:
         """US dollars that Rekognition lists for 1,000 pictures with these features."""
-        return PRICE_PER_1000 * len(self.features)
+        return sum(PRICES_PER_1000[feature] for feature in self.features)
 
 
 def parse_features(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -82,18 +120,56 @@ def parse_features(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(feature for feature in FEATURES if feature in asked)
 
 
+def _other(store: str) -> str:
+    return STORES[1 - STORES.index(store)]
+
+
+def _one_of(known: tuple[str, ...], value: Any) -> str:
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(map(repr, known))}")
+    return str(value)
+
+
+def parse_store(value: str) -> str:
+    """`table` or `s3`; raises a usage Problem for anything else."""
+    store = value.strip().lower()
+    if store not in STORES:
+        raise Problem(
+            "bad_results",
+            f"Results cannot be kept in {value!r}.",
+            hint=f"Choose --results {' or --results '.join(STORES)}.",
+            exit_code=ExitCode.USAGE,
+        )
+    return store
+
+
+def moved_to(store: str, settings: Settings) -> Settings:
+    """The settings with which a move to that store begins, goes on or turns round.
+
+    Nothing is lost in a turn: copying keeps the newer of two results, whichever way it goes.
+    """
+    if store == settings.destination:
+        return settings
+    if settings.move == "copy":  # the functions never left the store that is asked for
+        return replace(settings, move="switch")
+    return replace(settings, move="copy")
+
+
 def resolve(
     *,
     features: str | list[str] | None,
     min_confidence: float | None,
     private: bool | None,
+    results: str | None = None,
     deployed: Settings | None,
     today: str,
 ) -> Settings:
     """What was asked wins over what is deployed, which wins over the defaults."""
-    base = deployed or Settings(first_day=today)
+    store = None if results is None else parse_store(results)
+    base = deployed or Settings(first_day=today, results=store or "table")
     asked: dict[str, Any] = {"min_confidence": min_confidence, "private": private}
     if features is not None:
         asked["features"] = parse_features(features)
     kept = {field.name: getattr(base, field.name) for field in fields(base)}
-    return Settings(**(kept | {name: value for name, value in asked.items() if value is not None}))
+    settings = Settings(**(kept | {name: value for name, value in asked.items() if value is not None}))
+    return settings if store is None else moved_to(store, settings)

@@ -146,6 +146,12 @@ class Run:
     def emit(self) -> Emit:
         return self.screen.event
 
+    def note(self, code: str, detail: str = "") -> None:
+        """Tell people something beside the result; render/ has the words for each code."""
+        from imgpipe_cli.events import Note
+
+        self.emit(Note(code, detail))
+
     def connect(
         self, *, start_local: Callable[[], Any] | None = None, services: Sequence[str] = ()
     ) -> Connection:
@@ -188,20 +194,26 @@ class Run:
 
 
 def command(
-    app: typer.Typer, name: str | None = None
+    app: typer.Typer, name: str | None = None, *, without_name: bool = False
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Register a command: adds the options that every command has and hands them in as one `Run`."""
+    """Register a command: adds the options that every command has and hands them in as one `Run`.
+
+    without_name: what the group itself does when none of its commands is named.
+    """
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
         wanted = inspect.signature(function, eval_str=True).parameters
         own = name or function.__name__
         group = app.info.name
-        label = own if group == "imgpipe" else f"{group} {own}"
+        label = own if group == "imgpipe" else f"{group}" if without_name else f"{group} {own}"
 
         def entry(ctx: typer.Context, **values: Any) -> None:
             from imgpipe_cli.render.screen import Screen
 
             options = _options(ctx, {p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
+            if ctx.invoked_subcommand is not None:
+                ctx.obj = options
+                return
             screen = Screen(json=options.json, verbose=options.verbose)
             with screen:
                 if "run" in wanted:
@@ -218,7 +230,7 @@ def command(
         entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         entry.__annotations__ = {p.name: p.annotation for p in parameters}
         entry.__doc__ = function.__doc__
-        app.command(own)(entry)
+        (app.callback(invoke_without_command=True) if without_name else app.command(own))(entry)
         return function
 
     return register

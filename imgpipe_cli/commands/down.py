@@ -8,10 +8,10 @@ import typer
 
 from imgpipe_cli.commands.base import Result, Run, command, need_confirmation, nothing
 from imgpipe_cli.commands.local import starter
-from imgpipe_cli.events import Emit, Event, Note, Skipped
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.runner import Removal
     from imgpipe_cli.target import Connection
 
@@ -67,6 +67,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _tell_skipped(run: Run) -> Emit:
+    from imgpipe_cli.events import Skipped
+
     def tell(event: Event) -> None:
         if isinstance(event, Skipped):
             why = "is not imgpipe's and is left alone" if event.why == "foreign" else "is kept"
@@ -107,5 +109,6 @@ def _stop_unused_cloud(run: Run) -> None:
     """The local cloud runs for its pipelines: with the last one gone it stops."""
     from imgpipe_cli.local import control
 
-    if not control.status().projects and control.stop():
-        run.emit(Note("local_stopped"))
+    # None: it did not say; what may still have pipelines keeps running.
+    if control.status().projects == () and control.stop():
+        run.note("local_stopped")

@@ -6,15 +6,15 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli.commands import local_faults, local_models
 from imgpipe_cli.commands.base import Result, Run, command
-from imgpipe_cli.events import Note
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def starter(run: Run) -> Callable[[], Any]:
     def start() -> Any:
         from imgpipe_cli.local import control
 
-        run.emit(Note("starting_local"))
+        run.note("starting_local")
         return control.start()
 
     return start
@@ -37,11 +37,13 @@ def starter(run: Run) -> Callable[[], Any]:
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="local",
-        help="The cloud on this machine: start, stop, status, logs, env.",
+        help="The cloud on this machine: start, stop, status, logs, env, models, faults.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     app.add_typer(group)
+    local_models.register(group)
+    local_faults.register(group)
 
     @command(group, "start")
     def start(
@@ -104,12 +106,7 @@ def register(app: typer.Typer) -> None:
 
         cloud = control.running()
         if cloud is None:
-            raise Problem(
-                "local_not_running",
-                "The local cloud is not running.",
-                hint="Start it with imgpipe local start.",
-                exit_code=ExitCode.NOT_SET_UP,
-            )
+            raise control.not_running()
         values = control.env(cloud)
         return Result(values, lambda screen: screen.line("\n".join(_exports(values))))
 
@@ -146,19 +143,29 @@ def _show_status(screen: Screen, found: LocalStatus) -> None:
         screen.line("  events      " + ", ".join(f"{number} {name}" for name, number in found.queue.items()))
     if found.projects is not None:
         screen.line(f"  pipelines   {', '.join(found.projects) or 'none'}")
+    if cloud is not None:
+        local_faults.show(screen, found.faults, found.calls)
     screen.line(f"  data        {found.data_dir} ({size(found.data_bytes)})")
     screen.line(f"  log         {found.log_file}")
-    for operation, what in (found.capabilities or {}).items():
-        screen.line(f"  {operation}: {_capability(what)}")
+    for line in _capability_lines(found.capabilities or {}):
+        screen.line(f"  {line}")
     screen.line(f"Not simulated ({count(len(found.not_simulated), 'point')}):")
     for point in found.not_simulated:
         screen.line(f"  - {point}")
 
 
-def _capability(what: Any) -> str:
-    if isinstance(what, dict):
-        return "; ".join(f"{name} {_capability(value)}" for name, value in what.items())
-    return ", ".join(map(str, what)) if isinstance(what, list | tuple) else str(what)
+def _capability_lines(capabilities: dict[str, Any]) -> Iterator[str]:
+    """What each operation does and cannot do, or why nothing can be said yet."""
+    if "unavailable" in capabilities:
+        yield f"analysis    {capabilities['unavailable']}"
+    for operation, what in capabilities.get("operations", {}).items():
+        yield operation
+        for name in ("does", "cannot", "omits", "model"):
+            if what.get(name):
+                value = what[name]
+                yield f"  {name:<8} {', '.join(value) if isinstance(value, list) else value}"
+    for name, limit in capabilities.get("limits", {}).items():
+        yield f"limit {name}: {limit}"
 
 
 def _print_log(path: Path, lines: int, *, follow: bool) -> None:

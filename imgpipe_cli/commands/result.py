@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import (
     TIMEOUT_S,
@@ -35,6 +36,8 @@ def register(app: typer.Typer) -> None:
         timeout: TimeoutOption = TIMEOUT_S,
     ) -> Result:
         """Show what was found in pictures."""
+        from imgpipe_cli.results import is_retrying
+
         keys = list(dict.fromkeys(keys))
         pipeline = run.pipeline()
         found = _read(run, keys)
@@ -44,11 +47,18 @@ def register(app: typer.Typer) -> None:
         items = [item for item in found.values() if item is not None]
         absent = [key for key, item in found.items() if item is None]
         errors: list[Problem] = []
-        if absent:
+        retrying = {item["objectKey"]: item.get("versionId") for item in items if is_retrying(item)}
+        if wait and retrying:
+            # Their verdict is not final: another try is on its way.
+            items = [item for item in items if item["objectKey"] not in retrying]
+        else:
+            retrying = {}
+        if absent or retrying:
             from imgpipe_cli.missing import explain
 
-            explained = explain(run.connect(), absent)
+            explained = explain(run.connect(), [*absent, *retrying])
             waiting = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
+            waiting |= retrying
             _show_all(run, items, threshold)
             if waiting:
                 arrived, _ = wait_for(
@@ -63,29 +73,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _read(run: Run, keys: list[str]) -> dict[str, Item | None]:
-    """Ask the API; if it does not answer as remembered, look up where it is now and ask again."""
-    from imgpipe_cli.results import Api, ApiUnavailable
+    from imgpipe_cli.results import Api
 
-    for again in (False, True):
-        pipeline = run.pipeline()
-        try:
-            return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
-        except (ApiUnavailable, Problem) as error:
-            if isinstance(error, Problem) and error.code != "unauthorized":
-                raise
-            if again or not run.look_up_again():
-                raise _unavailable(pipeline, error) from error
-    raise AssertionError("unreachable")
+    def ask(pipeline: Remembered) -> dict[str, Item | None]:
+        return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
 
-
-def _unavailable(pipeline: Remembered, error: Exception) -> Problem:
-    if isinstance(error, Problem):
-        return error
-    return Problem(
-        "api_unavailable",
-        f"The API at {pipeline.api_url} does not answer as expected: {error}.",
-        hint="See imgpipe status; imgpipe up repairs what is missing.",
-    )
+    return answered(run, ask)
 
 
 def _show_all(run: Run, items: list[Item], threshold: float) -> None:

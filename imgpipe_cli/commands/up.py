@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command
-from imgpipe_cli.events import Note
+from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
 
 if TYPE_CHECKING:
+    from imgpipe_cli.runner import Looks, Pipeline
+    from imgpipe_cli.settings import Settings
+    from imgpipe_cli.steps.base import Seen
     from imgpipe_cli.target import Connection, Remembered
 
 
@@ -24,7 +26,8 @@ def register(app: typer.Typer) -> None:
                 "--features",
                 envvar="IMGPIPE_FEATURES",
                 metavar="LIST",
-                help="What to look for: labels,moderation,faces,text (default labels). Replaces the set.",
+                help="What to look for: labels,moderation,faces,text,properties (default labels). "
+                "Replaces the set.",
             ),
         ] = None,
         min_confidence: Annotated[
@@ -46,36 +49,77 @@ def register(app: typer.Typer) -> None:
                 help="Whether reading a result by its key needs the access token (default public).",
             ),
         ] = None,
+        results: Annotated[
+            str | None,
+            typer.Option(
+                "--results",
+                envvar="IMGPIPE_RESULTS",
+                metavar="table|s3",
+                help="Where results are kept (default table): s3 keeps each as JSON in a bucket of its own.",
+            ),
+        ] = None,
+        repair_index: Annotated[
+            bool,
+            typer.Option("--repair-index", help="With results in S3: also check the index by time."),
+        ] = False,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list the calls that would be sent.")
         ] = False,
-        yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+        yes: Annotated[
+            bool,
+            typer.Option(
+                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (20 MB)."
+            ),
+        ] = False,
+        no_model: Annotated[
+            bool, typer.Option("--no-model", help="With --local: do without the object model.")
+        ] = False,
         workers: Annotated[
             int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
         ] = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli import outputs, runner
+        from imgpipe_cli import moving, outputs, runner
         from imgpipe_cli.commands.local import starter
+        from imgpipe_cli.commands.local_models import offer
+        from imgpipe_cli.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
 
-        del yes  # up asks nothing as long as it replaces and removes nothing
         connection = run.connect(start_local=starter(run), services=SERVICES)
+        if connection.target.local and not dry_run:
+            offer(run, yes=yes, declined=no_model)
         _check_region(connection)
         pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.steps(STEPS)
         looks = runner.look(pipeline, run.emit)
-        runner.refuse_foreign(pipeline, looks)
-        settings = _settings(run, looks["settings"], features, min_confidence, private)
+        deployed = _deployed(looks["settings"])
+        settings = moving.begin(
+            _settings(
+                run,
+                deployed,
+                features=features,
+                min_confidence=min_confidence,
+                private=private,
+                results=results,
+            ),
+            looks,
+        )
+        runner.refuse_foreign(pipeline, looks, settings)
+        run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
-            run.emit(Note("no_tls_policy", connection.endpoint or ""))
+            run.note("no_tls_policy", connection.endpoint or "")
         if dry_run:
-            changes = runner.planned_changes(pipeline, looks, settings)
+            changes = moving.planned_changes(pipeline, looks, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: screen.planned(changes),
             )
-        outcomes = runner.up(pipeline, looks, settings, run.emit)
+        if settings.move and not (deployed and deployed.move == settings.move):
+            _confirm_move(run, pipeline, looks, settings, yes=yes)
+        outcomes = moving.up(pipeline, looks, settings, run.emit)
+        settings = Settings.from_json(outcomes["settings"].seen.facts["value"])
+        if repair_index:
+            _repair_index(run, connection, settings)
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.memory.put(found)
@@ -105,6 +149,7 @@ def _settings_data(settings: Any) -> dict[str, Any]:
         "minConfidence": settings.min_confidence,
         "private": settings.private,
         "rekognitionPricePer1000": settings.price_per_1000,
+        "results": settings.results,
     }
 
 
@@ -117,18 +162,46 @@ def _change_data(step: str, change: Any) -> dict[str, Any]:
     }
 
 
-def _settings(
-    run: Run, seen: Any, features: str | None, min_confidence: float | None, private: bool | None
-) -> Any:
-    from imgpipe_cli.settings import Settings, resolve
+def _deployed(seen: Seen) -> Settings | None:
+    """The settings that the pipeline was set up with; foreign ones are refused later, and are not read."""
+    from imgpipe_cli.settings import Settings
+
+    return Settings.from_json(seen.facts["value"]) if seen.exists and seen.owned else None
+
+
+def _settings(run: Run, deployed: Settings | None, **values: Any) -> Settings:
+    from imgpipe_cli.settings import resolve
 
     return resolve(
-        features=run.asked("features", features),
-        min_confidence=run.asked("min_confidence", min_confidence),
-        private=run.asked("private", private),
-        deployed=Settings.from_json(seen.facts["value"]) if seen.exists else None,
+        **{name: run.asked(name, value) for name, value in values.items()},
+        deployed=deployed,
         today=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _confirm_move(run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, *, yes: bool) -> None:
+    """A yes before results move from one store to the other, since the old one is removed then."""
+    from imgpipe_cli import moving
+    from imgpipe_cli.problems import Problem
+
+    if yes:
+        return
+    need_confirmation(yes, "Moving the results to another store")
+    old, new = moving.store_names(pipeline, settings)
+    count = moving.results_to_move(pipeline, looks, settings)
+    question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"
+    if run.screen.ask(question).lower() not in ("y", "yes"):
+        raise Problem("not_confirmed", "Nothing was changed.")
+
+
+def _repair_index(run: Run, connection: Connection, settings: Settings) -> None:
+    from imgpipe_cli import index_repair
+
+    if settings.results != "s3":
+        run.note("no_index_to_repair")
+        return
+    found = index_repair.repair(connection.aws, connection.names.results_bucket)
+    run.note("index_repaired", f"{found.added} added, {found.removed} removed")
 
 
 def _plain_http(connection: Connection) -> bool:

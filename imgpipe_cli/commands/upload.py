@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
-from imgpipe_cli.events import Event, Note, Refused, Sent
 from imgpipe_cli.problems import ExitCode
 
 if TYPE_CHECKING:
+    from imgpipe_cli.events import Event, Refused, Sent
     from imgpipe_cli.target import Remembered
 
 Item = Mapping[str, Any]
@@ -58,6 +58,7 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Send pictures (JPEG or PNG) into the pipeline."""
         from imgpipe_cli import transfer
+        from imgpipe_cli.events import Refused
 
         # A program started without standard input has None there.
         stdin = sys.stdin.buffer if sys.stdin else ()
@@ -126,7 +127,7 @@ def wait_for(
     pending = Waiter(Api(pipeline.api_url, pipeline.token)).wait(versions, arrived, timeout_s=timeout)
     run.screen.waiting(0)
     if pending:
-        run.emit(Note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else "")))
+        run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
     return verdicts, pending
 
 

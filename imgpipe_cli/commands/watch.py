@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
-from imgpipe_cli.events import Note
+from imgpipe_cli.moments import SINCE_HELP, iso, moment
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _PAUSE_S = 0.5
 _IDLE_PAUSE_S = 3.0
 # Without a connection the next look is later and later.
 _LONGEST_PAUSE_S = 15.0
+# A deployment or a restart may answer so for a moment.
+_GONE_AFTER = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +36,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         since: Annotated[
             str | None,
-            typer.Option(
-                "--since", metavar="TIME", help="Also verdicts since then: 10m, 2h, 1d or 2026-11-22T10:00."
-            ),
+            typer.Option("--since", metavar="TIME", help=f"Also verdicts since then: {SINCE_HELP}."),
         ] = None,
         existing: Annotated[
             bool, typer.Option("--existing", help="Also send what is in the folder already.")
@@ -47,12 +47,13 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.results import Api, Feed
 
         root = _root(folder)
-        start = _moment(since)
+        now = datetime.now(UTC)
+        start = iso(moment(since, now) if since is not None else now)
         pipeline = run.pipeline()
         threshold = shown_from(run, min_confidence, pipeline)
         teller = _Teller(run, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
         sender = _Sender(run, run.connect(), root, existing=existing) if root else None
-        run.emit(Note("watching", f"{root} and the pipeline" if root else "the pipeline"))
+        run.note("watching", f"{root} and the pipeline" if root else "the pipeline")
         while True:
             if sender is not None and sender.look():
                 teller.expect()
@@ -68,6 +69,7 @@ class _Teller:
         self._feed = feed
         self._threshold = threshold
         self._broken = False
+        self._gone = 0
         self._pause_s = _PAUSE_S
         self._next = 0.0
 
@@ -78,6 +80,7 @@ class _Teller:
 
     def look(self, now: float) -> None:
         """Ask for what is new, if it is time to. Raises Problem."""
+        from imgpipe_cli.outputs import not_set_up
         from imgpipe_cli.results import ApiUnavailable
 
         if now < self._next:
@@ -85,13 +88,17 @@ class _Teller:
         try:
             told = self._tell()
             if self._broken:
-                self._run.emit(Note("feed_back"))
-            self._broken = False
+                self._run.note("feed_back")
+            self._broken, self._gone = False, 0
             # Each look is a billed request: with nothing new, look less and less often.
             self._pause_s = _PAUSE_S if told else min(self._pause_s * 1.2, _IDLE_PAUSE_S)
         except ApiUnavailable as error:
+            if error.status in (403, 404):
+                self._gone += 1  # the gateway itself says that there is no such API
+            if self._gone >= _GONE_AFTER:
+                raise not_set_up(self._run.target.project) from error
             if not self._broken:
-                self._run.emit(Note("feed_interrupted", str(error)))
+                self._run.note("feed_interrupted", str(error))
             self._broken = True
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         self._next = now + self._pause_s
@@ -120,7 +127,7 @@ class _Sender:
         self._failed = False
         if len(self._watch) and not existing:
             files = len(self._watch)
-            run.emit(Note("existing_left", f"{files} file{'s' if files > 1 else ''}"))
+            run.note("existing_left", f"{files} file{'s' if files > 1 else ''}")
 
     def look(self) -> bool:
         """Send what is ready; True if something was sent. Raises Problem."""
@@ -131,7 +138,7 @@ class _Sender:
             self._gone = False
         except OSError as error:
             if not self._gone:
-                self._run.emit(Note("folder_gone", error.strerror or str(error)))
+                self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
         for source in ready:
@@ -143,7 +150,7 @@ class _Sender:
                 if error.code not in ("unreachable", "throttled", "aws_error"):
                     raise
                 if not self._failed:
-                    self._run.emit(Note("not_sent_yet", error.message))
+                    self._run.note("not_sent_yet", error.message)
                 self._failed = True
                 self._watch.again(source)
         return bool(ready)
@@ -160,26 +167,3 @@ def _root(folder: str | None) -> Path | None:
             exit_code=ExitCode.USAGE,
         )
     return Path(folder)
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _moment(since: str | None) -> str:
-    """ "10m" or an ISO time -> ISO 8601 UTC as results have it; now without one."""
-    now = datetime.now(UTC)
-    try:
-        if since is None:
-            moment = now
-        elif since[-1:] in _UNITS and since[:-1].isdecimal():
-            moment = now - timedelta(seconds=int(since[:-1]) * _UNITS[since[-1]])
-        else:
-            moment = datetime.fromisoformat(since).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Problem(
-            "bad_usage",
-            f"{since!r} is not a time.",
-            hint="Write 30s, 10m, 2h, 1d, or a date and time such as 2026-11-22T10:00.",
-            exit_code=ExitCode.USAGE,
-        ) from error
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

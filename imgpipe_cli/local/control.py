@@ -9,16 +9,19 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
 from imgpipe_cli.local.health import ask
 from imgpipe_cli.local.limits import NOT_SIMULATED
 from imgpipe_cli.local.lock import FileLock, held
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import unusable
+
+if TYPE_CHECKING:
+    from imgpipe_cli.local.faults import Faults
 
 OnWait = Callable[[str, float], None]
 
@@ -52,6 +55,8 @@ class LocalStatus:
     queue: dict[str, int] | None = None
     capabilities: dict[str, Any] | None = None
     projects: tuple[str, ...] | None = None
+    faults: dict[str, Any] | None = None
+    calls: dict[str, dict[str, int]] | None = None
     not_simulated: tuple[str, ...] = NOT_SIMULATED
 
 
@@ -116,7 +121,8 @@ def status(state_dir: Path | None = None) -> LocalStatus:
     cloud = _cloud(written) if written is not None and _answering(files, written) else None
     told = None
     if cloud is not None and written is not None:
-        told = ask(written["port"], "/_imgpipe/status", token=written["token"], timeout_s=10)
+        with contextlib.suppress(TimeoutError):  # busy: then only what the files say
+            told = ask(written["port"], "/_imgpipe/status", token=written["token"], timeout_s=10)
     if told is None:
         return LocalStatus(cloud, files.data, size_bytes(files.data), files.log)
     return LocalStatus(
@@ -129,6 +135,34 @@ def status(state_dir: Path | None = None) -> LocalStatus:
         queue=told["queue"],
         capabilities=told["capabilities"],
         projects=tuple(told["projects"]),
+        # A cloud that an older imgpipe started, and that still runs, does not tell these.
+        faults=told.get("faults"),
+        calls=told.get("calls"),
+    )
+
+
+def turn_faults(faults: Faults, state_dir: Path | None = None) -> dict[str, Any]:
+    """Switch these faults of Rekognition on, and all others off; what is on now, and the calls so far.
+
+    Raises Problem where no cloud runs.
+    """
+    files = local_files(state_dir)
+    written = read_json(files.cloud)
+    told = None
+    if written is not None and _answering(files, written):
+        route, token = "/_imgpipe/faults", written["token"]
+        told = ask(written["port"], route, method="POST", token=token, body=asdict(faults))
+    if told is None:
+        raise not_running()
+    return told
+
+
+def not_running() -> Problem:
+    return Problem(
+        "local_not_running",
+        "The local cloud is not running.",
+        hint="Start it with imgpipe local start.",
+        exit_code=ExitCode.NOT_SET_UP,
     )
 
 

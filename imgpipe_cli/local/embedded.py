@@ -14,6 +14,7 @@ from typing import Any
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.credentials import FunctionSessions, Key, Keys, administrator
 from imgpipe_cli.local.environment import ACCOUNT, REGION
+from imgpipe_cli.local.faults import FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json, write_private
 from imgpipe_cli.local.form_uploads import require_signature
 from imgpipe_cli.local.guard import Guard, Message, Receive, Scope, Send
@@ -50,10 +51,12 @@ class Cloud:
         self.stop = asyncio.Event()
         self._keys = Keys(ministack.iam, ministack.sts)
         self._invocations = AsyncInvocations(ministack.lambda_svc, workers=workers, on_change=self._touch)
+        self._faults = FaultSwitch()
         self._rekognition = RekognitionService(
             lambda: load(workers),
             CallerReads(ministack.app, ministack.iam_evaluator, ministack.iam_actions, ministack.router),
             workers=workers,
+            faults=self._faults,
         )
         self._replace()
         state = MiniStackState(
@@ -71,12 +74,14 @@ class Cloud:
             capabilities=self._rekognition.capabilities,
             details=self._details,
             stop=self.stop,
+            faults=self._faults,
         )
         self._guard = Guard(
             ministack.app.app,
             Rules(port, self._keys.known),
             self._own,
             api_slots=max(2, workers),
+            rekognition_slots=4 * workers,
             on_write=self._snapshots.touch,
         )
         self._saving: asyncio.Task[None] | None = None

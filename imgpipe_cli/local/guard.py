@@ -31,17 +31,26 @@ class Guard:
     """An ASGI app in front of MiniStack.
 
     own_routes answers `/_imgpipe/*`; api_slots bounds the requests to functions behind the HTTP API, each
-    of which holds a process while it runs; on_write hears of every request that may have changed the
-    state.
+    of which holds a process while it runs; rekognition_slots bounds those to Rekognition, each of which may
+    carry a picture: what waits has not been read from its connection yet; on_write hears of every request
+    that may have changed the state.
     """
 
     def __init__(
-        self, app: App, rules: Rules, own_routes: App, *, api_slots: int, on_write: Callable[[], None]
+        self,
+        app: App,
+        rules: Rules,
+        own_routes: App,
+        *,
+        api_slots: int,
+        rekognition_slots: int,
+        on_write: Callable[[], None],
     ) -> None:
         self._app = app
         self._rules = rules
         self._own_routes = own_routes
         self._api_slots = asyncio.Semaphore(api_slots)
+        self._rekognition_slots = asyncio.Semaphore(rekognition_slots)
         self._on_write = on_write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,11 +91,17 @@ class Guard:
         if allowed.own_route:
             await self._own_routes(scope, receive, send)
             return
-        slot = self._api_slots if allowed.to_api else contextlib.nullcontext()
-        async with slot:
+        async with self._slot(asked, allowed):
             await self._app(_rewritten(scope, allowed, self._rules.port), receive, send)
         if _writes(asked):
             self._on_write()
+
+    def _slot(self, asked: Asked, allowed: Allowed) -> contextlib.AbstractAsyncContextManager[None]:
+        if allowed.to_api:
+            return self._api_slots
+        if asked.header("x-amz-target").startswith("RekognitionService."):
+            return self._rekognition_slots
+        return contextlib.nullcontext()
 
 
 async def _refuse(asked: Asked, refused: Refused, send: Send) -> None:

@@ -9,7 +9,13 @@ TOKEN_HEADER = "x-imgpipe-token"  # noqa: S105 (a header's name)
 
 
 def ask(
-    port: int, path: str, *, method: str = "GET", token: str = "", timeout_s: float = 5
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    token: str = "",
+    timeout_s: float = 5,
+    body: dict[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """The JSON answer of one of our own routes, or None when nothing of ours answers there.
 
@@ -20,9 +26,10 @@ def ask(
 
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
-        connection.request(method, path, headers={TOKEN_HEADER: token} if token else {})
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, headers={TOKEN_HEADER: token} if token else {})
         response = connection.getresponse()
-        body = response.read(1_000_000)
+        received = response.read(1_000_000)
     except TimeoutError:
         raise
     except (OSError, http.client.HTTPException):
@@ -30,7 +37,7 @@ def ask(
     finally:
         connection.close()
     try:
-        answer = json.loads(body)
+        answer = json.loads(received)
     except ValueError:
         return None
     return answer if response.status == 200 and isinstance(answer, dict) else None

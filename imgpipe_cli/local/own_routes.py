@@ -1,4 +1,4 @@
-"""The routes of the cloud's own process: health for all, status and stop for who can read its files."""
+"""The routes of the cloud's own process: health for all, the others for who can read its files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgpipe_cli import __version__
+from imgpipe_cli.local.faults import Faults, FaultSwitch
 from imgpipe_cli.local.guard import Receive, Scope, Send
 from imgpipe_cli.local.health import TOKEN_HEADER
+
+_TOKEN_ROUTES = frozenset(
+    {("GET", "/_imgpipe/status"), ("POST", "/_imgpipe/stop"), ("POST", "/_imgpipe/faults")}
+)
+_MOST_BODY_BYTES = 10_000
 
 
 @dataclass
@@ -26,31 +32,39 @@ class OwnRoutes:
     capabilities: Callable[[], dict[str, Any]]
     details: Callable[[], dict[str, Any]]
     stop: asyncio.Event
+    faults: FaultSwitch
     started: float = field(default_factory=time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        status, answer = await self._answer(scope)
+        status, answer = await self._answer(scope, receive)
         body = json.dumps(answer).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope) -> tuple[int, dict[str, Any]]:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
         route = (scope["method"], scope["path"])
         if route == ("GET", "/_imgpipe/health"):
             return 200, self._health()
-        stop = route == ("POST", "/_imgpipe/stop")
-        if not stop and route != ("GET", "/_imgpipe/status"):
+        if route not in _TOKEN_ROUTES:
             return 404, {"message": "Not found."}
         given = dict(scope["headers"]).get(TOKEN_HEADER.encode(), b"")
         if not hmac.compare_digest(given, self.token.encode()):
             return 403, {"message": "The token is missing or wrong."}
-        if stop:
+        if route == ("POST", "/_imgpipe/stop"):
             self.stop.set()
             return 200, {"stopping": True}
+        if route == ("POST", "/_imgpipe/faults"):
+            return self._turn(await _body(receive))
         # Memory and sizes are read from disk and /proc: not on the event loop.
-        return 200, {**self._health(), **await asyncio.to_thread(self.details)}
+        return 200, {**self._health(), **await asyncio.to_thread(self.details), **self.faults.told()}
+
+    def _turn(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        try:
+            self.faults.turn(Faults.from_json(json.loads(body)))
+        except ValueError as error:
+            return 400, {"message": str(error)}
+        return 200, self.faults.told()
 
     def _health(self) -> dict[str, Any]:
         return {
@@ -61,3 +75,13 @@ class OwnRoutes:
             "queue": self.queue(),
             "capabilities": self.capabilities(),
         }
+
+
+async def _body(receive: Receive) -> bytes:
+    """The request's body, as far as one of ours can reach."""
+    body, more = b"", True
+    while more and len(body) <= _MOST_BODY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body

@@ -19,7 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from imgpipe_cli.local.faults import FaultSwitch, Outcome
+
 LOGGER = logging.getLogger("imgpipe.local.rekognition")
+
+MODEL_HEADER = "x-model-version"
 
 ReadObject = Callable[[str, str, str | None], bytes]
 Response = tuple[int, dict[str, str], bytes]
@@ -38,9 +42,17 @@ class Analysis(Protocol):
 class RekognitionService:
     """MiniStack's handler for `rekognition`; loads the analysis in the background."""
 
-    def __init__(self, load: Callable[[], Analysis], read: CallerReads, *, workers: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Analysis],
+        read: CallerReads,
+        *,
+        workers: int,
+        faults: FaultSwitch | None = None,
+    ) -> None:
         self._load = load
         self._read = read
+        self._faults = faults or FaultSwitch()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="imgpipe-rekognition")
         self._loading = threading.Lock()
         self._analysis: Analysis | None = None
@@ -52,6 +64,27 @@ class RekognitionService:
         """Answer one call; the event loop only waits."""
         del method, path
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        status, answer = await self._answered(operation, headers, body, query)
+        if "__type" in answer:
+            answer = {"Code": answer["__type"], "Logref": str(uuid.uuid4()), **answer}
+        names = self._named_model(operation) if status == 200 else {}
+        headers_out = {"Content-Type": "application/x-amz-json-1.1", **names}
+        return status, headers_out, json.dumps(answer).encode()
+
+    def _named_model(self, operation: str) -> dict[str, str]:
+        """DetectFaces has no member for a model version, and every answer shall name what found it."""
+        model = self.capabilities().get("operations", {}).get(operation, {}).get("model")
+        return {MODEL_HEADER: model} if model else {}
+
+    async def _answered(
+        self, operation: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, Any]]:
+        injected = self._faults.injected(operation)
+        if injected is None or injected.outcome != "throttled":
+            await asyncio.sleep(self._faults.latency_s(operation))
+        if injected is not None:
+            self._faults.count(operation, injected.outcome)
+            return injected.status, injected.body()
         # The thread must see whose request this is: MiniStack keeps the caller in context variables.
         context = contextvars.copy_context()
         read = self._read.for_request(headers, query)
@@ -59,9 +92,8 @@ class RekognitionService:
         status, answer = await loop.run_in_executor(
             self._pool, context.run, self._answer, operation, body, read
         )
-        if "__type" in answer:
-            answer = {"Code": answer["__type"], "Logref": str(uuid.uuid4()), **answer}
-        return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
+        self._faults.count(operation, _outcome(status))
+        return status, answer
 
     def capabilities(self) -> dict[str, Any]:
         """What can be analysed, or why not yet."""
@@ -101,6 +133,10 @@ class RekognitionService:
         except Exception as error:
             LOGGER.exception("%s failed", operation)
             return 500, {"__type": "InternalServerError", "Message": f"{type(error).__name__}: {error}"}
+
+
+def _outcome(status: int) -> Outcome:
+    return "answered" if status == 200 else "refused" if status < 500 else "failed"
 
 
 class CallerReads:

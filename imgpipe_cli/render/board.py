@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from imgpipe_cli.events import Changing, Counted, Event, Looking, Settled, Skipped, Waiting
+from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settled, Skipped, Waiting
 from imgpipe_cli.render.words import safe, seconds
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Board:
                     row.changed.append(done)
             case Waiting(detail=detail, waited_s=waited_s):
                 row.state, row.detail = "busy", f"{safe(detail)}, {seconds(waited_s)}"
+            case Copied(done=copied):
+                row.state, row.detail = "busy", f"{copied:,} results copied"
             case Counted(done=done_count):
                 row.state, row.detail = "busy", f"{done_count:,} versions deleted"
             case Skipped(why=why):

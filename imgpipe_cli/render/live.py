@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
-from imgpipe_cli.events import Sent, Transferred
+from imgpipe_cli.events import Downloaded, Sent, Transferred
 from imgpipe_cli.render.words import safe, size
 
 if TYPE_CHECKING:
@@ -50,8 +57,8 @@ class StepView:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=1)
         grid.add_column(justify="right", width=1)
-        grid.add_column(no_wrap=True, min_width=18)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_column(width=max((len(row.title) for row in self._board.rows.values()), default=0))
+        grid.add_column()  # the one that a narrow terminal cuts: its cells do not wrap, the column may
         frame = self._frames[int((time.monotonic() - self._started) * 10) % len(self._frames)]
         styles = {"pending": "dim", "busy": "cyan", "done": "green", "unchanged": "dim", "left": "yellow"}
         for row in list(self._board.rows.values()):
@@ -60,7 +67,8 @@ class StepView:
             words = row.state if row.state == "unchanged" else row.summary
             if row.state == "pending":
                 words = row.detail
-            grid.add_row(Text(mark, style), Text(str(row.number), "dim"), Text(row.title), Text(words, style))
+            detail = Text(words, style, no_wrap=True, overflow="ellipsis")
+            grid.add_row(Text(mark, style), Text(str(row.number), "dim"), Text(row.title), detail)
         return Group(grid)
 
 
@@ -92,6 +100,27 @@ class TransferView:
 
     def refused(self) -> None:
         self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+class DownloadView:
+    """A bar over one file."""
+
+    def __init__(self, name: str, total_bytes: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=_stderr(),
+        )
+        self._task = self._progress.add_task(safe(name), total=total_bytes)
+        self._progress.start()
+
+    def event(self, event: Downloaded) -> None:
+        self._progress.update(self._task, completed=event.done_bytes)
 
     def stop(self) -> None:
         self._progress.stop()

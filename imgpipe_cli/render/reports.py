@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from imgpipe_cli.names import Names
 from imgpipe_cli.render.words import count, safe, size
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
         ("Bucket", found.bucket),
         ("Results", f"{found.api_url}/result?key=<key>"),
         ("", _access(found)),
+        *([("", f"kept as JSON in bucket {_results_bucket(found)}")] if settings.results == "s3" else []),
         ("Page", f"{found.api_url}/"),
         ("Features", ", ".join(settings.features)),
     ]
@@ -52,6 +54,10 @@ def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
         lines.append(("Price", price))
     for name, value in lines:
         screen.line(f"  {name:<9} {safe(value)}")
+
+
+def _results_bucket(found: Remembered) -> str:
+    return Names(found.target.project, found.account, found.region).results_bucket
 
 
 def _access(found: Remembered) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.events import Event, Note, Refused, Sent, Transferred
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.render.words import count, detail, note, safe
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from imgpipe_cli.commands.base import Result
+    from imgpipe_cli.events import Downloaded, Event, Sent, Transferred
     from imgpipe_cli.render.board import Board
     from imgpipe_cli.runner import Removal, ResourceState
     from imgpipe_cli.settings import Settings
@@ -42,6 +42,7 @@ class Screen:
         self._board: Board | None = None
         self._live: Any = None
         self._transfers: Any = None
+        self._download: Any = None
         self._status: Any = None
         self._target_told = False
 
@@ -59,12 +60,10 @@ class Screen:
             live, self._live = self._live, None
             transfers, self._transfers = self._transfers, None
             status, self._status = self._status, None
-        if live is not None:
-            live.stop()
-        if transfers is not None:
-            transfers.stop()
-        if status is not None:
-            status.stop()
+            download, self._download = self._download, None
+        for view in (live, transfers, status, download):
+            if view is not None:
+                view.stop()
 
     # --- where things go -----------------------------------------------------------------------
 
@@ -157,6 +156,8 @@ class Screen:
 
     def event(self, event: Event) -> None:
         """Take any event; what is not shown here is simply not shown."""
+        from imgpipe_cli.events import Downloaded, Note, Refused, Sent, Transferred
+
         match event:
             case Note(code=code, detail=detail):
                 self.note(note(code, detail))
@@ -166,15 +167,27 @@ class Screen:
                 self.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
             case Sent() | Transferred():
                 self._transferred(event)
+            case Downloaded():
+                self._downloaded(event)
             case _:
                 self._progress(event)
 
     def _transferred(self, event: Sent | Transferred) -> None:
+        from imgpipe_cli.events import Sent
+
         if self._transfers is not None:
             self._transfers.event(event)
         elif isinstance(event, Sent) and not self.json:
             again = " (a new version of it)" if event.replaced else ""
             self.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
+
+    def _downloaded(self, event: Downloaded) -> None:
+        if self._download is None and self.interactive and not self.json:
+            from imgpipe_cli.render.live import DownloadView
+
+            self._download = DownloadView(event.name, event.total_bytes)
+        if self._download is not None:
+            self._download.event(event)
 
     def _progress(self, event: Event) -> None:
         if self._board is None:

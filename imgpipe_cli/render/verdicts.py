@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,15 @@ from imgpipe_cli.results import filtered, is_retrying
 
 Item = Mapping[str, Any]
 _BAR = 20
+_SHORT_BAR = 8  # leaves room for the words on a narrow terminal
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_FEATURE_TITLES = {"labels": "Labels", "moderation": "Moderation", "faces": "Faces", "text": "Text"}
+_FEATURE_TITLES = {
+    "labels": "Labels",
+    "moderation": "Moderation",
+    "faces": "Faces",
+    "text": "Text",
+    "properties": "Properties",
+}
 
 
 def verdict(item: Item, min_confidence: float) -> RenderableType:
@@ -58,6 +66,9 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
         return
     if feature not in shown:
         return
+    if feature == "properties":
+        yield _properties(shown[feature])
+        return
     if not _told(feature, shown):
         below = len(_told(feature, item))
         more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
@@ -74,13 +85,14 @@ def _told(feature: str, item: Item) -> list[Item]:
 def _missing_model(feature: str, item: Item) -> str:
     """The local analysis says in its version that it has no object model."""
     version = str(item.get("models", {}).get(feature, ""))
-    return "; no object model installed" if "no-object-model" in version else ""
+    return "; no object model installed (imgpipe local models fetch)" if "no-object-model" in version else ""
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # A bar in two lines would read as two bars: narrow terminals fold the words beside it.
+        table.add_column(column, overflow="fold", no_wrap=column in ("Confidence", ""))
     return table
 
 
@@ -137,6 +149,24 @@ def _text(detections: Sequence[Item]) -> Table:
     return table
 
 
+def _properties(properties: Item) -> Table:
+    """How the picture as a whole is, and its colours by the share of the picture that they take."""
+    table = _table("Properties", "", "")
+    for name in ("Brightness", "Sharpness", "Contrast"):
+        value = properties.get("Quality", {}).get(name)
+        if value is not None:
+            table.add_row(name, _bar(value, "cyan"), f"{value:.1f} of 100")
+    for color in properties.get("DominantColors", []):
+        shade = f"rgb({color['Red']:g},{color['Green']:g},{color['Blue']:g})"
+        share = Text(f"{color['PixelPercent']:.1f} %")
+        table.add_row(Text(_color(color)), _bar(color["PixelPercent"], shade), share)
+    return table
+
+
+def _color(color: Item) -> str:
+    return safe(color.get("CSSColor") or color["HexCode"])
+
+
 _TABLES = {"labels": _labels, "moderation": _moderation, "faces": _faces, "text": _text}
 
 
@@ -146,10 +176,15 @@ def _names(entries: Sequence[Item]) -> str:
 
 def _confidence(percent: float) -> tuple[Text, Text]:
     """A bar a person reads at a glance, and the number."""
-    eighths = round(max(0.0, min(percent, 100.0)) / 100 * _BAR * 8)
-    bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
     colour = "green" if percent >= 90 else "yellow" if percent >= 70 else "red"
-    return Text(bar.ljust(_BAR), colour), Text(f"{percent:.1f} %")
+    return _bar(percent, colour), Text(f"{percent:.1f} %")
+
+
+def _bar(percent: float, colour: str) -> Text:
+    width = _BAR if shutil.get_terminal_size((100, 24)).columns >= 80 else _SHORT_BAR
+    eighths = round(max(0.0, min(percent, 100.0)) / 100 * width * 8)
+    bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
+    return Text(bar.ljust(width), colour)
 
 
 def line(item: Item, min_confidence: float) -> str:
@@ -160,10 +195,11 @@ def line(item: Item, min_confidence: float) -> str:
         error = item["error"]
         return f"{at}  {key}  {'retrying' if is_retrying(item) else 'failed'}: {safe(error['message'])}"
     shown = filtered(item, min_confidence)
-    return f"{at}  {key}  {'; '.join(_brief(shown)) or 'nothing found'}"
+    return f"{at}  {key}  {'; '.join(brief(shown)) or 'nothing found'}"
 
 
-def _brief(item: Item) -> Iterator[str]:
+def brief(item: Item) -> Iterator[str]:
+    """What was found, each feature in a few words."""
     if item.get("labels"):
         yield ", ".join(f"{safe(label['Name'])} {label['Confidence']:.0f} %" for label in item["labels"][:6])
     if item.get("moderation"):
@@ -173,5 +209,8 @@ def _brief(item: Item) -> Iterator[str]:
     lines = [entry["DetectedText"] for entry in item.get("text", []) if entry.get("Type") == "LINE"]
     if lines:
         yield "text: " + safe(" / ".join(lines[:3]))
+    colors = item.get("properties", {}).get("DominantColors", [])
+    if colors:
+        yield "colours: " + ", ".join(_color(color) for color in colors[:3])
     if item.get("unavailable"):
         yield f"not available here: {', '.join(item['unavailable'])}"

@@ -56,8 +56,19 @@ def detail(event: Event) -> str:
 
 NOTES = {
     "starting_local": "Starting the local cloud on this machine.",
+    "downloading": "Downloading {detail}.",
+    "model_installed": "Installed the object model {detail}.",
+    "no_object_model": "No object model is installed, so objects are not named: imgpipe local models fetch",
+    "model_not_fetched": "Objects are not named, the model could not be fetched: {detail} "
+    "Later: imgpipe local models fetch",
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
     "api_not_answering": "The API does not answer yet; try {detail} in a minute, and see imgpipe status.",
+    "results_copied": "Results copied: {detail}.",
+    "results_switched": "The pipeline now uses {detail}.",
+    "store_removed": "Removed: {detail}.",
+    "results_verified": "Results checked: {detail}.",
+    "index_repaired": "Index by time: {detail}.",
+    "no_index_to_repair": "Results are in the table, whose index DynamoDB keeps: nothing to repair.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
@@ -65,6 +76,11 @@ NOTES = {
     "feed_back": "Connected again.",
     "some_pending": "{detail} still without a verdict; ask again with imgpipe result KEY --wait.",
     "folder_gone": "The folder cannot be read just now ({detail}): looking again.",
+    "no_log_lines": "No log lines {detail}.",
+    "following": "Following the log of {detail}. Stop with Ctrl-C.",
+    "no_results": "There are no results yet: send a picture with imgpipe upload.",
+    "no_match": "No result matches.",
+    "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "not_sent_yet": "Not sent ({detail}): trying again.",
 }
 

@@ -8,9 +8,9 @@ from imgpipe_cli.steps import (
     http_api,
     ingest_function,
     result_functions,
+    results_store,
     roles,
     settings,
-    table,
     trigger,
 )
 from imgpipe_cli.steps.base import Step
@@ -21,7 +21,7 @@ SERVICES = ("s3", "ssm", "dynamodb", "iam", "lambda", "apigatewayv2", "logs", "s
 STEPS: tuple[Step, ...] = (
     settings.STEP,
     bucket.STEP,
-    table.STEP,
+    results_store.STEP,
     roles.STEP,
     ingest_function.STEP,
     trigger.STEP,

@@ -193,6 +193,10 @@ class Resource(ABC):
     serial: bool = False
     side_by_side: bool = False
 
+    def wanted(self, settings: Settings) -> bool:  # noqa: ARG002 - the interface
+        """Whether a pipeline with these settings has this resource."""
+        return True
+
     @abstractmethod
     def observe(self, aws: Aws, names: Names) -> Seen:
         """Look, and only look. Raises AwsError."""

@@ -89,6 +89,15 @@ class Shape:
     needs_token: bool = False
 
 
+def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
+    """The environment that tells a function where the results are: exactly one store."""
+    return (
+        {"TABLE_NAME": names.table}
+        if settings.results == "table"
+        else {"RESULTS_BUCKET": names.results_bucket}
+    )
+
+
 class Function(Resource):
     """A Lambda function: code, configuration and environment follow the checkout and the settings."""
 

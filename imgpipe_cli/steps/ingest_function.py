@@ -8,9 +8,11 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
-from imgpipe_cli.steps.functions import Function, LogGroup, Shape
+from imgpipe_cli.steps.functions import Function, LogGroup, Shape, store_variables
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
+# Well above the SDK's worst case.
+TIMEOUT_S = 120
 _NO_QUEUE = (
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
@@ -23,7 +25,7 @@ _QUEUE_PASSING = (
 
 
 def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
-    return {"TABLE_NAME": names.table, "FEATURES": ",".join(settings.features)}
+    return {**store_variables(names, settings), "FEATURES": ",".join(settings.features)}
 
 
 class FailureQueue(Resource):
@@ -136,8 +138,8 @@ STEP = Step(
     (
         LogGroup("logs.ingest", lambda names: names.log_group("ingest")),
         FailureQueue(),
-        # 512 MB buys the CPU for a quick start; the time-out is well above the SDK's worst case.
-        Function(Shape("ingest", memory=512, timeout=120, environment=_environment)),
+        # 512 MB buys the CPU for a quick start.
+        Function(Shape("ingest", memory=512, timeout=TIMEOUT_S, environment=_environment)),
         Retries(),
     ),
 )

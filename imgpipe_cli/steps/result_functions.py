@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from imgpipe_cli.names import INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Step
-from imgpipe_cli.steps.functions import Function, LogGroup, Shape
+from imgpipe_cli.steps.functions import Function, LogGroup, Shape, store_variables
 
 
 def _get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
     # An empty hash means that everyone who knows a picture's key may read its result.
-    return {"TABLE_NAME": names.table, "TOKEN_SHA256": token_sha256 if settings.private else ""}
+    return {**store_variables(names, settings), "TOKEN_SHA256": token_sha256 if settings.private else ""}
 
 
 def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
     return {
-        "TABLE_NAME": names.table,
-        "INDEX_NAME": INDEX,
+        **store_variables(names, settings),
+        **({"INDEX_NAME": INDEX} if settings.results == "table" else {}),
         "BUCKET_NAME": names.bucket,
         "UPLOAD_PREFIX": UPLOAD_PREFIX,
         "TOKEN_SHA256": token_sha256,

@@ -41,8 +41,8 @@ def permissions(function: str, names: Names, settings: Settings) -> dict[str, An
     a deleted log group without retention."""
     statements = {
         "ingest": lambda: _ingest(names, settings),
-        "get_result": lambda: [_allow("ReadResults", ["dynamodb:GetItem"], names.table_arn)],
-        "web": lambda: _web(names),
+        "get_result": lambda: _get_result(names, settings),
+        "web": lambda: _web(names, settings),
     }[function]()
     group = f"{names.log_group_arn(names.log_group(function))}:*"
     logs = _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], group)
@@ -51,25 +51,67 @@ def permissions(function: str, names: Names, settings: Settings) -> dict[str, An
 
 def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
     pictures = ["s3:GetObject", "s3:GetObjectVersion"]
-    detect = [f"rekognition:{FEATURES[feature]}" for feature in settings.features]
+    # Labels and properties are two features of one action.
+    detect = list({f"rekognition:{FEATURES[feature]}" for feature in settings.features})
     return [
         _allow("ReadPictures", pictures, f"{names.bucket_arn}/*"),
         # Without it S3 answers 403 for a picture that is gone, as if the role were wrong.
         _allow("TellMissingFromDenied", ["s3:ListBucket"], names.bucket_arn),
         # Rekognition has no resources to name for these.
         _allow("AnalyzePictures", detect, "*"),
-        _allow("StoreResults", ["dynamodb:GetItem", "dynamodb:PutItem"], names.table_arn),
+        *_stores(
+            settings,
+            table=[_allow("StoreResults", ["dynamodb:GetItem", "dynamodb:PutItem"], names.table_arn)],
+            s3=[
+                *_read_objects(names),
+                # Tagging: the marks of removed pictures carry the tag by which they expire.
+                _allow("StoreResultObjects", ["s3:PutObject", "s3:PutObjectTagging"], _results(names)),
+                _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], _index(names)),
+            ],
+        ),
         _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
     ]
 
 
-def _web(names: Names) -> list[dict[str, Any]]:
+def _get_result(names: Names, settings: Settings) -> list[dict[str, Any]]:
+    table = [_allow("ReadResults", ["dynamodb:GetItem"], names.table_arn)]
+    return _stores(settings, table=table, s3=_read_objects(names))
+
+
+def _web(names: Names, settings: Settings) -> list[dict[str, Any]]:
     return [
-        _allow("ListResults", ["dynamodb:Query"], f"{names.table_arn}/index/{INDEX}"),
-        _allow("ReadResults", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], names.table_arn),
+        *_stores(
+            settings,
+            table=[
+                _allow("ListResults", ["dynamodb:Query"], f"{names.table_arn}/index/{INDEX}"),
+                _allow("ReadResults", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], names.table_arn),
+            ],
+            s3=_read_objects(names),
+        ),
         _allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"], f"{names.bucket_arn}/*"),
         _allow("SignUploads", ["s3:PutObject"], f"{names.bucket_arn}/{UPLOAD_PREFIX}*"),
     ]
+
+
+def _stores(settings: Settings, **statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements for the stores in use: one, and both only while results move from one to the other."""
+    return [statement for store in settings.open_stores for statement in statements[store]]
+
+
+def _read_objects(names: Names) -> list[dict[str, Any]]:
+    return [
+        _allow("ReadResultObjects", ["s3:GetObject"], _results(names)),
+        # To read the index by time, and without it S3 answers 403 for a result that is not there.
+        _allow("ListResultObjects", ["s3:ListBucket"], names.results_bucket_arn),
+    ]
+
+
+def _results(names: Names) -> str:
+    return f"{names.results_bucket_arn}/results/*"
+
+
+def _index(names: Names) -> str:
+    return f"{names.results_bucket_arn}/index/*"
 
 
 def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Step 2: the table that holds one result item for each picture."""
+"""The table that holds one result item for each picture: a part of step 2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import INDEX, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen
 
 _KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
 # By time: a list of results reads one day after the other instead of the whole table.
@@ -37,6 +37,9 @@ class Table(Resource):
     name = "table"
     needs = ("settings",)
     serial = True
+
+    def wanted(self, settings: Settings) -> bool:
+        return "table" in settings.stores
 
     def observe(self, aws: Aws, names: Names) -> Seen:
         arn = names.table_arn
@@ -120,6 +123,9 @@ class Expiry(Resource):
     needs = ("table",)
     within = "table"
 
+    def wanted(self, settings: Settings) -> bool:
+        return "table" in settings.stores
+
     def observe(self, aws: Aws, names: Names) -> Seen:
         found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
         if found is None:
@@ -144,6 +150,3 @@ def _update(operation: str, params: Mapping[str, Any]) -> Call:
 
 def _same_index(found: Mapping[str, Any] | None) -> bool:
     return found is None or found["KeySchema"] == _INDEX["KeySchema"]
-
-
-STEP = Step("table", "Results table", (Table(), Expiry()))

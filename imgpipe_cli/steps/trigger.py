@@ -37,7 +37,7 @@ class Notification(Resource):
 
     name = "notification"
     # Everything that the first event needs is there before the first event can come.
-    needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table")
+    needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
     within = "bucket"
 
     def observe(self, aws: Aws, names: Names) -> Seen:

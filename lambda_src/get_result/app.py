@@ -7,41 +7,41 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from shared.aws_clients import Limits, dynamodb_client
+from shared.aws_clients import Limits
 from shared.http_api import ApiError, Request, Response, json_response, require_token, respond
-from shared.results import at_least, read_result
+from shared.results import at_least
+from shared.stores import Results, Store, reader
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-# The function is stopped after 20 s. Its one call to DynamoDB takes at most 3 x (1 + 3) + (1 + 2) = 15 s.
-DYNAMODB_LIMITS = Limits(connect_s=1, read_s=3)
+# The function is stopped after 20 s. Its one call to the store takes at most 3 x (1 + 3) + (1 + 2) = 15 s.
+STORE_LIMITS = Limits(connect_s=1, read_s=3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Settings from the environment. With an empty `token_sha256` the route is public."""
 
-    table: str
+    store: Store
     token_sha256: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Config:
-        return cls(table=environment["TABLE_NAME"], token_sha256=environment.get("TOKEN_SHA256", ""))
+        store = Store.from_environment(environment)
+        return cls(store=store, token_sha256=environment.get("TOKEN_SHA256", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
     config: Config
-    dynamodb: DynamoDBClient
+    results: Results
 
 
 @cache
 def dependencies() -> Dependencies:
     """Made at the first event and kept for all that this process answers."""
-    return Dependencies(config=Config.from_environment(os.environ), dynamodb=dynamodb_client(DYNAMODB_LIMITS))
+    config = Config.from_environment(os.environ)
+    return Dependencies(config=config, results=reader(config.store, STORE_LIMITS))
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:
@@ -60,7 +60,7 @@ def get_result(request: Request, needs: Dependencies) -> Response:
     if not key:
         raise ApiError(400, "missing_key", "Say which picture: /result?key=<its key in the bucket>.")
     min_confidence = _min_confidence(request.query.get("min_confidence"))
-    item = read_result(needs.dynamodb, needs.config.table, key)
+    item = needs.results.get(key)
     if item is None:
         raise ApiError(404, "not_found", "There is no result for this key (yet).")
     return json_response(200, item if min_confidence is None else at_least(item, min_confidence))

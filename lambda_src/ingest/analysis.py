@@ -29,6 +29,8 @@ Left out on purpose: GENDER (and BEARD, MUSTACHE), because it is a guess from lo
 is easily taken for a fact.
 """
 
+MODEL_HEADER = "x-model-version"
+
 Answer = dict[str, Any]
 
 
@@ -43,9 +45,12 @@ class Rekognition(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a feature found; an empty list means that it looked and found nothing."""
+    """What a feature found; an empty list means that it looked and found nothing.
 
-    entries: list[dict[str, Any]]
+    `entries` of `properties` is one map about the whole picture.
+    """
+
+    entries: list[dict[str, Any]] | dict[str, Any]
     model: str | None
 
 
@@ -89,7 +94,8 @@ OPERATIONS: Mapping[str, Operation] = {
         action="rekognition:DetectFaces",
         ask=lambda client, image: client.detect_faces(Image=image, Attributes=list(FACE_ATTRIBUTES)),
         findings="FaceDetails",
-        # AWS names no version here; an endpoint that does is quoted.
+        # AWS names no version here. An endpoint that does has only a header for it: SDKs drop what is not in
+        # the service's model.
         model="FaceModelVersion",
     ),
     "text": Operation(
@@ -100,6 +106,14 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         findings="TextDetections",
         model="TextModelVersion",
+    ),
+    # A call of its own also where labels are asked for: AWS bills the two separately either way, and so each
+    # stands for itself. One that fails or is added later never has the other asked, and paid, again.
+    "properties": Operation(
+        action="rekognition:DetectLabels",
+        ask=lambda client, image: client.detect_labels(Image=image, Features=["IMAGE_PROPERTIES"]),
+        findings="ImageProperties",
+        model="LabelModelVersion",
     ),
 }
 
@@ -140,9 +154,7 @@ def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any]) -> Out
 
 def _findings(operation: Operation, answer: Answer) -> Findings | Fault:
     try:
-        entries = [
-            entry for entry in exact(answer[operation.findings]) if entry["Confidence"] >= MIN_CONFIDENCE
-        ]
+        entries = _stored(exact(answer[operation.findings]))
     except (KeyError, TypeError, ValueError) as error:
         log_failure("answer_not_understood", error, action=operation.action)
         # Final: asking again would cost again and most likely bring the same.
@@ -151,4 +163,12 @@ def _findings(operation: Operation, answer: Answer) -> Findings | Fault:
             message=f"{operation.action} answered something that cannot be stored.",
             hint="`imgpipe logs` shows the details; please report it.",
         )
-    return Findings(entries=entries, model=answer.get(operation.model))
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return Findings(entries=entries, model=answer.get(operation.model) or headers.get(MODEL_HEADER))
+
+
+def _stored(found: Any) -> list[dict[str, Any]] | dict[str, Any]:
+    """What is kept of a list of findings; properties are one map. Raises TypeError for anything else."""
+    if isinstance(found, Mapping):
+        return dict(found)
+    return [entry for entry in found if entry["Confidence"] >= MIN_CONFIDENCE]

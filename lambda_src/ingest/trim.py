@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.dynamo_types import stored_size
-from shared.results import FEATURES
+from shared.results import LISTED
 
 MAX_ITEM_BYTES = 390_000
 """The limit is 400 KB, which AWS counts as 400 x 1,024 bytes.
@@ -23,7 +23,7 @@ def trimmed(
     `trimmed` then says how many each feature lost, those lost earlier (`already`) included.
     """
     lost = dict(already)
-    excess = stored_size({**item, "trimmed": dict.fromkeys(FEATURES, 0)}) - max_bytes
+    excess = stored_size({**item, "trimmed": dict.fromkeys(LISTED, 0)}) - max_bytes
     dropped: set[tuple[str, int]] = set()
     for _confidence, feature, place, size in _least_confident_first(item) if excess > 0 else ():
         dropped.add((feature, place))
@@ -33,7 +33,7 @@ def trimmed(
             break
     kept = {
         feature: [entry for place, entry in enumerate(item[feature]) if (feature, place) not in dropped]
-        for feature in FEATURES
+        for feature in LISTED
         if feature in item
     }
     return {**item, **kept, **({"trimmed": lost} if lost else {})}
@@ -42,7 +42,7 @@ def trimmed(
 def _least_confident_first(item: Mapping[str, Any]) -> list[tuple[float, str, int, int]]:
     entries = [
         (float(entry.get("Confidence", 0)), feature, place, 1 + stored_size(entry))
-        for feature in FEATURES
+        for feature in LISTED
         for place, entry in enumerate(item.get(feature, ()))
     ]
     return sorted(entries)

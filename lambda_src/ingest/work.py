@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingest.analysis import Rekognition, analyse
+from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
 from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, refused
 from ingest.history import Skip, Work, plan, tombstone
 from ingest.reading import Head, read_head
-from ingest.store import VerdictTable
+from ingest.store import VerdictStore
 from ingest.verdict import Examination, Facts, item, worst
-from shared.log import log_failure
+from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Needs:
     """What the work is done with."""
 
     features: tuple[str, ...]
-    table: VerdictTable
+    store: VerdictStore
     s3: S3Client
     rekognition: Rekognition
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -42,11 +42,11 @@ class Needs:
 def arrived(arrival: Arrival, needs: Needs) -> str:
     """Give a new object its verdict and say in a word what became of it.
 
-    Raises TryAgain when the failure may pass; it is then stored already. What DynamoDB itself raises is not
+    Raises TryAgain when the failure may pass; it is then stored already. What the store itself raises is not
     stored.
     """
     started_s = time.monotonic()
-    work = plan(arrival, needs.table.read(arrival.key), needs.features)
+    work = plan(arrival, needs.store.read(arrival.key), needs.features)
     if isinstance(work, Skip):
         return work.reason
     examination = _examine(arrival, work, needs)
@@ -63,7 +63,7 @@ def arrived(arrival: Arrival, needs: Needs) -> str:
         duration_ms=round((time.monotonic() - started_s) * 1000),
         already_trimmed=work.kept_trimmed,
     )
-    stored = needs.table.write(verdict)
+    stored = needs.store.write(verdict)
     if fault and fault.retryable and stored:
         raise TryAgain(fault)
     return str(verdict["status"]) if stored else "a newer event is stored"
@@ -77,7 +77,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
         facts = _facts(head)
         found = refusal(head.data, size_bytes=head.size_bytes)
     except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
-        log_failure("picture_not_read", error, key=arrival.key)
+        log_failure("picture_not_read", error)
         return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, "s3:GetObject"))
     if found:
         return Examination(facts=facts, outcomes=work.kept, fault=refused(found))
@@ -88,8 +88,24 @@ def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
         version_id=head.version_id,
         features=work.missing,
     )
+    log("INFO", "rekognition_answered", **_answers(asked))
     faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
     return Examination(facts=facts, outcomes={**work.kept, **asked}, fault=worst(faults))
+
+
+def _answers(asked: Mapping[str, Outcome]) -> dict[str, object]:
+    """What came back from Rekognition in numbers, as the log tells it."""
+    found = {feature: outcome for feature, outcome in asked.items() if isinstance(outcome, Findings)}
+    return {
+        "found": {
+            feature: len(outcome.entries)
+            for feature, outcome in found.items()
+            if isinstance(outcome.entries, list)
+        },
+        "models": {feature: outcome.model for feature, outcome in found.items() if outcome.model},
+        "unavailable": [f for f, outcome in asked.items() if isinstance(outcome, Unavailable)],
+        "failed": {f: outcome.code for f, outcome in asked.items() if isinstance(outcome, Fault)},
+    }
 
 
 def _facts(head: Head) -> Facts:
@@ -107,12 +123,12 @@ def _facts(head: Head) -> Facts:
 def removed(removal: Removal, needs: Needs) -> str:
     """Replace the result of a removed picture by a tombstone, and say in a word what became of it."""
     for _ in range(_LOOKS):
-        seen = needs.table.read(removal.key)
+        seen = needs.store.read(removal.key)
         mark = tombstone(removal, seen)
         if mark is None:
             return "nothing to remove"
         expires_at = int(needs.now().timestamp()) + TOMBSTONE_DAYS * 24 * 3600
-        if needs.table.replace({**mark, "expiresAt": expires_at}, seen=seen):
+        if needs.store.replace({**mark, "expiresAt": expires_at}, seen=seen):
             return "removed"
     raise TryAgain(
         Fault(

@@ -56,7 +56,7 @@ def dynamodb_client(limits: Limits, *, connections: int = 10) -> DynamoDBClient:
     return session().client("dynamodb", config=limits.config(connections=connections))
 
 
-def s3_client(limits: Limits) -> S3Client:
+def s3_client(limits: Limits, *, connections: int = 10) -> S3Client:
     """An S3 client whose signed URLs work at once and everywhere.
 
     botocore's defaults sign with the old SigV2, or for the global host name, which redirects for a while
@@ -65,4 +65,4 @@ def s3_client(limits: Limits) -> S3Client:
     """
     custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     style = Config(signature_version="s3v4", s3={"addressing_style": "path" if custom else "virtual"})
-    return session().client("s3", config=limits.config().merge(style))
+    return session().client("s3", config=limits.config(connections=connections).merge(style))

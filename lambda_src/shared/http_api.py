@@ -146,7 +146,8 @@ def respond(event: Mapping[str, Any], context: object, routes: Mapping[str, Rout
             raise ApiError(404, "not_found", "There is nothing here.")
         return route(request)
     except ApiError as error:
-        log("INFO", "refused", requestId=request_id, route=event.get("routeKey"), code=error.code)
+        if error.status != 404:  # who waits for a result asks again and again: that would hide the rest
+            log("INFO", "refused", requestId=request_id, route=event.get("routeKey"), code=error.code)
         return _error(error)
     except Exception as error:  # the last line before the client: anything else would be shown as a bare 500
         log_failure("request_failed", error, requestId=request_id, route=event.get("routeKey"))

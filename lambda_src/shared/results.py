@@ -1,22 +1,22 @@
 """The result item as readers see it.
 
-The table also holds what readers must not see: tombstones of removed pictures, and attributes that only serve
+The store also holds what readers must not see: tombstones of removed pictures, and attributes that only serve
 an index or a clean-up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from shared.dynamo_types import from_attributes, to_attributes
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-FEATURES = ("labels", "moderation", "faces", "text")
+FEATURES = ("labels", "moderation", "faces", "text", "properties")
 """Every feature there is, in the order in which they are stored and shown."""
+
+LISTED = FEATURES[:-1]
+"""The features that find things: a list of entries, each with its Confidence.
+
+Properties are one map about the whole picture, as Rekognition's ImageProperties.
+"""
 
 REMOVED = "removed"
 """`status` of a tombstone. Internal: readers answer 404."""
@@ -24,7 +24,7 @@ REMOVED = "removed"
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in UTF-8.
 
-A longer one cannot have a result, and DynamoDB would refuse to look for it.
+A longer one cannot have a result, and no store could be asked for it.
 """
 
 _INTERNAL = frozenset({"day", "expiresAt"})
@@ -34,26 +34,11 @@ def key_possible(key: str) -> bool:
     return 0 < len(key.encode("utf-8", "replace")) <= MAX_KEY_BYTES
 
 
-def shown(attributes: Mapping[str, AttributeValueTypeDef] | None) -> dict[str, Any] | None:
-    """The stored item without internal attributes; None when there is no item or only a tombstone."""
-    if not attributes:
-        return None
-    item = from_attributes(attributes)
+def shown(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The stored item without internal attributes; None for a tombstone."""
     if item.get("status") == REMOVED:
         return None
     return {name: value for name, value in item.items() if name not in _INTERNAL}
-
-
-def read_result(dynamodb: DynamoDBClient, table: str, key: str) -> dict[str, Any] | None:
-    """The result of one picture, or None.
-
-    Read consistently: that costs one read unit for each 4 KB instead of half of one, and a poll right after
-    the verdict was written never answers 404.
-    """
-    if not key_possible(key):
-        return None
-    answer = dynamodb.get_item(TableName=table, Key=to_attributes({"objectKey": key}), ConsistentRead=True)
-    return shown(answer.get("Item"))
 
 
 def at_least(item: Mapping[str, Any], min_confidence: float) -> dict[str, Any]:
@@ -63,7 +48,7 @@ def at_least(item: Mapping[str, Any], min_confidence: float) -> dict[str, Any]:
     """
     return {
         name: [entry for entry in value if entry.get("Confidence", 100.0) >= min_confidence]
-        if name in FEATURES and isinstance(value, list)
+        if name in LISTED and isinstance(value, list)
         else value
         for name, value in item.items()
     }

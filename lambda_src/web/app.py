@@ -10,10 +10,13 @@ from typing import Any
 
 from shared.aws_clients import dynamodb_client, s3_client
 from shared.http_api import Request, Response, Route, require_token, respond
-from web.listing import DYNAMODB_LIMITS, PARALLEL_DAYS, list_results
+from web.bucket_list import PARALLEL_READS, BucketList
+from web.listing import STORE_LIMITS, list_results
 from web.needs import Config, Needs
 from web.page_files import asset, page
+from web.pages import ResultList
 from web.pictures import S3_LIMITS, picture_url
+from web.table_list import PARALLEL_DAYS, TableList
 from web.uploads import new_upload
 
 TIMEOUT_S = 20
@@ -23,12 +26,24 @@ TIMEOUT_S = 20
 @cache
 def needs() -> Needs:
     """Made at the first event and kept for all that this process answers."""
+    config = Config.from_environment(os.environ)
     return Needs(
-        config=Config.from_environment(os.environ),
-        dynamodb=dynamodb_client(DYNAMODB_LIMITS, connections=PARALLEL_DAYS),
+        config=config,
+        results=_results(config),
         s3=s3_client(S3_LIMITS),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _results(config: Config) -> ResultList:
+    if config.store.kind == "table":
+        return TableList(
+            dynamodb=dynamodb_client(STORE_LIMITS, connections=PARALLEL_DAYS),
+            table=config.store.name,
+            index=config.index,
+            first_day=config.first_day,
+        )
+    return BucketList(s3=s3_client(STORE_LIMITS, connections=PARALLEL_READS), bucket=config.store.name)
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from shared.stores import Store
+from web.pages import ResultList
+
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
 class Config:
     """Settings from the environment.
 
-    `first_day` is the pipeline's first day (UTC): no result is older. `min_confidence` and `public_results`
-    are told to the page: where its slider starts, and whether GET /result needs the token.
+    `index` is the name of a table's index, empty for a bucket. `first_day` is the pipeline's first day (UTC):
+    no result is older. `min_confidence` and `public_results` are told to the page: where its slider starts,
+    and whether GET /result needs the token.
     """
 
-    table: str
+    store: Store
     index: str
     bucket: str
     upload_prefix: str
@@ -32,8 +35,8 @@ class Config:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Config:
         return cls(
-            table=environment["TABLE_NAME"],
-            index=environment["INDEX_NAME"],
+            store=Store.from_environment(environment),
+            index=environment.get("INDEX_NAME", ""),
             bucket=environment["BUCKET_NAME"],
             upload_prefix=environment["UPLOAD_PREFIX"],
             token_sha256=environment["TOKEN_SHA256"],
@@ -47,7 +50,7 @@ class Config:
 class PageLimits:
     """How much time and room a page of results may take.
 
-    After `walk_s` seconds no further days are asked for, after `read_s` no unprocessed keys again.
+    After `walk_s` seconds no further days are asked for, after `read_s` no further results.
     Lambda's answers end at 6 MB, so larger results make a shorter page.
     """
 
@@ -61,7 +64,7 @@ class Needs:
     """What the routes are answered with."""
 
     config: Config
-    dynamodb: DynamoDBClient
+    results: ResultList
     s3: S3Client
     now: Callable[[], datetime]
     page_limits: PageLimits = PageLimits()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from shared.aws_clients import Limits
 from shared.http_api import ApiError, Request, Response, json_response
-from shared.results import read_result
 from web.needs import Needs
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def picture_url(request: Request, needs: Needs) -> Response:
     key = request.query.get("key", "")
     if not key:
         raise ApiError(400, "missing_key", "Say which picture: /image?key=<its key in the bucket>.")
-    item = read_result(needs.dynamodb, needs.config.table, key)
+    item = needs.results.get(key)
     if item is None:
         raise ApiError(404, "not_found", "There is no result for this key (yet).")
     url = signed_link(needs.s3, needs.config.bucket, item)

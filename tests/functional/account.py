@@ -11,7 +11,7 @@ from typing import Any
 
 from moto import mock_aws
 
-from imgpipe_cli import runner
+from imgpipe_cli import moving, runner
 from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names
@@ -21,6 +21,7 @@ from imgpipe_cli.steps import STEPS
 REGION = "eu-west-1"
 NAMES = Names("demo", "123456789012", REGION)
 SETTINGS = Settings(first_day="2026-01-01")
+IN_S3 = Settings(first_day="2026-01-01", results="s3")
 _READS = ("get_", "list_", "describe_", "head_", "scan")
 _FUNCTION_KEYS = ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
 _STAGE_KEYS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings")
@@ -39,14 +40,20 @@ class RecordingAws(Aws):
     """Records every change that is sent, and dies right after the one it is told to."""
 
     def __init__(self, *, die_after: int | None = None) -> None:
+        self._now_s = 0.0
         super().__init__(
-            Place(region=REGION, access_key_id="AKIATEST", secret_access_key="secret"), sleep=lambda _s: None
+            Place(region=REGION, access_key_id="AKIATEST", secret_access_key="secret"),
+            sleep=self._pass,
+            clock=lambda: self._now_s,
         )
         self._clients = _clients  # making them takes longer than all else, and moto patches them all
         self.writes: list[tuple[str, str]] = []
         self.params: list[dict[str, Any]] = []
         self._die_after = die_after
         self._counting = threading.Lock()
+
+    def _pass(self, seconds: float) -> None:
+        self._now_s += seconds
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         answer = super().call(service, operation, once=once, **params)
@@ -57,6 +64,20 @@ class RecordingAws(Aws):
                 if self._die_after is not None and len(self.writes) > self._die_after:
                     raise Killed
         return answer
+
+
+class PlainHttpAws(RecordingAws):
+    """An endpoint without TLS, where the TLS-only statement is left out of the buckets' policies.
+
+    moto knows no conditions in a policy: with the statement it refuses everybody every object.
+    """
+
+    def __init__(self, *, die_after: int | None = None) -> None:
+        super().__init__(die_after=die_after)
+        self.place = Place(region=REGION)  # with keys of its own it would be the local cloud
+
+    def endpoint(self, service: str) -> str:
+        return super().endpoint(service).replace("https://", "http://")
 
 
 @contextmanager
@@ -71,7 +92,8 @@ def pipeline(aws: Aws, *, workers: int = 8) -> runner.Pipeline:
 
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
-    return runner.up(line, runner.look(line, nothing), settings, emit)
+    looks = runner.look(line, nothing)
+    return moving.up(line, looks, moving.begin(settings, looks), emit)
 
 
 def down(

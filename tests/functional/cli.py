@@ -59,6 +59,13 @@ def runner(capsys: pytest.CaptureFixture[str]) -> Cli:
     return run
 
 
+def make_bucket(s3: Any) -> Any:
+    """The pipeline's bucket, with versions."""
+    s3.create_bucket(Bucket=NAMES.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=NAMES.bucket, VersioningConfiguration={"Status": "Enabled"})
+    return s3
+
+
 def process(*arguments: str, **options: Any) -> Printed:
     done = subprocess.run(
         [*PROGRAM, *arguments], check=False, capture_output=True, text=True, timeout=60, **options

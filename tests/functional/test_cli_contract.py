@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
 from imgpipe_cli import __version__
+from imgpipe_cli.settings import Settings
 from tests.api_server import PlayedApi, item, serving
-from tests.functional.cli import PROGRAM, Cli, process, remember, runner
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember, runner
 
 COMMANDS = ("up", "upload", "result", "watch", "status", "down", "local")
 
@@ -220,11 +224,24 @@ def test_an_api_that_does_not_answer_and_no_way_to_look_it_up(cli: Cli) -> None:
     assert printed.error == "no_credentials"
 
 
-def test_down_away_from_a_terminal_needs_yes(cli: Cli) -> None:
+def test_down_away_from_a_terminal_needs_yes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember("http://127.0.0.1:9/prod")
     with mock_aws():
-        printed = cli("down", "--region", "eu-west-1", "--json")
-        assert printed.code == 0  # nothing is there, so nothing has to be confirmed
-        assert printed.document["data"] == {"removed": [], "left": []}
+        ssm: Any = boto3.client("ssm", region_name=REGION)
+        ssm.put_parameter(
+            Name=NAMES.settings_parameter, Value=Settings().to_json(), Type="String", Tags=NAMES.tag_list
+        )
+        for stdin in (io.StringIO("demo\n"), None):  # a pipe, and a program without standard input
+            monkeypatch.setattr("sys.stdin", stdin)
+            printed = cli("down", "--json")
+            assert (printed.code, printed.error) == (2, "not_confirmed")
+            assert "--yes" in printed.document["errors"][0]["hint"]
+        assert len(ssm.describe_parameters()["Parameters"]) == 1
+        printed = cli("down", "--json", "--yes")
+        assert (printed.code, printed.document["data"]) == (0, {"removed": ["settings"], "left": []})
+        # Nothing is there any more, so nothing has to be confirmed.
+        printed = cli("down", "--json")
+        assert (printed.code, printed.document["data"]) == (0, {"removed": [], "left": []})
 
 
 # --- processes -----------------------------------------------------------------------------------

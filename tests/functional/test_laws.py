@@ -14,6 +14,7 @@ from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
 from tests.functional.account import (
+    IN_S3,
     NAMES,
     SETTINGS,
     RecordingAws,
@@ -34,6 +35,9 @@ OWNABLE = [
 ]
 
 
+STORES = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+
+
 @pytest.fixture(autouse=True)
 def account() -> Iterator[None]:
     with fresh_account():
@@ -45,30 +49,43 @@ def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
     assert not resource.observe(RecordingAws(), NAMES).exists
 
 
-def test_after_up_everything_is_there_ready_and_ours() -> None:
-    up(RecordingAws())
+@STORES
+def test_after_up_everything_is_there_ready_and_ours(settings: Settings) -> None:
+    """Everything that these settings ask for, and nothing of the other store."""
+    up(RecordingAws(), settings)
     looks = runner.look(pipeline(RecordingAws()), nothing)
-    assert {name for name, seen in looks.items() if not (seen.exists and seen.ready and seen.owned)} == set()
-    states = runner.states(pipeline(RecordingAws()), looks, SETTINGS)
-    assert {state.state for state in states} == {"ready"}
+    there = {name for name, seen in looks.items() if seen.exists and seen.ready and seen.owned}
+    assert there == _wanted(settings)
+    states = runner.states(pipeline(RecordingAws()), looks, settings)
+    assert {state.resource: state.state for state in states} == dict.fromkeys(there, "ready")
 
 
-def test_a_second_up_sends_no_write_at_all() -> None:
-    up(RecordingAws())
+def _wanted(settings: Settings) -> set[str]:
+    return {resource.name for step in STEPS for resource in step.resources if resource.wanted(settings)}
+
+
+def test_a_pipeline_has_exactly_one_store() -> None:
+    assert _wanted(SETTINGS) ^ _wanted(IN_S3) == {"table", "table.ttl", "results_bucket"}
+
+
+@STORES
+def test_a_second_up_sends_no_write_at_all(settings: Settings) -> None:
+    up(RecordingAws(), settings)
     again = RecordingAws()
     events: list[Event] = []
-    up(again, emit=events.append)
+    up(again, settings, emit=events.append)
     assert again.writes == []
     settled = [event for event in events if isinstance(event, Settled)]
-    assert len(settled) == len(RESOURCES)
+    assert {event.resource for event in settled} == _wanted(settings)
     assert not any(event.changed for event in settled)
 
 
-def test_the_dry_run_lists_exactly_the_calls_that_up_sends() -> None:
+@STORES
+def test_the_dry_run_lists_exactly_the_calls_that_up_sends(settings: Settings) -> None:
     line = pipeline(RecordingAws())
-    planned = runner.planned_changes(line, runner.look(line, nothing), SETTINGS)
+    planned = runner.planned_changes(line, runner.look(line, nothing), settings)
     aws = RecordingAws()
-    up(aws)
+    up(aws, settings)
     listed = [(change.call.service, change.call.operation) for _, _, change in planned]  # type: ignore[union-attr]
     # moto drops the tags of a bucket's create call, so one call more is needed there.
     assert sorted(aws.writes) == sorted([*listed, *_bucket_configuration(aws)])
@@ -85,9 +102,10 @@ def _bucket_configuration(aws: RecordingAws) -> list[tuple[str, str]]:
     ] + [call for call in aws.writes if call[1] == "put_public_access_block"]
 
 
-def test_down_leaves_an_empty_account_and_may_be_run_again() -> None:
+@STORES
+def test_down_leaves_an_empty_account_and_may_be_run_again(settings: Settings) -> None:
     before = inventory()
-    up(RecordingAws())
+    up(RecordingAws(), settings)
     assert inventory() != before
     assert down(RecordingAws()) == []
     assert inventory() == before
@@ -106,12 +124,13 @@ def test_down_of_what_never_was_sends_nothing() -> None:
 def test_a_foreign_twin_is_refused_and_left_alone(resource: Resource) -> None:
     """Everything of another owner with our names: nothing is changed, nothing is removed."""
     aws = RecordingAws()
-    up(aws)
+    settings = SETTINGS if resource.wanted(SETTINGS) else IN_S3
+    up(aws, settings)
     _disown(aws, resource)
     before = inventory()
     guest = RecordingAws()
     with pytest.raises(Problem) as refused:
-        up(guest)
+        up(guest, settings)
     assert refused.value.code == "not_ours"
     assert resource.name in refused.value.message
     assert guest.writes == []
@@ -138,9 +157,10 @@ def _disown(aws: RecordingAws, resource: Resource) -> None:
                 ResourceId=parameter,
                 TagKeys=keys,
             )
-        case "bucket":
+        case "bucket" | "results_bucket":
+            bucket = NAMES.bucket if name == "bucket" else NAMES.results_bucket
             tags = {"TagSet": [{"Key": "Project", "Value": "another"}]}
-            aws.call("s3", "put_bucket_tagging", Bucket=NAMES.bucket, Tagging=tags)
+            aws.call("s3", "put_bucket_tagging", Bucket=bucket, Tagging=tags)
         case "table":
             aws.call("dynamodb", "untag_resource", ResourceArn=NAMES.table_arn, TagKeys=keys)
         case "role":
@@ -165,6 +185,7 @@ def _is_of(resource: Resource, entry: str) -> bool:
         "token": f"parameter {NAMES.token_parameter}",
         "bucket": f"bucket {NAMES.bucket}",
         "table": f"table {NAMES.table}",
+        "results_bucket": f"bucket {NAMES.results_bucket}",
         "role": f"role {NAMES.role(rest)}",
         "function": f"function {NAMES.function(rest)}",
         "logs": f"logs {NAMES.access_log_group if rest == 'api' else NAMES.log_group(rest)}",

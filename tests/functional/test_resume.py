@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
 from imgpipe_cli.settings import Settings
 from tests.functional.account import (
+    IN_S3,
     SETTINGS,
     Killed,
     RecordingAws,
@@ -21,43 +23,52 @@ from tests.functional.account import (
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 
 
-@pytest.fixture(scope="module")
-def undisturbed() -> tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]]:
+@dataclass(frozen=True)
+class Undisturbed:
     """The calls of `up` and of `down` without any fault, one after the other, and what is there between."""
+
+    settings: Settings
+    up: list[tuple[str, str]]
+    down: list[tuple[str, str]]
+    there: dict[str, object]
+    # Each call for the one store; for the other, where most calls are the same, some will do.
+    every: int
+
+
+@pytest.fixture(scope="module", params=[SETTINGS, IN_S3], ids=["table", "s3"])
+def undisturbed(request: pytest.FixtureRequest) -> Undisturbed:
+    settings: Settings = request.param
     with fresh_account():
         first, last = RecordingAws(), RecordingAws()
-        up(first, workers=1)
+        up(first, settings, workers=1)
         there = inventory()
         down(last, workers=1)
-    return first.writes, last.writes, there
+    every = 1 if settings is SETTINGS else 5
+    return Undisturbed(settings, first.writes, last.writes, there, every)
 
 
-def test_up_killed_after_any_call_is_finished_by_the_next_up(
-    undisturbed: tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]],
-) -> None:
-    calls, _, there = undisturbed
+def test_up_killed_after_any_call_is_finished_by_the_next_up(undisturbed: Undisturbed) -> None:
+    calls, there = undisturbed.up, undisturbed.there
     assert len(calls) > 30
-    for die_after in range(len(calls)):
+    for die_after in range(0, len(calls), undisturbed.every):
         with fresh_account():
             killed, resumed = RecordingAws(die_after=die_after), RecordingAws()
             with pytest.raises(Killed):
-                up(killed, workers=1)
-            up(resumed, workers=1)
+                up(killed, undisturbed.settings, workers=1)
+            up(resumed, undisturbed.settings, workers=1)
             assert inventory() == there, f"killed after call {die_after}: {killed.writes[-1]}"
             # Exactly the remaining calls: nothing is done twice, nothing is left out.
             assert killed.writes == calls[: die_after + 1]
             assert Counter(resumed.writes) == Counter(calls[die_after + 1 :])
 
 
-def test_down_killed_after_any_call_is_finished_by_the_next_down(
-    undisturbed: tuple[list[tuple[str, str]], list[tuple[str, str]], dict[str, object]],
-) -> None:
-    _, calls, _ = undisturbed
+def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Undisturbed) -> None:
+    calls = undisturbed.down
     with fresh_account():
         empty = inventory()
-    for die_after in range(len(calls)):
+    for die_after in range(0, len(calls), undisturbed.every):
         with fresh_account():
-            up(RecordingAws())
+            up(RecordingAws(), undisturbed.settings)
             killed = RecordingAws(die_after=die_after)
             with pytest.raises(Killed):
                 down(killed, workers=1)

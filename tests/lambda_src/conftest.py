@@ -28,15 +28,24 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
-from ingest.store import VerdictTable
+from ingest.object_store import VerdictObjects
+from ingest.store import VerdictStore, VerdictTable
 from ingest.work import Needs as IngestNeeds
+from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
+from shared.result_objects import INDEX, RESULTS, dump, index_of, load, name_of, parse_index, result_object
+from shared.stores import Results, Store
+from shared.table_results import TableResults
+from web.bucket_list import BucketList
 from web.needs import Config as WebConfig
 from web.needs import Needs as WebNeeds
 from web.needs import PageLimits
+from web.pages import ResultList
+from web.table_list import TableList
 
 BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
 TABLE = "imgpipe-results"
+RESULTS_BUCKET = "imgpipe-results-123456789012-eu-west-1-an"
 NOW = datetime(2026, 11, 22, 18, 30, 5, 250000, tzinfo=UTC)
 TOKEN = "correct horse battery staple"
 TOKEN_SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
@@ -85,9 +94,15 @@ def _session() -> boto3.Session:
 
 @dataclass
 class Cloud:
-    """Clients, what Rekognition answers, and what it was asked."""
+    """Clients, what Rekognition answers, and what it was asked.
 
+    kind: where results are kept, "table" or "bucket". results_s3: a client of its own, as in the functions,
+    so that trouble with pictures and trouble with results can be told apart.
+    """
+
+    kind: str
     s3: Any
+    results_s3: Any
     dynamodb: Any
     rekognition: Any
     answers: dict[str, Answer] = field(default_factory=lambda: dict(ANSWERS))
@@ -177,24 +192,86 @@ class Cloud:
     ) -> dict[str, int]:
         """Run the function on one event that holds the records of all `events`."""
         records = [record for event in events for record in event["Records"]]
-        config = ingest_app.Config.from_environment({"TABLE_NAME": TABLE, "FEATURES": features})
+        config = ingest_app.Config.from_environment({**self.environment, "FEATURES": features})
         needs = IngestNeeds(
             features=config.features,
-            table=VerdictTable(dynamodb=self.dynamodb, name=config.table),
+            store=self.verdicts,
             s3=self.s3,
             rekognition=self.rekognition,
             now=lambda: self.now,
         )
         return ingest_app.serve({"Records": records}, context, needs)
 
+    # --- the store of the results --------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the functions where the results are."""
+        return {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
+
+    @property
+    def verdicts(self) -> VerdictStore:
+        if self.kind == "table":
+            return VerdictTable(dynamodb=self.dynamodb, name=TABLE)
+        return VerdictObjects(s3=self.results_s3, bucket=RESULTS_BUCKET)
+
+    @property
+    def results(self) -> Results:
+        if self.kind == "table":
+            return TableResults(dynamodb=self.dynamodb, table=TABLE)
+        return BucketResults(s3=self.results_s3, bucket=RESULTS_BUCKET)
+
+    def result_list(self, first_day: date) -> ResultList:
+        if self.kind == "table":
+            return TableList(dynamodb=self.dynamodb, table=TABLE, index="by-time", first_day=first_day)
+        return BucketList(s3=self.results_s3, bucket=RESULTS_BUCKET)
+
+    @property
+    def results_client(self) -> Any:
+        return self.dynamodb if self.kind == "table" else self.results_s3
+
+    def operation(self, what: str) -> str:
+        """The operation that does "read" or "write" for one result."""
+        names = {"table": ("GetItem", "PutItem"), "bucket": ("GetObject", "PutObject")}[self.kind]
+        return names[("read", "write").index(what)]
+
     def stored(self, key: str) -> dict[str, Any] | None:
-        answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
-        return from_attributes(answer["Item"]) if "Item" in answer else None
+        if self.kind == "table":
+            answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
+            return from_attributes(answer["Item"]) if "Item" in answer else None
+        name = result_object(name_of(key))
+        if name not in self.objects(RESULTS):
+            return None
+        return load(self.results_s3.get_object(Bucket=RESULTS_BUCKET, Key=name)["Body"].read())
+
+    def objects(self, prefix: str) -> list[str]:
+        answer = self.results_s3.list_objects_v2(Bucket=RESULTS_BUCKET, Prefix=prefix)
+        return [entry["Key"] for entry in answer.get("Contents", [])]
+
+    def indexed(self) -> list[tuple[str, str]]:
+        """(time, key) of all entries of the index by time."""
+        if self.kind == "table":
+            rows = self.dynamodb.scan(TableName=TABLE, IndexName="by-time")["Items"]
+            return [(row["analyzedAt"]["S"], row["objectKey"]["S"]) for row in rows]
+        return [entry for key in self.objects(INDEX) if (entry := parse_index(key))]
 
     def store(self, key: str, analyzed_at: str, **more: Any) -> None:
         """Put a result as if it had been analysed at that time."""
         base = {"objectKey": key, "status": "done", "analyzedAt": analyzed_at, "day": analyzed_at[:10]}
-        self.dynamodb.put_item(TableName=TABLE, Item=to_attributes({**base, "sequencer": "0" * 32, **more}))
+        item = {**base, "sequencer": "0" * 32, **more}
+        if self.kind == "table":
+            self.dynamodb.put_item(TableName=TABLE, Item=to_attributes(item))
+            return
+        name = result_object(name_of(key))
+        self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=index_of(item), Body=b"")
+        self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=name, Body=dump(item))
+
+    def lose(self, key: str) -> None:
+        """Take a result away, not by way of the function."""
+        if self.kind == "table":
+            self.dynamodb.delete_item(TableName=TABLE, Key={"objectKey": {"S": key}})
+        else:
+            self.results_s3.delete_object(Bucket=RESULTS_BUCKET, Key=result_object(name_of(key)))
 
     def fail(self, client: Any, operation: str, status: int, code: str) -> None:
         """From now on this operation does nothing and fails with this error."""
@@ -211,19 +288,20 @@ class Cloud:
         client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id=operation)
 
     def web(self, *, first_day: date | None = None, public_results: bool = True) -> WebNeeds:
+        first_day = first_day or NOW.date() - timedelta(days=40)
         config = WebConfig(
-            table=TABLE,
+            store=Store.from_environment(self.environment),
             index="by-time",
             bucket=BUCKET,
             upload_prefix="web/",
             token_sha256=TOKEN_SHA256,
-            first_day=first_day or NOW.date() - timedelta(days=40),
+            first_day=first_day,
             min_confidence=70,
             public_results=public_results,
         )
         return WebNeeds(
             config=config,
-            dynamodb=self.dynamodb,
+            results=self.result_list(first_day),
             s3=self.s3,
             now=lambda: self.now,
             page_limits=self.page_limits,
@@ -245,8 +323,14 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(params=["table", "bucket"])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Every test with a cloud runs once for each store of results, unless it names one."""
+    return str(request.param)
+
+
 @pytest.fixture
-def unversioned_cloud() -> Iterator[Cloud]:
+def unversioned_cloud(store_kind: str) -> Iterator[Cloud]:
     # One try: what is tested is what our code does with an error, not how long botocore waits.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -255,13 +339,18 @@ def unversioned_cloud() -> Iterator[Cloud]:
     )
     with mock_aws():
         session = _session()
+        s3 = config.merge(Config(signature_version="s3v4"))
         cloud = Cloud(
-            s3=session.client("s3", config=config.merge(Config(signature_version="s3v4"))),
+            kind=store_kind,
+            s3=session.client("s3", config=s3),
+            results_s3=session.client("s3", config=s3),
             dynamodb=session.client("dynamodb", config=config),
             rekognition=session.client("rekognition", config=config),
         )
         cloud.listen()
-        cloud.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        location: Any = {"LocationConstraint": "eu-west-1"}
+        for bucket in (BUCKET, RESULTS_BUCKET):
+            cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
         names = ("objectKey", "day", "analyzedAt")
         cloud.dynamodb.create_table(
             TableName=TABLE,

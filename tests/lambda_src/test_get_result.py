@@ -15,8 +15,8 @@ DIGEST = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"
 
 
 def deps(cloud: Cloud, token_sha256: str = "") -> app.Dependencies:
-    config = app.Config.from_environment({"TABLE_NAME": "imgpipe-results", "TOKEN_SHA256": token_sha256})
-    return app.Dependencies(config=config, dynamodb=cloud.dynamodb)
+    config = app.Config.from_environment({**cloud.environment, "TOKEN_SHA256": token_sha256})
+    return app.Dependencies(config=config, results=cloud.results)
 
 
 def get(call: Call, cloud: Cloud, query: Any, **more: Any) -> Any:
@@ -139,7 +139,7 @@ def test_too_many_parameters_are_refused(call: Call, cloud: Cloud) -> None:
 def test_an_unexpected_error_says_nothing_inside(
     call: Call, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cloud.fail(cloud.dynamodb, "GetItem", 400, "AccessDeniedException")
+    cloud.fail(cloud.results_client, cloud.operation("read"), 400, "AccessDeniedException")
     answer = get(call, cloud, {"key": "a.jpg"})
     assert (answer.status, answer.code) == (500, "internal")
     assert "Denied" not in answer.body
@@ -149,7 +149,7 @@ def test_an_unexpected_error_says_nothing_inside(
 
 
 def test_no_token_reaches_the_logs(call: Call, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    cloud.fail(cloud.dynamodb, "GetItem", 500, "Broken")
+    cloud.fail(cloud.results_client, cloud.operation("read"), 500, "Broken")
     for token in ("Bearer correct horse battery staple", "Bearer wrong"):
         call(app.serve, deps(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
     logged = capsys.readouterr().out
@@ -158,6 +158,6 @@ def test_no_token_reaches_the_logs(call: Call, cloud: Cloud, capsys: pytest.Capt
 
 
 def test_the_worst_case_is_below_the_timeout() -> None:
-    worst_s = app.DYNAMODB_LIMITS.worst_case_s()
+    worst_s = app.STORE_LIMITS.worst_case_s()
     assert math.isclose(worst_s, 15)
     assert worst_s < 20

@@ -185,16 +185,16 @@ def test_a_bug_still_ends_in_a_verdict(cloud: Cloud, pictures: SimpleNamespace) 
     assert item_of(cloud, "a.jpg")["error"]["message"] == "Unexpected RuntimeError at s3:GetObject."
 
 
-@pytest.mark.parametrize("operation", ["GetItem", "PutItem"])
-def test_a_table_that_fails_is_left_to_lambdas_retry(
+@pytest.mark.parametrize("operation", ["read", "write"])
+def test_a_store_that_fails_is_left_to_lambdas_retry(
     cloud: Cloud, pictures: SimpleNamespace, operation: str
 ) -> None:
     event = cloud.put("a.jpg", pictures.jpeg())
-    cloud.fail(cloud.dynamodb, operation, 400, "ThrottlingException")
+    cloud.fail(cloud.results_client, cloud.operation(operation), 400, "ThrottlingException")
     with pytest.raises(Unfinished) as caught:
         cloud.ingest(event)
     assert isinstance(caught.value.__cause__, ClientError)
-    assert cloud.operations == ([] if operation == "GetItem" else ["DetectLabels"])
+    assert cloud.operations == ([] if operation == "read" else ["DetectLabels"])
 
 
 def test_a_failure_never_hides_a_good_result(cloud: Cloud, pictures: SimpleNamespace) -> None:

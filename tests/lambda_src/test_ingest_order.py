@@ -69,7 +69,7 @@ def test_a_removed_picture_is_never_resurrected(
 def test_a_tombstone_leaves_the_index(cloud: Cloud, pictures: SimpleNamespace) -> None:
     cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
     cloud.ingest(cloud.delete("a.jpg"))
-    assert cloud.dynamodb.scan(TableName="imgpipe-results", IndexName="by-time")["Count"] == 0
+    assert cloud.indexed() == []
 
 
 def test_an_upload_after_a_removal_counts(cloud: Cloud, pictures: SimpleNamespace) -> None:
@@ -165,12 +165,11 @@ def test_a_result_stored_during_its_removal_is_removed(cloud: Cloud, pictures: S
     removal = cloud.event("ObjectRemoved:Delete", "a.jpg", version=version_of(event))
 
     def result_comes_in(**_context: Any) -> None:
-        cloud.dynamodb.meta.events.unregister("before-call.dynamodb.PutItem", unique_id="once")
+        cloud.results_client.meta.events.unregister(write, unique_id="once")
         cloud.ingest(event)
 
-    cloud.dynamodb.meta.events.register_first(
-        "before-call.dynamodb.PutItem", result_comes_in, unique_id="once"
-    )
+    write = f"before-call.*.{cloud.operation('write')}"
+    cloud.results_client.meta.events.register_first(write, result_comes_in, unique_id="once")
     cloud.ingest(removal)
     item = cloud.stored("a.jpg")
     assert item is not None

@@ -215,5 +215,11 @@ def test_every_log_line_is_json(
     with pytest.raises(Unfinished):
         cloud.ingest(cloud.put("a\nb.jpg", pictures.jpeg()))
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["feature_failed", "record_failed"]
+    assert [line["event"] for line in lines] == [
+        "record_received",
+        "feature_failed",
+        "rekognition_answered",
+        "record_failed",
+    ]
     assert all({"timestamp", "level"} <= line.keys() for line in lines)
+    assert {line["key"] for line in lines} == {"a\nb.jpg"}

@@ -77,7 +77,7 @@ def test_the_limits_agree_in_both_places() -> None:
 
 
 def test_ingest_ends_well_before_its_timeout() -> None:
-    assert ingest_app.worst_case_s() == 102
+    assert ingest_app.worst_case_s() == 113
     assert ingest_app.worst_case_s() < ingest_app.TIMEOUT_S
 
 
@@ -108,7 +108,7 @@ def test_the_handlers_run_on_their_environment(
 ) -> None:
     """Through `handler` itself, with clients made as in AWS."""
     settings = {
-        "TABLE_NAME": "imgpipe-results",
+        **cloud.environment,
         "FEATURES": "labels",
         "INDEX_NAME": "by-time",
         "BUCKET_NAME": "imgpipe-uploads-123456789012-eu-west-1-an",

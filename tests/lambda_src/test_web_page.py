@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.aws_clients import Limits, s3_client
-from web import app
+from web import app, modules
 from web.needs import Config
 from web.page_files import _bucket_origins
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Call, Cloud
 
+PAGE = Path(app.__file__).parent / "page"
 HOST = "https://imgpipe-uploads-123456789012-eu-west-1-an.s3.eu-west-1.amazonaws.com"
 
 
@@ -40,7 +42,12 @@ def test_anyone_may_load_the_page(call: Call, cloud: Cloud) -> None:
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "{{" not in answer.body
     body = next(attributes for tag, attributes in tags(answer.body) if tag == "body")
-    assert body == {"data-min-confidence": "70", "data-public-results": "true"}
+    assert body == {
+        "data-api": "",
+        "data-bucket": "true",
+        "data-min-confidence": "70",
+        "data-public-results": "true",
+    }
 
 
 def test_the_page_may_load_only_its_own_files_and_the_bucket(call: Call, cloud: Cloud) -> None:
@@ -50,11 +57,13 @@ def test_the_page_may_load_only_its_own_files_and_the_bucket(call: Call, cloud: 
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' {HOST}",
+        "img-src": f"'self' {HOST} blob:",
         "connect-src": f"'self' {HOST}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
 
 
@@ -75,6 +84,34 @@ def test_the_script_shows_everything_as_text(call: Call, cloud: Cloud) -> None:
     script = call(app.serve, cloud.web(), "GET /assets/{file}", path={"file": "app.js"}).body
     for dangerous in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
         assert dangerous not in script
+
+
+def test_the_whole_page_is_light(call: Call, cloud: Cloud) -> None:
+    """At most 60 kB uncompressed in all, in four answers; the sources hold no more than that either."""
+    files = ("app.js", "style.css", "icon.svg")
+    texts = [call(app.serve, cloud.web(), "GET /").body]
+    texts += [call(app.serve, cloud.web(), "GET /assets/{file}", path={"file": file}).body for file in files]
+    assert sum(len(text.encode()) for text in texts) <= 60_000
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) <= 60_000
+
+
+def test_the_modules_are_joined_each_once_and_in_order() -> None:
+    text = modules.joined(PAGE)
+    assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+    for path in PAGE.glob("*.js"):
+        first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert text.count(first_line) == 1, f"{path.name} is not part of the page, or twice"
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", text, re.MULTILINE)
+    assert len(names) == len(set(names)), "two modules share a top-level name"
+
+
+@pytest.mark.parametrize(
+    "line", ['import x from "./b.js";', 'import "./b.js";', "export default 1;", 'export * from "./b.js";']
+)
+def test_what_cannot_be_joined_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "app.js").write_text(f"{line}\n")
+    with pytest.raises(ValueError, match="cannot join"):
+        modules.joined(tmp_path)
 
 
 @pytest.mark.parametrize(

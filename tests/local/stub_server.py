@@ -30,6 +30,8 @@ class Stub:
                 content = read_object(where["Bucket"], where["Name"], where.get("Version"))
             except (KeyError, PermissionError):
                 return 400, {"__type": "InvalidS3ObjectException", "Message": _INVALID_OBJECT}
+        if operation == "DetectText":
+            return 200, {"TextDetections": [], "TextModelVersion": "stub"}
         return 200, {
             "Labels": [{"Name": f"{len(content)} bytes", "Confidence": 99.0}],
             "LabelModelVersion": "stub",

@@ -118,7 +118,7 @@ def test_a_function_may_do_what_its_role_may_and_no_more(
 import boto3, os
 def handler(event, context):
     told = {"who": boto3.client("sts").get_caller_identity()["Arn"]}
-    told["keys"] = sorted(name for name in os.environ if "PROFILE" in name or "PROXY" in name)
+    told["keys"] = sorted(name for name in os.environ if "AWS_PROFILE" in name or "PROXY" in name)
     for name, call in {
         "own": lambda: boto3.client("dynamodb").put_item(TableName="confined", Item={"key": {"S": "k"}}),
         "scan": lambda: boto3.client("dynamodb").scan(TableName="confined"),

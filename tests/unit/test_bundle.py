@@ -18,6 +18,7 @@ import pytest
 
 from imgpipe_cli import bundle
 from imgpipe_cli.names import FUNCTIONS
+from imgpipe_cli.problems import Problem
 
 REAL = bundle.source()
 TEXT = {".py", ".html", ".css", ".js", ".svg"}
@@ -122,6 +123,6 @@ def test_the_hash_is_the_one_that_lambda_reports() -> None:
 def test_an_installation_without_the_code_says_so(tmp_path: Path) -> None:
     module = _copied(tmp_path)
     shutil.rmtree(tmp_path / "imgpipe_cli" / "lambda_src")
-    with pytest.raises(bundle.Problem) as caught:
+    with pytest.raises(Problem) as caught:
         module.build("web")
     assert caught.value.code == "no_lambda_code"

@@ -29,6 +29,7 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         features = ["labels", "text"]
         min_confidence = 80
         private = true
+        results = "s3"
     """
     assert read(_write(tmp_path, text)) == {
         "project": "holiday",
@@ -38,6 +39,7 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         "features": ["labels", "text"],
         "min_confidence": 80,
         "private": True,
+        "results": "s3",
     }
 
 

@@ -98,6 +98,7 @@ def test_every_arn_is_of_the_partition(partition: str) -> None:
     names = Names("demo", ACCOUNT, "eu-west-1", partition)
     here = f"arn:{partition}"
     assert names.bucket_arn == f"{here}:s3:::demo-uploads-123456789012-eu-west-1-an"
+    assert names.results_bucket_arn == f"{here}:s3:::demo-results-123456789012-eu-west-1-an"
     assert names.table_arn == f"{here}:dynamodb:eu-west-1:{ACCOUNT}:table/demo-results"
     assert names.queue_arn == f"{here}:sqs:eu-west-1:{ACCOUNT}:demo-failed"
     assert names.function_arn("get_result") == f"{here}:lambda:eu-west-1:{ACCOUNT}:function:demo-get-result"
@@ -114,13 +115,20 @@ def test_every_arn_is_of_the_partition(partition: str) -> None:
 
 def test_two_projects_share_no_name() -> None:
     def all_names(names: Names) -> set[str]:
-        single = {names.bucket, names.table, names.queue, names.api, names.access_log_group}
+        single = {
+            names.bucket,
+            names.results_bucket,
+            names.table,
+            names.queue,
+            names.api,
+            names.access_log_group,
+        }
         parameters = {names.settings_parameter, names.token_parameter}
         several = {make(f) for f in FUNCTIONS for make in (names.function, names.role, names.log_group)}
         return single | parameters | several
 
     one, two = (all_names(Names(project, ACCOUNT, "eu-west-1")) for project in ("a", "a-b"))
-    assert len(one) == 7 + 3 * len(FUNCTIONS)
+    assert len(one) == 8 + 3 * len(FUNCTIONS)
     assert not one & two
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.settings import FEATURES, Settings, parse_features, resolve
+from imgpipe_cli.settings import FEATURES, Settings, moved_to, parse_features, parse_store, resolve
 
 DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=True, first_day="2026-01-31")
 
@@ -21,7 +21,7 @@ DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=T
         (" Text , FACES ,", ("faces", "text")),
         (["moderation", "labels"], ("labels", "moderation")),
         (("faces",), ("faces",)),
-        ("labels,moderation,faces,text", tuple(FEATURES)),
+        ("labels,moderation,faces,text,properties", tuple(FEATURES)),
     ],
 )
 def test_features_come_in_their_own_order_once_each(
@@ -87,6 +87,9 @@ def _with(**values: object) -> str:
         _with(features=[5]),
         _with(min_confidence="much"),
         _with(min_confidence=None),
+        _with(results="disk"),
+        _with(results=None),
+        _with(move="away"),
     ],
 )
 def test_stored_settings_that_cannot_be_read_are_a_problem_with_a_way_out(text: str) -> None:
@@ -112,5 +115,83 @@ def test_a_new_pipeline_has_the_defaults_and_begins_today() -> None:
 
 
 def test_each_feature_is_billed_as_another_picture() -> None:
-    prices = [Settings(features=tuple(FEATURES)[:number]).price_per_1000 for number in (1, 2, 4)]
-    assert prices == [1.0, 2.0, 4.0]
+    prices = [Settings(features=tuple(FEATURES)[:number]).price_per_1000 for number in (1, 2, 4, 5)]
+    assert prices == [1.0, 2.0, 4.0, 4.75]
+
+
+# --- where the results are -----------------------------------------------------------------------
+
+
+def test_settings_from_before_there_was_a_choice_mean_the_table() -> None:
+    document = json.loads(DEPLOYED.to_json())
+    del document["results"], document["move"]
+    assert Settings.from_json(json.dumps(document)) == DEPLOYED
+    assert (DEPLOYED.results, DEPLOYED.move) == ("table", "")
+
+
+def _resolved(results: str | None, deployed: Settings | None) -> Settings:
+    return resolve(
+        features=None,
+        min_confidence=None,
+        private=None,
+        results=results,
+        deployed=deployed,
+        today="2027-01-01",
+    )
+
+
+def test_a_new_pipeline_has_the_store_that_is_asked_for() -> None:
+    assert _resolved(None, None).results == "table"
+    assert _resolved("s3", None) == Settings(first_day="2027-01-01", results="s3")
+
+
+@pytest.mark.parametrize("value", ["S3", " s3 "])
+def test_a_store_is_known_in_any_letters(value: str) -> None:
+    assert parse_store(value) == "s3"
+
+
+@pytest.mark.parametrize("value", ["", "disk", "table,s3"])
+def test_an_unknown_store_is_a_usage_error_that_lists_them(value: str) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_store(value)
+    assert (caught.value.code, caught.value.exit_code) == ("bad_results", ExitCode.USAGE)
+    assert "--results table" in caught.value.hint and "--results s3" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("results", "move", "asked", "expected"),
+    [
+        ("table", "", "table", ("table", "")),
+        ("table", "", "s3", ("table", "copy")),
+        # Under way to s3: go on, or turn round.
+        ("table", "copy", "s3", ("table", "copy")),
+        ("table", "copy", "table", ("table", "switch")),
+        ("s3", "switch", "s3", ("s3", "switch")),
+        ("s3", "switch", "table", ("s3", "copy")),
+        ("s3", "close", "s3", ("s3", "close")),
+        ("s3", "close", "table", ("s3", "copy")),
+    ],
+)
+def test_asking_for_a_store_begins_goes_on_or_turns_round(
+    results: str, move: str, asked: str, expected: tuple[str, str]
+) -> None:
+    deployed = Settings(results=results, move=move)
+    found = moved_to(asked, deployed)
+    assert (found.results, found.move) == expected
+    assert found.destination == asked
+    assert _resolved(asked, deployed) == found
+    assert _resolved(None, deployed) == deployed
+
+
+@pytest.mark.parametrize(
+    ("move", "stores", "in_use"),
+    [
+        ("", {"s3"}, {"s3"}),
+        ("copy", {"table", "s3"}, {"table", "s3"}),
+        ("switch", {"table", "s3"}, {"table", "s3"}),
+        ("close", {"table", "s3"}, {"s3"}),
+    ],
+)
+def test_both_stores_are_there_only_during_a_move(move: str, stores: set[str], in_use: set[str]) -> None:
+    settings = Settings(results="s3", move=move)
+    assert (set(settings.stores), set(settings.open_stores)) == (stores, in_use)

@@ -27,8 +27,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def _keys(*paths: str, **options: str) -> list[str]:
-    sources, refused = transfer.plan(paths, **options)
+def _keys(*paths: str, prefix: str = "", key: str | None = None) -> list[str]:
+    sources, refused = transfer.plan(paths, prefix=prefix, key=key)
     assert refused == []
     return [source.key for source in sources]
 
@@ -37,9 +37,9 @@ def _refused(*paths: str) -> list[tuple[str, str]]:
     return [(one.source, one.code) for one in transfer.plan(paths)[1]]
 
 
-def _usage(*paths: str, **options: str) -> Problem:
+def _usage(*paths: str, prefix: str = "", key: str | None = None) -> Problem:
     with pytest.raises(Problem) as caught:
-        transfer.plan(paths, **options)
+        transfer.plan(paths, prefix=prefix, key=key)
     assert (caught.value.code, caught.value.exit_code) == ("bad_usage", ExitCode.USAGE)
     return caught.value
 

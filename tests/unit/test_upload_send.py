@@ -25,9 +25,9 @@ NAMES = Names("demo", "123456789012", "eu-west-1")
 class Account:
     """A versioned bucket, and what was told while sending into it."""
 
-    def __init__(self) -> None:
-        self.aws = Aws(Place(region=NAMES.region))
-        self.s3 = self.aws.client("s3")
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.s3 = aws.client("s3")
         self.events: list[Event] = []
 
     def make_bucket(self) -> None:
@@ -51,10 +51,19 @@ class Account:
         return sum(one.size_bytes for one in self.events if isinstance(one, Transferred) and one.key == key)
 
 
-@pytest.fixture
-def empty_account() -> Iterator[Account]:
+@pytest.fixture(scope="module")
+def aws() -> Aws:
+    """One for all tests: making a client of S3 takes longer than any of them."""
     with mock_aws():
-        yield Account()
+        made = Aws(Place(region=NAMES.region))
+        made.client("s3")
+    return made
+
+
+@pytest.fixture
+def empty_account(aws: Aws) -> Iterator[Account]:
+    with mock_aws():
+        yield Account(aws)
 
 
 @pytest.fixture
@@ -183,6 +192,7 @@ def test_s3_is_told_whose_bucket_it_must_be(account: Account) -> None:
     account.s3.meta.events.register("provide-client-params.s3.PutObject", note)
     for _ in range(2):
         account.send(EXAMPLES / "cat.jpg")
+    account.s3.meta.events.unregister("provide-client-params.s3.PutObject", note)
     assert owners == ["123456789012"] * 3  # once new; then first refused as there already, then replaced
 
 

@@ -119,7 +119,10 @@ def test_nothing_sure_enough_is_not_nothing_at_all() -> None:
 
 def test_without_an_object_model_nothing_found_says_so() -> None:
     found = item("a.jpg", models={"labels": "local-1+no-object-model"})
-    assert drawn(found) == "a.jpg\n  Labels: nothing found; no object model installed"
+    assert (
+        drawn(found)
+        == "a.jpg\n  Labels: nothing found; no object model installed (imgpipe local models fetch)"
+    )
 
 
 def test_what_this_endpoint_cannot_give_is_not_called_nothing_found() -> None:

@@ -73,12 +73,13 @@ def test_durations() -> None:
 
 def test_every_note_that_is_told_has_its_words() -> None:
     package = Path(words.__file__).parents[1]
-    told = {
-        code for path in package.rglob("*.py") for code in re.findall(r'\bNote\("(\w+)"', path.read_text())
-    }
-    assert told == set(words.NOTES)
-    for code in told:
-        assert "\x1b" not in words.note(code, "\x1b[2J{x}")
+    code = {path: path.read_text() for path in package.rglob("*.py") if path != Path(words.__file__)}
+    told = {name for text in code.values() for name in re.findall(r'\b(?:Note|run\.note)\("(\w+)"', text)}
+    assert "watching" in told
+    assert told <= set(words.NOTES)
+    assert [name for name in words.NOTES if not any(f'"{name}"' in text for text in code.values())] == []
+    for name in told:
+        assert "\x1b" not in words.note(name, "\x1b[2J{x}")
 
 
 # --- the board -----------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ from imgpipe_cli.problems import ExitCode, Problem
 
 # How long a silent server is listened to.
 _SILENCE_S = 20.0
-# A connection that breaks is taken up again as long as each try brings something, and twice without.
+# A connection that breaks is taken up again as long as tries get farther than all before; this often when
+# they do not.
 _BARREN_TRIES = 2
 _CHUNK_BYTES = 1 << 16
 
@@ -84,7 +85,7 @@ def download(
 def _complete(
     folder: ModelFolder, model: Model, source: _Source, part: Path, on_progress: OnProgress
 ) -> Path:
-    barren = 0
+    barren, farthest = 0, _size(part)
     while (before := _size(part)) != model.size_bytes:
         if before > model.size_bytes:
             part.unlink()
@@ -94,7 +95,8 @@ def _complete(
             broken: Exception | None = None
         except _BROKEN as error:
             broken = error
-        barren = 0 if _size(part) > before else barren + 1
+        barren = 0 if _size(part) > farthest else barren + 1
+        farthest = max(farthest, _size(part))
         if barren >= _BARREN_TRIES or (barren and isinstance(broken, TimeoutError)):
             raise _no_network(source, broken) from broken
     try:
@@ -166,7 +168,8 @@ def _opened(source: _Source, have: int) -> Any:
 
     def ask() -> None:
         try:
-            answer = urllib.request.urlopen(request, timeout=_SILENCE_S)  # noqa: S310
+            # Not urlopen: it would keep the proxies of its first call.
+            answer = urllib.request.build_opener().open(request, timeout=_SILENCE_S)
         except Exception as error:  # handed on to the thread that waits
             outcome.append(error)
             return
@@ -199,7 +202,8 @@ def _size(part: Path) -> int:
 
 
 def _no_network(source: _Source, error: Exception | None) -> Problem:
-    reason = getattr(error, "reason", None) or error or "the connection ended too early"
+    cause = getattr(error, "reason", None) or error
+    reason = getattr(cause, "strerror", None) or cause or "the connection ended too early"
     return Problem(
         "no_network",
         f"{source.host} cannot be reached ({reason}).",

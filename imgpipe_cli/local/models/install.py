@@ -61,7 +61,7 @@ def preparing(folder: ModelFolder, model: Model) -> Iterator[None]:
     try:
         folder.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(folder.folder / "install.lock")
-        taken = lock.wait(2)
+        taken = lock.wait(0.5)
     except OSError as error:
         raise unusable(folder.folder, error) from error
     if not taken:

@@ -99,9 +99,8 @@ class Analysis:
 
         seen = [located("Face", face.confidence, face.box) for face in self.faces(upload)]
         if detector is not None:
-            seen += [
-                located(thing.name, thing.confidence, thing.box) for thing in self.things(upload, detector)
-            ]
+            things = self.things(upload, detector)
+            seen += [located(thing.name, thing.confidence, thing.box) for thing in things]
         seen += [Sighting("Text", line.confidence) for line in self.lines(upload)]
         seen += [Sighting("QR Code", CODE_CONFIDENCE, code.box) for code in self.codes(upload)]
         return tuple(seen)

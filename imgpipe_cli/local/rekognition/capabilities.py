@@ -29,6 +29,7 @@ OMITTED_FACE_MEMBERS = (
 NO_OBJECTS = "no-object-model"
 
 _LABELS = "Face (then also Head and Person), Text, QR Code"
+_OBJECTS = ", and 80 kinds of objects with boxes"
 _PROPERTIES = "IMAGE_PROPERTIES: colours, quality"
 _SCENES = "scenes, activities and concepts"
 _NOT_IN_PROPERTIES = "Foreground and Background of IMAGE_PROPERTIES are left out, its scales are our own"
@@ -69,7 +70,7 @@ def capabilities(model: Model, condition: Condition) -> dict[str, Any]:
         "operations": {
             "DetectLabels": {
                 "available": True,
-                "does": f"{_LABELS}{', and 80 kinds of objects with boxes' if objects else ''}; {_PROPERTIES}",
+                "does": f"{_LABELS}{_OBJECTS if objects else ''}; {_PROPERTIES}",
                 "cannot": f"{_SCENES}{'' if objects else _WITHOUT[condition]}. {_NOT_IN_PROPERTIES}",
                 "model": labels,
             },

@@ -7,16 +7,16 @@ the others keep COCO's word with capital letters. AWS's full list was not at han
 from __future__ import annotations
 
 # The order is COCO's and part of the model.
-_COCO = (
+_NAMES = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, "
     "stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, "
     "backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, "
-    "baseball glove, skateboard, surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, "
-    "banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, "
+    "baseball glove, skateboard, surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, "
+    "bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, "
     "potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave, "
     "oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
-).split(", ")
+)
 
 RENAMED = {"cell phone": "Mobile Phone", "tv": "TV"}
 
-LABELS = tuple(RENAMED.get(name, name.title()) for name in _COCO)
+LABELS = tuple(RENAMED.get(name, name.title()) for name in _NAMES.split(", "))

@@ -1,8 +1,8 @@
 """Objects: the installed model, loaded at first use and again when another file lies in its place.
 
-Confidence is the model's own score in percent, not calibrated against Rekognition's. The threshold is the one
-of the model's authors for drawing boxes; it could not be tried here on the real weights, so nothing below
-what DetectLabels reports by default (55) should be relied on.
+Confidence is the model's own score in percent, as it is: it was not compared with Rekognition's, whose scores
+for the same thing are mostly higher. LEAST_SCORE is the threshold from which the model's authors draw boxes;
+what DetectLabels reports by default starts at 55 and what imgpipe shows by default at 70.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 As in the demo of https://github.com/Megvii-BaseDetection/YOLOX for its release 0.1.1rc0: BGR from 0 to 255
 without normalisation, scaled to fit and padded with grey at the right and bottom; the exported network leaves
-its grid coordinates to be decoded here. One thing of the demo is not kept: its threshold for drawing.
+its grid coordinates to be decoded here.
 """
 
 from __future__ import annotations

@@ -62,7 +62,11 @@ export async function api(path, { method = "GET", body } = {}) {
   if (answer.ok && document) return document;
   const { code = "unknown", message } = document?.error ?? {};
   if (answer.status === 401 && sent === token()) dispatchEvent(new CustomEvent("refused-token"));
-  throw new ApiError(answer.status, code, message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`);
+  throw new ApiError(
+    answer.status,
+    code,
+    message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`,
+  );
 }
 
 export const readResult = (key) => api(`result?key=${encodeURIComponent(key)}`);

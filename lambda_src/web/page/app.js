@@ -14,7 +14,7 @@ function showAccess(problem = "") {
   const signedIn = Boolean(token());
   byId("account").hidden = !signedIn;
   byId("sign-in").hidden = signedIn;
-  byId("upload").hidden = !signedIn || page.uploads === "false";
+  byId("upload").hidden = !signedIn || page.bucket === "false";
   for (const part of document.querySelectorAll("[data-signed-in]")) part.hidden = !signedIn;
   byId("sign-in-why").textContent = open
     ? "The token is needed to upload and to browse. A result can be looked up by its key without it."
@@ -100,7 +100,10 @@ byId("lookup-form").addEventListener("submit", (event) => {
 const hasFiles = (transfer) => Boolean(transfer?.types.includes("Files"));
 const mayUpload = () => !byId("upload").hidden;
 
-for (const [button, input] of [["choose", "files"], ["camera", "photo"]]) {
+for (const [button, input] of [
+  ["choose", "files"],
+  ["camera", "photo"],
+]) {
   byId(button).addEventListener("click", () => byId(input).click());
   byId(input).addEventListener("change", (event) => {
     addFiles(event.target.files);
@@ -149,7 +152,7 @@ onChange(showThreshold);
 if (page.api) {
   byId("saved-note").hidden = false;
   byId("saved-note").textContent =
-    page.uploads === "false"
+    page.bucket === "false"
       ? `This is a saved copy of the page of a pipeline on this machine. It can show results; pictures and uploads need the page itself: ${page.api}`
       : `This is a saved copy; the pipeline's own page is at ${page.api}`;
 }

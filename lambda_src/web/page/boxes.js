@@ -28,5 +28,6 @@ export function overlay(places) {
 /** Make the boxes of one finding stand out; with null all are alike again. */
 export function emphasize(root, row) {
   root.classList.toggle("one", row !== null);
-  for (const part of root.querySelectorAll("[data-row]")) part.classList.toggle("on", part.dataset.row === row);
+  for (const part of root.querySelectorAll("[data-row]"))
+    part.classList.toggle("on", part.dataset.row === row);
 }

@@ -2,12 +2,21 @@
 
 import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
-import { byId, element, foreign } from "./dom.js";
-import { faceWords, failed, labelsOf, lessSure, linesOf, nameOf, percent, placesOf, retrying, sure } from "./findings.js";
+import { button, byId, element, foreign, quiet } from "./dom.js";
+import {
+  faceWords,
+  labelsOf,
+  lessSure,
+  linesOf,
+  nameOf,
+  percent,
+  placesOf,
+  retrying,
+  sure,
+} from "./findings.js";
 import { detailLink, keysInOrder, picture } from "./gallery.js";
 import { change, known, onChange, sentHere, state } from "./state.js";
 
-const layers = { labels: true, faces: true, text: true };
 let shown = null;
 let pinned = null;
 
@@ -19,9 +28,18 @@ export async function openDetail(key) {
   known.set(key, item);
   shown = key;
   pinned = null;
-  dialog.replaceChildren(head(item), element("div", { class: "detail-body" }, figure(item), element("div", { class: "facts" })));
+  dialog.replaceChildren(
+    head(item),
+    element(
+      "div",
+      { class: "detail-body" },
+      figure(item),
+      element("div", {}, slider(), element("div", { class: "found" })),
+    ),
+  );
   refresh();
   if (!dialog.open) dialog.showModal();
+  byId("detail-title").focus(); // what had the focus before is gone
   dialog.scrollTop = 0;
 }
 
@@ -38,13 +56,18 @@ export function onDetailClosed(listener) {
 function head(item) {
   const keys = keysInOrder();
   const at = keys.indexOf(item.objectKey);
-  const step = (by, words) =>
-    element("button", { type: "button", class: "step", disabled: !(at >= 0 && keys[at + by]), onclick: () => go(by) }, words);
+  const step = (by, words) => button(words, () => go(by), { disabled: !(at >= 0 && keys[at + by]) });
   return element(
     "header",
     { class: "detail-head" },
     element("h2", { id: "detail-title", tabindex: -1 }, foreign(nameOf(item.objectKey))),
-    element("div", { class: "row" }, step(-1, "Newer"), step(1, "Older"), element("button", { type: "button", onclick: () => dialog.close() }, "Close")),
+    element(
+      "div",
+      { class: "row" },
+      step(-1, "Newer"),
+      step(1, "Older"),
+      button("Close", () => dialog.close()),
+    ),
   );
 }
 
@@ -67,27 +90,32 @@ dialog.addEventListener("click", (event) => event.target === dialog && dialog.cl
 
 function figure(item) {
   const frame = element("div", { class: "frame" });
-  const note = element("p", { class: "quiet" });
+  const note = quiet();
   const lost = (words) => {
     frame.querySelector("img")?.remove();
-    if (item.width && item.height) frame.style.aspectRatio = `${item.width} / ${item.height}`;
+    const { width = 4, height = 3 } = item;
+    frame.style.aspectRatio = `${width} / ${height}`;
+    frame.style.maxWidth = `${(72 * width) / height}dvh`;
     frame.classList.add("empty");
     note.textContent = words;
   };
   showPicture(item, frame, lost);
-  return element("figure", {}, element("div", { class: "stage" }, frame), element("figcaption", {}, note, element("div", { class: "layers row" })));
+  return element("figure", {}, element("div", { class: "stage" }, frame), element("figcaption", {}, note));
 }
 
 async function showPicture(item, frame, lost) {
   const key = item.objectKey;
   if (item.status === "failed" && !item.contentType) return lost("There is no picture to show.");
-  if (page.uploads === "false") return lost("On the local cloud a saved page cannot load pictures; the boxes show where things are.");
+  if (page.bucket === "false")
+    return lost("On the local cloud a saved page cannot load pictures; the boxes show where things are.");
   if (!token() && !sentHere.has(key)) return lost("Sign in to see the picture itself.");
   try {
     const source = sentHere.get(key) ?? item.imageUrl ?? (await pictureLink(key));
     if (shown !== key) return;
     const attributes = { alt: `The picture ${nameOf(key)}`, width: item.width, height: item.height };
-    const image = picture(key, source, attributes, () => lost("The picture cannot be loaded; it may have been removed."));
+    const image = picture(key, source, attributes, () =>
+      lost("The picture cannot be loaded; it may have been removed."),
+    );
     // Until it is there its stored size holds the place; a rotated picture then takes its own.
     image.addEventListener("load", () => {
       image.width = image.naturalWidth;
@@ -108,55 +136,56 @@ function refresh() {
   const places = placesOf(item);
   const frame = dialog.querySelector(".frame");
   frame.querySelector(".overlay")?.remove();
-  frame.append(overlay(places.filter(({ layer }) => layers[layer])));
-  dialog.querySelector(".layers").replaceChildren(...switches(places));
+  frame.append(overlay(places));
   const open = dialog.querySelector("details")?.open ?? false;
-  const facts = dialog.querySelector(".facts");
-  const focused = facts.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-  facts.replaceChildren(...sections(item, places, open));
-  if (focused) facts.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  const found = dialog.querySelector(".found");
+  const focused = found.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+  found.replaceChildren(...sections(item, places, open));
+  if (focused) found.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
   emphasize(frame, pinned);
 }
 
 onChange(refresh);
 
-function switches(places) {
-  const names = { labels: "Labels", faces: "Faces", text: "Text" };
-  return Object.entries(names)
-    .filter(([layer]) => places.some((place) => place.layer === layer))
-    .map(([layer, name]) => {
-      const onchange = (event) => {
-        layers[layer] = event.target.checked;
-        const frame = dialog.querySelector(".frame");
-        frame.querySelector(".overlay").replaceWith(overlay(places.filter((place) => layers[place.layer])));
-      };
-      const box = element("input", { type: "checkbox", checked: layers[layer], onchange });
-      return element("label", { class: `layer ${layer}` }, box, ` ${name}`);
-    });
+function sections(item, places, open) {
+  const rest = [about(item), raw(item, open)];
+  if (item.status === "failed") return [reason(item), ...rest];
+  const labels = labelsOf(item).map((label) => labelRow(label, places));
+  const flags = (item.moderation ?? [])
+    .filter(sure)
+    .map((flag) => bar(flag.Name, flag.Confidence, flag.ParentName));
+  const faces = (item.faces ?? []).map((face, index) => sure(face) && faceRow(face, index));
+  const lines = linesOf(item).map((line, index) => sure(line) && lineRow(line, index));
+  return [
+    ...section(item, "Labels", "labels", labels),
+    ...section(item, "Moderation", "moderation", flags),
+    ...section(item, "Faces", "faces", faces.filter(Boolean)),
+    ...section(item, "Text", "text", lines.filter(Boolean)),
+    ...rest,
+  ];
 }
 
-function sections(item, places, open) {
-  const parts = [];
-  if (failed(item) || retrying(item)) {
-    const title = retrying(item) ? "Retrying" : "This picture could not be analyzed";
-    const { message = "", hint = "", code = "" } = item.error ?? {};
-    parts.push(element("div", { class: "notice bad" }, element("b", {}, title), element("p", {}, message), hint && element("p", {}, hint), element("p", { class: "quiet" }, code)));
-  } else {
-    parts.push(slider());
-    const feature = (name, key, rows) => parts.push(...section(item, name, key, rows));
-    feature("Labels", "labels", labelsOf(item).map((label) => labelRow(label, places)));
-    feature("Moderation", "moderation", (item.moderation ?? []).filter(sure).map((entry) => bar(entry.Name, entry.Confidence, entry.ParentName)));
-    feature("Faces", "faces", (item.faces ?? []).map((face, index) => sure(face) && faceRow(face, index)).filter(Boolean));
-    feature("Text", "text", linesOf(item).map((line, index) => sure(line) && lineRow(line, index)).filter(Boolean));
-  }
-  return [...parts, about(item), raw(item, open)];
+function reason(item) {
+  const { message = "", hint = "", code = "" } = item.error ?? {};
+  const title = retrying(item) ? "Retrying" : "This picture could not be analyzed";
+  const words = [message, hint].map((text) => element("p", {}, text));
+  return element("div", { class: "notice bad" }, element("b", {}, title), words, quiet(code));
 }
 
 function slider() {
-  const value = element("output", {}, String(state.threshold));
-  const oninput = (event) => change({ threshold: Number(event.target.value) });
-  const input = element("input", { type: "range", class: "threshold", min: 50, max: 100, step: 1, value: state.threshold, "data-focus": "threshold", oninput });
-  return element("label", { class: "tool" }, "Confidence from ", value, " % ", input);
+  const text = element("output", {}, String(state.threshold));
+  const input = element("input", {
+    type: "range",
+    class: "threshold",
+    min: 50,
+    max: 100,
+    value: state.threshold,
+  });
+  input.addEventListener("input", () => {
+    text.value = input.value;
+    change({ threshold: Number(input.value) });
+  });
+  return element("label", { class: "tool" }, element("span", {}, "Confidence from ", text, " %"), input);
 }
 
 /** A feature that was asked for: its findings, or why there are none. One that was not asked for is left out. */
@@ -165,11 +194,13 @@ function section(item, title, feature, rows) {
   const entries = item[feature];
   if (!missing && !entries) return [];
   const heading = element("h3", {}, title);
-  if (missing) return [heading, element("p", { class: "quiet" }, `Not available here. ${missing.message}`)];
+  if (missing) return [heading, quiet(`Not available here. ${missing.message}`)];
   if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows)];
   const hidden = lessSure(feature === "text" ? linesOf(item) : entries);
-  const words = hidden ? `Nothing from ${state.threshold} % (${hidden} less sure).` : "Looked, and found nothing.";
-  return [heading, element("p", { class: "quiet" }, words)];
+  const words = hidden
+    ? `Nothing from ${state.threshold} % (${hidden} less sure).`
+    : "Looked, and found nothing.";
+  return [heading, quiet(words)];
 }
 
 const listed = (entries) => (entries ?? []).map(({ Name }) => Name).join(", ");
@@ -177,13 +208,19 @@ const listed = (entries) => (entries ?? []).map(({ Name }) => Name).join(", ");
 function labelRow(label, places) {
   const row = `label ${label.Name}`;
   const boxes = places.filter((place) => place.row === row).length;
-  const notes = [listed(label.Parents) && `in ${listed(label.Parents)}`, listed(label.Categories), boxes && `${boxes} ${boxes === 1 ? "box" : "boxes"}`];
+  const notes = [
+    listed(label.Parents) && `in ${listed(label.Parents)}`,
+    listed(label.Categories),
+    boxes && `${boxes} ${boxes === 1 ? "box" : "boxes"}`,
+  ];
   return bar(label.Name, label.Confidence, notes.filter(Boolean).join(" · "), boxes ? row : null);
 }
 
-const faceRow = (face, index) => bar(`Face ${index + 1}`, face.Confidence ?? 100, faceWords(face), face.BoundingBox && `Face ${index + 1}`);
+const faceRow = (face, index) =>
+  bar(`Face ${index + 1}`, face.Confidence ?? 100, faceWords(face), face.BoundingBox && `Face ${index + 1}`);
 
-const lineRow = (line, index) => bar(line.DetectedText, line.Confidence ?? 100, "", line.Geometry?.BoundingBox && `line ${index}`);
+const lineRow = (line, index) =>
+  bar(line.DetectedText, line.Confidence ?? 100, "", line.Geometry?.BoundingBox && `line ${index}`);
 
 /** A finding with its confidence; one that has a place can be picked out in the picture. */
 function bar(name, confidence, note, row = null) {
@@ -195,14 +232,22 @@ function bar(name, confidence, note, row = null) {
     refresh();
   };
   const title = row
-    ? element("button", { type: "button", class: "pick", "aria-pressed": String(pinned === row), "data-focus": row, onclick: pin }, foreign(name))
+    ? button(foreign(name), pin, { class: "pick", "aria-pressed": String(pinned === row), "data-focus": row })
     : element("span", {}, foreign(name));
-  const over = row ? { onmouseenter: () => emphasize(frame(), row), onmouseleave: () => emphasize(frame(), pinned) } : {};
+  const over = row
+    ? { onmouseenter: () => emphasize(frame(), row), onmouseleave: () => emphasize(frame(), pinned) }
+    : {};
   return element(
     "li",
     over,
-    element("div", { class: "finding" }, title, element("span", { class: "track", "aria-hidden": "true" }, fill), element("span", { class: "number" }, percent(confidence))),
-    note && element("p", { class: "quiet" }, foreign(note)),
+    element(
+      "div",
+      { class: "finding" },
+      title,
+      element("span", { class: "track", "aria-hidden": "true" }, fill),
+      element("span", { class: "number" }, percent(confidence)),
+    ),
+    note && quiet(foreign(note)),
   );
 }
 
@@ -210,30 +255,38 @@ function bar(name, confidence, note, row = null) {
 
 function about(item) {
   const models = Object.entries(item.models ?? {}).map(([feature, model]) => `${feature}: ${model}`);
+  const seconds = item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : "";
+  const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
-    Analyzed: `${new Date(item.analyzedAt).toLocaleString()}${item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : ""}`,
-    Picture: [item.width && `${item.width} x ${item.height} pixels`, item.sizeBytes && `${Math.ceil(item.sizeBytes / 1000)} kB`, item.contentType].filter(Boolean).join(", "),
+    Analyzed: new Date(item.analyzedAt).toLocaleString() + seconds,
+    Picture: [size, item.sizeBytes && `${Math.ceil(item.sizeBytes / 1000)} kB`, item.contentType]
+      .filter(Boolean)
+      .join(", "),
     Models: models.join("; "),
   };
   const rows = Object.entries(facts).filter(([, value]) => value);
-  return element("dl", { class: "about" }, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, foreign(value))]));
+  return element(
+    "dl",
+    { class: "about" },
+    ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, foreign(value))]),
+  );
 }
 
 function raw(item, open) {
   const { imageUrl, ...stored } = item; // the link is a short-lived secret and no part of the result
   const text = JSON.stringify(stored, null, 2);
   const block = element("pre", { tabindex: 0, "aria-label": "Raw JSON" }, text);
-  const copy = element("button", { type: "button", "data-focus": "copy", onclick: () => copied(text, copy, block) }, "Copy");
+  const copy = button("Copy", () => copied(text, copy, block), { "data-focus": "copy" });
   return element("details", { open }, element("summary", { "data-focus": "raw" }, "Raw JSON"), copy, block);
 }
 
-async function copied(text, button, block) {
+async function copied(text, copy, block) {
   try {
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
+    copy.textContent = "Copied";
   } catch {
     getSelection().selectAllChildren(block);
-    button.textContent = "Selected: copy it with the keyboard";
+    copy.textContent = "Selected: copy it with the keyboard";
   }
 }

@@ -10,11 +10,17 @@ export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(key, value === true ? "" : value);
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
+
+export const button = (words, onclick, attributes = {}) =>
+  element("button", { type: "button", onclick, ...attributes }, words);
+
+export const quiet = (...words) => element("p", { class: "quiet" }, ...words);
 
 /** An element of a drawing. */
 export function shape(name, attributes) {

@@ -27,7 +27,9 @@ export function hasLabel(item, wanted) {
 
 /** A few short texts for a card: labels, else lines of text, else faces. */
 export function highlights(item) {
-  const found = labelsOf(item).slice(0, 3).map(({ Name, Confidence }) => [Name, Confidence]);
+  const found = labelsOf(item)
+    .slice(0, 3)
+    .map(({ Name, Confidence }) => [Name, Confidence]);
   if (found.length) return found;
   const lines = linesOf(item).filter(sure).slice(0, 2);
   return lines.map(({ DetectedText, Confidence }) => [DetectedText, Confidence]);
@@ -43,7 +45,7 @@ export function faceWords(face) {
   if (face.Gender?.Value) words.push(`looks ${face.Gender.Value.toLowerCase()}`);
   const [emotion] = [...(face.Emotions ?? [])].sort((one, other) => other.Confidence - one.Confidence);
   if (emotion) words.push(`${emotion.Type.toLowerCase()} ${percent(emotion.Confidence)}`);
-  const traits = { Smile: "smiling", Eyeglasses: "glasses", Sunglasses: "sunglasses", Beard: "beard", Mustache: "mustache" };
+  const traits = { Smile: "smiling", Eyeglasses: "glasses" };
   for (const [trait, word] of Object.entries(traits)) if (face[trait]?.Value) words.push(word);
   return words.join(", ");
 }
@@ -61,18 +63,26 @@ export function placesOf(item) {
   const places = [];
   labelsOf(item).forEach(({ Name, Instances }) => {
     for (const { BoundingBox } of (Instances ?? []).filter(sure)) {
-      if (BoundingBox) places.push({ layer: "labels", name: Name, row: `label ${Name}`, box: clamped(BoundingBox) });
+      if (BoundingBox)
+        places.push({ layer: "labels", name: Name, row: `label ${Name}`, box: clamped(BoundingBox) });
     }
   });
   (item.faces ?? []).forEach((face, index) => {
     const name = `Face ${index + 1}`;
-    if (sure(face) && face.BoundingBox) places.push({ layer: "faces", name, row: name, box: clamped(face.BoundingBox) });
+    if (sure(face) && face.BoundingBox)
+      places.push({ layer: "faces", name, row: name, box: clamped(face.BoundingBox) });
   });
   linesOf(item).forEach((line, index) => {
     const { BoundingBox, Polygon } = line.Geometry ?? {};
     if (!sure(line) || !BoundingBox) return;
     const polygon = Polygon?.map(({ X, Y }) => `${unit(X)},${unit(Y)}`).join(" ");
-    places.push({ layer: "text", name: line.DetectedText, row: `line ${index}`, box: clamped(BoundingBox), polygon });
+    places.push({
+      layer: "text",
+      name: line.DetectedText,
+      row: `line ${index}`,
+      box: clamped(BoundingBox),
+      polygon,
+    });
   });
   return places;
 }

@@ -1,24 +1,28 @@
 /** The cards: pictures on their way, and results, newest first. */
 
-import { listResults, pictureLink, token } from "./api.js";
-import { announce, byId, element, foreign } from "./dom.js";
+import { listResults, page, pictureLink, token } from "./api.js";
+import { announce, button, byId, element, foreign } from "./dom.js";
 import { failed, flagged, hasLabel, highlights, nameOf, percent, retrying } from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
 import { send } from "./upload.js";
 import { verdict } from "./verdicts.js";
 
-const PAGE_SIZE = 40;
+const AT_A_TIME = 40;
 
 const cards = new Map();
 let after = null;
 let loading = null;
 
+const onItsWay = (card) => "sending" in card.dataset;
+
 export const detailLink = (key) => `#${new URLSearchParams({ result: key })}`;
 
 /** The keys of the results as they stand, for going from one to the next. */
 export const keysInOrder = () =>
-  [...byId("cards").children].filter((card) => !card.hidden && card.dataset.key).map((card) => card.dataset.key);
+  [...byId("cards").children]
+    .filter((card) => !card.hidden && card.dataset.key)
+    .map((card) => card.dataset.key);
 
 // ---- results ----
 
@@ -42,17 +46,17 @@ async function load(first) {
   byId("more").disabled = true;
   const asked = token();
   try {
-    let answer = await listResults(PAGE_SIZE, after);
+    let answer = await listResults(AT_A_TIME, after);
     // A page may be empty although more follows: only without `next` is it the end.
-    while (!answer.items.length && answer.next) answer = await listResults(PAGE_SIZE, answer.next);
+    while (!answer.items.length && answer.next) answer = await listResults(AT_A_TIME, answer.next);
     if (token() !== asked) return;
-    if (first) for (const [key, card] of cards) if (!card.dataset.sending) remove(key);
+    if (first) for (const [key, card] of cards) if (!onItsWay(card)) remove(key);
     const last = byId("more") === document.activeElement && !answer.next;
     const added = answer.items.map((item) => place(item, false));
     after = answer.next;
     if (last) added[0]?.querySelector("a")?.focus();
   } catch (error) {
-    const again = element("button", { type: "button", onclick: () => loadPage(first) }, "Try again");
+    const again = button("Try again", () => loadPage(first));
     if (error.status !== 401) byId("list-problem").replaceChildren(error.message, " ", again);
   }
   byId("more").disabled = false;
@@ -92,7 +96,11 @@ function resultCard(item) {
       element("span", { class: "card-name" }, foreign(name)),
     ),
     element("div", { class: "chips" }),
-    element("time", { class: "quiet", datetime: item.analyzedAt }, Number.isNaN(time.getTime()) ? "" : time.toLocaleString()),
+    element(
+      "time",
+      { class: "quiet", datetime: item.analyzedAt },
+      Number.isNaN(time.getTime()) ? "" : time.toLocaleString(),
+    ),
   );
   findings(made, item);
   return made;
@@ -102,8 +110,10 @@ function resultCard(item) {
 function thumbnail(item) {
   const frame = element("span", { class: "thumb" });
   const source = sentHere.get(item.objectKey) ?? item.imageUrl;
-  if (!source || (item.status === "failed" && !item.contentType)) return frame;
-  frame.append(picture(item.objectKey, source, { loading: "lazy", decoding: "async" }, () => frame.replaceChildren()));
+  if (!source || page.bucket === "false" || (item.status === "failed" && !item.contentType)) return frame;
+  frame.append(
+    picture(item.objectKey, source, { loading: "lazy", decoding: "async" }, () => frame.replaceChildren()),
+  );
   return frame;
 }
 
@@ -130,7 +140,10 @@ function findings(card, item) {
   card.classList.toggle("flagged", flagged(item));
   const badge = (text, kind) => element("span", { class: `chip ${kind}` }, text);
   if (failed(item)) {
-    chips.replaceChildren(badge("Failed", "bad"), element("p", { class: "why" }, item.error?.message ?? "", " ", item.error?.hint ?? ""));
+    chips.replaceChildren(
+      badge("Failed", "bad"),
+      element("p", { class: "why" }, item.error?.message ?? "", " ", item.error?.hint ?? ""),
+    );
   } else if (retrying(item)) {
     chips.replaceChildren(badge("Retrying", "warn"), element("p", { class: "why" }, item.error.message));
   } else {
@@ -138,7 +151,9 @@ function findings(card, item) {
       element("span", { class: "chip" }, foreign(name), " ", element("b", {}, percent(confidence))),
     );
     if (flagged(item)) found.unshift(badge("Flagged", "warn"));
-    chips.replaceChildren(...(found.length ? found : [element("span", { class: "quiet" }, `Nothing from ${state.threshold} %`)]));
+    chips.replaceChildren(
+      ...(found.length ? found : [element("span", { class: "quiet" }, `Nothing from ${state.threshold} %`)]),
+    );
   }
 }
 
@@ -149,7 +164,7 @@ function show() {
   const names = new Set();
   for (const [key, card] of cards) {
     const item = known.get(key);
-    if (!item || card.dataset.sending) continue;
+    if (!item || onItsWay(card)) continue;
     findings(card, item);
     card.hidden = !hasLabel(item, state.label);
     total += 1;
@@ -164,7 +179,8 @@ function show() {
       : "No pictures yet. Drop one above: its labels appear here.";
   const list = byId("label-names");
   const sorted = [...names].sort();
-  if (list.children.length !== sorted.length) list.replaceChildren(...sorted.map((value) => element("option", { value })));
+  if (list.children.length !== sorted.length)
+    list.replaceChildren(...sorted.map((value) => element("option", { value })));
 }
 
 onChange(show);
@@ -212,14 +228,20 @@ async function deliver(file, type, card) {
 
 async function follow(key, card) {
   card.say("Sent. Queued for analysis");
-  const item = await verdict(key, (trouble) => card.say(trouble ? `${trouble.message} Trying again.` : "Sent. Queued for analysis"));
+  const item = await verdict(key, (trouble) =>
+    card.say(trouble ? `${trouble.message} Trying again.` : "Sent. Queued for analysis"),
+  );
   if (card.address) sentHere.set(key, card.address);
   delete card.root.dataset.sending;
   const hadFocus = card.root.contains(document.activeElement);
   const made = place(item, true);
   if (hadFocus) made.querySelector("a").focus();
   show();
-  const words = failed(item) ? `failed. ${item.error.message}` : highlights(item).map(([name]) => name).join(", ") || "nothing found";
+  const words = failed(item)
+    ? `failed. ${item.error.message}`
+    : highlights(item)
+        .map(([name]) => name)
+        .join(", ") || "nothing found";
   announce(`${nameOf(key)}: ${words}`);
 }
 
@@ -244,7 +266,15 @@ function sendingCard(file) {
   const bar = element("progress", { max: 1, "aria-label": `Sending ${name}`, hidden: true });
   const actions = element("p", { class: "row" });
   const title = element("span", { class: "card-name" }, foreign(name));
-  const root = element("li", { class: "card sending", "data-sending": true, "aria-busy": "true" }, frame, title, bar, words, actions);
+  const root = element(
+    "li",
+    { class: "card sending", "data-sending": true, "aria-busy": "true" },
+    frame,
+    title,
+    bar,
+    words,
+    actions,
+  );
   const card = {
     root,
     address: null,
@@ -281,8 +311,8 @@ function sendingCard(file) {
         if (card.address) URL.revokeObjectURL(card.address);
       };
       actions.replaceChildren(
-        ...(again ? [element("button", { type: "button", onclick: again }, againWords)] : []),
-        element("button", { type: "button", "aria-label": `Dismiss ${name}`, onclick: dismiss }, "Dismiss"),
+        ...(again ? [button(againWords, again)] : []),
+        button("Dismiss", dismiss, { "aria-label": `Dismiss ${name}` }),
       );
       announce(`${name}: ${what}. ${why}`);
     },

@@ -24,23 +24,36 @@ export async function checkPicture(file) {
     return { refused: "It cannot be read. Is it a folder, or was it moved?" };
   }
   const start = String.fromCharCode(...head.slice(0, 32));
-  const type = start.startsWith("\xff\xd8\xff") ? "image/jpeg" : start.startsWith(PNG_START) ? "image/png" : null;
+  const type = start.startsWith("\xff\xd8\xff")
+    ? "image/jpeg"
+    : start.startsWith(PNG_START)
+      ? "image/png"
+      : null;
   if (!type) {
-    return { refused: `It is neither JPEG nor PNG: it looks like ${kind(start, file.size)}. Convert it (renaming is not enough).` };
+    return {
+      refused: `It is neither JPEG nor PNG: it looks like ${kind(start, file.size)}. Convert it (renaming is not enough).`,
+    };
   }
   if (file.size > MAX_BYTES) {
-    return { refused: `It has ${megabytes(file.size)}; at most 15 MB are allowed. Save it smaller or with a lower quality.` };
+    return {
+      refused: `It has ${megabytes(file.size)}; at most 15 MB are allowed. Save it smaller or with a lower quality.`,
+    };
   }
   let size = measure(head, type);
   // A JPEG may carry a lot before its size: colour profiles, previews.
   if (size === "more" && file.size > head.length) size = measure(await bytes(file, file.size), type);
-  if (typeof size === "string") return { refused: "The file is damaged. Open it, save it again, and send that." };
+  if (typeof size === "string")
+    return { refused: "The file is damaged. Open it, save it again, and send that." };
   const [width, height] = size;
   if (Math.min(width, height || MIN_SIDE) < MIN_SIDE) {
-    return { refused: `It has ${width} x ${height} pixels; both sides need at least ${MIN_SIDE}. Send a larger version.` };
+    return {
+      refused: `It has ${width} x ${height} pixels; both sides need at least ${MIN_SIDE}. Send a larger version.`,
+    };
   }
   if (Math.max(width, height) > MAX_SIDE) {
-    return { refused: `It has ${width} x ${height} pixels; no side may have more than 10,000. Scale it down.` };
+    return {
+      refused: `It has ${width} x ${height} pixels; no side may have more than 10,000. Scale it down.`,
+    };
   }
   return { type };
 }
@@ -52,7 +65,8 @@ const megabytes = (size) => `${(size / 1024 / 1024).toFixed(1)} MB`;
 function kind(start, size) {
   if (!size) return "an empty file";
   if (start.startsWith("RIFF") && start.slice(8, 12) === "WEBP") return "a WebP picture";
-  if (start.slice(4, 8) === "ftyp") return /^(hei|hev|mif|msf)/.test(start.slice(8)) ? "a HEIC picture" : "a video or an AVIF picture";
+  if (start.slice(4, 8) === "ftyp")
+    return /^(hei|hev|mif|msf)/.test(start.slice(8)) ? "a HEIC picture" : "a video or an AVIF picture";
   return FORMATS.find(([mark]) => start.startsWith(mark))?.[1] ?? "another kind of file";
 }
 

@@ -38,7 +38,8 @@ async function sendNow(file, type, onProgress) {
 
 function refusal(status, code) {
   if (!status) return "The bucket does not answer. Check the network and try again.";
-  if (status === 403) return "The bucket did not accept the permission to upload: it has expired, or this computer's clock is wrong. Try again.";
+  if (status === 403)
+    return "The bucket did not accept the permission to upload: it has expired, or this computer's clock is wrong. Try again.";
   return `The bucket refused the picture (${code || status}). Try again.`;
 }
 
@@ -49,7 +50,8 @@ function post(form, file, onProgress) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onload = () => resolve({ status: request.status, code: /<Code>(\w+)</.exec(request.responseText)?.[1] });
+    request.onload = () =>
+      resolve({ status: request.status, code: /<Code>(\w+)</.exec(request.responseText)?.[1] });
     request.onerror = () => resolve({ status: 0 });
     request.open("POST", form.url);
     request.send(data);

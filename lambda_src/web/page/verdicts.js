@@ -1,13 +1,12 @@
 /** Waiting for verdicts: one loop for all pictures, slower the longer nothing comes, and never without an end. */
 
-import { ApiError, listResults, readResult } from "./api.js";
+import { ApiError, listResults } from "./api.js";
 import { pause } from "./dom.js";
 
 const FIRST_MS = 400;
 const LONGEST_MS = 5000;
 const GIVE_UP_MS = 180000;
-// Up to so many pictures are asked for one by one; more are looked for in the list of the newest.
-const FEW = 4;
+const PAGE_SIZE = 100;
 
 const waiting = new Map();
 let running = false;
@@ -28,41 +27,35 @@ export function verdict(key, onTrouble) {
 async function loop() {
   running = true;
   let wait = FIRST_MS;
-  let rounds = 0;
   while (waiting.size) {
     await pause(wait);
-    const found = await look((rounds += 1));
+    const found = await look();
     wait = found ? FIRST_MS : Math.min(wait * 1.4, LONGEST_MS);
     if (found) lastNews = Date.now();
-    else if (Date.now() - lastNews > GIVE_UP_MS) endAll(new ApiError(0, "no_verdict", "No verdict after three minutes."));
+    else if (Date.now() - lastNews > GIVE_UP_MS)
+      endAll(new ApiError(0, "no_verdict", "No verdict after three minutes."));
   }
   running = false;
 }
 
-/** Ask once; how many verdicts came. */
-async function look(round) {
+/** Read the newest results, as far back as the pictures waited for can be; how many verdicts came. */
+async function look() {
+  let found = 0;
   try {
-    const items = waiting.size <= FEW || round % 8 === 0 ? await some() : (await listResults(100)).items;
+    let after = null;
+    let left = 2 + waiting.size / PAGE_SIZE;
+    do {
+      const answer = await listResults(waiting.size < 20 ? 20 : PAGE_SIZE, after);
+      found += answer.items.filter(settle).length;
+      after = answer.next;
+      left -= 1;
+    } while (waiting.size && after && left > 0);
     for (const { onTrouble } of waiting.values()) onTrouble(null);
-    return items.filter(settle).length;
   } catch (error) {
     if (!error.passing) endAll(error);
     for (const { onTrouble } of waiting.values()) onTrouble(error);
-    return 0;
   }
-}
-
-async function some() {
-  const keys = [...waiting.keys()].slice(0, 2 * FEW);
-  const items = await Promise.all(
-    keys.map((key) =>
-      readResult(key).catch((error) => {
-        if (error.status === 404) return null;
-        throw error;
-      }),
-    ),
-  );
-  return items.filter(Boolean);
+  return found;
 }
 
 function settle(item) {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -30,6 +32,16 @@ class Pipeline:
     @property
     def bucket(self) -> str:
         return str(self.outputs["bucket"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _terminated_is_interrupted() -> None:
+    """A test run that is told to end still stops what it started."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import pytest
 
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.inventory import inventory
-from tests.local.cli.machine import EXAMPLES, Machine
+from tests.local.cli.machine import EXAMPLES, Machine, interrupt
 
-KILLS = int(os.environ.get("IMGPIPE_KILLS", "6"))
+KILLS = int(os.environ.get("IMGPIPE_KILLS", "5"))
 # From before the first call until after the last one, on a quiet and on a busy machine.
 EARLIEST_S, LATEST_S = 0.25, 1.6
 
@@ -56,3 +56,18 @@ def test_a_pipeline_that_was_killed_over_and_over_works(machine: Machine, pipeli
     assert sent.lines()[0]["labels"][0]["Name"] == "Face"
     machine.imgpipe("down", "--local", "--project", "stubborn", "--yes")
     assert inventory(machine.client, "stubborn") == {}
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(machine: Machine, pipeline: Pipeline) -> None:
+    here = ("--local", "--project", "stopped")
+    for command, more, words in (
+        ("up", (), "imgpipe up continues from there"),
+        ("down", ("--yes",), "imgpipe down continues from there"),
+    ):
+        process = machine.start(command, *here, *more)
+        assert process.stderr is not None
+        assert "project stopped" in process.stderr.readline()
+        code, _, told = interrupt(process)
+        assert (code, words in told, "Traceback" in told) == (130, True, False), told
+        machine.imgpipe(command, *here, *more)
+    assert inventory(machine.client, "stopped") == {}

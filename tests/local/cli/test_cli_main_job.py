@@ -158,10 +158,10 @@ def test_what_is_no_picture_is_refused_and_the_others_go(pipeline: Pipeline, tmp
 def test_what_another_uploader_sent_and_cannot_be_analyzed_fails_with_reason_and_hint(
     pipeline: Pipeline, name: str, body: bytes, reason: str
 ) -> None:
-    version = pipeline.machine.client("s3").put_object(Bucket=pipeline.bucket, Key=name, Body=body)["VersionId"]
+    put = pipeline.machine.client("s3").put_object(Bucket=pipeline.bucket, Key=name, Body=body)
     document = pipeline.imgpipe("result", name, "--wait", "--json", code=1).json()
     item = document["data"][0]
-    assert (item["status"], item["versionId"]) == ("failed", version)
+    assert (item["status"], item["versionId"]) == ("failed", put["VersionId"])
     assert not item["error"]["retryable"]
     assert item["error"]["hint"] and reason in item["error"]["message"]
     shown = pipeline.imgpipe("result", name, code=1).out

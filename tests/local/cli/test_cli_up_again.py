@@ -82,6 +82,7 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
         "minConfidence": 80.0,
         "private": True,
         "rekognitionPricePer1000": 2.0,
+        "results": "table",
     }
     dry = again.imgpipe("up", "--local", "--project", PROJECT, "--public", "--dry-run", "--json").json()
     assert {change["call"] for change in dry["data"]} == {

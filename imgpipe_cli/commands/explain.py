@@ -1,0 +1,37 @@
+"""`imgpipe explain`: where a picture's result is, and what to do if it does not come."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.problems import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def explain(
+        run: Run,
+        key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a picture in the bucket.")],
+    ) -> Result:
+        """Tell a picture's story step by step, and what to do next."""
+        from imgpipe_cli import explanation
+        from imgpipe_cli.evidence import gather
+        from imgpipe_cli.render import explanations
+        from imgpipe_cli.steps import SERVICES
+        from imgpipe_cli.timeline import timeline
+
+        found = gather(run.connect(services=SERVICES), run.remembered, key)
+        verdict = explanation.verdict(found)
+        moments = timeline(found)
+        verbose = run.options.verbose
+        code = explanation.EXIT_CODES[verdict.state]
+        error = {"code": verdict.cause, "message": verdict.why, "hint": verdict.advice}
+        return Result(
+            data=explanations.document(found, verdict, moments),
+            show=lambda screen: explanations.show(screen, found, verdict, moments, verbose=verbose),
+            exit_code=code,
+            errors=[error] if code is not ExitCode.DONE else [],
+        )

@@ -1,0 +1,96 @@
+"""`imgpipe local faults`: Rekognition's real limits and bad days, on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgpipe_cli.commands.base import Result, command
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.render.screen import Screen
+
+
+def register(group: typer.Typer) -> None:
+    @command(group, "faults")
+    def faults(
+        tps: Annotated[
+            float | None,
+            typer.Option(
+                "--tps", metavar="N", help="Calls per second that each operation answers, such as 5 or 50."
+            ),
+        ] = None,
+        throttle: Annotated[
+            float, typer.Option("--throttle", metavar="PERCENT", help="Throttle this share of the calls.")
+        ] = 0.0,
+        errors: Annotated[
+            float,
+            typer.Option("--errors", metavar="PERCENT", help="Fail this share with a server error (500)."),
+        ] = 0.0,
+        latency: Annotated[
+            float, typer.Option("--latency", metavar="MS", help="Answer so many milliseconds later.")
+        ] = 0.0,
+        operation: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--operation", metavar="NAME", help="Only this operation, such as DetectText; repeatable."
+            ),
+        ] = None,
+        off: Annotated[bool, typer.Option("--off", help="Switch all faults off.")] = False,
+    ) -> Result:
+        """Make the local Rekognition throttle, fail or be slow; without options: show what is on.
+
+        What is given replaces what was on before. Faults end with the local cloud.
+        """
+        from imgpipe_cli.local import control
+        from imgpipe_cli.local.faults import Faults
+
+        try:
+            wanted = Faults(tps, throttle, errors, latency, tuple(operation or ()))
+        except ValueError as error:
+            raise _bad_usage(f"{error}.") from error
+        if wanted != Faults() and (off or not wanted.active):
+            raise _bad_usage("--off stands alone." if off else "--operation needs a fault, such as --tps 5.")
+        told = control.turn_faults(wanted) if off or wanted.active else _as_they_are()
+        return Result(told, lambda screen: show(screen, told["faults"], told["calls"]))
+
+
+def _as_they_are() -> dict[str, Any]:
+    from imgpipe_cli.local import control
+
+    found = control.status()
+    if found.cloud is None:
+        raise control.not_running()
+    return {"faults": found.faults, "calls": found.calls}
+
+
+def show(screen: Screen, faults: dict[str, Any] | None, calls: dict[str, dict[str, int]] | None) -> None:
+    """Also a part of `local status`."""
+    screen.line(f"  faults      {_words(faults) if faults else 'none'}")
+    for name, counted in (calls or {}).items():
+        screen.line(f"  {name}: " + ", ".join(f"{number:,} {what}" for what, number in counted.items()))
+
+
+def _words(faults: dict[str, Any]) -> str:
+    parts = []
+    if faults["tps"] is not None:
+        parts.append(f"at most {faults['tps']:g} calls a second of each operation")
+    if faults["throttle_percent"]:
+        parts.append(f"{faults['throttle_percent']:g} % throttled")
+    if faults["error_percent"]:
+        parts.append(f"{faults['error_percent']:g} % server errors")
+    if faults["latency_ms"]:
+        parts.append(f"{faults['latency_ms']:g} ms slower")
+    where = f" ({', '.join(faults['operations'])} only)" if faults["operations"] else ""
+    return ", ".join(parts) + where
+
+
+def _bad_usage(message: str) -> Problem:
+    return Problem(
+        "bad_usage",
+        message[:1].upper() + message[1:],
+        hint="For example: imgpipe local faults --tps 5, or --off.",
+        exit_code=ExitCode.USAGE,
+    )

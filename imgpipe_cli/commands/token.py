@@ -1,0 +1,42 @@
+"""`imgpipe token`: the secret that opens the page and the closed routes of the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgpipe_cli.commands.base import Result, Run, command, nothing
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def token(
+        run: Run,
+        rotate: Annotated[
+            bool, typer.Option("--rotate", help="Replace it by a new one; the old one stops working.")
+        ] = False,
+    ) -> Result:
+        """Print the access token, and nothing else, on standard output."""
+        from imgpipe_cli import outputs
+
+        # Asked of the cloud each time: another machine may have replaced it.
+        connection = run.connect()
+        found = outputs.discover(connection)
+        if rotate:
+            from imgpipe_cli import token_rotation
+
+            old = found.token
+            found = token_rotation.rotate(connection, nothing)
+            run.memory.put(found)
+            if token_rotation.in_force(old, found):
+                run.screen.note("The token was replaced; the old one is refused from now on.")
+            else:
+                run.screen.note(
+                    "The token was replaced. The API does not answer with it yet; see imgpipe status."
+                )
+        else:
+            run.memory.put(found)
+        return Result(
+            data={"token": found.token, "rotated": rotate}, show=lambda screen: screen.line(found.token)
+        )

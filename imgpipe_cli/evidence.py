@@ -1,0 +1,212 @@
+"""Everything that the cloud knows about one picture, read once: bucket, result, logs, failure queue, steps.
+
+What it means is explanation.py's matter. A part that is missing is evidence too, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imgpipe_cli import outputs, runner
+from imgpipe_cli.attempts import Attempt, attempts, nameless_failures
+from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.failure_queue import Peek, peek
+from imgpipe_cli.log_lines import Line, in_order, line
+from imgpipe_cli.log_reading import LogReader
+from imgpipe_cli.moments import milliseconds
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.results import Api, ApiUnavailable
+from imgpipe_cli.runner import Looks, ResourceState
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps import STEPS
+from imgpipe_cli.target import Connection, Remembered
+
+Item = Mapping[str, Any]
+
+_VERSIONS = 100
+# The clocks of S3 and of the functions differ a little.
+_BEFORE = timedelta(minutes=1)
+# What is logged after the verdict: its last lines, and events that came twice.
+_AFTER = timedelta(minutes=5)
+# Lambda tries an event for six hours at most.
+_LONGEST = timedelta(hours=6, minutes=20)
+# Ten pages are at most 100,000 lines of each function.
+_LOG_PAGES = 10
+# The API was asked just now; why it failed stands at the end of its functions' logs.
+_API_LOG = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the object, or a delete marker (size None)."""
+
+    version_id: str | None
+    at: datetime
+    size_bytes: int | None
+    latest: bool
+
+    @property
+    def removed(self) -> bool:
+        return self.size_bytes is None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found about `key`, by `now`.
+
+    result_error: why the API gave no answer. parts: what is not as `up` makes it. logs_complete: False if
+    the log was too long to read whole. failures: runs that ended before they named a picture. api_errors:
+    what the function behind GET /result said last.
+    """
+
+    key: str
+    now: datetime
+    versions: tuple[Version, ...]
+    near: tuple[str, ...]
+    result: Item | None
+    result_error: str
+    parts: tuple[ResourceState, ...]
+    attempts: tuple[Attempt, ...]
+    failures: tuple[Attempt, ...]
+    logs_complete: bool
+    queue: Peek | None
+    api_errors: tuple[Line, ...]
+    tries: int = 3
+
+    @property
+    def current(self) -> Version | None:
+        return self.versions[0] if self.versions else None
+
+
+def gather(connection: Connection, remembered: Remembered | None, key: str) -> Evidence:
+    """Look everywhere, side by side where one thing does not need the other. Raises Problem."""
+    names = connection.names
+    with ThreadPoolExecutor(3, thread_name_prefix="evidence") as pool:
+        reading = pool.submit(_versions, connection, key)
+        looks, parts = _looks(connection)
+        if all(part.state in ("missing", "foreign") for part in parts):
+            raise outputs.not_set_up(names.project)
+        queue = pool.submit(_queue, connection, looks, key)
+        pipeline = outputs.of(connection, looks) or remembered
+        result, result_error = _result(pipeline, key)
+        versions = reading.result()
+        near = pool.submit(_near, connection, key) if not versions and result is None else None
+        reader = LogReader(connection.aws, names)
+        lines, complete = _ingest_lines(reader, versions, result)
+        api_errors = _api_errors(reader) if result_error else ()
+        found = queue.result()
+        requests = frozenset(event.request_id for event in found.events if event.request_id) if found else ()
+        return Evidence(
+            key=key,
+            now=datetime.now(UTC),
+            versions=versions,
+            near=near.result() if near else (),
+            result=result,
+            result_error=result_error,
+            parts=tuple(part for part in parts if part.state != "ready"),
+            attempts=tuple(attempts(lines, key, frozenset(requests))),
+            failures=tuple(nameless_failures(lines)),
+            logs_complete=complete,
+            queue=found,
+            api_errors=api_errors,
+            tries=1 + int(looks["retries"].facts.get("attempts") or 0) if looks["retries"].exists else 3,
+        )
+
+
+def read_result(pipeline: Remembered, key: str) -> Item | None:
+    """The stored result, None if there is none. The one place where a result is read for an explanation."""
+    return Api(pipeline.api_url, pipeline.token).result(key)
+
+
+def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
+    if pipeline is None:
+        return None, "there is no API"
+    try:
+        return read_result(pipeline, key), ""
+    except ApiUnavailable as error:
+        return None, str(error)
+    except Problem as error:
+        return None, error.message
+
+
+def _looks(connection: Connection) -> tuple[Looks, list[ResourceState]]:
+    pipeline = runner.Pipeline(STEPS, connection.aws, connection.names)
+    looks = runner.look(pipeline, lambda _event: None)
+    stored = looks["settings"]
+    readable = stored.exists and stored.owned
+    settings = Settings.from_json(stored.facts["value"]) if readable else Settings()
+    return looks, runner.states(pipeline, looks, settings)
+
+
+def _versions(connection: Connection, key: str) -> tuple[Version, ...]:
+    """The newest versions and delete markers of exactly this key, newest first."""
+    try:
+        found = connection.aws.find(
+            "s3",
+            "list_object_versions",
+            missing=("NoSuchBucket",),
+            Bucket=connection.names.bucket,
+            Prefix=key,
+            MaxKeys=_VERSIONS,
+        )
+    except AwsError as error:
+        raise problem(error, "look for the picture in the bucket") from error
+    entries = [
+        Version(
+            version_id=None if entry.get("VersionId") in (None, "null") else entry["VersionId"],
+            at=entry["LastModified"],
+            size_bytes=entry.get("Size"),
+            latest=bool(entry.get("IsLatest")),
+        )
+        for kind in ("Versions", "DeleteMarkers")
+        for entry in (found or {}).get(kind, [])
+        if entry["Key"] == key
+    ]
+    return tuple(sorted(entries, key=lambda one: (one.latest, one.at), reverse=True))
+
+
+def _near(connection: Connection, key: str) -> tuple[str, ...]:
+    from imgpipe_cli.missing import keys_there, nearest
+
+    return tuple(nearest(key, keys_there(connection)))
+
+
+def _queue(connection: Connection, looks: Looks, key: str) -> Peek | None:
+    seen = looks["queue"]
+    if not (seen.exists and seen.owned):
+        return None
+    return peek(connection.aws, seen.facts["url"], key, waiting=seen.facts["messages"])
+
+
+def _ingest_lines(
+    reader: LogReader, versions: Sequence[Version], result: Item | None
+) -> tuple[list[Line], bool]:
+    """What the ingest function said while the newest version waited for its verdict."""
+    if not versions:
+        return [], True
+    start = versions[0].at - _BEFORE
+    return _read(reader, "ingest", start, _until(versions[0], result))
+
+
+def _until(version: Version, result: Item | None) -> datetime:
+    final = result is not None and not result.get("error", {}).get("retryable")
+    if result is not None and final and result.get("versionId") in (None, version.version_id):
+        return datetime.fromisoformat(result["analyzedAt"]) + _AFTER
+    return version.at + _LONGEST
+
+
+def _api_errors(reader: LogReader) -> tuple[Line, ...]:
+    lines, _complete = _read(reader, "get_result", datetime.now(UTC) - _API_LOG, None)
+    return tuple(one for one in lines if one.failed)
+
+
+def _read(reader: LogReader, function: str, start: datetime, end: datetime | None) -> tuple[list[Line], bool]:
+    """The lines, and whether that is all of them; without a log group there are none."""
+    end_ms = milliseconds(end) if end else None
+    events = reader.events([function], milliseconds(start), end_ms, pages=_LOG_PAGES)[function]
+    complete = not reader.cut
+    return in_order(line(function, event) for event in events or []), complete

@@ -1,0 +1,235 @@
+"""What became of a picture, and what to do: the verdict over the evidence. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from imgpipe_cli import parts
+from imgpipe_cli.attempts import Attempt
+from imgpipe_cli.evidence import Evidence, Item, Version
+from imgpipe_cli.failure_queue import FailedEvent
+from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.results import TRIED_FOR
+from imgpipe_cli.runner import ResourceState
+
+State = Literal["done", "failed", "pending", "not_found"]
+
+EXIT_CODES = {
+    "done": ExitCode.DONE,
+    "failed": ExitCode.FAILED,
+    "pending": ExitCode.PENDING,
+    "not_found": ExitCode.FAILED,
+}
+# S3 tells of a new object within seconds as a rule, sometimes within minutes.
+_USUAL = timedelta(minutes=2)
+_LATEST = timedelta(minutes=15)
+# The function is stopped after two minutes; a run that has not ended by now never will.
+_LONGEST_RUN = timedelta(minutes=15)
+_DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
+_REPAIR = "Run imgpipe up, which repairs it"
+_AGAIN = "upload the picture again"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """state decides the exit code; cause: a code for scripts; why: what happened; advice: what to do."""
+
+    state: State
+    cause: str
+    why: str
+    advice: str
+
+
+def verdict(found: Evidence) -> Verdict:
+    """The one answer to "where is my result?"."""
+    current = found.current
+    if current is None and found.result is None:
+        return _absent(found)
+    if current is not None and current.removed:
+        return _removed(current)
+    if found.result is not None and _is_current(found, found.result.get("versionId")):
+        return _stored(found, found.result)
+    if found.result_error:
+        return _unreadable(found)
+    return _without_result(found)
+
+
+def own_attempts(found: Evidence) -> list[Attempt]:
+    """Those at the newest version; an attempt that did not get so far as to name one counts too."""
+    return [one for one in found.attempts if _is_current(found, one.version_id)]
+
+
+def own_failures(found: Evidence) -> list[FailedEvent]:
+    """What waits in the failure queue for the newest version."""
+    events = found.queue.events if found.queue else ()
+    return [one for one in events if _is_current(found, one.version_id)]
+
+
+def _is_current(found: Evidence, version_id: str | None) -> bool:
+    current = found.current.version_id if found.current else None
+    return None in (current, version_id) or version_id == current
+
+
+# --- not there -----------------------------------------------------------------------------------
+
+
+def _absent(found: Evidence) -> Verdict:
+    bucket = parts.first(found.parts, ["bucket"])
+    if bucket is not None and bucket.state == "missing":
+        return Verdict("failed", parts.cause(bucket), parts.said(bucket), f"{_REPAIR}, then {_AGAIN}.")
+    if found.near:
+        advice = f"Did you mean {' or '.join(found.near)}? A key is written exactly as in the bucket."
+    else:
+        advice = "Send it with imgpipe upload; imgpipe list shows what is there."
+    return Verdict("not_found", "not_in_bucket", f"There is no picture {found.key} in the bucket.", advice)
+
+
+def _removed(current: Version) -> Verdict:
+    why = f"The picture was removed from the bucket at {_clock(current.at)}, and its result with it."
+    return Verdict("not_found", "removed", why, f"If that was a mistake, {_AGAIN}.")
+
+
+# --- there is a result ---------------------------------------------------------------------------
+
+
+def _stored(found: Evidence, result: Item) -> Verdict:
+    if result["status"] != "failed":
+        if found.current is None:
+            why = "The result is there, but the picture is no longer in the bucket."
+        else:
+            why = f"The result was written at {_clock(datetime.fromisoformat(result['analyzedAt']))}."
+        return Verdict("done", "done", why, f"imgpipe result {found.key} shows it.")
+    error = result["error"]
+    if not error.get("retryable"):
+        return Verdict("failed", str(error["code"]), _sentence(error["message"]), _sentence(error["hint"]))
+    at = datetime.fromisoformat(result["analyzedAt"])
+    return _failing(found, str(error["code"]), _sentence(error["message"]), at, hint=str(error["hint"]))
+
+
+# --- there is no result --------------------------------------------------------------------------
+
+
+def _unreadable(found: Evidence) -> Verdict:
+    why = f"The API does not give the result ({found.result_error})."
+    part = parts.first(found.parts, list(parts.READING))
+    if part is not None:
+        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
+    if found.api_errors:
+        last = found.api_errors[-1]
+        said = str(last.fields.get("errorMessage") or last.message)
+        why = f"{why} The function get_result says: {_sentence(said)}"
+    return Verdict("failed", "api_error", why, "imgpipe logs get_result --errors shows more.")
+
+
+def _without_result(found: Evidence) -> Verdict:
+    tried = own_attempts(found)
+    if not tried:
+        return _never_tried(found)
+    last = tried[-1]
+    if last.ending == "handled":
+        return _handled(found, last)
+    if last.ending == "running" and found.now - last.began < _LONGEST_RUN:
+        why = f"The ingest function is looking at it since {_clock(last.began)}."
+        return Verdict("pending", "running", why, f"Wait for it: imgpipe result {found.key} --wait.")
+    return _failing(found, _failure_code(last), _failure(last), last.ended or last.began)
+
+
+def _handled(found: Evidence, last: Attempt) -> Verdict:
+    at = _clock(last.ended or last.began)
+    if last.outcome in ("done", "failed"):
+        why = f"The ingest function wrote a result at {at}, but the API does not find it."
+        part = parts.first(found.parts, list(parts.READING))
+        if part is not None:
+            return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
+        return Verdict("failed", "result_lost", why, f"It was deleted from the table: {_AGAIN}.")
+    why = f"The ingest function left the picture alone at {at}: {last.outcome}."
+    return Verdict("failed", "skipped", why, f"If it should be looked at, {_AGAIN}.")
+
+
+def _never_tried(found: Evidence) -> Verdict:
+    waiting = own_failures(found)
+    if waiting:
+        said = _sentence(waiting[-1].error or "no reason is given")
+        part = parts.first(found.parts, list(parts.WORKING))
+        return _given_up(found, "every_attempt_failed", f"Every attempt failed: {said}", part)
+    broken = parts.calling(found.parts)
+    if broken is not None:
+        advice = f"{_REPAIR}, then {_AGAIN}: S3 tells of a picture only once."
+        return Verdict("failed", parts.cause(broken), parts.said(broken), advice)
+    if found.failures:
+        return _failing(found, "function_fails", _failure(found.failures[-1]), found.failures[-1].began)
+    return _not_received(found)
+
+
+def _not_received(found: Evidence) -> Verdict:
+    current = found.current
+    age = found.now - current.at if current else _LATEST
+    if age < _LATEST:
+        why = "The bucket's event has not reached the ingest function yet."
+        usual = "that takes seconds" if age < _USUAL else "that takes seconds, at busy times minutes"
+        return Verdict("pending", "no_event_yet", why, f"Wait, {usual}: imgpipe result {found.key} --wait.")
+    part = parts.first(found.parts, ["logs.ingest", *parts.COMING])
+    if part is not None:
+        why = f"There is no result, and no log line that says why. {parts.said(part)}"
+        return Verdict("failed", parts.cause(part), why, f"{_REPAIR}, then {_AGAIN}.")
+    if found.logs_complete:
+        why = "No event of the picture reached the ingest function; it may be older than the trigger."
+        return Verdict("failed", "never_received", why, f"To have it looked at, {_AGAIN}.")
+    why = "There is no result, and the log of that time is too long to be read whole."
+    return Verdict("failed", "log_too_long", why, f"To have it looked at, {_AGAIN}.")
+
+
+# --- it failed, perhaps for now ------------------------------------------------------------------
+
+
+def _failing(found: Evidence, code: str, why: str, at: datetime, *, hint: str = "") -> Verdict:
+    """The last attempt failed for a reason that may pass: is there another one to come?"""
+    part = parts.first(found.parts, list(parts.WORKING))
+    tries = len(own_attempts(found))
+    if own_failures(found) or tries >= found.tries or found.now - at > TRIED_FOR:
+        return _given_up(found, code, why, part)
+    if part is not None:
+        advice = f"{_REPAIR}; the next attempt comes by itself."
+        return Verdict("pending", parts.cause(part), f"{why} {parts.said(part)}", advice)
+    why = f"{why} It is tried again by itself."
+    return Verdict("pending", code, why, hint or "Wait for the next attempt.")
+
+
+def _given_up(found: Evidence, code: str, why: str, part: ResourceState | None) -> Verdict:
+    where = ", and the event is in the failure queue" if own_failures(found) else ""
+    why = f"{why} No attempt is left{where}."
+    if part is not None:
+        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}, then {_AGAIN}.")
+    return Verdict("failed", code, why, f"See imgpipe logs ingest --errors; once it is over, {_AGAIN}.")
+
+
+def _failure_code(attempt: Attempt) -> str:
+    if attempt.ending == "timed_out":
+        return "timed_out"
+    return "access_denied" if _DENIED.search(attempt.error) else "function_failed"
+
+
+def _failure(attempt: Attempt) -> str:
+    took = f" after {attempt.duration_ms / 1000:.1f} s" if attempt.duration_ms else ""
+    if attempt.ending == "timed_out":
+        return f"The ingest function ran out of time: Lambda stopped it{took}."
+    if attempt.ending in ("crashed", "running"):
+        return f"The ingest function ended{took} without saying why."
+    return f"The ingest function failed{took}: {_sentence(_first_line(attempt.error))}"
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")
+
+
+def _sentence(text: object) -> str:
+    said = " ".join(str(text).split())
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
+def _clock(at: datetime) -> str:
+    local = at.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,91 @@
+"""Results newest first, page by page, as far as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from imgpipe_cli.results import is_retrying
+
+Item = Mapping[str, Any]
+Status = Literal["done", "failed", "retrying"]
+
+PAGE = 100
+"""The most that one request may ask for."""
+
+
+class Pages(Protocol):
+    """Where results come from: a page of them, newest first, and the cursor of the next."""
+
+    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which results are asked for; None and "": all. since: ISO 8601 UTC."""
+
+    status: Status | None = None
+    label: str | None = None
+    min_confidence: float = 0.0
+    prefix: str = ""
+    since: str = ""
+
+    @property
+    def everything(self) -> bool:
+        """True if no result that is new enough is passed over."""
+        return not (self.status or self.label or self.prefix)
+
+    def matches(self, item: Item) -> bool:
+        return (
+            str(item["objectKey"]).startswith(self.prefix)
+            and self.status in (None, status_of(item))
+            and (self.label is None or _has_label(item, self.label, self.min_confidence))
+        )
+
+
+def status_of(item: Item) -> Status:
+    if item["status"] != "failed":
+        return "done"
+    return "retrying" if is_retrying(item) else "failed"
+
+
+def _has_label(item: Item, name: str, min_confidence: float) -> bool:
+    """By its name or another name for it, in any case."""
+    wanted = name.casefold()
+    return any(
+        label["Confidence"] >= min_confidence
+        and wanted in (str(known["Name"]).casefold() for known in (label, *label.get("Aliases", [])))
+        for label in item.get("labels", [])
+    )
+
+
+def pages(source: Pages, size: int) -> Iterator[list[Item]]:
+    """All pages; one may be empty although more follow."""
+    after: str | None = None
+    while True:
+        items, after = source.results(limit=size, after=after)
+        yield items
+        if after is None:
+            return
+
+
+def page_size(wanted: Wanted, limit: int) -> int:
+    """No more than is shown, unless some of it may be passed over. limit: 0 for all."""
+    return min(limit, PAGE) if limit and wanted.everything else PAGE
+
+
+def matching(found: Iterable[list[Item]], wanted: Wanted, limit: int) -> Iterator[Item]:
+    """The wanted results, newest first, at most limit (0: all). Takes no page that is not needed."""
+    told: set[str] = set()
+    for page in found:
+        for item in page:
+            if item["analyzedAt"] < wanted.since:
+                return
+            # Looked at again while we were reading, a picture stands in the list a second time.
+            if item["objectKey"] in told or not wanted.matches(item):
+                continue
+            told.add(item["objectKey"])
+            yield item
+            if len(told) == limit:
+                return

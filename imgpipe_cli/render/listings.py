@@ -1,0 +1,42 @@
+"""Results as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from imgpipe_cli.listing import Item, status_of
+from imgpipe_cli.render.verdicts import brief
+from imgpipe_cli.render.words import safe
+from imgpipe_cli.results import filtered
+
+_STYLES = {"done": "green", "failed": "red", "retrying": "yellow"}
+
+
+def table(items: Sequence[Item], min_confidence: float) -> Table:
+    """A row for each result: when, which, how it stands, and what was found or why not."""
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    drawn.add_column("Analyzed", no_wrap=True)
+    drawn.add_column("Key", overflow="fold", ratio=2)
+    drawn.add_column("Status", no_wrap=True)
+    drawn.add_column("Found", overflow="fold", ratio=3)
+    for item in items:
+        status = status_of(item)
+        at = datetime.fromisoformat(item["analyzedAt"]).astimezone()
+        drawn.add_row(
+            f"{at:%Y-%m-%d %H:%M:%S}",
+            Text(safe(item["objectKey"])),
+            Text(status, _STYLES[status]),
+            Text(_found(item, min_confidence)),
+        )
+    return drawn
+
+
+def _found(item: Item, min_confidence: float) -> str:
+    if item["status"] == "failed":
+        return safe(item["error"]["message"])
+    return "; ".join(brief(filtered(item, min_confidence))) or "nothing found"

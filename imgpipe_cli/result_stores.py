@@ -1,0 +1,211 @@
+"""Both stores of results as the command line copies between them: what is newer in one goes into the other.
+
+A store tells its items by digest (the MD5 of an item's stored text), so what is the same in both is known
+from one pass over each, without reading it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.names import Names
+
+Item = Mapping[str, Any]
+T = TypeVar("T")
+
+# Objects read or written at once.
+PARALLEL = 16
+# How often one item is tried again when the pipeline changes it meanwhile.
+_LOOKS = 5
+_BATCH = 200
+_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404")
+_TOO_BUSY = "a result changed again and again while it was being copied"
+
+
+class ResultStore(Protocol):
+    """name: what people read, such as "table imgpipe-results"."""
+
+    @property
+    def name(self) -> str: ...
+
+    def digests(self) -> dict[str, str]:
+        """The digest of each item that is there, tombstones too, by its name. Raises AwsError."""
+        ...
+
+    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
+        """The items whose digest is not the known one. Raises AwsError."""
+        ...
+
+    def put(self, item: Item, *, absent: bool) -> bool:
+        """Store the item unless what is there counts more; whether it was stored. Raises AwsError.
+
+        absent: nothing was there a moment ago, so a look can be saved.
+        """
+        ...
+
+
+def store(kind: str, aws: Aws, names: Names) -> ResultStore:
+    """kind: as in the settings, table or s3."""
+    return TableStore(aws, names.table) if kind == "table" else BucketStore(aws, names.results_bucket)
+
+
+def batches(things: Iterable[T]) -> Iterator[list[T]]:
+    """A few at a time: a pool takes all that it is given at once, and there may be very many results."""
+    source = iter(things)
+    while some := list(islice(source, _BATCH)):
+        yield some
+
+
+def _digest(item: Item) -> str:
+    return hashlib.md5(shared("result_objects").dump(item), usedforsecurity=False).hexdigest()
+
+
+def name_of(item: Item) -> str:
+    """Under which name both stores tell their items."""
+    return str(shared("result_objects").name_of(item["objectKey"]))
+
+
+@dataclass(frozen=True)
+class TableStore:
+    """The DynamoDB table."""
+
+    aws: Aws
+    table: str
+
+    @property
+    def name(self) -> str:
+        return f"table {self.table}"
+
+    def digests(self) -> dict[str, str]:
+        return {name_of(item): _digest(item) for item in self._all()}
+
+    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
+        return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
+
+    def _all(self) -> Iterator[Item]:
+        read = shared("dynamo_types").from_attributes
+        # Consistent: a result that was written a moment ago counts too.
+        for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
+            yield from (read(attributes) for attributes in page["Items"])
+
+    def put(self, item: Item, *, absent: bool) -> bool:
+        for look in range(_LOOKS):
+            stored = None if absent and look == 0 else self._get(item["objectKey"])
+            if not shared("result_objects").counts_more(item, stored):
+                return False
+            if self._put(item, stored):
+                return True
+        raise AwsError("Conflict", _TOO_BUSY, service="dynamodb", operation="put_item")
+
+    def _get(self, key: str) -> Item | None:
+        found = self.aws.call(
+            "dynamodb",
+            "get_item",
+            TableName=self.table,
+            Key={"objectKey": {"S": key}},
+            ConsistentRead=True,
+        ).get("Item")
+        return shared("dynamo_types").from_attributes(found) if found else None
+
+    def _put(self, item: Item, seen: Item | None) -> bool:
+        """Put the item in place of what was seen; False when that has changed since."""
+        write = shared("dynamo_types").to_attributes
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(objectKey)"}
+        if seen is not None:
+            compared = [name for name in ("sequencer", "status", "analyzedAt") if name in seen]
+            condition = {
+                "ConditionExpression": " AND ".join(f"#{name} = :{name}" for name in compared),
+                "ExpressionAttributeNames": {f"#{name}": name for name in compared},
+                "ExpressionAttributeValues": write({f":{name}": seen[name] for name in compared}),
+            }
+        try:
+            self.aws.call("dynamodb", "put_item", TableName=self.table, Item=write(item), **condition)
+        except AwsError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+@dataclass(frozen=True)
+class BucketStore:
+    """The bucket of results; lambda_src/shared/result_objects.py says what stands where."""
+
+    aws: Aws
+    bucket: str
+
+    @property
+    def name(self) -> str:
+        return f"bucket {self.bucket}"
+
+    def digests(self) -> dict[str, str]:
+        # S3's ETag is the MD5 of an object put in one piece, with the bucket's own encryption. With a KMS key
+        # it is not; then every item reads as different, and is compared one by one.
+        return {
+            shared("result_objects").name_of_result(entry["Key"]): entry["ETag"].strip('"')
+            for entry in self.listed(shared("result_objects").RESULTS)
+        }
+
+    def listed(self, prefix: str) -> Iterator[dict[str, Any]]:
+        for page in self.aws.pages("s3", "list_objects_v2", Bucket=self.bucket, Prefix=prefix):
+            yield from page.get("Contents", [])
+
+    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
+        names = [name for name, digest in self.digests().items() if known.get(name) != digest]
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy") as pool:
+            for some in batches(names):
+                # None: removed since it was listed.
+                yield from (found[0] for found in pool.map(self.get, some) if found is not None)
+
+    def get(self, name: str) -> tuple[Item, str] | None:
+        """The stored item and its ETag."""
+        answer = self.aws.find(
+            "s3",
+            "get_object",
+            missing=("NoSuchKey", "404"),
+            Bucket=self.bucket,
+            Key=shared("result_objects").result_object(name),
+        )
+        if answer is None:
+            return None
+        return shared("result_objects").load(answer["Body"].read()), str(answer["ETag"])
+
+    def put(self, item: Item, *, absent: bool) -> bool:
+        """As the ingest function does it: the entry of the index first, so that no result is without one."""
+        rules = shared("result_objects")
+        entry = rules.index_of(item)
+        for look in range(_LOOKS):
+            found = None if absent and look == 0 else self.get(name_of(item))
+            if not rules.counts_more(item, found and found[0]):
+                return False
+            if entry:
+                self.aws.call("s3", "put_object", Bucket=self.bucket, Key=entry, Body=b"")
+            if self._put(item, found and found[1]):
+                old = rules.index_of(found[0]) if found else None
+                if old and old != entry:
+                    self.aws.call("s3", "delete_object", Bucket=self.bucket, Key=old)
+                return True
+        raise AwsError("Conflict", _TOO_BUSY, service="s3", operation="put_object")
+
+    def _put(self, item: Item, etag: str | None) -> bool:
+        """Put the item in place of the object with this ETag; False when that has changed since."""
+        rules = shared("result_objects")
+        options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        if item["status"] == "removed":
+            options["Tagging"] = urlencode([rules.TOMBSTONE_TAG])
+        put = {"Bucket": self.bucket, "Key": rules.result_object(name_of(item)), "Body": rules.dump(item)}
+        try:
+            self.aws.call("s3", "put_object", ContentType="application/json", **put, **options)
+        except AwsError as error:
+            if error.code in _CHANGED:
+                return False
+            raise
+        return True

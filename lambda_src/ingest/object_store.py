@@ -1,0 +1,103 @@
+"""Reading and writing verdicts, as objects in a bucket.
+
+Every write has a condition: If-None-Match for a new object, If-Match for the one that was read. So no order
+of events can put an old verdict over a new one, as with the table.
+
+The entry of the time index is written before the result and the old one removed after it. A stop in between
+leaves an entry too many, which readers skip, and never a result that no list shows.
+
+Needs `s3:GetObject`, `s3:PutObject` and `s3:PutObjectTagging` on `results/*`, `s3:PutObject` and
+`s3:DeleteObject` on `index/*`, and `s3:ListBucket`, without which "not there" reads as "denied".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from botocore.exceptions import ClientError
+
+from shared.bucket_results import read_object
+from shared.dynamo_types import plain
+from shared.result_objects import TOMBSTONE_TAG, dump, index_of, may_replace, name_of, result_object
+from shared.results import REMOVED
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_LOOKS = 5
+"""How often is looked again when the object changes under our hands; then it is left to Lambda's retry."""
+
+# The object has changed, is being changed by another writer just now, or is gone.
+_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
+
+_TYPE = "application/json"
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictObjects:
+    """The bucket of results as the ingest function uses it."""
+
+    s3: S3Client
+    bucket: str
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        found = read_object(self.s3, self.bucket, name_of(key))
+        return found[0] if found else None
+
+    def write(self, item: Item) -> bool:
+        return self._put(item, lambda stored: may_replace(item, stored))
+
+    def replace(self, item: Item, *, seen: Item | None) -> bool:
+        return self._put(item, lambda stored: _essence(stored) == _essence(seen))
+
+    def _put(self, item: Item, allowed: Callable[[Item | None], bool]) -> bool:
+        """Put the item over what is stored if that is allowed, and look again if it changes meanwhile."""
+        entry = index_of(item)
+        announced = False
+        for look in range(1, _LOOKS + 1):
+            found = read_object(self.s3, self.bucket, name_of(item["objectKey"]))
+            stored = found[0] if found else None
+            current = index_of(stored) if stored else None
+            if not allowed(stored):
+                if announced:
+                    self._forget(entry, current)
+                return False
+            if entry and not announced:
+                self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
+                announced = True
+            try:
+                self._put_result(item, found[1] if found else None)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CHANGED or look == _LOOKS:
+                    raise
+                continue
+            self._forget(current, entry)
+            return True
+        raise AssertionError("unreachable")
+
+    def _put_result(self, item: Item, etag: str | None) -> None:
+        """Raises ClientError with one of _CHANGED when the object is no longer the one with this ETag."""
+        options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        if item["status"] == REMOVED:
+            options["Tagging"] = urlencode([TOMBSTONE_TAG])
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=result_object(name_of(item["objectKey"])),
+            Body=dump(plain(item)),
+            ContentType=_TYPE,
+            **options,
+        )
+
+    def _forget(self, entry: str | None, current: str | None) -> None:
+        """Remove an entry of the index, unless it is also that of the result which stands."""
+        if entry and entry != current:
+            self.s3.delete_object(Bucket=self.bucket, Key=entry)
+
+
+def _essence(item: Item | None) -> tuple[Any, ...] | None:
+    return (item["sequencer"], item["status"]) if item else None

@@ -1,0 +1,113 @@
+"""The list of results from the table.
+
+The index holds one partition for each day. A page is gathered by walking back day by day, a few days at once,
+until it is full, the pipeline's first day is reached, or the time is up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.dynamo_types import from_attributes, to_attributes
+from shared.table_results import TableResults
+from web.cursor import Place
+from web.pages import Found, Read
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+PARALLEL_DAYS = 8
+"""Days asked for at once: a quiet week in one go, without a crowd of connections."""
+
+PAUSE_S = 0.05
+"""Before unprocessed keys are asked for again: the table said that it was too much at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableList(TableResults):
+    """Needs `dynamodb:Query` on the index and `dynamodb:BatchGetItem` on the table as well."""
+
+    index: str
+    first_day: date
+
+    def walk(self, start: Place, limit: int, *, until_s: float) -> Found:
+        """Entries of the index from `start` on, in order, at most `limit`."""
+        entries: list[Place] = []
+        with ThreadPoolExecutor(max_workers=PARALLEL_DAYS) as pool:
+            for days in _groups_of_days(start.day, self.first_day):
+                if len(entries) >= limit or (
+                    (entries or days[0] != start.day) and time.monotonic() > until_s
+                ):
+                    return Found(entries=entries[:limit], more=_after(entries, limit, days[0]))
+                starts = [start if day == start.day else Place(day=day) for day in days]
+                for part in pool.map(lambda place: self._day(place, limit + 1), starts):
+                    entries += part
+        return Found(entries=entries[:limit], more=entries[limit - 1] if len(entries) > limit else None)
+
+    def _day(self, place: Place, limit: int) -> list[Place]:
+        """The newest entries of one day, at most `limit`, after `place`."""
+        query: QueryInputTypeDef = {
+            "TableName": self.table,
+            "IndexName": self.index,
+            "KeyConditionExpression": "#day = :day",
+            "ExpressionAttributeNames": {"#day": "day"},
+            "ExpressionAttributeValues": to_attributes({":day": place.day.isoformat()}),
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if place.object_key is not None:
+            query["ExclusiveStartKey"] = to_attributes(
+                {"day": place.day.isoformat(), "analyzedAt": place.analyzed_at, "objectKey": place.object_key}
+            )
+        rows = [from_attributes(row) for row in self.dynamodb.query(**query)["Items"]]
+        return [
+            Place(day=place.day, analyzed_at=row["analyzedAt"], object_key=row["objectKey"]) for row in rows
+        ]
+
+    def read(self, entries: list[Place], *, until_s: float) -> Read:
+        """The stored items, and the entries that DynamoDB did not get to in time.
+
+        BatchGetItem answers with at most 16 MB and leaves the rest "unprocessed", under a 200.
+        """
+        stored: dict[str, dict[str, Any]] = {}
+        # Once each: DynamoDB refuses a list "that contains duplicates".
+        unique = dict.fromkeys(entry.object_key for entry in entries)
+        keys: list[dict[str, Any]] = [to_attributes({"objectKey": key}) for key in unique]
+        while keys:
+            answer = self.dynamodb.batch_get_item(RequestItems={self.table: {"Keys": keys}})
+            found = [from_attributes(item) for item in answer["Responses"].get(self.table, [])]
+            stored |= {item["objectKey"]: item for item in found}
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.table)
+            keys = list(unprocessed["Keys"]) if unprocessed else []
+            if keys and time.monotonic() > until_s:
+                break
+            if keys:
+                time.sleep(PAUSE_S)
+        late = {key["objectKey"]["S"] for key in keys}
+        return Read(
+            # Popped, since the index may list one key twice for a moment after its result was renewed.
+            items={
+                entry: stored.pop(entry.object_key)
+                for entry in entries
+                if entry.object_key is not None and entry.object_key in stored
+            },
+            behind={entry for entry in entries if entry.object_key in late},
+        )
+
+
+def _after(entries: list[Place], limit: int, day: date) -> Place:
+    """The last entry shown if some are left over, else the start of the first day not looked at."""
+    return entries[limit - 1] if len(entries) > limit else Place(day=day)
+
+
+def _groups_of_days(newest: date, oldest: date) -> Iterator[list[date]]:
+    """All days from `newest` back to `oldest`, a few at a time."""
+    count = (newest - oldest).days + 1
+    for done in range(0, count, PARALLEL_DAYS):
+        size = min(PARALLEL_DAYS, count - done)
+        yield [newest - timedelta(days=done + further) for further in range(size)]

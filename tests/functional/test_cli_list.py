@@ -1,0 +1,84 @@
+"""`imgpipe list` against a played API: what it asks for, and what it does when there is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api_server import Answer, PlayedApi, failed, item, serving
+from tests.functional.cli import Cli, remember, runner
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return runner(capsys)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        remember(api.url)
+        yield api
+
+
+def store(played: PlayedApi, count: int) -> None:
+    played.store(
+        *(item(f"{n:03}.jpg", at=f"2026-11-22T10:{n // 60:02}:{n % 60:02}.000Z") for n in range(count))
+    )
+
+
+def test_only_what_is_shown_is_asked_for(cli: Cli, played: PlayedApi) -> None:
+    store(played, 30)
+    printed = cli("list", "--limit", "5", "--json")
+    assert [one["objectKey"] for one in printed.lines] == [f"{n:03}.jpg" for n in (29, 28, 27, 26, 25)]
+    assert [(one.path, dict(one.query)) for one in played.asked] == [("/prod/results", {"limit": "5"})]
+
+
+def test_everything_is_asked_for_page_by_page(cli: Cli, played: PlayedApi) -> None:
+    store(played, 250)
+    assert len(cli("list", "--limit", "0", "--json").lines) == 250
+    assert [one.query.get("after") for one in played.asked] == [None, "100", "200"]
+
+
+def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: PlayedApi) -> None:
+    played.store(failed("a\x1b[2J.jpg", retryable=False))
+    printed = cli("list")
+    assert "Too busy." in printed.out
+    assert "\x1b" not in printed.out
+    assert printed.code == 0
+
+
+def test_json_is_whole_unless_it_is_filtered(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("a", labels=[{"Name": "Cat", "Confidence": 60.0}]))
+    assert len(cli("list", "--json").lines[0]["labels"]) == 1
+    assert cli("list", "--json", "--min-confidence", "70").lines[0]["labels"] == []
+
+
+def test_an_empty_pipeline_says_so_and_a_filter_that_finds_nothing_says_that(
+    cli: Cli, played: PlayedApi
+) -> None:
+    assert "There are no results yet" in cli("list").err
+    store(played, 1)
+    assert "No result matches." in cli("list", "--since", "2026-11-23").err
+    assert "No result matches." in cli("list", "--label", "cat").err
+
+
+@pytest.mark.parametrize("options", [("--limit", "-1"), ("--status", "late"), ("--since", "soon")])
+def test_wrong_usage_asks_nothing(cli: Cli, played: PlayedApi, options: tuple[str, ...]) -> None:
+    assert cli("list", *options).code == 2
+    assert played.asked == []
+
+
+def test_an_api_that_breaks_off_on_the_way_is_an_error_after_what_was_shown(
+    cli: Cli, played: PlayedApi
+) -> None:
+    store(played, 150)
+    played.before = lambda request: (
+        played.instead.append(Answer(500, {"message": "no"})) if request.query.get("after") else None
+    )
+    printed = cli("list", "--limit", "0", "--json")
+    assert printed.code == 1
+    assert len(printed.out.splitlines()) >= 100

@@ -1,0 +1,194 @@
+"""`imgpipe result` against a played API and a bucket of moto's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.api_server import Answer, PlayedApi, failed, item, serving
+from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
+
+LABELS = [{"Name": "Cat", "Confidence": 98.5}, {"Name": "Sofa", "Confidence": 60.0}]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return runner(capsys)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        remember(api.url)
+        yield api
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    with mock_aws():
+        yield make_bucket(boto3.client("s3", region_name=REGION))
+
+
+def _put(bucket: Any, *keys: str) -> list[str]:
+    return [bucket.put_object(Bucket=NAMES.bucket, Key=key, Body=b"x")["VersionId"] for key in keys]
+
+
+def test_the_labels_are_a_table_and_the_target_a_note(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("cat.jpg", labels=LABELS))
+    printed = cli("result", "cat.jpg")
+    assert printed.code == 0
+    assert "Cat" in printed.out
+    assert "Sofa" not in printed.out
+    assert printed.err == "project demo · AWS 123456789012 · eu-west-1\n"
+
+
+@pytest.mark.parametrize(("flag", "shown"), [("50", True), ("60", True), ("60.1", False), ("0", True)])
+def test_the_threshold_filters_when_reading(cli: Cli, played: PlayedApi, flag: str, shown: bool) -> None:
+    played.store(item("cat.jpg", labels=LABELS))
+    assert ("Sofa" in cli("result", "cat.jpg", "--min-confidence", flag).out) is shown
+    data = cli("result", "cat.jpg", "--min-confidence", flag, "--json").document["data"]
+    assert len(data[0]["labels"]) == (2 if shown else 1)
+
+
+def test_the_pipelines_own_threshold_counts_for_tables_and_json_is_whole(cli: Cli, played: PlayedApi) -> None:
+    remember(played.url, min_confidence=50.0)
+    played.store(item("cat.jpg", labels=LABELS))
+    assert "Sofa" in cli("result", "cat.jpg").out
+    remember(played.url, min_confidence=99.0)
+    assert cli("result", "cat.jpg", "--json").document["data"] == [item("cat.jpg", labels=LABELS)]
+
+
+def test_the_folders_file_can_set_the_threshold(cli: Cli, played: PlayedApi) -> None:
+    Path("imgpipe.toml").write_text("min_confidence = 55")
+    played.store(item("cat.jpg", labels=LABELS))
+    assert "Sofa" in cli("result", "cat.jpg").out
+
+
+def test_a_failed_picture_is_shown_and_exits_1(cli: Cli, played: PlayedApi) -> None:
+    played.store(failed("a.jpg", retryable=False))
+    printed = cli("result", "a.jpg")
+    assert printed.code == 1
+    assert "Too busy." in printed.out
+    assert "Wait." in printed.out
+
+
+def test_a_key_asked_for_twice_is_answered_once(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("a"))
+    assert len(cli("result", "a", "a", "--json").document["data"]) == 1
+    assert len(played.asked) == 1
+
+
+def test_a_public_pipeline_is_read_without_the_token(cli: Cli, played: PlayedApi) -> None:
+    played.store(item("a"))
+    cli("result", "a")
+    remember(played.url, private=True)
+    played.private = True
+    assert cli("result", "a").code == 0
+    assert ["authorization" in request.headers for request in played.asked] == [False, True]
+
+
+def test_a_picture_without_a_result_is_pending_and_exits_4(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _put(bucket, "new.jpg")
+    printed = cli("result", "new.jpg")
+    assert printed.code == 4
+    assert printed.out == ""
+    assert "new.jpg is in the bucket since" in printed.err
+    assert "--wait" in printed.err
+    document = cli("result", "new.jpg", "--json").document
+    assert (document["status"], document["data"]) == ("pending", [])
+
+
+def test_a_picture_that_is_not_there_exits_1_with_the_nearest_keys(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    _put(bucket, "pics/photo.jpg", "cat.jpg")
+    printed = cli("result", "photo.jpg")
+    assert printed.code == 1
+    assert "There is no picture photo.jpg in the bucket." in printed.err
+    assert "Hint: Did you mean pics/photo.jpg" in printed.err
+
+
+def test_an_empty_bucket_says_how_to_fill_it(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    printed = cli("result", "photo.jpg", "--json")
+    assert printed.code == 1
+    assert printed.error == "not_found"
+    assert "imgpipe upload" in printed.document["errors"][0]["hint"]
+
+
+def test_with_several_keys_a_failure_wins_over_one_still_to_come(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    _put(bucket, "new.jpg")
+    played.store(item("done.jpg"))
+    assert cli("result", "done.jpg", "new.jpg").code == 4
+    printed = cli("result", "done.jpg", "new.jpg", "nope.jpg", "--json")
+    assert printed.code == 1
+    assert [one["objectKey"] for one in printed.document["data"]] == ["done.jpg"]
+    assert [one["code"] for one in printed.document["errors"]] == ["pending", "not_found"]
+
+
+def test_waiting_ends_with_the_verdict_of_the_version_in_the_bucket(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    (version,) = _put(bucket, "new.jpg")
+
+    def answer_later(_request: object) -> None:
+        if len(played.asked) == 3:
+            played.store(item("new.jpg", version))
+
+    played.before = answer_later
+    printed = cli("result", "new.jpg", "--wait", "--json")
+    assert printed.code == 0
+    assert printed.document["data"] == [item("new.jpg", version)]
+
+
+def test_waiting_has_an_end(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _put(bucket, "new.jpg")
+    printed = cli("result", "new.jpg", "--wait", "--timeout", "0")
+    assert printed.code == 4
+    assert "new.jpg" in printed.err
+
+
+def test_a_bucket_that_is_gone_is_a_pipeline_not_set_up(cli: Cli, played: PlayedApi) -> None:
+    with mock_aws():
+        printed = cli("result", "a.jpg", "--json")
+    assert printed.code == 3
+    assert printed.error == "not_set_up"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, {"message": "Not Found"}),
+        Answer(401, {"error": {"code": "unauthorized", "message": "No."}}),
+        Answer(body=b"<html>"),
+    ],
+)
+def test_an_api_that_is_not_as_remembered_is_looked_up_again(
+    cli: Cli, played: PlayedApi, answer: Answer
+) -> None:
+    played.instead = [answer]
+    with mock_aws():
+        printed = cli("result", "a.jpg", "--json")
+    assert printed.code == 3  # and the cloud says that there is none
+    assert printed.error == "not_set_up"
+
+
+def test_a_broken_state_file_is_as_good_as_none(cli: Cli, played: PlayedApi, state: Path) -> None:
+    (state / "targets.json").write_text("{")
+    with mock_aws():
+        assert cli("result", "a.jpg", "--region", REGION).code == 3
+
+
+def test_credentials_of_another_account_are_refused(cli: Cli, played: PlayedApi) -> None:
+    remember(played.url, account="999999999999")
+    with mock_aws():
+        printed = cli("result", "a.jpg", "--json")
+    assert printed.code == 1
+    assert printed.error == "other_account"

@@ -1,0 +1,196 @@
+"""`imgpipe upload` and `imgpipe watch FOLDER` into a bucket of moto's, with a played API."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.server import ThreadedMotoServer
+
+from tests.api_server import PlayedApi, Request, failed, item, serving
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, make_bucket, remember, runner
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat.jpg", "coffee.jpg"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    Path("words.jpg").write_text("no picture")
+    return runner(capsys)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        remember(api.url)
+        yield api
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    with mock_aws():
+        yield make_bucket(boto3.client("s3", region_name=REGION))
+
+
+def _versions(bucket: Any) -> dict[str, str]:
+    listed = bucket.list_object_versions(Bucket=NAMES.bucket).get("Versions", [])
+    return {one["Key"]: one["VersionId"] for one in listed if one["IsLatest"]}
+
+
+@pytest.fixture
+def analyzing(played: PlayedApi, bucket: Any) -> PlayedApi:
+    """The API as if the pipeline had analyzed whatever is in the bucket."""
+
+    def analyze(_request: Request) -> None:
+        for key, version in _versions(bucket).items():
+            played.store(
+                failed(key, retryable=False, version=version) if "bad" in key else item(key, version)
+            )
+
+    played.before = analyze
+    return played
+
+
+def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    printed = cli("upload", "cat.jpg")
+    assert (printed.code, printed.out) == (0, "1 sent.\n")
+    assert "sent cat.jpg as cat.jpg" in printed.err
+    assert list(_versions(bucket)) == ["cat.jpg"]
+
+
+def test_a_folder_keeps_its_paths_under_the_prefix(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    (Path("pics") / "deep").mkdir(parents=True)
+    shutil.copy("cat.jpg", "pics/deep/cat.jpg")
+    assert cli("upload", "pics", "coffee.jpg", "--prefix", "trip").code == 0
+    assert sorted(_versions(bucket)) == ["trip/coffee.jpg", "trip/pics/deep/cat.jpg"]
+
+
+def test_what_is_refused_exits_1_and_the_others_go(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    printed = cli("upload", "cat.jpg", "words.jpg", "nope.jpg")
+    assert (printed.code, printed.out) == (1, "1 sent, 2 refused.\n")
+    assert "refused words.jpg: It is neither JPEG nor PNG: it looks like a text file." in printed.err
+    assert "refused nope.jpg: There is no such file or folder." in printed.err
+    assert list(_versions(bucket)) == ["cat.jpg"]
+
+
+def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    cli("upload", "cat.jpg")
+    printed = cli("upload", "cat.jpg", "words.jpg", "--json")
+    assert printed.code == 1
+    version = _versions(bucket)["cat.jpg"]
+    assert printed.document["data"] == [
+        {"key": "cat.jpg", "source": "cat.jpg", "versionId": version, "replaced": True}
+    ]
+    assert printed.error == "unsupported_format"
+
+
+def test_standard_input_is_a_picture_too(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path("cat.jpg").read_bytes())))
+    assert cli("upload", "-", "--key", "in/cat.jpg").code == 0
+    stored = bucket.get_object(Bucket=NAMES.bucket, Key="in/cat.jpg")
+    assert stored["Body"].read() == Path("cat.jpg").read_bytes()
+
+
+def test_a_program_without_standard_input_can_send_files(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert cli("upload", "cat.jpg").code == 0
+
+
+def test_two_of_one_key_are_refused_before_anything_is_sent(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    Path("other").mkdir()
+    shutil.copy("coffee.jpg", "other/cat.jpg")
+    assert cli("upload", "cat.jpg", "other/cat.jpg").code == 2
+    assert _versions(bucket) == {}
+
+
+def test_waiting_shows_each_verdict(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+    printed = cli("upload", "cat.jpg", "coffee.jpg", "--wait")
+    assert printed.code == 0
+    assert printed.out.count("Labels: nothing found") == 2
+    assert printed.out.endswith("2 sent, 2 analyzed.\n")
+
+
+def test_a_failed_verdict_exits_1(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+    printed = cli("upload", "cat.jpg", "--key", "bad.jpg", "--wait")
+    assert printed.code == 1
+    assert printed.out.endswith("1 sent, 0 analyzed, 1 failed.\n")
+
+
+def test_in_json_waiting_prints_one_verdict_a_line(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+    printed = cli("upload", "cat.jpg", "coffee.jpg", "--wait", "--json")
+    assert printed.code == 0
+    assert {one["objectKey"]: one["versionId"] for one in printed.lines} == _versions(bucket)
+
+
+def test_an_older_result_is_not_taken_for_the_new_picture(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    played.store(item("cat.jpg", "an older version"))
+    printed = cli("upload", "cat.jpg", "--wait", "--timeout", "0")
+    assert printed.code == 4
+    assert printed.out == "1 sent, 0 analyzed, 1 pending.\n"
+    assert "cat.jpg still without a verdict" in printed.err
+
+
+def test_without_a_bucket_it_exits_3(cli: Cli, played: PlayedApi) -> None:
+    with mock_aws():
+        printed = cli("upload", "cat.jpg", "--json")
+    assert printed.code == 3
+    assert printed.error == "not_set_up"
+
+
+def test_a_watched_folder_sends_what_is_put_there_and_shows_its_verdict(
+    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    inbox = Path("inbox")
+    inbox.mkdir()
+    shutil.copy("coffee.jpg", inbox / "old.jpg")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        bucket = make_bucket(boto3.client("s3", region_name=REGION))
+        remember(played.url, endpoint=f"http://{host}:{port}")
+
+        def analyze(_request: Request) -> None:
+            for key, version in _versions(bucket).items():
+                played.store(item(key, version, at="2999-01-01T00:00:00.000Z"))
+
+        played.before = analyze
+        with subprocess.Popen(
+            [*PROGRAM, "watch", "inbox"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as started:
+            assert started.stdout is not None and started.stderr is not None
+            while "Watching" not in (line := started.stderr.readline()):
+                assert line
+            shutil.copy("cat.jpg", inbox)
+            verdict = started.stdout.readline()
+            started.send_signal(signal.SIGINT)
+            err = started.stderr.read()
+        assert "inbox/cat.jpg  nothing found" in verdict
+        assert "sent inbox/cat.jpg as inbox/cat.jpg" in err
+        assert started.returncode == 130
+        assert list(_versions(bucket)) == ["inbox/cat.jpg"]
+    finally:
+        server.stop()

@@ -1,0 +1,304 @@
+"""Results move from one store to the other: all of them, once, and also when the move is stopped anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imgpipe_cli import index_repair, moving, runner
+from imgpipe_cli.events import Event, Note, Waiting
+from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.result_stores import BucketStore, store
+from imgpipe_cli.settings import Settings, moved_to
+from imgpipe_cli.steps import STEPS
+from imgpipe_cli.steps.settings import SettingsParameter
+from tests.functional.account import (
+    IN_S3,
+    NAMES,
+    SETTINGS,
+    Killed,
+    PlainHttpAws,
+    down,
+    fresh_account,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+
+BOTH_WAYS = pytest.mark.parametrize(
+    ("start", "end"), [(SETTINGS, IN_S3), (IN_S3, SETTINGS)], ids=["to s3", "back"]
+)
+
+
+def item(key: str, second: int, **more: Any) -> dict[str, Any]:
+    time = f"2026-11-22T10:00:{second:02}.000Z"
+    base = {
+        "objectKey": key,
+        "status": "done",
+        "analyzedAt": time,
+        "day": time[:10],
+        "sequencer": f"{second:032}",
+    }
+    labels = [{"Name": "Cat", "Confidence": 98.76543426513672}, {"Name": "Tiny", "Confidence": 1e-07}]
+    return {**base, "labels": labels, "width": 640, "durationMs": 12, **more}
+
+
+ITEMS = [
+    item("a.jpg", 1),
+    item("é/b c+%.jpg", 2, status="failed", error={"code": "gone", "retryable": False}),
+    item("~odd.jpg", 3, labels=[]),
+    item("x" * 1024, 4),
+    {
+        "objectKey": "removed.jpg",
+        "status": "removed",
+        "sequencer": "5".rjust(32, "0"),
+        "expiresAt": 1_900_000_000,
+    },
+]
+
+
+def fill(kind: str, items: list[dict[str, Any]] = ITEMS) -> None:
+    for one in items:
+        assert store(kind, PlainHttpAws(), NAMES).put(one, absent=True)
+
+
+def contents(kind: str) -> list[Mapping[str, Any]]:
+    return sorted(store(kind, PlainHttpAws(), NAMES).items({}), key=lambda one: str(one["objectKey"]))
+
+
+def by_key(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(items, key=lambda one: str(one["objectKey"]))
+
+
+def deployed() -> Settings:
+    return Settings.from_json(SettingsParameter().observe(PlainHttpAws(), NAMES).facts["value"])
+
+
+def index() -> set[str]:
+    rules = shared("result_objects")
+    return {entry["Key"] for entry in BucketStore(PlainHttpAws(), NAMES.results_bucket).listed(rules.INDEX)}
+
+
+def right_index(items: list[dict[str, Any]]) -> set[str]:
+    return {entry for one in items if (entry := shared("result_objects").index_of(one))}
+
+
+def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = nothing) -> Any:
+    return up(aws, moved_to(end.results, deployed()), workers=1, emit=emit)
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+@BOTH_WAYS
+def test_everything_moves_and_the_account_is_as_if_it_had_begun_there(start: Settings, end: Settings) -> None:
+    with fresh_account():
+        up(PlainHttpAws(), end)
+        expected = inventory()
+    up(PlainHttpAws(), start)
+    fill(start.results)
+    events: list[Event] = []
+    move(PlainHttpAws(), end, emit=events.append)
+    assert contents(end.results) == by_key(ITEMS)
+    assert inventory() == expected
+    assert deployed() == end
+    if end.results == "s3":
+        assert index() == right_index(ITEMS)
+    assert [event.code for event in events if isinstance(event, Note)] == [
+        "results_copied",
+        "results_switched",
+        "results_verified",
+        "store_removed",
+    ]
+    again = PlainHttpAws()
+    up(again, end)
+    assert again.writes == []
+
+
+def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
+    """To and fro in one account, each time killed one call later. The `up` that goes on needs no word about
+    the store: the pipeline's own settings know where the results were going."""
+    some = ITEMS[:2]
+    up(PlainHttpAws())
+    fill("table", some)
+    there = {}
+    calls = []
+    for end in (IN_S3, SETTINGS):
+        aws = PlainHttpAws()
+        move(aws, end)
+        there[end.results] = inventory()
+        calls.append(len(aws.writes))
+    assert min(calls) > 15
+    for die_after in range(max(calls)):
+        for end in (IN_S3, SETTINGS):
+            killed = PlainHttpAws(die_after=die_after)
+            with suppress(Killed):  # one way takes fewer calls than the other
+                move(killed, end)
+            up(PlainHttpAws(), deployed())
+            where = f"to {end.results}, killed after call {die_after}: {killed.writes[-1]}"
+            assert deployed() == end, where
+            assert inventory() == there[end.results], where
+            assert contents(end.results) == by_key(some), where
+
+
+def test_a_move_killed_anywhere_can_be_turned_round() -> None:
+    up(PlainHttpAws())
+    fill("table", ITEMS[:2])
+    there = inventory()
+    for die_after in range(0, 24, 3):
+        with pytest.raises(Killed):
+            move(PlainHttpAws(die_after=die_after), IN_S3)
+        move(PlainHttpAws(), SETTINGS)
+        assert inventory() == there, f"killed after call {die_after}"
+        assert contents("table") == by_key(ITEMS[:2]), f"killed after call {die_after}"
+
+
+@BOTH_WAYS
+def test_what_comes_in_during_the_move_comes_along(start: Settings, end: Settings) -> None:
+    """Late results reach the old store until the last pass, new ones the new store; the newer counts."""
+    up(PlainHttpAws(), start)
+    fill(start.results, [item("a.jpg", 1), item("b.jpg", 2), item("c.jpg", 3, status="failed")])
+    late = [item("a.jpg", 11), item("b.jpg", 4), item("c.jpg", 3, labels=[]), item("d.jpg", 9)]
+
+    def meanwhile(event: Event) -> None:
+        if event == Note("results_switched", store(end.results, PlainHttpAws(), NAMES).name):
+            assert store(end.results, PlainHttpAws(), NAMES).put(item("b.jpg", 12), absent=False)
+            for one in late:
+                assert store(start.results, PlainHttpAws(), NAMES).put(one, absent=False)
+
+    move(PlainHttpAws(), end, emit=meanwhile)
+    expected = [item("a.jpg", 11), item("b.jpg", 12), item("c.jpg", 3, labels=[]), item("d.jpg", 9)]
+    assert contents(end.results) == expected
+    if end.results == "s3":
+        assert index() == right_index(expected)
+
+
+@pytest.mark.parametrize("kind", ["table", "s3"])
+def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
+    line = pipeline(PlainHttpAws())
+    runner.up(line, runner.look(line, nothing), replace(SETTINGS, move="copy"), nothing)
+    newer, older = item("a.jpg", 8), item("a.jpg", 7, labels=[])
+    one = store(kind, line.aws, NAMES)
+    other = store("s3" if kind == "table" else "table", line.aws, NAMES)
+    assert one.put(newer, absent=False)
+    assert not one.put(older, absent=True)
+    assert not one.put(newer, absent=True)
+    assert [moving.copy(one, other, nothing) for _ in range(2)] == [1, 0]
+    assert other.put(item("a.jpg", 9), absent=False)
+    assert moving.copy(one, other, nothing) == 0
+    assert list(other.items({})) == [item("a.jpg", 9)]
+
+
+def test_old_runs_may_finish_before_the_old_store_is_closed() -> None:
+    up(PlainHttpAws())
+    events: list[Event] = []
+    aws = PlainHttpAws()
+    move(aws, IN_S3, emit=events.append)
+    waits = [
+        event.waited_s for event in events if isinstance(event, Waiting) and "begun before" in event.detail
+    ]
+    assert aws.clock() >= 120
+    assert waits[0] == 0 and waits[-1] < 120
+
+
+@BOTH_WAYS
+def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -> None:
+    up(PlainHttpAws(), start)
+    fill(start.results)
+    line = pipeline(PlainHttpAws())
+    looks = runner.look(line, nothing)
+    planned = moving.planned_changes(line, looks, moving.begin(moved_to(end.results, start), looks))
+    aws = PlainHttpAws()
+    move(aws, end)
+    counted = [change for _, _, change in planned if change.verb == "copy"]
+    assert [change.what.split(" from ")[0] for change in counted] == ["4 results"]
+    ours = [(c.call.service, c.call.operation) for _, _, c in planned if c.call.params]  # type: ignore[union-attr]
+    copying = {("s3", "put_object"), ("dynamodb", "put_item"), ("s3", "delete_objects")}
+    configuring = [call for call in aws.writes if call[1].startswith(("put_bucket", "put_public"))]
+    sent = [call for call in aws.writes if call not in copying and call not in configuring]
+    assert sorted(ours) == sorted(sent)
+
+
+def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
+    up(PlainHttpAws())
+    aws = PlainHttpAws()
+    aws.call("dynamodb", "delete_table", TableName=NAMES.table)
+    looks = runner.look(pipeline(aws), nothing)
+    assert moving.begin(moved_to("s3", SETTINGS), looks) == IN_S3
+
+
+def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None:
+    up(PlainHttpAws(), IN_S3)
+    for resource in (r for step in STEPS for r in step.resources if r.name == "table"):
+        aws = PlainHttpAws()
+        for change in resource.changes(resource.observe(aws, NAMES), NAMES, SETTINGS):
+            change.call.run(aws, nothing)
+    fill("table")
+    looks = runner.look(pipeline(PlainHttpAws()), nothing)
+    states = {s.resource: s for s in runner.states(pipeline(PlainHttpAws()), looks, IN_S3)}
+    assert (states["table"].state, "table.ttl" in states) == ("differs", False)
+    up(PlainHttpAws(), IN_S3)
+    assert contents("s3") == by_key(ITEMS)
+    assert not runner.look(pipeline(PlainHttpAws()), nothing)["table"].exists
+
+
+def test_a_foreign_table_hinders_no_pipeline_without_one() -> None:
+    aws = PlainHttpAws()
+    keys: Any = {"KeySchema": [{"AttributeName": "objectKey", "KeyType": "HASH"}]}
+    kinds: Any = {"AttributeDefinitions": [{"AttributeName": "objectKey", "AttributeType": "S"}]}
+    aws.call(
+        "dynamodb", "create_table", TableName=NAMES.table, BillingMode="PAY_PER_REQUEST", **keys, **kinds
+    )
+    up(PlainHttpAws(), IN_S3)
+    with pytest.raises(Problem) as refused:
+        move(PlainHttpAws(), SETTINGS)
+    assert refused.value.code == "not_ours"
+    assert deployed() == IN_S3
+    assert down(PlainHttpAws()) == []
+    assert aws.call("dynamodb", "list_tables")["TableNames"] == [NAMES.table]
+
+
+@pytest.mark.parametrize("part", ["copy", "switch", "close"])
+def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
+    before = inventory()
+    up(PlainHttpAws(), SETTINGS)
+    fill("table")
+    line = pipeline(PlainHttpAws())
+    runner.up(line, runner.look(line, nothing), replace(SETTINGS, move=part), nothing)
+    fill("s3")
+    looks = runner.look(line, nothing)
+    states = {s.resource: s.state for s in runner.states(line, looks, replace(SETTINGS, move=part))}
+    old = "table" if part == "copy" else "results_bucket"
+    assert {name for name, state in states.items() if state != "ready"} == {old}
+    going = runner.planned_removals(line, runner.look(line, nothing), nothing)
+    assert {r.resource.name: r.contents for r in going if "results" in r.contents} == {
+        "table": {"results": 4},
+        "results_bucket": {"results": 4},
+    }
+    assert down(PlainHttpAws()) == []
+    assert inventory() == before
+
+
+def test_repair_puts_the_index_right() -> None:
+    up(PlainHttpAws(), IN_S3)
+    fill("s3")
+    aws, rules = PlainHttpAws(), shared("result_objects")
+    lost = rules.index_of(ITEMS[0])
+    left = rules.index_object("2026-11-21T08:00:00.000Z", "a.jpg")
+    announced = rules.index_object("2026-11-22T11:59:00.000Z", "coming.jpg")
+    aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=lost)
+    for key in (left, announced, "index/nonsense"):
+        aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
+    noon_s = rules.milliseconds("2026-11-22T12:00:00.000Z") / 1000
+    done = index_repair.repair(aws, NAMES.results_bucket, now_s=lambda: noon_s)
+    assert (done.added, done.removed) == (1, 2)
+    assert index() == right_index(ITEMS) | {announced}

@@ -1,0 +1,70 @@
+"""What each function may do to the results: exactly what its code uses, in the store that is used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imgpipe_cli.names import FUNCTIONS
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.roles import permissions
+from tests.functional.account import IN_S3, NAMES, SETTINGS
+
+RESULTS = f"{NAMES.results_bucket_arn}/results/*"
+INDEX = f"{NAMES.results_bucket_arn}/index/*"
+BUCKET = NAMES.results_bucket_arn
+READ = {("s3:GetObject", RESULTS), ("s3:ListBucket", BUCKET)}
+BY_TIME = f"{NAMES.table_arn}/index/by-time"
+
+TABLE_RIGHTS = {
+    "ingest": {("dynamodb:GetItem", NAMES.table_arn), ("dynamodb:PutItem", NAMES.table_arn)},
+    "get_result": {("dynamodb:GetItem", NAMES.table_arn)},
+    "web": {
+        ("dynamodb:BatchGetItem", NAMES.table_arn),
+        ("dynamodb:GetItem", NAMES.table_arn),
+        ("dynamodb:Query", BY_TIME),
+    },
+}
+BUCKET_RIGHTS = {
+    "ingest": READ
+    | {
+        ("s3:PutObject", RESULTS),
+        ("s3:PutObjectTagging", RESULTS),
+        ("s3:PutObject", INDEX),
+        ("s3:DeleteObject", INDEX),
+    },
+    "get_result": READ,
+    "web": READ,
+}
+
+
+def rights(function: str, settings: Settings) -> set[tuple[str, str]]:
+    """(action, resource) for the stores of results."""
+    return {
+        (action, statement["Resource"])
+        for statement in permissions(function, NAMES, settings)["Statement"]
+        for action in statement["Action"]
+        if statement["Resource"].startswith((NAMES.table_arn, BUCKET))
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_each_store_has_exactly_its_rights(function: str) -> None:
+    assert rights(function, SETTINGS) == TABLE_RIGHTS[function]
+    assert rights(function, IN_S3) == BUCKET_RIGHTS[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_both_stores_are_open_only_while_results_move(function: str) -> None:
+    both = TABLE_RIGHTS[function] | BUCKET_RIGHTS[function]
+    assert rights(function, replace(SETTINGS, move="copy")) == both
+    assert rights(function, replace(IN_S3, move="switch")) == both
+    assert rights(function, replace(IN_S3, move="close")) == BUCKET_RIGHTS[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_statement_ids_are_unique(function: str) -> None:
+    """AWS refuses a policy that says one twice."""
+    statements = permissions(function, NAMES, replace(SETTINGS, move="copy"))["Statement"]
+    assert len({statement["Sid"] for statement in statements}) == len(statements)

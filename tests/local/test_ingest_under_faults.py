@@ -1,0 +1,129 @@
+"""The real ingest function while Rekognition throttles and fails.
+
+Every picture ends in a verdict, and none is paid twice without need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.local import control
+from imgpipe_cli.local.faults import Faults
+from tests.local.cli.machine import Machine, jpeg, machine_in, until
+from tests.local.conftest import STUB, free_port
+
+PROJECT = "faulty"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine whose local cloud has the counting Rekognition, and a pipeline for labels and text."""
+    with machine_in(tmp_path_factory.mktemp("faulty")) as found:
+        control.start(found.state, port=free_port(), command=STUB)
+        found.imgpipe("up", "--local", "--project", PROJECT, "--features", "labels,text", "--no-model")
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _off_again(machine: Machine) -> Iterator[None]:
+    yield
+    control.turn_faults(Faults(), machine.state)
+
+
+def send(machine: Machine, folder: Path, count: int, first: int) -> set[str]:
+    """Upload so many pictures that nobody has sent before; their keys."""
+    folder.mkdir()
+    for number in range(first, first + count):
+        (folder / f"{number}.jpg").write_bytes(jpeg(number))
+    machine.imgpipe("upload", folder, "--project", PROJECT, "--local")
+    return {f"{folder.name}/{number}.jpg" for number in range(first, first + count)}
+
+
+def verdicts(machine: Machine, keys: set[str]) -> dict[str, dict[str, Any]]:
+    done = machine.imgpipe("result", *sorted(keys), "--json", "--project", PROJECT, "--local", code=None)
+    return {item["objectKey"]: item for item in done.json()["data"] or []}
+
+
+def queued(machine: Machine) -> int:
+    sqs = machine.client("sqs")
+    (url,) = sqs.list_queues(QueueNamePrefix=PROJECT)["QueueUrls"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def calls(machine: Machine) -> dict[str, dict[str, int]]:
+    found = control.status(machine.state).calls
+    assert found is not None
+    return found
+
+
+def count(counted: dict[str, dict[str, int]], operation: str, outcome: str) -> int:
+    return counted.get(operation, {}).get(outcome, 0)
+
+
+def at_rest(machine: Machine) -> bool:
+    queue = control.status(machine.state).queue
+    return queue is not None and queue["waiting"] == queue["running"] == 0
+
+
+def test_a_burst_under_5_calls_a_second_gets_all_its_verdicts_and_pays_each_picture_once(
+    machine: Machine, tmp_path: Path
+) -> None:
+    before, lost_before = calls(machine), queued(machine)
+    control.turn_faults(Faults(tps=5), machine.state)
+    keys = send(machine, tmp_path / "burst", 24, first=1000)
+    until(lambda: at_rest(machine) and set(verdicts(machine, keys)) == keys, what="all verdicts")
+    items = verdicts(machine, keys)
+    done = {key for key, item in items.items() if item["status"] == "done"}
+    retryable = {key for key, item in items.items() if item["status"] == "failed"}
+    assert done | retryable == keys
+    assert all(items[key]["error"]["retryable"] for key in retryable)
+    assert queued(machine) - lost_before == len(retryable)
+    after = calls(machine)
+    assert sum(count(after, operation, "throttled") for operation in after) > 0
+    for feature, operation in (("labels", "DetectLabels"), ("text", "DetectText")):
+        answered = sum(feature in item for item in items.values())
+        assert count(after, operation, "answered") - count(before, operation, "answered") == answered
+
+
+def test_only_the_throttled_feature_is_asked_again(machine: Machine, tmp_path: Path) -> None:
+    before = calls(machine)
+    control.turn_faults(Faults(throttle_percent=100, operations=("DetectText",)), machine.state)
+    keys = send(machine, tmp_path / "text", 2, first=2000)
+    until(lambda: len(verdicts(machine, keys)) == 2, what="first verdicts")
+    for item in verdicts(machine, keys).values():
+        assert (item["status"], item["error"]["code"]) == ("failed", "throttled")
+        assert item["error"]["retryable"]
+        assert item["labels"]
+    control.turn_faults(Faults(), machine.state)
+    until(
+        lambda: {item["status"] for item in verdicts(machine, keys).values()} == {"done"}, what="the retries"
+    )
+    after = calls(machine)
+    for operation in ("DetectLabels", "DetectText"):
+        assert count(after, operation, "answered") - count(before, operation, "answered") == 2
+
+
+def test_a_picture_that_meets_only_server_errors_says_so_and_its_event_is_kept(
+    machine: Machine, tmp_path: Path
+) -> None:
+    lost_before = queued(machine)
+    control.turn_faults(Faults(error_percent=100), machine.state)
+    keys = send(machine, tmp_path / "errors", 1, first=3000)
+    until(lambda: queued(machine) == lost_before + 1, what="the event in the failure queue")
+    (item,) = verdicts(machine, keys).values()
+    assert (item["status"], item["error"]["code"]) == ("failed", "service_error")
+    assert item["error"]["retryable"]
+
+
+def test_a_slow_rekognition_is_only_slow(machine: Machine, tmp_path: Path) -> None:
+    control.turn_faults(Faults(latency_ms=300), machine.state)
+    keys = send(machine, tmp_path / "slow", 2, first=4000)
+    until(lambda: len(verdicts(machine, keys)) == 2, what="verdicts")
+    items = verdicts(machine, keys)
+    assert {item["status"] for item in items.values()} == {"done"}
+    assert all(item["durationMs"] >= 300 for item in items.values())

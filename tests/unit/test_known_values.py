@@ -1,0 +1,90 @@
+"""One look answers all who ask at the same time, and what was not there is looked for again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from imgpipe_cli.aws import Aws, AwsError, Place
+
+
+@pytest.fixture
+def aws() -> Aws:
+    return Aws(Place(region="eu-west-1", access_key_id="AKIATEST", secret_access_key="secret"))
+
+
+class Look:
+    """A look that answers when it is told to, and counts."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self._answers = list(answers)
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.count = 0
+
+    def __call__(self) -> str | None:
+        self.count += 1
+        self.begun.set()
+        assert self.go_on.wait(10)
+        return self._answers.pop(0)
+
+
+def _both(first: Callable[[], str | None], second: Callable[[], str | None], look: Look) -> list[str | None]:
+    """Ask twice, the second time while the first answer is on its way."""
+    with ThreadPoolExecutor(2) as pool:
+        asked: list[Future[str | None]] = [pool.submit(first)]
+        assert look.begun.wait(10)
+        asked.append(pool.submit(second))
+        look.go_on.set()
+        return [future.result(10) for future in asked]
+
+
+@pytest.mark.parametrize("answer", ["an id", None])
+def test_who_asks_while_an_answer_is_on_its_way_gets_that_answer(aws: Aws, answer: str | None) -> None:
+    look = Look(answer, answer)
+    # The owner of the value always looks; who only wants to know it joins.
+    told = _both(lambda: aws.learn("api", look), lambda: aws.known("api", look), look)
+    assert told == [answer, answer]
+    assert look.count <= 1 + (answer is None)
+
+
+def test_a_value_is_remembered_and_its_absence_is_not(aws: Aws) -> None:
+    look = Look(None, "an id")
+    look.go_on.set()
+    assert aws.known("api", look) is None
+    assert [aws.known("api", look) for _ in range(3)] == ["an id"] * 3
+    assert look.count == 2
+
+
+def test_the_owners_look_replaces_what_is_remembered(aws: Aws) -> None:
+    look = Look("old", "new", None, "again")
+    look.go_on.set()
+    assert aws.known("api", look) == "old"
+    assert aws.learn("api", look) == "new"
+    assert aws.known("api", look) == "new"
+    assert aws.learn("api", look) is None
+    assert aws.known("api", look) == "again"
+
+
+def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(aws: Aws) -> None:
+    slow, quick = Look("old"), Look("new")
+    quick.go_on.set()
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(aws.learn, "api", slow)
+        assert slow.begun.wait(10)
+        assert aws.learn("api", quick) == "new"
+        slow.go_on.set()
+        assert late.result(10) == "old"
+    assert aws.known("api", slow) == "new"
+
+
+def test_a_failed_look_fails_for_all_who_wait_and_is_not_remembered(aws: Aws) -> None:
+    def fails() -> str | None:
+        raise AwsError("Throttling", "too fast")
+
+    with pytest.raises(AwsError):
+        aws.known("api", fails)
+    assert aws.known("api", lambda: "an id") == "an id"

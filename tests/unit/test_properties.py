@@ -1,0 +1,66 @@
+"""The feature `properties` on the command line's side: permission, price, table and feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from imgpipe_cli.names import Names
+from imgpipe_cli.render.verdicts import line, verdict
+from imgpipe_cli.results import filtered
+from imgpipe_cli.settings import FEATURES, Settings
+from imgpipe_cli.steps.roles import permissions
+
+ITEM: dict[str, Any] = {
+    "objectKey": "a.jpg",
+    "status": "done",
+    "analyzedAt": "2026-11-22T18:30:05.250Z",
+    "features": ["properties"],
+    "properties": {
+        "Quality": {"Brightness": 47.25, "Sharpness": 88.5, "Contrast": 61.0},
+        "DominantColors": [
+            {"Red": 47, "Green": 79, "Blue": 79, "HexCode": "#2f4f4f", "CSSColor": "darkslategrey"}
+            | {"SimplifiedColor": "grey", "PixelPercent": 75.0},
+            {"Red": 255, "Green": 215, "Blue": 0, "HexCode": "#ffd700", "CSSColor": ""}
+            | {"SimplifiedColor": "yellow", "PixelPercent": 25.0},
+        ],
+    },
+}
+
+
+def actions(*features: str) -> list[str]:
+    names = Names("demo", "123456789012", "eu-west-1", "aws")
+    statements = permissions("ingest", names, Settings(features=features))["Statement"]
+    (detect,) = [one["Action"] for one in statements if one["Sid"] == "AnalyzePictures"]
+    return list(detect)
+
+
+def test_labels_and_properties_need_one_action_between_them() -> None:
+    assert actions("labels", "properties") == ["rekognition:DetectLabels"]
+    assert actions("properties") == ["rekognition:DetectLabels"]
+    assert len(actions(*FEATURES)) == 4
+
+
+def test_properties_cost_three_quarters_of_a_picture() -> None:
+    assert Settings(features=("properties",)).price_per_1000 == 0.75
+    assert Settings(features=("labels", "properties")).price_per_1000 == 1.75
+
+
+def test_the_table_shows_quality_and_colors_by_their_share() -> None:
+    console = Console(width=100, color_system=None, file=None)
+    with console.capture() as captured:
+        console.print(verdict(ITEM, 70))
+    shown = captured.get()
+    rows = [row.split() for row in shown.splitlines() if "%" in row or "of 100" in row]
+    assert [row[0] for row in rows] == ["Brightness", "Sharpness", "Contrast", "darkslategrey", "#ffd700"]
+    assert "47.2 of 100" in shown
+    assert "75.0 %" in shown
+
+
+def test_the_feed_names_the_first_colors() -> None:
+    assert line(ITEM, 70).endswith("colours: darkslategrey, #ffd700")
+
+
+def test_no_threshold_takes_properties_away() -> None:
+    assert filtered(ITEM, 100) == ITEM
