@@ -17,10 +17,16 @@ from tests.browser.conftest import FEATURES, SAMPLES, chromium
 from tests.local.cli.machine import ROOT, Machine, machine_in
 
 FOLDER = ROOT / "examples" / "screenshots"
+# What is opened in each look: name of the screenshot -> key of the picture.
+PICTURES = {
+    "light": {"boxes": "astronaut.jpg"},
+    "dark": {"text": "sign.png"},
+    "phone": {"boxes": "astronaut.jpg"},
+}
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1200, "height": 800}},
     "dark": {"viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 360, "height": 720}, "device_scale_factor": 2, "has_touch": True},
+    "phone": {"viewport": {"width": 360, "height": 720}, "device_scale_factor": 1.5, "has_touch": True},
 }
 
 
@@ -47,8 +53,9 @@ def _take(browser: Browser, address: str, look: str, options: dict[str, Any], fo
     page.goto(address)
     page.locator(".card").nth(3).wait_for()
     page.wait_for_load_state("networkidle")
-    _save(page, folder / f"page-{look}.png")
-    for name, key in (("boxes", "astronaut.jpg"), ("text", "sign.png")):
+    if look == "light":
+        _save(page, folder / "page-light.png")
+    for name, key in PICTURES[look].items():
         page.locator(".card", has_text=key).get_by_role("link").click()
         page.locator(".frame img").wait_for()
         page.wait_for_timeout(400)

@@ -62,6 +62,7 @@ def focused(tab: Tab) -> str:
         tab.page.evaluate(
             """() => {
               const at = document.activeElement;
+              if (at.matches("body, dialog")) return ""; // between two rounds, or a region that scrolls
               return at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.textContent || at.id;
             }"""
         )
