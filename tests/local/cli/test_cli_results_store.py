@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.local.cli.conftest import SAMPLES, Pipeline
 from tests.local.cli.inventory import inventory
-from tests.local.cli.machine import EXAMPLES, IMGPIPE, Done, Machine, jpeg, until
+from tests.local.cli.machine import EXAMPLES, IMGPIPE, Done, Machine, interrupt, jpeg, until
 
 PROJECT = "kept"
 BUCKET = f"{PROJECT}-results-000000000000-us-east-1-an"
@@ -102,6 +102,56 @@ def test_the_list_is_newest_first(machine: Machine, in_s3: Mapping[str, Any]) ->
     times = [item["analyzedAt"] for item in listed]
     assert times == sorted(times, reverse=True)
     assert set(KEYS) <= {item["objectKey"] for item in listed}
+
+
+def test_the_list_is_filtered_as_with_the_table(machine: Machine, in_s3: Mapping[str, Any]) -> None:
+    by_label = run(machine, "list", "--label", "face", "--json").lines()
+    assert [item["objectKey"] for item in by_label] == ["astronaut.jpg"]
+    by_prefix = run(machine, "list", "--prefix", "c", "--status", "done", "--json").lines()
+    assert {item["objectKey"] for item in by_prefix} == {"cat.jpg", "coffee.jpg"}
+    assert len(run(machine, "list", "--limit", "2", "--since", "1h", "--json").lines()) == 2
+
+
+def test_a_picture_is_explained_as_with_the_table(
+    machine: Machine, pipeline: Pipeline, in_s3: Mapping[str, Any]
+) -> None:
+    told = run(machine, "explain", "cat.jpg", "--json").json()["data"]
+    in_table = pipeline.imgpipe("explain", "cat.jpg", "--json").json()["data"]
+    assert told["verdict"]["state"] == in_table["verdict"]["state"] == "done"
+    kinds = [{moment["kind"] for moment in one["timeline"]} for one in (told, in_table)]
+    assert kinds[0] == kinds[1] >= {"uploaded", "received", "answered", "result", "ended"}
+    lost = run(machine, "explain", "cot.jpg", "--json", code=1).json()["data"]
+    assert lost["verdict"]["state"] == "not_found"
+    assert "cat.jpg" in lost["near"]
+
+
+def test_a_failed_picture_is_listed_and_explained(machine: Machine, in_s3: Mapping[str, Any]) -> None:
+    bucket = f"{PROJECT}-uploads-000000000000-us-east-1-an"
+    machine.client("s3").put_object(Bucket=bucket, Key="note.jpg", Body=b"no picture at all")
+    failed = run(machine, "result", "note.jpg", "--wait", "--json", code=1).json()["data"]
+    assert failed[0]["error"]["code"] == "unsupported_format"
+    listed = run(machine, "list", "--status", "failed", "--json").lines()
+    assert [item["objectKey"] for item in listed] == ["note.jpg"]
+    told = run(machine, "explain", "note.jpg", "--json", code=1).json()["data"]
+    assert told["verdict"]["state"] == "failed"
+    machine.client("s3").delete_object(Bucket=bucket, Key="note.jpg")
+    until(lambda: not _listed(machine, "note.jpg"), what="the removed picture leaves the list")
+
+
+def _listed(machine: Machine, key: str) -> bool:
+    return key in {item["objectKey"] for item in run(machine, "list", "--limit", "0", "--json").lines()}
+
+
+def test_logs_and_the_feed_are_as_with_the_table(machine: Machine, in_s3: Mapping[str, Any]) -> None:
+    lines = run(machine, "logs", "ingest", "--since", "1h").out
+    assert "rekognition answered" in lines
+    assert "astronaut.jpg" in lines
+    feed = machine.start("watch", "--project", PROJECT, "--local", "--since", "1h", "--json")
+    assert feed.stdout is not None
+    told = {json.loads(feed.stdout.readline())["objectKey"] for _ in KEYS}
+    code, _, _ = interrupt(feed)
+    assert told == set(KEYS)
+    assert code == 130
 
 
 def test_there_is_exactly_one_store_with_rights_for_exactly_it(
