@@ -37,6 +37,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if live in (collection_path, *collection_path.parents) and not _live(config) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser comes last: Playwright leaves its event loop running in this thread until the end,
+    and with one running, asyncio.run() refuses to start another."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return "live: on, this uses your AWS account" if _live(config) else "live: off (tests/live needs --live)"
 
