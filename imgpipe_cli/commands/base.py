@@ -80,6 +80,12 @@ SHARED_PARAMETERS = [
 ]
 
 
+# How many resources converge side by side; 1 sends the calls strictly in order.
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
+]
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command found out. data: the JSON document's data; show: draws it for people.

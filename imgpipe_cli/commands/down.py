@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command, need_confirmation, nothing
+from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, need_confirmation, nothing
 from imgpipe_cli.commands.local import starter
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -25,9 +25,7 @@ def register(app: typer.Typer) -> None:
         keep_bucket: Annotated[
             bool, typer.Option("--keep-bucket", help="Leave the bucket and the pictures in it.")
         ] = False,
-        workers: Annotated[
-            int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
-        ] = 16,
+        workers: WorkersOption = 16,
     ) -> Result:
         """Remove the pipeline: show what will go, ask, remove it, look again."""
         from imgpipe_cli import runner

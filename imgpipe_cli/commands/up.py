@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
+from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, need_confirmation
 
 if TYPE_CHECKING:
     from imgpipe_cli.runner import Looks, Pipeline
@@ -74,9 +74,7 @@ def register(app: typer.Typer) -> None:
         no_model: Annotated[
             bool, typer.Option("--no-model", help="With --local: do without the object model.")
         ] = False,
-        workers: Annotated[
-            int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
-        ] = 16,
+        workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
         from imgpipe_cli import moving, outputs, runner
