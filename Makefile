@@ -6,7 +6,7 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint types fmt live bench verify-model clean
+.PHONY: help demo setup test check lint types audit fmt lock live bench verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,8 +19,9 @@ $(VENV)/.local: $(PY) pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[local]'
 	@touch $@
 
-$(VENV)/.dev: $(PY) pyproject.toml
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/.dev: $(PY) pyproject.toml requirements-dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.local
 
 DEMO := --local --project demo
@@ -46,7 +47,10 @@ lint: $(VENV)/.dev ## style and common mistakes
 types: $(VENV)/.dev ## types, strictly
 	$(BIN)/mypy
 
-check: lint types test ## what CI runs
+audit: $(VENV)/.dev ## licences and known vulnerabilities of the locked dependencies
+	$(PY) .ci/check_dependencies.py
+
+check: lint types audit test ## what CI runs
 
 fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
@@ -62,6 +66,10 @@ bench: $(VENV)/.dev ## measure the speed that the README's table shows
 verify-model: $(VENV)/.dev ## FILE=yolox_tiny.onnx: the real object model on the sample pictures
 	$(if $(FILE),,$(error Name the file: make verify-model FILE=yolox_tiny.onnx))
 	IMGPIPE_MODEL_FILE="$(abspath $(FILE))" $(PY) -m pytest -rA tests/local/rekognition/test_rekognition_weights.py
+
+lock: $(VENV)/.dev ## renew requirements-dev.txt: the newest versions that pyproject.toml allows, with their hashes
+	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --extra dev \
+	  --custom-compile-command "make lock" --output-file requirements-dev.txt pyproject.toml
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
