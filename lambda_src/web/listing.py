@@ -36,15 +36,15 @@ def worst_case_s(limits: PageLimits) -> float:
 
 
 def list_results(request: Request, needs: Needs) -> Response:
-    """200 `{items, next}`; ApiError 400 `invalid_limit` or `invalid_cursor`, 503 `busy`."""
+    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor` or `invalid_images`, 503 `busy`."""
     started_s = time.monotonic()
     limit = _limit(request.query.get("limit"))
     start = _start(request.query.get("after"), needs)
+    with_images = _with_images(request.query.get("images", "false"))
     found = needs.results.walk(start, limit, until_s=started_s + needs.page_limits.walk_s)
     read = needs.results.read(found.entries, until_s=started_s + needs.page_limits.read_s)
     if found.entries and found.entries[0] in read.behind:
         raise ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
-    with_images = request.query.get("images") == "true"
     items, reached = _page(found.entries, read, needs, with_images=with_images)
     more = found.more if reached is None else reached
     return json_response(200, {"items": items, "next": more.text() if more else None})
@@ -76,6 +76,12 @@ def _limit(text: str | None) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise ApiError(400, "invalid_limit", f"limit is a whole number from 1 to {MAX_LIMIT}.")
+
+
+def _with_images(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ApiError(400, "invalid_images", "images is true or false.")
+    return text == "true"
 
 
 def _start(cursor: str | None, needs: Needs) -> Place:

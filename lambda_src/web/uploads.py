@@ -52,6 +52,8 @@ def _read(body: bytes) -> tuple[str, int, str]:
         raise ApiError(400, "missing_key", "key is the picture's name, a text that is not empty.")
     if not isinstance(content_type, str) or content_type not in _ENDINGS:
         raise ApiError(400, "unsupported_format", "contentType is image/jpeg or image/png.")
+    if isinstance(size_bytes, float) and size_bytes.is_integer():  # JSON has one kind of number: 5 is 5.0
+        size_bytes = int(size_bytes)
     if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or size_bytes < 1:
         raise ApiError(400, "invalid_size", "sizeBytes is the file's size, a whole number from 1.")
     if size_bytes > MAX_BYTES:

@@ -162,6 +162,12 @@ def test_a_limit_out_of_range_is_refused(call: Call, cloud: Cloud, limit: str) -
     assert (answer.status, answer.code) == (400, "invalid_limit")
 
 
+@pytest.mark.parametrize("images", ["", "1", "yes", "TRUE", "true,true"])
+def test_images_is_true_or_false(call: Call, cloud: Cloud, images: str) -> None:
+    answer = call(app.serve, cloud.web(), "GET /results", {"images": images})
+    assert (answer.status, answer.code) == (400, "invalid_images")
+
+
 def cursor(document: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 

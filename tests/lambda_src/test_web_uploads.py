@@ -68,6 +68,8 @@ def test_each_upload_has_a_key_of_its_own(call: Call, cloud: Cloud) -> None:
         ({"sizeBytes": 0}, "invalid_size"),
         ({"sizeBytes": -1}, "invalid_size"),
         ({"sizeBytes": 1.5}, "invalid_size"),
+        ({"sizeBytes": 1e400}, "invalid_size"),
+        ({"sizeBytes": 1e300}, "too_large"),
         ({"sizeBytes": True}, "invalid_size"),
         ({"sizeBytes": "12"}, "invalid_size"),
         ({"sizeBytes": 15_728_641}, "too_large"),
@@ -76,6 +78,13 @@ def test_each_upload_has_a_key_of_its_own(call: Call, cloud: Cloud) -> None:
 def test_a_wrong_wish_is_refused(call: Call, cloud: Cloud, change: dict[str, Any], code: str) -> None:
     answer = post(call, cloud, {**GOOD, **change})
     assert (answer.status, answer.code) == (400, code)
+
+
+def test_a_whole_number_may_be_written_with_a_point(call: Call, cloud: Cloud) -> None:
+    answer = post(call, cloud, {**GOOD, "sizeBytes": 1234.0})
+    assert answer.status == 201
+    policy = json.loads(base64.b64decode(answer.json["fields"]["policy"]))
+    assert ["content-length-range", 1234, 1234] in policy["conditions"]
 
 
 def test_the_largest_picture_is_allowed(call: Call, cloud: Cloud) -> None:
