@@ -70,7 +70,8 @@ def _min_confidence(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        number = float(text)
+        # Python also reads "1_0" and digits of other scripts.
+        number = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         number = math.nan
     if not 0 <= number <= 100:  # false for NaN too

@@ -25,24 +25,25 @@ TIMEOUT_S = 120
 # The longest that one picture can take, each call at its worst:
 # tries x (connect + answer) + pauses of 1 and 2 s.
 #   DynamoDB GetItem    3 x (1 + 2) + 3 = 12 s
-#   S3 GetObject, twice 3 x (1 + 4) + 3 = 18 s, and 18 s more for very large metadata
+#   S3 GetObject        2 x (1 + 4) + 1 = 11 s, and 11 s more for very large metadata
+#   S3 HeadObject       2 x (1 + 4) + 1 = 11 s, where there are several versions
 #   Rekognition         3 x (1 + 12) + 3 = 42 s, all features side by side
 #   DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s
-# Together 102 s, below the 120 s after which Lambda stops the function without a verdict. In place of the
+# Together 99 s, below the 120 s after which Lambda stops the function without a verdict. In place of the
 # table's two calls a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
 #                       2 x (1 + 2) + 1 = 7 s
-# each: together 113 s. When another writer comes in between, it looks again, which is left out here: then S3
+# each: together 110 s. When another writer comes in between, it looks again, which is left out here: then S3
 # has answered.
 DYNAMODB_LIMITS = Limits(connect_s=1, read_s=2)
 RESULTS_LIMITS = Limits(connect_s=1, read_s=2, attempts=2)
-S3_LIMITS = Limits(connect_s=1, read_s=4)
+S3_LIMITS = Limits(connect_s=1, read_s=4, attempts=2)
 REKOGNITION_LIMITS = Limits(connect_s=1, read_s=12)
 
 
 def worst_case_s() -> float:
     """Seconds that one picture can take at most."""
     store_s = max(2 * DYNAMODB_LIMITS.worst_case_s(), 5 * RESULTS_LIMITS.worst_case_s())
-    return store_s + 2 * S3_LIMITS.worst_case_s() + REKOGNITION_LIMITS.worst_case_s()
+    return store_s + 3 * S3_LIMITS.worst_case_s() + REKOGNITION_LIMITS.worst_case_s()
 
 
 class Unfinished(Exception):

@@ -5,19 +5,27 @@ Parsing never raises: a record that cannot be read becomes `Unreadable`, so that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from shared.results import key_possible
+
 SEQUENCER_DIGITS = 32
-NO_SEQUENCER = "0" * SEQUENCER_DIGITS
-"""Older than every real one."""
+
+BY_HAND = ("imgpipe", "retry")
+"""What `imgpipe retry` puts into a record beside S3's own members; S3 never does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """An object was created or overwritten. `version_id` is None on a bucket that never had versions."""
+    """An object was created or overwritten. `version_id` is None on a bucket that never had versions.
+
+    `by_hand`: somebody asks again for what is the current object, also where a final failure is stored. Such
+    a record counts only while its version is the current one; its sequencer may be missing.
+    """
 
     bucket: str
     key: str
@@ -25,14 +33,16 @@ class Arrival:
     etag: str
     sequencer: str
     size_bytes: int | None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
     """An object went away.
 
-    With `version_id`, just that version was deleted for good. Without one, the key reads as missing from now
-    on: by a delete marker, or because the bucket has no versions.
+    With `version_id`, just that version or delete marker was deleted for good, and what lay below it may show
+    again. Without one, the key reads as missing from now on: by a delete marker, or because the bucket has no
+    versions.
     """
 
     bucket: str
@@ -59,9 +69,9 @@ class Unreadable:
 Record = Arrival | Removal | Ignored | Unreadable
 
 
-def parse_event(event: Mapping[str, Any]) -> list[Record]:
+def parse_event(event: object) -> list[Record]:
     """The records of an event in their order; empty for an event without records, such as `s3:TestEvent`."""
-    records = event.get("Records")
+    records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         return []
     return [parse_record(record) for record in records]
@@ -78,29 +88,27 @@ def _parse(record: Mapping[str, Any]) -> Record:
     if record.get("eventSource") != "aws:s3":
         return Ignored(reason="not from S3")
     # "2.1" and "2.6" are alike for us; a new major version may change the meaning of anything.
-    if str(record.get("eventVersion", "2")).partition(".")[0] != "2":
+    if _text(record.get("eventVersion", "2"), "event version").partition(".")[0] != "2":
         raise ValueError(f"event version {record['eventVersion']} is unknown")
-    kind, _, detail = str(record["eventName"]).removeprefix("s3:").partition(":")
-    bucket = str(record["s3"]["bucket"]["name"])
+    kind, _, detail = _text(record["eventName"], "event name").removeprefix("s3:").partition(":")
+    bucket = _text(record["s3"]["bucket"]["name"], "bucket name")
     thing = record["s3"]["object"]
-    # Encoded like a form, once: "+" is a space. Decoding twice would spoil keys that contain a percent sign.
-    key = unquote_plus(str(thing["key"]))
-    if not key:
-        raise ValueError("empty key")
+    key = _key(_text(thing["key"], "key"))
     sequencer = comparable_sequencer(thing.get("sequencer"))
-    version_id = thing.get("versionId") or None
+    version_id = _text(thing.get("versionId") or "", "version") or None
     match kind:
         case "ObjectCreated":
-            size = thing.get("size")
+            size = _size(thing.get("size"))
             if key.endswith("/") and not size:
                 return Ignored(reason="a folder", key=key)
             return Arrival(
                 bucket=bucket,
                 key=key,
                 version_id=version_id,
-                etag=str(thing.get("eTag", "")).strip('"'),
+                etag=_text(thing.get("eTag") or "", "ETag").strip('"'),
                 sequencer=sequencer,
-                size_bytes=None if size is None else int(size),
+                size_bytes=size,
+                by_hand=record.get(BY_HAND[0]) == BY_HAND[1],
             )
         case "ObjectRemoved":
             # The version of a delete marker is the marker's own, not that of a picture.
@@ -110,10 +118,36 @@ def _parse(record: Mapping[str, Any]) -> Record:
             return Ignored(reason=f"{kind} events", key=key)
 
 
+def _text(value: object, what: str) -> str:
+    # Made a text of, `null` would be a picture named "None".
+    if not isinstance(value, str):
+        raise TypeError(f"the {what} is {type(value).__name__}")
+    return value
+
+
+def _key(encoded: str) -> str:
+    # Encoded like a form, once: "+" is a space. Decoding twice would spoil keys that contain a percent sign.
+    key = unquote_plus(encoded, errors="strict")
+    if not key_possible(key):
+        raise ValueError("no object can have this key")
+    return key
+
+
+def _size(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError("the size is no number of bytes")
+    return int(value)
+
+
 def comparable_sequencer(sequencer: str | None) -> str:
-    """The sequencer so that text order is time order.
+    """The sequencer so that text order is time order. Raises ValueError for what S3 never gives.
 
     S3 gives hexadecimal texts of different lengths, to be filled with zeros on the right and compared as
-    text; they order the events of one key only.
+    text; they order the events of one key only. Anything else would count as newer than every event to come.
     """
-    return (sequencer or "").upper().ljust(SEQUENCER_DIGITS, "0")
+    text = _text(sequencer or "", "sequencer")
+    if not re.fullmatch(r"[0-9A-Fa-f]{0,128}", text):
+        raise ValueError("the sequencer is not hexadecimal")
+    return text.upper().ljust(SEQUENCER_DIGITS, "0")

@@ -7,11 +7,12 @@ version is analysed once, whatever is delivered how often.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from ingest.analysis import Findings, Unavailable
-from ingest.event import NO_SEQUENCER, Arrival, Removal
+from ingest.event import Arrival, Removal
 from shared.results import FEATURES, REMOVED
 
 Stored = Mapping[str, Any]
@@ -20,16 +21,21 @@ Answered = Mapping[str, Findings | Unavailable]
 
 @dataclass(frozen=True, kw_only=True)
 class Skip:
-    """Nothing is to be done for this event."""
+    """Nothing is to be asked for this event.
+
+    `renewed` is to be stored, if there is one: the verdict as it stands, with the sequencer of this event,
+    which is newer and about the same object. Otherwise a late event from in between would take its place.
+    """
 
     reason: str
+    renewed: Stored | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """Ask for the `missing` features; the `kept` ones are paid for already.
 
-    `sequencer` is the one to store. `other_version` says that a good result of another version of this key
+    `sequencer` is the one to store. `other_version` says that a verdict of another version of this key
     stands.
     """
 
@@ -40,17 +46,31 @@ class Work:
     other_version: bool
 
 
-def plan(arrival: Arrival, stored: Stored | None, wanted: Sequence[str]) -> Skip | Work:
-    """Decide about a created object; `wanted` are the features that the pipeline is set to."""
+def plan(
+    arrival: Arrival, stored: Stored | None, wanted: Sequence[str], bought: Answered = MappingProxyType({})
+) -> Skip | Work:
+    """Decide about a created object.
+
+    wanted: the features that the pipeline is set to. bought: what was answered for this object already and
+    could not be stored, because what is stored had changed.
+    """
+    work = _plan(arrival, stored, wanted)
+    if isinstance(work, Skip):
+        return work
+    missing = tuple(feature for feature in work.missing if feature not in bought)
+    return replace(work, missing=missing, kept={**bought, **work.kept})
+
+
+def _plan(arrival: Arrival, stored: Stored | None, wanted: Sequence[str]) -> Skip | Work:
     if stored is None:
         return _all(arrival, wanted)
     same = _same_object(arrival, stored)
-    if stored["status"] == REMOVED and stored.get("versionId") == (arrival.version_id or ""):
-        return Skip(reason="removed")
+    if arrival.by_hand and not same:
+        return _current(arrival, stored, wanted)
     if not same and stored["sequencer"] > arrival.sequencer:
         return Skip(reason="removed" if stored["status"] == REMOVED else "a newer event is stored")
     if not same:
-        return _all(arrival, wanted, other_version=stored["status"] == "done")
+        return _all(arrival, wanted, other_version=stored["status"] != REMOVED)
     return _rest(arrival, stored, wanted)
 
 
@@ -64,14 +84,26 @@ def _all(arrival: Arrival, wanted: Sequence[str], *, other_version: bool = False
     )
 
 
+def _current(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Work:
+    """What is stored is of another object than the current one: that counts, whatever its event was.
+
+    It comes just after what is stored in the order of events, and before every event to come.
+    """
+    just_after = stored["sequencer"] + "1"
+    work = _all(arrival, wanted, other_version=stored["status"] != REMOVED)
+    return replace(work, sequencer=max(arrival.sequencer, just_after))
+
+
 def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Work:
     """The same object again: a duplicate, a retry, or a replay after more features were switched on."""
-    if stored["status"] == "failed" and not stored["error"]["retryable"]:
-        return Skip(reason="already refused")
+    newer = arrival.sequencer > stored["sequencer"]
+    renewed = {**stored, "sequencer": arrival.sequencer} if newer else None
+    if stored["status"] == "failed" and not stored["error"]["retryable"] and not arrival.by_hand:
+        return Skip(reason="already refused", renewed=renewed)
     kept = answered(stored)
     missing = tuple(feature for feature in wanted if feature not in kept)
     if stored["status"] == "done" and not missing:
-        return Skip(reason="already done")
+        return Skip(reason="already done", renewed=renewed)
     return Work(
         missing=missing,
         kept=kept,
@@ -86,6 +118,8 @@ def _same_object(arrival: Arrival, stored: Stored) -> bool:
     if stored["status"] == REMOVED:
         return False
     if arrival.version_id in (None, "null"):
+        if arrival.by_hand:
+            return bool(stored.get("eTag") == arrival.etag)
         # Without versions every overwrite is another object under the same name.
         return bool(stored["sequencer"] == arrival.sequencer)
     return bool(stored.get("versionId") == arrival.version_id)
@@ -103,19 +137,7 @@ def answered(stored: Stored) -> dict[str, Findings | Unavailable]:
 
 
 def tombstone(removal: Removal, stored: Stored | None) -> dict[str, str] | None:
-    """What to put in place of the stored item, without its expiry.
-
-    None when the removal does not concern it.
-    """
-    mark = {"objectKey": removal.key, "status": REMOVED, "sequencer": removal.sequencer}
-    if removal.version_id is None:
-        older = stored is not None and stored["sequencer"] > removal.sequencer
-        return None if older else mark
-    mark["versionId"] = removal.version_id
-    if stored is None:
-        # Its arrival may still be on the way and must not be reported as failed. Other versions of this key
-        # may live, so this mark is older than every event: it stops that one version and nothing else.
-        return {**mark, "sequencer": NO_SEQUENCER}
-    if stored["status"] == REMOVED or stored.get("versionId") != removal.version_id:
+    """What to put in place of the stored item, without its expiry; None when that is newer."""
+    if stored is not None and stored["sequencer"] > removal.sequencer:
         return None
-    return None if stored["sequencer"] > removal.sequencer else mark
+    return {"objectKey": removal.key, "status": REMOVED, "sequencer": removal.sequencer}

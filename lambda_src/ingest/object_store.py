@@ -12,16 +12,17 @@ Needs `s3:GetObject`, `s3:PutObject` and `s3:PutObjectTagging` on `results/*`, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
+from ingest.store import REVISION
 from shared.bucket_results import read_object
 from shared.dynamo_types import plain
-from shared.result_objects import TOMBSTONE_TAG, dump, index_of, may_replace, name_of, result_object
+from shared.result_objects import TOMBSTONE_TAG, dump, index_of, name_of, result_object
 from shared.results import REMOVED
 
 if TYPE_CHECKING:
@@ -49,21 +50,14 @@ class VerdictObjects:
         found = read_object(self.s3, self.bucket, name_of(key))
         return found[0] if found else None
 
-    def write(self, item: Item) -> bool:
-        return self._put(item, lambda stored: may_replace(item, stored))
-
     def replace(self, item: Item, *, seen: Item | None) -> bool:
-        return self._put(item, lambda stored: _essence(stored) == _essence(seen))
-
-    def _put(self, item: Item, allowed: Callable[[Item | None], bool]) -> bool:
-        """Put the item over what is stored if that is allowed, and look again if it changes meanwhile."""
         entry = index_of(item)
         announced = False
         for look in range(1, _LOOKS + 1):
             found = read_object(self.s3, self.bucket, name_of(item["objectKey"]))
             stored = found[0] if found else None
             current = index_of(stored) if stored else None
-            if not allowed(stored):
+            if _revision(stored) != _revision(seen):
                 if announced:
                     self._forget(entry, current)
                 return False
@@ -99,5 +93,5 @@ class VerdictObjects:
             self.s3.delete_object(Bucket=self.bucket, Key=entry)
 
 
-def _essence(item: Item | None) -> tuple[Any, ...] | None:
-    return (item["sequencer"], item["status"]) if item else None
+def _revision(item: Item | None) -> tuple[Any, ...] | None:
+    return tuple(item.get(name) for name in REVISION) if item else None

@@ -1,6 +1,7 @@
 """Reading as much of an object as its type and size need: one ranged GetObject, seldom two.
 
-It reads exactly the version that the event names, so an overwrite in between changes nothing.
+It reads exactly the version that the event names, so an overwrite in between changes nothing. For a record
+made by hand it reads what is current, which tells whether that is still the version that was meant.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest.event import Arrival
+from ingest.event import Arrival, Removal
+from ingest.faults import GONE_CODES, aws_code
 from shared.picture import Measure, NeedMore, content_type, measure
 
 if TYPE_CHECKING:
@@ -39,10 +41,31 @@ class Head:
         return len(self.data) >= self.size_bytes
 
 
+def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
+    """What the key holds now, as if it had come with this event; None for nothing, or a delete marker.
+
+    Raises ClientError or BotoCoreError as S3 gives them.
+    """
+    try:
+        found = s3.head_object(Bucket=event.bucket, Key=event.key)
+    except ClientError as error:
+        if aws_code(error) in GONE_CODES:
+            return None
+        raise
+    return Arrival(
+        bucket=event.bucket,
+        key=event.key,
+        version_id=found.get("VersionId"),
+        etag=found["ETag"].strip('"'),
+        sequencer=event.sequencer,
+        size_bytes=found["ContentLength"],
+    )
+
+
 def read_head(s3: S3Client, arrival: Arrival) -> Head:
     """Raises ClientError or BotoCoreError as S3 gives them."""
     target: dict[str, Any] = {"Bucket": arrival.bucket, "Key": arrival.key}
-    if arrival.version_id is not None:
+    if arrival.version_id is not None and not arrival.by_hand:
         target["VersionId"] = arrival.version_id
     head = _first(s3, target, arrival)
     if not isinstance(head.measured, NeedMore) or head.complete:

@@ -1,6 +1,7 @@
 """Reading and writing verdicts, in a table.
 
-Every write has a condition, so no order of events can put an old verdict over a new one.
+Every write has the condition that nothing has changed since the item was read. What may follow on what is
+decided in `history.py` alone, and no order of events can put an old verdict over a new one.
 Needs `dynamodb:GetItem` and `dynamodb:PutItem` on the table, and nothing else.
 """
 
@@ -26,22 +27,13 @@ class VerdictStore(Protocol):
         """The stored item with its internal attributes, or None. Never stale: that would pay twice."""
         ...
 
-    def write(self, item: Mapping[str, Any]) -> bool:
-        """Store a verdict; False when what is stored comes from a newer event, or is better."""
-        ...
-
     def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
         """Put `item` in place of what was `seen`; False when that has changed since."""
         ...
 
 
-# "status" is a word reserved by DynamoDB, so all names go through aliases.
-_NAMES = {"#key": "objectKey", "#seq": "sequencer", "#status": "status"}
-
-# "<=" and not "<": the retry of an event must be able to finish what the first try began.
-_NOT_NEWER = "#seq <= :seq AND NOT (#status = :removed AND #version = :version)"
-# A failure never hides a good result of the very same event.
-_NOT_DONE = "AND NOT (#seq = :seq AND #status = :done)"
+REVISION = ("sequencer", "status", "versionId", "analyzedAt")
+"""What of an item is another after every write that matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +49,23 @@ class VerdictTable:
         )
         return from_attributes(answer["Item"]) if answer.get("Item") else None
 
-    def write(self, item: Mapping[str, Any]) -> bool:
-        # `shared.result_objects.may_replace` says the same in Python.
-        failed = item["status"] == "failed"
-        condition = f"attribute_not_exists(#key) OR ({_NOT_NEWER}{f' {_NOT_DONE}' if failed else ''})"
-        values = {":seq": item["sequencer"], ":removed": "removed", ":version": item.get("versionId", "")}
-        if failed:
-            values[":done"] = "done"
-        return self._put(item, condition, values, {**_NAMES, "#version": "versionId"})
-
     def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
-        if seen is None:
-            return self._put(item, "attribute_not_exists(#key)", {}, {"#key": "objectKey"})
-        values = {":seq": seen["sequencer"], ":status": seen["status"]}
-        names = {"#seq": "sequencer", "#status": "status"}
-        return self._put(item, "#seq = :seq AND #status = :status", values, names)
-
-    def _put(
-        self, item: Mapping[str, Any], condition: str, values: Mapping[str, str], names: Mapping[str, str]
-    ) -> bool:
         request: PutItemInputTypeDef = {
             "TableName": self.name,
             "Item": to_attributes(item),
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": names,
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": "objectKey"},
         }
-        if values:  # DynamoDB refuses an empty map
-            request["ExpressionAttributeValues"] = to_attributes(values)
+        if seen is not None:
+            # "status" is a word reserved by DynamoDB, so all names go through aliases.
+            request["ConditionExpression"] = " AND ".join(
+                f"#{name} = :{name}" if name in seen else f"attribute_not_exists(#{name})"
+                for name in REVISION
+            )
+            request["ExpressionAttributeNames"] = {f"#{name}": name for name in REVISION}
+            request["ExpressionAttributeValues"] = to_attributes(
+                {f":{name}": seen[name] for name in REVISION if name in seen}
+            )
         try:
             self.dynamodb.put_item(**request)
         except ClientError as error:

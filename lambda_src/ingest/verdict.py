@@ -41,6 +41,10 @@ class Examination:
     outcomes: Mapping[str, Outcome]
     fault: Fault | None
 
+    @property
+    def answered(self) -> dict[str, Findings | Unavailable]:
+        return {name: found for name, found in self.outcomes.items() if not isinstance(found, Fault)}
+
 
 def worst(faults: Iterable[Fault]) -> Fault | None:
     """The fault that decides: a retryable one, if there is any, since then all is looked at again."""

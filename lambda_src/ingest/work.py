@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
 from ingest.event import Arrival, Removal
-from ingest.faults import Fault, TryAgain, fault_of, refused
-from ingest.history import Skip, Work, plan, tombstone
-from ingest.reading import Head, read_head
+from ingest.faults import Fault, TryAgain, fault_of, gone, refused
+from ingest.history import Answered, Skip, Work, plan, tombstone
+from ingest.reading import Head, read_current, read_head
 from ingest.store import VerdictStore
 from ingest.verdict import Examination, Facts, item, worst
 from shared.log import log, log_failure
@@ -25,7 +25,7 @@ TOMBSTONE_DAYS = 7
 """Longer than any event can be late: Lambda keeps trying for six hours at most."""
 
 _LOOKS = 3
-"""How often a removal looks again when the item changes under its hands."""
+"""How often we look again when the stored item changes under our hands; then it is left to Lambda's retry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,34 +39,66 @@ class Needs:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def arrived(arrival: Arrival, needs: Needs) -> str:
-    """Give a new object its verdict and say in a word what became of it.
+def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
+    """Give an object its verdict and say in a word what became of it.
 
+    is_current: that it is the key's current object has just been seen.
     Raises TryAgain when the failure may pass; it is then stored already. What the store itself raises is not
     stored.
     """
     started_s = time.monotonic()
-    work = plan(arrival, needs.store.read(arrival.key), needs.features)
-    if isinstance(work, Skip):
-        return work.reason
-    examination = _examine(arrival, work, needs)
-    fault = examination.fault
-    if fault and fault.code == "gone" and work.other_version and arrival.version_id:
+    bought: Answered = {}
+    for _ in range(_LOOKS):
+        seen = needs.store.read(arrival.key)
+        work = plan(arrival, seen, needs.features, bought)
+        if isinstance(work, Skip):
+            if work.renewed is None or needs.store.replace(work.renewed, seen=seen):
+                return work.reason
+            continue
+        if (
+            work.other_version
+            and not (is_current or arrival.by_hand)
+            and _current_has_verdict(arrival, seen, needs)
+        ):
+            return "the current picture has its verdict"
+        examination = _examine(arrival, work, needs)
+        fault = examination.fault
+        if fault and fault.code == "gone" and (stays := _stays(arrival, work)):
+            return stays
+        verdict = item(
+            arrival,
+            examination,
+            asked=needs.features,
+            sequencer=work.sequencer,
+            now=needs.now(),
+            duration_ms=round((time.monotonic() - started_s) * 1000),
+            already_trimmed=work.kept_trimmed,
+        )
+        if needs.store.replace(verdict, seen=seen):
+            if fault and fault.retryable:
+                raise TryAgain(fault)
+            return str(verdict["status"])
+        bought = examination.answered
+    raise TryAgain(_busy())
+
+
+def _current_has_verdict(arrival: Arrival, seen: Mapping[str, Any] | None, needs: Needs) -> bool:
+    """Whether the stored verdict is that of the current version, which is not the event's own.
+
+    The stored sequencer does not tell when a removal has found that version before its own event came.
+    """
+    current = read_current(needs.s3, arrival) if arrival.version_id and seen else None
+    return bool(current and seen and current.version_id == seen.get("versionId") != arrival.version_id)
+
+
+def _stays(arrival: Arrival, work: Work) -> str | None:
+    """Why what is stored stays although the event's object is gone; None where nothing speaks for that."""
+    if arrival.by_hand:
+        return "no longer the current picture, what is stored stays"
+    if work.other_version and arrival.version_id:
         # This version was deleted for good; the older one, whose result is stored, is the current one again.
         return "gone, the result of another version stays"
-    verdict = item(
-        arrival,
-        examination,
-        asked=needs.features,
-        sequencer=work.sequencer,
-        now=needs.now(),
-        duration_ms=round((time.monotonic() - started_s) * 1000),
-        already_trimmed=work.kept_trimmed,
-    )
-    stored = needs.store.write(verdict)
-    if fault and fault.retryable and stored:
-        raise TryAgain(fault)
-    return str(verdict["status"]) if stored else "a newer event is stored"
+    return None
 
 
 def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
@@ -79,6 +111,8 @@ def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
     except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
         log_failure("picture_not_read", error)
         return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, "s3:GetObject"))
+    if arrival.by_hand and head.version_id != arrival.version_id:
+        return Examination(facts=facts, outcomes=work.kept, fault=gone())
     if found:
         return Examination(facts=facts, outcomes=work.kept, fault=refused(found))
     asked = analyse(
@@ -121,7 +155,14 @@ def _facts(head: Head) -> Facts:
 
 
 def removed(removal: Removal, needs: Needs) -> str:
-    """Replace the result of a removed picture by a tombstone, and say in a word what became of it."""
+    """Replace the result of a removed picture by a tombstone, and say in a word what became of it.
+
+    When one version, or one delete marker, was deleted for good, the version below it may have become the
+    current one. S3 sends no event for that, so it is looked for and treated as if it had come just now.
+    """
+    current = read_current(needs.s3, removal) if removal.version_id else None
+    if current:
+        return arrived(current, needs, is_current=True)
     for _ in range(_LOOKS):
         seen = needs.store.read(removal.key)
         mark = tombstone(removal, seen)
@@ -130,11 +171,13 @@ def removed(removal: Removal, needs: Needs) -> str:
         expires_at = int(needs.now().timestamp()) + TOMBSTONE_DAYS * 24 * 3600
         if needs.store.replace({**mark, "expiresAt": expires_at}, seen=seen):
             return "removed"
-    raise TryAgain(
-        Fault(
-            code="busy",
-            message="The result changed again and again while it was being removed.",
-            hint="It is tried again by itself.",
-            retryable=True,
-        )
+    raise TryAgain(_busy())
+
+
+def _busy() -> Fault:
+    return Fault(
+        code="busy",
+        message="The stored result changed again and again while it was being replaced.",
+        hint="It is tried again by itself.",
+        retryable=True,
     )

@@ -79,7 +79,10 @@ def _query(raw: str) -> dict[str, str]:
     # `queryStringParameters` joins repeated names with commas, which a key may itself contain, and endpoints
     # differ in how they decode a plus sign there. The raw text leaves no doubt: "+" is a space, "%2B" a plus.
     try:
-        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS, errors="strict")
+    except UnicodeDecodeError as error:
+        # Replaced by question marks, it would ask for another key.
+        raise ApiError(400, "invalid_query", "The query is not UTF-8, percent-encoded.") from error
     except ValueError as error:
         raise ApiError(400, "invalid_query", "The query has too many parameters.") from error
     return dict(reversed(pairs))

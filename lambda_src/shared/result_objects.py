@@ -114,22 +114,6 @@ def load(data: bytes) -> dict[str, Any]:
     return item
 
 
-def may_replace(new: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
-    """Whether a verdict may be put over what is stored: the condition that the table has DynamoDB check.
-
-    The event must not be older ("same" is fine: a retry finishes what the first try began), a removed version
-    stays removed, and a failure never hides a good result of the very same event.
-    """
-    if stored is None:
-        return True
-    if stored["sequencer"] > new["sequencer"]:
-        return False
-    if stored["status"] == "removed" and stored.get("versionId") == new.get("versionId", ""):
-        return False
-    same = stored["sequencer"] == new["sequencer"]
-    return not (new["status"] == "failed" and same and stored["status"] == "done")
-
-
 def counts_more(one: Mapping[str, Any], other: Mapping[str, Any] | None) -> bool:
     """Whether `one` is the newer of two stored items of a key, when results are copied between stores."""
     return other is None or _rank(one) > _rank(other)

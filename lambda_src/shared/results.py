@@ -31,7 +31,10 @@ _INTERNAL = frozenset({"day", "expiresAt"})
 
 
 def key_possible(key: str) -> bool:
-    return 0 < len(key.encode("utf-8", "replace")) <= MAX_KEY_BYTES
+    try:
+        return 0 < len(key.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return False
 
 
 def shown(item: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -52,5 +52,5 @@ def _valid_entry(day: date, analyzed_at: Any, object_key: Any) -> bool:
         return analyzed_at is None and object_key is None
     if not isinstance(analyzed_at, str) or not isinstance(object_key, str):
         return False
-    time = re.fullmatch(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\.\d{3}Z", analyzed_at, re.ASCII)
-    return bool(time and time[1] == day.isoformat() and key_possible(object_key))
+    time = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d):([0-5]\d):[0-5]\d\.\d{3}Z", analyzed_at, re.ASCII)
+    return bool(time and time[1] == day.isoformat() and time[2] < "24" and key_possible(object_key))

@@ -12,6 +12,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -83,7 +84,14 @@ def png(width: int = 640, height: int = 480) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
-Answer = Mapping[str, Any] | str
+Answer = Mapping[str, Any] | str | Callable[[dict[str, Any]], Mapping[str, Any]]
+"""What Rekognition says: an answer, an error code, or a function from the request to the answer."""
+
+
+def error(status: int, code: str) -> tuple[AWSResponse, dict[str, Any]]:
+    """For a hook on "before-call": the call is not sent, and this error is its answer."""
+    parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return AWSResponse("", status, HTTPHeaders(), _Raw()), parsed
 
 
 @cache
@@ -113,8 +121,11 @@ class Cloud:
 
     def _answer(self, request: Any, **_context: Any) -> AWSResponse:
         operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
-        self.asked.append((operation, json.loads(request.body)))
+        parameters = json.loads(request.body)
+        self.asked.append((operation, parameters))
         answer = self.answers[operation]
+        if callable(answer):
+            answer = answer(parameters)
         if isinstance(answer, str):
             body = {"__type": answer, "Message": f"{answer} for arn:aws:sts::123456789012:assumed-role/r/f"}
             return AWSResponse(request.url, 400, HTTPHeaders(), _Raw(json.dumps(body).encode()))
@@ -125,6 +136,9 @@ class Cloud:
         self.rekognition.meta.events.unregister("before-send", botocore_stubber)
         for operation in ANSWERS:
             self.rekognition.meta.events.register_first(f"before-send.rekognition.{operation}", self._answer)
+
+    def keep_versions(self) -> None:
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
 
     @property
     def operations(self) -> list[str]:
@@ -275,10 +289,9 @@ class Cloud:
 
     def fail(self, client: Any, operation: str, status: int, code: str) -> None:
         """From now on this operation does nothing and fails with this error."""
-        parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
         def answer(**_context: Any) -> tuple[AWSResponse, dict[str, Any]]:
-            return AWSResponse("", status, HTTPHeaders(), _Raw()), parsed
+            return error(status, code)
 
         service = client.meta.service_model.service_name
         client.meta.events.register_first(f"before-call.{service}.{operation}", answer, unique_id=operation)
@@ -329,8 +342,9 @@ def store_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def unversioned_cloud(store_kind: str) -> Iterator[Cloud]:
+@contextmanager
+def played_cloud(kind: str) -> Iterator[Cloud]:
+    """A cloud without versions whose results are in a "table" or a "bucket"."""
     # One try: what is tested is what our code does with an error, not how long botocore waits.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -341,7 +355,7 @@ def unversioned_cloud(store_kind: str) -> Iterator[Cloud]:
         session = _session()
         s3 = config.merge(Config(signature_version="s3v4"))
         cloud = Cloud(
-            kind=store_kind,
+            kind=kind,
             s3=session.client("s3", config=s3),
             results_s3=session.client("s3", config=s3),
             dynamodb=session.client("dynamodb", config=config),
@@ -372,9 +386,15 @@ def unversioned_cloud(store_kind: str) -> Iterator[Cloud]:
 
 
 @pytest.fixture
+def unversioned_cloud(store_kind: str) -> Iterator[Cloud]:
+    with played_cloud(store_kind) as cloud:
+        yield cloud
+
+
+@pytest.fixture
 def cloud(unversioned_cloud: Cloud) -> Cloud:
     """With versions on, as the pipeline sets its bucket up."""
-    unversioned_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    unversioned_cloud.keep_versions()
     return unversioned_cloud
 
 

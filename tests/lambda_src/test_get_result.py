@@ -86,10 +86,9 @@ def test_a_key_must_be_given(call: Call, cloud: Cloud, query: str) -> None:
     assert (answer.status, answer.code) == (400, "missing_key")
 
 
-@pytest.mark.parametrize("key", ["nowhere.jpg", "x" * 1025, "é" * 600, "key%ff", "\ud800"])
+@pytest.mark.parametrize("key", ["nowhere.jpg", "x" * 1025, "é" * 600, "key%ff"])
 def test_an_unknown_key_is_not_found(call: Call, cloud: Cloud, key: str) -> None:
-    query = {"key": key} if key.isprintable() else "key=%ED%A0%80"
-    answer = get(call, cloud, query)
+    answer = get(call, cloud, {"key": key})
     assert (answer.status, answer.code) == (404, "not_found")
 
 

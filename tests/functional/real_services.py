@@ -1,0 +1,242 @@
+"""How API Gateway, Logs, tags and quotas really behave. In brackets what says so: see real_functions.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.functional import real_functions, real_stores
+from tests.functional.real_aws import Behaviour, Call, RealAccount, Refusal
+
+# --- API Gateway ---------------------------------------------------------------------------------
+
+
+def _is_change(call: Call) -> bool:
+    return call.service == "apigatewayv2" and not call.is_read
+
+
+class ChangesCollide(Behaviour):
+    """API Gateway takes one change of an API at a time. [gh:hashicorp/terraform-provider-aws#18018]"""
+
+    lag = 0.5
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        api = call.params.get("ApiId")
+        if not _is_change(call) or api is None:
+            return None
+        changes = [h for h in account.history if h.params.get("ApiId") == api]
+        if changes and account.clock.now - changes[-1].at < self.lag:
+            text = "Unable to complete operation due to concurrent modification. Please try again later."
+            return Refusal("ConflictException", text, 409)
+        return None
+
+
+class TooManyChanges(Behaviour):
+    """The control plane takes 10 requests a second for the whole account; here with a small burst, so that
+    one pipeline meets it. [AG:limits]"""
+
+    rate, burst = 10.0, 6.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left, self._at = self.burst, 0.0
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        if call.service != "apigatewayv2":
+            return None
+        now = account.clock.now
+        self._left, self._at = min(self.burst, self._left + (now - self._at) * self.rate), now
+        if self._left < 1:
+            return Refusal("TooManyRequestsException", "Too Many Requests", 429)
+        self._left -= 1
+        return None
+
+
+class DeletedApiListed(Behaviour):
+    """A deleted API is listed for a while. [infer: no page says that the list is consistent]"""
+
+    lag = 4.0
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        api = call.params.get("ApiId")
+        # moto deletes what is gone without a word.
+        if call.operation == "DeleteApi" and account.ago("DeleteApi", ApiId=api) < float("inf"):
+            return Refusal("NotFoundException", f"Invalid API identifier specified {api}", 404)
+        return None
+
+    def looks_back(self, account: RealAccount, call: Call) -> bool:
+        return call.operation == "GetApis" and account.ago("DeleteApi") < self.lag
+
+
+class FunctionNeeded(Behaviour):
+    """An integration with a function that is not there is refused. [unsourced: the opposite is usual]"""
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        if call.operation == "CreateIntegration":
+            function = call.params["IntegrationUri"].rsplit(":", 1)[1]
+            if not account.is_there("CreateFunction", "DeleteFunction", FunctionName=function):
+                return Refusal("BadRequestException", "Invalid function ARN or invalid uri")
+        return None
+
+
+class LogDelivery(Behaviour):
+    """Access logs: their delivery is set up when the first stage asks for it. [AG:http-api-logging]"""
+
+    lag = 5.0
+
+    def __init__(self, lag: float | None = None) -> None:
+        super().__init__(lag)
+        self._asked: float | None = None
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        if call.operation != "CreateStage":
+            return None
+        self._asked = account.clock.now if self._asked is None else self._asked
+        if account.clock.now - self._asked < self.lag:
+            text = "Insufficient permissions to enable logging (Service: AmazonCloudWatchLogs)"
+            return Refusal("BadRequestException", text)
+        return None
+
+
+# --- Logs ----------------------------------------------------------------------------------------
+
+_RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922)
+_LONG_RETENTIONS = (3288, 3653)
+
+
+class LogGroupBusy(Behaviour):
+    """A second change of a log group in the same moment is aborted. [bc:logs]"""
+
+    lag = 1.0
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        if call.operation in ("PutRetentionPolicy", "DeleteLogGroup"):
+            group = call.params["logGroupName"]
+            changes = ("CreateLogGroup", "PutRetentionPolicy")
+            if min(account.ago(change, logGroupName=group) for change in changes) < self.lag:
+                text = "A conflicting operation is currently in progress against this resource."
+                return Refusal("OperationAbortedException", text)
+        return None
+
+
+class RetentionChecked(Behaviour):
+    """Logs keep lines for certain numbers of days only. [bc:logs/Days]"""
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        days = call.params.get("retentionInDays")
+        if call.operation == "PutRetentionPolicy" and days not in (*_RETENTIONS, *_LONG_RETENTIONS):
+            return Refusal("InvalidParameterException", f"{days} is no valid retention")
+        return None
+
+
+# --- tags ----------------------------------------------------------------------------------------
+
+
+class TagsLag(Behaviour):
+    """The tags of a new thing are not readable at once. [tables: bc:dynamodb/TagResource; buckets:
+    S3:Welcome; elsewhere infer]"""
+
+    lag = 6.0
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+        fresh = account.ago("CreateBucket", Bucket=call.params.get("Bucket")) < self.lag
+        if call.operation == "GetBucketTagging" and fresh:
+            return Refusal("NoSuchTagSet", "The TagSet does not exist", 404)
+        return None
+
+    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+        params = call.params
+        hide: tuple[float, dict[str, Any], str, Any]
+        match call.service, call.operation:
+            case "lambda", "GetFunction":
+                age = account.ago("CreateFunction", FunctionName=params["FunctionName"])
+                hide = age, answer, "Tags", {}
+            case "iam", "GetRole":
+                hide = account.ago("CreateRole", RoleName=params["RoleName"]), answer["Role"], "Tags", []
+            case "logs", "ListTagsForResource":
+                group = params["resourceArn"].rsplit(":", 1)[1]
+                hide = account.ago("CreateLogGroup", logGroupName=group), answer, "tags", {}
+            case "ssm", "ListTagsForResource":
+                hide = self._parameter(account, params["ResourceId"]), answer, "TagList", []
+            case "dynamodb", "ListTagsOfResource":
+                table = params["ResourceArn"].rsplit("/", 1)[1]
+                hide = account.ago("CreateTable", TableName=table), answer, "Tags", []
+            case "sqs", "ListQueueTags":
+                queue = params["QueueUrl"].rsplit("/", 1)[1]
+                hide = account.ago("CreateQueue", QueueName=queue), answer, "Tags", {}
+            case "apigatewayv2", "GetApis":
+                return sum(self._hidden(account, api) for api in answer["Items"]) > 0
+            case _:
+                return False
+        age, where, key, empty = hide
+        if age < self.lag:
+            where[key] = empty
+        return age < self.lag
+
+    def _parameter(self, account: RealAccount, name: str) -> float:
+        """Seconds since it was made: an update has no tags."""
+        made = [h.at for h in account.history if h.params.get("Name") == name and "Tags" in h.params]
+        return account.clock.now - max(made, default=float("-inf"))
+
+    def _hidden(self, account: RealAccount, api: dict[str, Any]) -> bool:
+        hidden = account.ago("CreateApi", Name=api["Name"]) < self.lag
+        if hidden:
+            api["Tags"] = {}
+        return hidden
+
+
+# --- what never passes ---------------------------------------------------------------------------
+
+
+class Refused(Behaviour):
+    """One operation is always refused, as with a quota that is used up. [IAM:reference_iam-quotas]"""
+
+    def __init__(self, operation: str, refusal: Refusal) -> None:
+        super().__init__()
+        self._operation, self._refusal = operation, refusal
+
+    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        return self._refusal if call.operation == self._operation else None
+
+
+# --- all -----------------------------------------------------------------------------------------
+
+# What passes by itself. Each is met by a pipeline that is set up, changed, removed and set up again.
+PASSING: tuple[type[Behaviour], ...] = (
+    real_functions.RoleNotAssumable,
+    real_functions.PolicyNotVisible,
+    real_functions.FreshRole,
+    real_functions.DeletedRoleSeen,
+    real_functions.RoleDeleteConflict,
+    real_functions.FunctionNotVisible,
+    real_functions.FunctionPending,
+    real_functions.UpdateInProgress,
+    real_functions.FunctionDeleting,
+    real_functions.StatementNotReadable,
+    real_functions.QueueNotVisible,
+    real_functions.QueueDeletedRecently,
+    real_functions.DestinationChecked,
+    real_stores.BucketDefaults,
+    real_stores.FreshBucket,
+    real_stores.PartsCollide,
+    real_stores.PartsLag,
+    real_stores.BucketRecreated,
+    real_stores.PermissionNotVisible,
+    real_stores.TableCreating,
+    real_stores.TableDeleting,
+    real_stores.TableUpdating,
+    ChangesCollide,
+    TooManyChanges,
+    DeletedApiListed,
+    FunctionNeeded,
+    LogDelivery,
+    LogGroupBusy,
+    TagsLag,
+)
+# What AWS checks and a sound pipeline never meets.
+CHECKS: tuple[type[Behaviour], ...] = (
+    real_functions.DuplicateStatement,
+    real_functions.EnvironmentChecked,
+    real_stores.BucketNames,
+    real_stores.OverlappingRules,
+    RetentionChecked,
+)

@@ -1,0 +1,153 @@
+"""Single histories worth a name: what the search in `test_event_histories.py` found, and what was decided."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from tests.lambda_src.conftest import Cloud, jpeg
+from tests.lambda_src.event_history import Beside, Delivery, Event, History, How, Place, Trouble
+
+
+@pytest.fixture
+def history(cloud: Cloud) -> History:
+    return History(cloud, "cases")
+
+
+def deliver(history: History, *events: Event) -> None:
+    """One attempt of each event, in this order."""
+    for event in events:
+        history.deliver(of(history, event))
+
+
+def of(history: History, event: Event) -> Delivery:
+    return next(one for one in history.waiting if one.events[0] is event)
+
+
+def end(history: History) -> None:
+    history.run_out()
+    assert not history.failed
+    history.check_end()
+
+
+KEY = "cases/a.jpg"
+
+
+def test_an_undeleted_picture_gets_its_verdict_again(history: History) -> None:
+    """S3 says only that the marker was deleted. The result went with the picture and is paid anew."""
+    deliver(history, history.put("a.jpg"), history.delete("a.jpg"))
+    assert history.cloud.results.get(KEY) is None
+    history.delete_for_good("a.jpg")
+    end(history)
+    assert list(history.billed.values()) == [2]
+
+
+def test_the_version_below_a_deleted_one_gets_its_verdict_again(history: History) -> None:
+    deliver(history, history.put("a.jpg"), history.put("a.jpg"))
+    history.delete_for_good("a.jpg")
+    end(history)
+    assert sorted(history.billed.values()) == [1, 2]
+
+
+def test_an_undeleted_picture_whose_result_was_not_removed_yet_is_not_paid_again(history: History) -> None:
+    put, marker, undelete = (
+        history.put("a.jpg"),
+        history.delete("a.jpg"),
+        history.delete_for_good("a.jpg"),
+    )
+    deliver(history, put, undelete, marker)
+    end(history)
+    assert list(history.billed.values()) == [1]
+
+
+def test_a_removal_before_the_arrival_is_the_end_of_it(history: History) -> None:
+    put, marker = history.put("a.jpg"), history.delete("a.jpg")
+    deliver(history, marker, put)
+    end(history)
+    assert not history.billed
+
+
+def test_all_versions_deleted_for_good_before_an_arrival_leave_no_failure(history: History) -> None:
+    late = [history.put("a.jpg"), history.put("a.jpg")]
+    deliver(history, history.delete_for_good("a.jpg", 0), history.delete_for_good("a.jpg"))
+    deliver(history, *late)
+    end(history)
+    assert history.cloud.results.get(KEY) is None
+    assert not history.billed
+
+
+@pytest.mark.parametrize("late_is_last", [True, False])
+def test_a_version_seen_before_its_own_event_is_not_replaced_by_a_late_one(
+    history: History, *, late_is_last: bool
+) -> None:
+    """The removal finds the newest version; the event of one in between comes after that."""
+    first, removal = history.put("a.jpg"), history.delete_for_good("a.jpg")
+    late, newest = history.put("a.jpg"), history.put("a.jpg")
+    deliver(history, removal, *((newest, late) if late_is_last else (late, newest)), first)
+    end(history)
+    assert list(history.billed.values()) == [1]
+
+
+def test_the_same_bytes_again_are_another_picture(history: History) -> None:
+    """Not recognized by their ETag: it is an MD5, and two files can be made to share one."""
+    one, two = history.put("a.jpg", jpeg()), history.put("a.jpg", jpeg())
+    assert one["Records"][0]["s3"]["object"]["eTag"] == two["Records"][0]["s3"]["object"]["eTag"]
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
+def test_keys_that_look_alike_are_two_pictures(history: History) -> None:
+    composed = "caf\u00e9.jpg"
+    history.put(composed)
+    history.put(unicodedata.normalize("NFD", composed))
+    end(history)
+    assert len(history.versions) == 2
+    assert list(history.billed.values()) == [1, 1]
+
+
+@pytest.mark.parametrize("place", ["read", "picture", "labels", "write"])
+def test_two_copies_at_once_pay_at_most_twice_and_keep_one_result(history: History, place: Place) -> None:
+    """No claim is written before paying: see CONTRIBUTING."""
+    event = history.put("a.jpg")
+    copy = Delivery([event])
+    history.waiting.append(copy)
+    history.deliver(of(history, event), Beside(place=place, delivery=copy))
+    end(history)
+    assert list(history.billed.values()) == [1 if place == "read" else 2]
+
+
+def test_two_copies_at_once_keep_what_either_was_told(history: History) -> None:
+    """One is refused the faces, the other the labels; together they have both, and nothing is paid again."""
+    history.features = "labels,faces"
+    event = history.put("a.jpg")
+    copy = Delivery([event])
+    history.waiting.append(copy)
+    no_labels = Trouble(place="labels", how="throttled")
+    no_faces = Trouble(place="faces", how="throttled")
+    history.deliver(of(history, event), no_labels, Beside(place="write", delivery=copy, troubles=(no_faces,)))
+    assert list(history.billed.values()) == [1, 1]
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["killed after", "lost"])
+def test_what_was_paid_and_stored_is_not_paid_again_after_a_stop(history: History, how: How) -> None:
+    event = history.put("a.jpg")
+    last = 2 if history.cloud.kind == "bucket" else 1  # the entry of the index comes first
+    history.deliver(of(history, event), Trouble(place="write", how=how, nth=last))
+    end(history)
+    assert list(history.billed.values()) == [1]
+
+
+def test_rekognition_down_for_longer_than_all_attempts(history: History) -> None:
+    event = history.put("a.jpg")
+    for _ in range(3):
+        history.deliver(of(history, event), Trouble(place="labels", how="broken"))
+    assert len(history.failed) == 1
+    item = history.item(KEY)
+    assert item and item["error"]["retryable"]
+    history.check_end()
+    history.redrive()
+    history.check_final(KEY)
+    assert list(history.billed.values()) == [1]
