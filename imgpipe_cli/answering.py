@@ -22,12 +22,11 @@ def wait_until_answering(
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Ask for a result without a key until the function itself refuses that. False after a minute."""
-    host = urlsplit(found.api_url).hostname or ""
-    if found.endpoint is not None and not (host.endswith("localhost") or host.startswith("127.")):
-        return True  # an emulator that names AWS's own hosts: its APIs are not called there
+    if not callable_at_its_url(found):
+        return True
     api, started, pause_s = Api(found.api_url, found.token), clock(), 0.1
     while clock() - started < _LIMIT_S:
-        detail = _refusal(api)
+        detail = refusal(api)
         if detail is None:
             return True
         emit(Waiting("api", "api", f"the API does not answer yet ({detail})", clock() - started))
@@ -37,7 +36,13 @@ def wait_until_answering(
     return False
 
 
-def _refusal(api: Api) -> str | None:
+def callable_at_its_url(found: Remembered) -> bool:
+    """False for an emulator that names AWS's own hosts: its APIs are not called there."""
+    host = urlsplit(found.api_url).hostname or ""
+    return found.endpoint is None or host.endswith("localhost") or host.startswith("127.")
+
+
+def refusal(api: Api) -> str | None:
     """What stands between us and the function, None if it answered itself."""
     try:
         status, document = api.get("/result", {})

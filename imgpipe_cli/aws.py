@@ -15,17 +15,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from imgpipe_cli.problems import ExitCode, Problem
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.
 _READERS = 64
-_CONNECT_TIMEOUT_S = 5
-_READ_TIMEOUT_S = 60
-# Explicit: the default mode of the SDK is about to change, and differs between environments.
-_ATTEMPTS = 5
+_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # The domains of AWS's own endpoints, in all its partitions.
 _AWS_DOMAINS = (
     ".amazonaws.com",
@@ -39,11 +38,15 @@ _AWS_DOMAINS = (
 )
 
 
+# The SDK's words.
+NONE_FOUND = "Unable to locate credentials"
+
+
 class AwsError(Exception):
     """One failed call.
 
     code: AWS's error code, or one of ours for what never reached AWS: Unreachable, NoCredentials,
-    SsoLogin, BadProfile, NoRegion, BadRegion, BadParameters, NotAws.
+    SsoLogin, BadKeys, BadProfile, NoRegion, BadRegion, BadParameters, NotAws.
     status: the HTTP status, 0 when there was no answer.
     """
 
@@ -78,6 +81,30 @@ class Place:
         return self.access_key_id is not None
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a call may take to connect and to answer, and how often it is sent at most."""
+
+    connect_s: float = 5
+    read_s: float = 60
+    # Explicit: the default mode of the SDK is about to change, and differs between environments.
+    attempts: int = 5
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The credentials that the SDK found, without what is secret of them.
+
+    method: where, in the SDK's own words, such as env or sso. ends_with: of the access key's id.
+    expires: None where the SDK does not know or they never do.
+    """
+
+    method: str
+    ends_with: str
+    temporary: bool
+    expires: datetime | None
+
+
 class Aws:
     """Clients of one account and region. Thread-safe.
 
@@ -88,10 +115,12 @@ class Aws:
         self,
         place: Place,
         *,
+        patience: Patience = Patience(),
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
+        self.patience = patience
         self.sleep = sleep
         self.clock = clock
         self._clients: dict[tuple[str, bool], Any] = {}
@@ -121,11 +150,22 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region in force; raises AwsError("NoRegion") instead of letting S3 assume one."""
+        """The region in force; raises AwsError("NoRegion") instead of letting S3 assume one.
+
+        It becomes part of host names and signatures, and the SDK lets a line end pass: hence "BadRegion".
+        """
         region = self._session.region_name
         if not region:
             raise AwsError("NoRegion", "No region is configured.")
+        if not _REGION.fullmatch(region):
+            raise AwsError("BadRegion", f"{region!r} is not the name of a region.")
         return str(region)
+
+    @property
+    def profile(self) -> str | None:
+        """The profile in force, chosen here or by AWS_PROFILE; None: the default one."""
+        name = str(self._session.profile_name)
+        return None if name == "default" else name
 
     def client(self, service: str, *, once: bool = False) -> Any:
         """The boto3 client of a service; with once, one that never sends a request twice."""
@@ -133,7 +173,7 @@ class Aws:
         if key not in self._clients:
             with self._making:
                 if key not in self._clients:
-                    self._clients[key] = self._new_client(service, attempts=1 if once else _ATTEMPTS)
+                    self._clients[key] = self._new_client(service, once=once)
         return self._clients[key]
 
     def prepare(self, services: Sequence[str]) -> None:
@@ -146,24 +186,30 @@ class Aws:
 
         threading.Thread(target=make, name="clients", daemon=True).start()
 
-    def _new_client(self, service: str, *, attempts: int) -> Any:
+    def _new_client(self, service: str, *, once: bool = False, unsigned: bool = False) -> Any:
+        from botocore import UNSIGNED
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        # Keys of its own keep the SDK from looking for some.
+        keys = {"aws_access_key_id": "-", "aws_secret_access_key": "-"} if unsigned else {}
         config = Config(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=self.patience.connect_s,
+            read_timeout=self.patience.read_s,
+            retries={"mode": "standard", "total_max_attempts": 1 if once else self.patience.attempts},
             max_pool_connections=_READERS + 8,
-            signature_version="s3v4" if service == "s3" else None,
+            signature_version=UNSIGNED if unsigned else "s3v4" if service == "s3" else None,
             s3={"addressing_style": "path"} if service == "s3" and self.place.is_local else None,
             # The user's proxy is for the world, not for this machine.
             proxies={} if self.place.is_local else None,
         )
         try:
-            return self._session.client(
-                service, region_name=self.region, endpoint_url=self.place.endpoint, config=config
+            made = self._session.client(
+                service, region_name=self.region, endpoint_url=self.place.endpoint, config=config, **keys
             )
+            _check_url(made.meta.endpoint_url)
+            made.meta.events.register("before-send", _refuse_broken_headers)
+            return made
         except (BotoCoreError, ValueError) as error:
             raise _from_botocore(error, service, "") from error
 
@@ -175,13 +221,70 @@ class Aws:
     def custom_endpoint(self) -> str | None:
         """The endpoint in force when it is not AWS's own, else None."""
         url = self.endpoint("s3")
-        host = url.split("//", 1)[-1].split("/", 1)[0].split(":", 1)[0]
-        return None if host.endswith(_AWS_DOMAINS) else url
+        return None if is_aws(url) else url
+
+    def endpoint_variable(self, service: str) -> str:
+        """The variable that sends this one service elsewhere."""
+        name = str(self.client(service).meta.service_model.service_id.hyphenize())
+        return f"AWS_ENDPOINT_URL_{name.replace('-', '_').upper()}"
 
     def regions(self, service: str) -> list[str]:
-        """The regions of this region's partition in which the SDK knows the service."""
-        partition = self._session.get_partition_for_region(self.region)
-        return list(self._session.get_available_regions(service, partition_name=partition))
+        """The regions of this region's partition in which the SDK knows the service. Raises AwsError."""
+        return list(self._session.get_available_regions(service, partition_name=self.partition))
+
+    @property
+    def partition(self) -> str:
+        """AWS's name for the world that this region is in, such as aws or aws-cn. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return str(self._session.get_partition_for_region(self.region))
+        except BotoCoreError as error:
+            raise _from_botocore(error, "", "") from error
+
+    def credentials(self) -> Credentials:
+        """The credentials that calls are signed with, fresh ones where they can be had. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            found = self._session.get_credentials()
+            frozen = found.get_frozen_credentials() if found is not None else None
+        except BotoCoreError as error:
+            raise _from_botocore(error, "", "") from error
+        if found is None or frozen is None:
+            raise AwsError("NoCredentials", NONE_FOUND)
+        return Credentials(
+            method=str(found.method),
+            ends_with=str(frozen.access_key)[-4:],
+            temporary=bool(frozen.token),
+            # The SDK has no public word for it.
+            expires=getattr(found, "_expiry_time", None),
+        )
+
+    def contact(self) -> tuple[str, datetime | None]:
+        """The URL of STS and what its clock says, None if it does not. Raises AwsError without an answer.
+
+        Asked with an unsigned call, which is refused: so it answers without credentials, too.
+        """
+        from email.utils import parsedate_to_datetime
+
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        client = self._new_client("sts", unsigned=True)
+        try:
+            answer = client.get_caller_identity()
+        except ClientError as error:
+            answer = error.response
+        except BotoCoreError as error:
+            raise _from_botocore(error, "sts", "get_caller_identity") from error
+        except ResponseParserError as error:
+            raise AwsError("NotAws", str(error), service="sts", operation="get_caller_identity") from error
+        text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        try:
+            return str(client.meta.endpoint_url), parsedate_to_datetime(text)
+        except ValueError:
+            return str(client.meta.endpoint_url), None
 
     # --- calls ---------------------------------------------------------------------------------
 
@@ -275,6 +378,11 @@ class Aws:
         own.set_result(value)
         return value
 
+    def forget(self, key: str) -> None:
+        """Who asks for the value next looks it up again."""
+        with self._knowing:
+            self._known.pop(key, None)
+
     def _landed(self, key: str, flight: Future[str | None], value: str | None) -> None:
         with self._knowing:
             if self._flights.get(key) is not flight:
@@ -290,19 +398,45 @@ class Aws:
             self._readers.shutdown(wait=False, cancel_futures=True)
 
 
+def is_aws(url: str) -> bool:
+    """Whether the URL is one of AWS's own endpoints."""
+    return (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)
+
+
+def _check_url(url: str) -> None:
+    """Raise ValueError for what the SDK would try to reach again and again, or stumble over in a call."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or parts.port == 0:
+        raise ValueError(f"Invalid endpoint: {url}")
+
+
+def _refuse_broken_headers(request: Any, **_context: Any) -> None:
+    """Keys with a line end, as they are copied: the SDK would try five times, and then show the signature."""
+    for value in request.headers.values():
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        if any(end in text for end in "\r\n\0"):
+            raise AwsError("BadKeys", "The access key or the session token holds the end of a line.")
+
+
 # --- errors --------------------------------------------------------------------------------------
 
 
 def _from_client_error(error: Any, service: str, operation: str) -> AwsError:
     details = error.response.get("Error", {})
+    # S3 names what it does not like beside its message.
+    named = [str(value) for key, value in details.items() if key.startswith("Argument")]
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return AwsError(
         str(details.get("Code") or status),
-        str(details.get("Message") or details.get("message") or error),
+        " ".join([str(details.get("Message") or details.get("message") or error), *_bracketed(named)]),
         service=service,
         operation=operation,
         status=status,
     )
+
+
+def _bracketed(named: Sequence[str]) -> list[str]:
+    return [f"({', '.join(named)})"] if named else []
 
 
 _CREDENTIAL_ERRORS = {
@@ -378,48 +512,51 @@ def problem(error: AwsError, doing: str = "") -> Problem:
     if error.code == "Unreachable":
         return Problem(
             "unreachable",
-            f"{where}{_sentence(error.message)}",
+            f"{where}{sentence(error.message)}",
             hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
         )
     named = f"{error.service} {error.operation} answered " if error.operation else ""
     return Problem(
         "aws_error",
-        f"{where}{named}{error.code}: {_sentence(error.message)}",
+        f"{where}{named}{error.code}: {sentence(error.message)}",
         hint="Run the command again: it continues where it stopped. --verbose shows the details.",
     )
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """The text on one line with a full stop at its end."""
     text = " ".join(text.split())
     return text if text.endswith(".") else f"{text}."
 
 
+def denied_action(error: AwsError) -> str | None:
+    """The action that is not allowed, by its name; None if the error says something else."""
+    if error.code not in _DENIED:
+        return None
+    found = _DENIED_TEXT.search(error.message)
+    return found["action"] if found else _action(error)
+
+
 def _denied(error: AwsError, where: str) -> Problem:
     found = _DENIED_TEXT.search(error.message)
-    action = found["action"] if found else _action(error)
+    action = denied_action(error)
     resource = found["resource"] if found and found["resource"] else ""
     return Problem(
         "access_denied",
         f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
-        hint="Add it to the user or role you sign in with (README, Permissions), then run the command again.",
+        hint="Add it to the user or role you sign in with: imgpipe policy prints what commands need.",
     )
 
 
-# Where the permission of an operation has another name. Answers without a text (HEAD) name none.
-_ACTIONS = {
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObject",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:ListObjectVersions": "s3:ListBucketVersions",
-    "s3:DeleteObjects": "s3:DeleteObject",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-}
-
-
 def _action(error: AwsError) -> str:
-    operation = "".join(part.title() for part in error.operation.split("_"))
-    named = f"{error.service}:{operation}"
-    return _ACTIONS.get(named, named)
+    """The permission of the call itself: answers without a text (HEAD) name none."""
+    from imgpipe_cli.permissions import actions_of
+
+    try:
+        return actions_of(error.service, error.operation).actions[0]
+    except (KeyError, IndexError):
+        operation = "".join(part.title() for part in error.operation.split("_"))
+        return f"{error.service}:{operation}"
 
 
 def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:
@@ -440,7 +577,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         {"BadProfile"},
         lambda error, where: Problem(
             "bad_profile",
-            f"{where}{_sentence(error.message)}",
+            f"{where}{sentence(error.message)}",
             hint="List the profiles with aws configure list-profiles and choose one with --profile.",
         ),
     ),
@@ -465,7 +602,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         {"BadRegion"},
         lambda error, where: Problem(
             "bad_region",
-            f"{where}{_sentence(error.message)}",
+            f"{where}{sentence(error.message)}",
             hint="Name a region such as eu-west-1 with --region.",
             exit_code=ExitCode.USAGE,
         ),
@@ -495,6 +632,14 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         ),
     ),
     (
+        {"BadKeys"},
+        lambda error, where: Problem(
+            "bad_credentials",
+            f"{where}{sentence(error.message)}",
+            hint="Set it again without it: aws configure, or AWS_ACCESS_KEY_ID and its companions.",
+        ),
+    ),
+    (
         _SKEWED,
         _fixed(
             "clock_skew",
@@ -515,7 +660,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         _QUOTA,
         lambda error, where: Problem(
             "quota_exceeded",
-            f"{where}a quota of the account is used up: {_sentence(error.message)}",
+            f"{where}a quota of the account is used up: {sentence(error.message)}",
             hint="Remove what is not needed or ask for more in the Service Quotas console.",
         ),
     ),

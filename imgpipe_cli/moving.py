@@ -47,7 +47,8 @@ def begin(settings: Settings, looks: Looks) -> Settings:
 
 def _ours(looks: Looks, kind: str) -> bool:
     seen = looks[RESOURCES[kind][0]]
-    return seen.exists and seen.owned
+    # What is being removed was copied before.
+    return seen.exists and seen.owned and seen.detail != "deleting"
 
 
 def source(settings: Settings) -> str:
@@ -87,7 +88,8 @@ def _stages(settings: Settings) -> list[Settings]:
 
 
 def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
-    """Make everything as it should be, the place of the results too; by resource name. Raises Problem."""
+    """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
+    Overtaken."""
     looks = dict(looks)
     outcomes: dict[str, Outcome] = {}
     for stage in _stages(settings):
@@ -96,7 +98,11 @@ def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict
             outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
             looks[name] = outcome.seen
         if stage.move:
-            _carry_out(pipeline, looks, stage, emit)
+            try:
+                _carry_out(pipeline, looks, stage, emit)
+            except Problem:
+                _refuse_overtaken(pipeline, looks)  # what failed may be the doing of another run
+                raise
     return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
 
 
@@ -106,17 +112,26 @@ def _carry_out(pipeline: Pipeline, looks: Looks, stage: Settings, emit: Emit) ->
     old, new = store(source(stage), aws, names), store(stage.destination, aws, names)
     if stage.move == "copy":
         copied = copy(old, new, emit)
+        _refuse_overtaken(pipeline, looks)
         emit(Note("results_copied", f"{copied} from {old.name} to {new.name}"))
     elif stage.move == "switch":
         emit(Note("results_switched", new.name))
         copy(old, new, emit)
         for _ in _while_old_runs_may_last(aws, emit):
             copy(old, new, emit)
+        _refuse_overtaken(pipeline, looks)
     else:
         count = _until_quiet(old, new, emit)
+        # Another run may have turned the move round: the old store may be the one in use again.
+        _refuse_overtaken(pipeline, looks)
         emit(Note("results_verified", f"{count} from {old.name} are in {new.name}"))
         _take_away(pipeline, looks, source(stage), emit)
         emit(Note("store_removed", old.name))
+
+
+def _refuse_overtaken(pipeline: Pipeline, looks: Looks) -> None:
+    """Raises Overtaken where the settings are not those that this run has written for this part."""
+    runner.refuse_overtaken(pipeline, {"settings": looks["settings"]})
 
 
 def _until_quiet(old: ResultStore, new: ResultStore, emit: Emit) -> int:

@@ -4,22 +4,26 @@ Each resource converges on its own: look, change, look again, until a fresh look
 change. Resources that do not need each other converge side by side; a wait happens only where
 something needs what is being waited for. There is no list of what was done: an interrupted run is
 continued by running again.
+
+Nothing is locked either: another run may act at the same time. What meets its doing looks again; whoever
+shares a value with others that has changed meanwhile (the settings, the token, the API's id) is `Overtaken`.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.aws import Aws, AwsError, problem, sentence
 from imgpipe_cli.events import Changing, Emit, Looking, Settled, Skipped, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import GONE, Change, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.base import GONE, Change, Overtaken, Passing, Resource, Seen, Step
 
 State = Literal["ready", "busy", "missing", "differs", "foreign"]
 Looks = dict[str, Seen]
@@ -40,11 +44,17 @@ _EXISTS = frozenset(
 )
 _LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
 _BUSY_LIMIT_S = 600.0
-_VISIBLE_LIMIT_S = 120.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+# AWS shows a change that it has taken within seconds; after this time it is sent again.
+_SHOWN_WITHIN_S = 30.0
 # The same change asked for a third time in spite of two good answers is a defect of imgpipe.
 _REPEATS = 3
+# How often a run that waits looks whether another one has changed or removed the settings.
+_OVERTAKEN_EVERY_S = 5.0
+# What several resources hold a copy of: with another value of these, all of them are wrong.
+SHARED = ("settings", "token", "api")
+_SECOND_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,15 +103,16 @@ class Removal:
 # --- looking -------------------------------------------------------------------------------------
 
 
-def look(pipeline: Pipeline, emit: Emit) -> Looks:
-    """Look at every resource, side by side. Raises Problem."""
+def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
+    """Look at every resource, or only at those of these names, side by side. Raises Problem."""
 
     def one(step: Step, resource: Resource) -> Seen:
         emit(Looking(step.name, resource.name))
         return _observe(pipeline, resource)
 
-    with ThreadPoolExecutor(max(len(list(pipeline.resources())), 1), thread_name_prefix="look") as pool:
-        futures = {r.name: pool.submit(one, step, r) for step, r in pipeline.resources()}
+    asked = [(step, resource) for step, resource in pipeline.resources() if not only or resource.name in only]
+    with ThreadPoolExecutor(max(len(asked), 1), thread_name_prefix="look") as pool:
+        futures = {resource.name: pool.submit(one, step, resource) for step, resource in asked}
         return {name: future.result() for name, future in futures.items()}
 
 
@@ -114,8 +125,7 @@ def _observe(pipeline: Pipeline, resource: Resource) -> Seen:
 
 def _foreign(resource: Resource, looks: Looks, resources: Mapping[str, Resource]) -> bool:
     """True if the resource, or the one it lives inside, exists and is not ours."""
-    seen = looks[resource.name]
-    if seen.exists and not seen.owned:
+    if looks[resource.name].foreign:
         return True
     return resource.within is not None and _foreign(resources[resource.within], looks, resources)
 
@@ -172,17 +182,28 @@ def refuse_foreign(pipeline: Pipeline, looks: Looks, settings: Settings | None =
     """Raise a Problem that names everything with our names that is not ours; with settings, of what they
     ask for."""
     foreign = [
-        f"{resource.name} ({looks[resource.name].detail})" if looks[resource.name].detail else resource.name
+        f"{resource.name} ({_called(resource, seen, pipeline.names) or seen.detail})"
         for _, resource in pipeline.resources(settings)
-        if looks[resource.name].exists and not looks[resource.name].owned
+        if (seen := looks[resource.name]).foreign
     ]
     if foreign:
         raise Problem(
             "not_ours",
             f"Something imgpipe did not make has the name of: {', '.join(foreign)} "
             f"(project {pipeline.names.project}). Nothing was changed.",
-            hint="Choose another name with --project; imgpipe status shows what is there.",
+            hint=_not_ours_hint(pipeline.names),
         )
+
+
+def _called(resource: Resource, seen: Seen, names: Names) -> str:
+    """Its kind and its name in AWS; empty where we may not look at it."""
+    removals = list(resource.removals(seen, names)) if seen.facts else []
+    return removals[-1].what if removals else ""
+
+
+def _not_ours_hint(names: Names) -> str:
+    tags = " and ".join(f"{key}={value}" for key, value in names.tags.items())
+    return f"Choose another name with --project; or, if it is this pipeline's, give it back its tags {tags}."
 
 
 # --- up ------------------------------------------------------------------------------------------
@@ -200,21 +221,38 @@ def planned_changes(
 
 
 def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
-    """Make everything as it should be; by resource name. Raises Problem."""
+    """Make everything as it should be; by resource name. Raises Problem, and Overtaken."""
     refuse_foreign(pipeline, looks, settings)
     # What cannot be repaired stops before anything is changed.
     for _, resource in pipeline.resources(settings):
-        if looks[resource.name].exists and looks[resource.name].ready:
+        if looks[resource.name].ready:
             list(resource.changes(looks[resource.name], pipeline.names, settings))
     stop = threading.Event()
+    watch = _Watch(pipeline)
 
     def converge(step: Step, resource: Resource) -> Outcome:
-        visit = _Visit(pipeline, step, resource, emit, stop)
-        return visit.converge(looks[resource.name], settings)
+        visit = _Visit(pipeline, step, resource, emit, stop, watch)
+        outcome = visit.converge(looks[resource.name], settings)
+        if resource.name in SHARED:
+            watch.settled[resource.name] = outcome.seen
+        return outcome
 
     wanted = list(pipeline.resources(settings))
     needs = {resource.name: set(resource.needs) for _, resource in wanted}
-    return _in_order(wanted, needs, converge, pipeline.workers, stop)
+    try:
+        return _in_order(wanted, needs, converge, pipeline.workers, stop)
+    except Problem:
+        watch.look(now=True)  # what failed may be the doing of another run
+        raise
+
+
+def refuse_overtaken(pipeline: Pipeline, settled: Looks) -> None:
+    """Look whether these resources are as they were when this run left them. Raises Overtaken."""
+    for pause_s in (_SECOND_LOOK_S, 0.0):  # one look may be late: the second counts
+        if not settled or look(pipeline, lambda _event: None, only=settled.keys()) == settled:
+            return
+        pipeline.aws.sleep(pause_s)
+    raise Overtaken
 
 
 # --- down ----------------------------------------------------------------------------------------
@@ -231,9 +269,11 @@ def planned_removals(
         if not seen.exists:
             continue
         if _foreign(resource, looks, resources):
-            emit(Skipped(step.name, resource.name, resource.name, "foreign"))
+            if resource.within is None:
+                what = _called(resource, seen, pipeline.names) or resource.name
+                emit(Skipped(step.name, resource.name, what, "foreign"))
         elif resource.name in keep:
-            emit(Skipped(step.name, resource.name, resource.name, "kept"))
+            emit(Skipped(step.name, resource.name, _called(resource, seen, pipeline.names), "kept"))
         else:
             going.append((step, resource, seen))
 
@@ -249,12 +289,23 @@ def planned_removals(
         return list(pool.map(lambda one: counted(*one), going))
 
 
-def down(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> list[str]:
-    """Remove it all, then look at everything again; what is left by name (nothing). Raises Problem."""
+def down(
+    pipeline: Pipeline, removals: Sequence[Removal], emit: Emit, *, keep: frozenset[str] = frozenset()
+) -> list[str]:
+    """Remove it all, then look at everything again; what is left by name (nothing, unless another run made
+    it meanwhile). Raises Problem."""
     take_away(pipeline, removals, emit)
-    looks = look(pipeline, lambda _event: None)
-    names = [removal.resource.name for removal in removals]
-    return [name for name in names if looks[name].exists and looks[name].owned]
+    return ours(pipeline, look(pipeline, lambda _event: None), keep)
+
+
+def ours(pipeline: Pipeline, looks: Looks, keep: Collection[str] = ()) -> list[str]:
+    """The names of what is there, ours, and not to be kept; without what goes together with another thing."""
+    resources = _by_name(pipeline)
+    return [
+        name
+        for name, resource in resources.items()
+        if name not in keep and _left_over(resource, looks, resources)
+    ]
 
 
 def take_away(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> None:
@@ -263,7 +314,7 @@ def take_away(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> No
     seen = {removal.resource.name: removal.seen for removal in removals}
 
     def remove(step: Step, resource: Resource) -> Outcome:
-        return _Visit(pipeline, step, resource, emit, stop).remove(seen[resource.name])
+        return _Visit(pipeline, step, resource, emit, stop, None).remove(seen[resource.name])
 
     # Reversed: a resource goes once everything that needs it is gone.
     order = [(removal.step, removal.resource) for removal in reversed(removals)]
@@ -278,11 +329,35 @@ class _Stopped(Exception):
     """Another resource failed or the user interrupted: stop at the next pause."""
 
 
+class _Watch:
+    """Whether what this run has settled for several resources is still so."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.settled: Looks = {}
+        self._pipeline = pipeline
+        self._looking = threading.Lock()
+        self._looked_at = pipeline.aws.clock()
+
+    def look(self, *, now: bool) -> None:
+        """Look, if now is asked for or the last look was a while ago. Raises Overtaken."""
+        with self._looking:
+            clock = self._pipeline.aws.clock()
+            if now or clock - self._looked_at >= _OVERTAKEN_EVERY_S:
+                self._looked_at = clock
+                refuse_overtaken(self._pipeline, dict(self.settled))
+
+
 class _Visit:
     """One resource on its way to what it should be."""
 
     def __init__(
-        self, pipeline: Pipeline, step: Step, resource: Resource, emit: Emit, stop: threading.Event
+        self,
+        pipeline: Pipeline,
+        step: Step,
+        resource: Resource,
+        emit: Emit,
+        stop: threading.Event,
+        watch: _Watch | None,
     ) -> None:
         self.pipeline = pipeline
         self.aws = pipeline.aws
@@ -290,67 +365,103 @@ class _Visit:
         self.resource = resource
         self.emit = emit
         self.stop = stop
+        self.watch = watch
         self.changed = False
+        # The changes that AWS took, and when; whether one made it; when AWS said that it is there already.
+        self._taken: list[tuple[Change, float]] = []
+        self._made = False
+        self._appeared, self._appeared_at = _LOOK_AGAIN, -math.inf
         self._waiting_for = ""
         self._waiting_since = 0.0
         self._pause_s = _FIRST_PAUSE_S
 
     def converge(self, seen: Seen, settings: Settings) -> Outcome:
         """Look, change, look again, until nothing is left to change."""
-        created = False
-        sent: list[tuple[Change, ...]] = []
-        seen = self.resource.completed(seen, self.aws, self.pipeline.names)
+        blocked = False
+        first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
-            if seen.exists and not seen.owned and not created:
-                raise self._not_ours()
-            if seen.exists and not (seen.ready and seen.owned):
-                self._pause(seen.detail or "its tags are not visible yet", _BUSY_LIMIT_S)
-            elif created and not seen.exists:
-                self._pause("not visible yet", _VISIBLE_LIMIT_S)
-            else:
+            if not self._waited(seen):
                 todo = tuple(self.resource.changes(seen, self.pipeline.names, settings))
                 if not todo:
                     return self._settled(seen)
-                if sent.count(todo) >= _REPEATS:
-                    raise self._does_not_settle(todo)
-                if todo in sent:  # sent with success, and not visible yet
-                    self._pause("not visible yet", _VISIBLE_LIMIT_S)
-                passing = self._send(todo, side_by_side=self.resource.side_by_side)
+                if self.resource.last_counts and self._taken and seen != first:
+                    raise Overtaken
+                sendable = [change for change in todo if change.sendable]
+                if blocked and not sendable:
+                    raise Overtaken  # what it needs was there, and is gone
+                blocked = not sendable
+                passing = self._send_due(sendable)
                 if passing is not None:
-                    self._pause(passing.why, passing.limit_s)
-                elif any(change.sendable for change in todo):
-                    sent.append(todo)
-                    created = created or not seen.exists
+                    self._pause(passing)
+                elif sendable:
+                    self._made = self._made or not seen.exists
             seen = _observe(self.pipeline, self.resource)
+
+    def _waited(self, seen: Seen) -> bool:
+        """Pause where nothing can be changed yet; whether that was so."""
+        # What was missing at first may be another run's, or ours from a call whose answer got lost.
+        lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
+        if seen.foreign and not self._made and not lately:
+            raise self._not_ours()
+        if seen.exists and not (seen.ready and seen.owned):
+            self._pause(Passing("", why=seen.detail or "its tags are not visible yet", limit_s=_BUSY_LIMIT_S))
+            return True
+        if not seen.exists and (self._made or lately):
+            self._pause(self._not_visible() if self._made else self._appeared)
+            return True
+        return False
+
+    def _send_due(self, changes: Sequence[Change]) -> Passing | None:
+        """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        due = [change for change in changes if not self._lately(change)]
+        again = [change for change in due if self._times(change)]
+        if again:
+            self._look_out()  # another run may have undone it
+        if worn := [change for change in again if self._times(change) >= _REPEATS]:
+            raise self._does_not_settle(worn)
+        return self._send(due) if due or not changes else self._not_visible()
+
+    def _lately(self, change: Change) -> bool:
+        since = self.aws.clock() - _SHOWN_WITHIN_S
+        return any(taken == change and at > since for taken, at in self._taken)
+
+    def _times(self, change: Change) -> int:
+        return sum(taken == change for taken, _ in self._taken)
+
+    def _not_visible(self) -> Passing:
+        return Passing("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
     def remove(self, seen: Seen) -> Outcome:
         """Send the removals until a look finds nothing."""
+        sent: tuple[str, ...] = ()
+        sent_at = -math.inf
         while seen.exists:
             todo = tuple(self.resource.removals(seen, self.pipeline.names))
             if not todo and self.resource.within:
                 break  # goes together with the resource it is within
-            if not seen.owned:
+            if seen.foreign:
                 raise self._not_ours()
-            passing = self._one_after_the_other(todo)
+            passing, wanted = None, tuple(change.what for change in todo)
+            if not seen.torn and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
+                passing = self._one_after_the_other(todo)
+                sent, sent_at = () if passing else wanted, self.aws.clock()
             seen = _observe(self.pipeline, self.resource)
             if seen.exists:
-                why = passing.why if passing else seen.detail or "still there"
-                self._pause(why, passing.limit_s if passing else _BUSY_LIMIT_S)
+                self._pause(passing or Passing("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S))
         return self._settled(seen)
 
     def _settled(self, seen: Seen) -> Outcome:
         self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
         return Outcome(self.changed, seen)
 
-    def _send(self, todo: tuple[Change, ...], *, side_by_side: bool = False) -> Passing | None:
-        """Send what can be sent now; the error that passes with time if there was one."""
-        sendable = [change for change in todo if change.sendable]
+    def _send(self, changes: Sequence[Change]) -> Passing | None:
+        """Send these; the error that passes with time if there was one."""
         if self.resource.serial:
-            sendable = sendable[:1]
-        if side_by_side and min(len(sendable), self.pipeline.workers) > 1:
-            with ThreadPoolExecutor(len(sendable), thread_name_prefix="change") as pool:
-                return next((p for p in pool.map(self._send_one, sendable) if p), None)
-        return self._one_after_the_other(sendable)
+            changes = changes[:1]
+        if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
+            with ThreadPoolExecutor(len(changes), thread_name_prefix="change") as pool:
+                return next((p for p in pool.map(self._send_one, changes) if p), None)
+        return self._one_after_the_other(changes)
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
         return next((passing for change in todo if (passing := self._send_one(change))), None)
@@ -363,33 +474,44 @@ class _Visit:
         try:
             change.call.run(self.aws, self.emit)
         except AwsError as error:
-            for passing in change.call.passing:
-                if passing.matches(error):
-                    return Passing(error.code, why=f"{passing.why} ({error.code})", limit_s=passing.limit_s)
             removing = change.verb in ("delete", "remove", "empty", "detach")
             if removing and error.code in GONE:
                 return None
+            for passing in change.call.passing:
+                if passing.matches(error):
+                    if passing.outdated:
+                        self.aws.forget(passing.outdated)
+                    return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
             if not removing and error.code in _EXISTS:
-                return _LOOK_AGAIN
+                self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
+                return self._appeared
             if change.call.once and error.lost:
-                return _LOOK_AGAIN
+                return replace(_LOOK_AGAIN, said=error.message)
             raise problem(error, f"{change.verb} {change.what}") from error
+        self._taken.append((change, self.aws.clock()))
+        self._made = self._made or change.verb == "create"
         return None
 
-    def _pause(self, why: str, limit_s: float) -> None:
-        """Wait a little, longer each time, at most limit_s for one reason in a row."""
-        now = self.aws.clock()
+    def _pause(self, passing: Passing) -> None:
+        """Wait a little, longer each time, at most as long as it may take for one reason in a row."""
+        now, why = self.aws.clock(), passing.why
         if why != self._waiting_for:
             self._waiting_for, self._waiting_since, self._pause_s = why, now, _FIRST_PAUSE_S
         waited = now - self._waiting_since
-        if waited > limit_s:
+        if waited > passing.limit_s and self.resource.last_counts:
+            raise Overtaken  # what does not come was removed or changed back
+        if waited > passing.limit_s:
+            said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
             raise Problem(
                 "timeout",
-                f"{self.resource.name} is not ready after {waited:.0f} s: {why}.",
-                hint="Run the command again: it continues here. imgpipe status shows the state.",
+                f"{self.resource.name} is not ready after {waited:.0f} s: {why}.{said}",
+                hint=passing.hint
+                or "Run the command again: it continues here. imgpipe status shows the state.",
                 exit_code=ExitCode.PENDING,
             )
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
+        if waited >= _OVERTAKEN_EVERY_S:
+            self._look_out(now=False)
         if self.stop.is_set():
             raise _Stopped
         self.aws.sleep(self._pause_s)
@@ -397,14 +519,19 @@ class _Visit:
             raise _Stopped
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
 
+    def _look_out(self, *, now: bool = True) -> None:
+        """Raises Overtaken where what this run counts on is another by now."""
+        if self.watch is not None:
+            self.watch.look(now=now)
+
     def _not_ours(self) -> Problem:
         return Problem(
             "not_ours",
             f"{self.resource.name} exists and imgpipe did not make it; it was not touched.",
-            hint="Choose another name with --project.",
+            hint=_not_ours_hint(self.pipeline.names),
         )
 
-    def _does_not_settle(self, todo: tuple[Change, ...]) -> Problem:
+    def _does_not_settle(self, todo: Sequence[Change]) -> Problem:
         what = "; ".join(f"{change.verb} {change.what}" for change in todo)
         return Problem(
             "does_not_settle",

@@ -49,6 +49,8 @@ class Settings:
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
+        # One text for one meaning: 55 from a file and 55.0 from an option are the same.
+        document["min_confidence"] = float(self.min_confidence)
         return json.dumps({"version": _VERSION, **document}, sort_keys=True)
 
     @classmethod
@@ -71,7 +73,8 @@ class Settings:
             raise Problem(
                 "bad_settings",
                 f"The stored settings cannot be read ({error}).",
-                hint="Was this pipeline set up by a newer imgpipe? Upgrade, or imgpipe down and up.",
+                hint="Upgrade, if a newer imgpipe set this pipeline up. Else remove the parameter "
+                "/imgpipe/PROJECT/settings and run imgpipe up with the settings that you want.",
             ) from error
 
     @property

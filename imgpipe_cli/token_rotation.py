@@ -2,6 +2,7 @@
 
 The parameter gets a new value, then the functions that hold its hash follow, by the same converging that `up`
 does. Killed in between, the functions still know the old token; rotating again, or `up`, brings them along.
+Of two rotations at once the token written last counts, for both.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from imgpipe_cli.problems import Problem
 from imgpipe_cli.results import Api, ApiUnavailable
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.access_token import NEW_TOKEN
-from imgpipe_cli.steps.base import Call, Resource, Step
+from imgpipe_cli.steps.access_token import NEW_TOKEN, fingerprint, token_sha256
+from imgpipe_cli.steps.base import Overtaken, Resource, Step
 from imgpipe_cli.steps.functions import Function
-from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.steps.settings import Overwrite, SettingsParameter
 from imgpipe_cli.target import Connection, Remembered
 
 # How long a function's fresh configuration may take to reach every place that answers.
 _LIMIT_S = 30.0
+_ROUNDS = 6
 
 
 def rotate(connection: Connection, emit: Emit) -> Remembered:
@@ -32,20 +34,60 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
     aws, names = connection.aws, connection.names
     old = outputs.discover(connection).token
     part = runner.Pipeline(_holders(), aws, names)
-    runner.refuse_foreign(part, runner.look(part, emit))
-    call = Call(
-        "ssm",
-        "put_parameter",
-        {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True},
-    )
+    _refuse_incomplete(part, runner.look(part, emit))
+    params = {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True}
+    call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
     try:
         call.run(aws, emit)
-        settings = Settings.from_json(SettingsParameter().observe(aws, names).facts["value"])
+    except Overtaken as error:
+        raise outputs.not_set_up(connection.target.project) from error
     except AwsError as error:
         raise problem(error, "replace the access token") from error
     _until_visible(connection, old)
-    runner.up(part, runner.look(part, emit), settings, emit)
-    return outputs.discover(connection)
+    for _ in range(_ROUNDS):
+        settings, held = _settings(connection), token_sha256(aws, names)
+        _bring_along(part, settings, emit)
+        found = outputs.discover(connection)
+        if fingerprint(found.token) == held and _settings(connection) == settings:
+            return found
+    raise Problem(
+        "overtaken",
+        "Other runs of imgpipe keep changing this pipeline.",
+        hint="Let them end, then run imgpipe up: it brings the functions along with the token.",
+    )
+
+
+def _settings(connection: Connection) -> Settings:
+    try:
+        seen = SettingsParameter().observe(connection.aws, connection.names)
+    except AwsError as error:
+        raise problem(error, "read the settings") from error
+    if not seen.exists:
+        raise outputs.not_set_up(connection.target.project)
+    return Settings.from_json(seen.facts["value"])
+
+
+def _bring_along(part: runner.Pipeline, settings: Settings, emit: Emit) -> None:
+    looks = runner.look(part, emit)
+    _refuse_incomplete(part, looks)
+    try:
+        runner.up(part, looks, settings, emit)
+    except Problem as problem:
+        # Another rotation at the same time undoes this one's changes until both have the same token.
+        if problem.code != "does_not_settle":
+            raise
+
+
+def _refuse_incomplete(part: runner.Pipeline, looks: runner.Looks) -> None:
+    """Raise a Problem where a function is foreign or not there: making one is `up`'s business."""
+    runner.refuse_foreign(part, looks)
+    missing = [name for name, seen in looks.items() if not seen.exists]
+    if missing:
+        raise Problem(
+            "not_complete",
+            f"Not there: {', '.join(missing)}. The functions that check the token are not complete.",
+            hint="Run imgpipe up, then rotate the token again.",
+        )
 
 
 def _until_visible(connection: Connection, old: str) -> None:

@@ -48,13 +48,13 @@ def register(app: typer.Typer) -> None:
         _confirm(run, going, connection, yes=yes)
         run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
         run.screen.only({removal.resource.name for removal in going})
-        left = runner.down(pipeline, going, run.emit)
+        left = runner.down(pipeline, going, run.emit, keep=keep)
         run.screen.close()
         if left:
             raise Problem(
                 "left_over",
                 f"Still there after the removal: {', '.join(left)}.",
-                hint="Run imgpipe down again.",
+                hint="Another run of imgpipe may have made it meanwhile: run imgpipe down again.",
             )
         return _finished(
             run,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, need_confirmation
+from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, finite, need_confirmation
 
 if TYPE_CHECKING:
     from imgpipe_cli.runner import Looks, Pipeline
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
                 envvar="IMGPIPE_MIN_CONFIDENCE",
                 min=0,
                 max=100,
+                callback=finite,
                 metavar="PERCENT",
                 help="What tables and page show by default (70); everything above 50 is stored.",
             ),
@@ -77,7 +79,7 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli import moving, outputs, runner
+        from imgpipe_cli import concurrent_runs, moving, outputs, runner
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
         from imgpipe_cli.settings import Settings
@@ -91,17 +93,15 @@ def register(app: typer.Typer) -> None:
         run.screen.steps(STEPS)
         looks = runner.look(pipeline, run.emit)
         deployed = _deployed(looks["settings"])
-        settings = moving.begin(
-            _settings(
-                run,
-                deployed,
-                features=features,
-                min_confidence=min_confidence,
-                private=private,
-                results=results,
-            ),
-            looks,
+        asked = partial(
+            _settings,
+            run,
+            features=features,
+            min_confidence=min_confidence,
+            private=private,
+            results=results,
         )
+        settings = moving.begin(asked(deployed), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
@@ -114,13 +114,14 @@ def register(app: typer.Typer) -> None:
             )
         if settings.move and not (deployed and deployed.move == settings.move):
             _confirm_move(run, pipeline, looks, settings, yes=yes)
-        outcomes = moving.up(pipeline, looks, settings, run.emit)
+        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit)
         settings = Settings.from_json(outcomes["settings"].seen.facts["value"])
         if repair_index:
             _repair_index(run, connection, settings)
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.memory.put(found)
+        concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         if any(name.startswith(("api", "function", "permission.api")) for name in changed):
             _until_answering(run, found)

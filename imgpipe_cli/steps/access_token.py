@@ -10,7 +10,12 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Change, NewSecret, Resource, Seen, Step
-from imgpipe_cli.steps.settings import delete_parameter, observe_parameter, put_parameter
+from imgpipe_cli.steps.settings import (
+    delete_parameter,
+    observe_parameter,
+    put_parameter,
+    refuse_other_type,
+)
 
 NEW_TOKEN = NewSecret("new token", lambda: secrets.token_urlsafe(32))
 
@@ -62,6 +67,8 @@ class TokenParameter(Resource):
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:
             yield put_parameter(names.token_parameter, "SecureString", NEW_TOKEN, names)
+        else:
+            refuse_other_type(seen, names.token_parameter, "SecureString")
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
         yield delete_parameter(names.token_parameter)

@@ -23,13 +23,19 @@ __all__ = [
     "Call",
     "Change",
     "NewSecret",
+    "Overtaken",
     "Passing",
     "Resource",
     "Routine",
     "Seen",
     "Step",
     "Unknown",
+    "torn",
 ]
+
+
+class Overtaken(Exception):
+    """Another run has changed what this one counts on: only a fresh look at everything helps."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Seen:
 
     ready: False while AWS is still working on it; detail then says what AWS said.
     owned: whether it is provably ours; what is not ours is never touched.
+    torn: it was looked at while it was being made or removed, so its tags could not be read: a later look
+    tells whose it is.
     facts: what `changes` compares, in the resource's own words; also there when it does not exist.
     """
 
@@ -46,9 +54,27 @@ class Seen:
     owned: bool = True
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    torn: bool = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is there and somebody else's."""
+        return self.exists and not self.owned and not self.torn
 
 
 MISSING = Seen(exists=False)
+
+
+def torn(facts: Mapping[str, Any]) -> Seen:
+    """What is there, and has no tags that could be read."""
+    return Seen(
+        exists=True,
+        ready=False,
+        owned=False,
+        detail="it is just being made or removed",
+        facts=facts,
+        torn=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -78,12 +104,19 @@ class Unknown(str):
 @dataclass(frozen=True)
 class Passing:
     """An error that goes away by itself: its exact code, and a part of its message where one code has
-    several meanings."""
+    several meanings.
+
+    outdated: the value (of `Aws.known`) that may have changed meanwhile: it is looked up again.
+    hint: what the user can do if it does not pass. said: the message of the error that was met.
+    """
 
     code: str
     text: str = ""
     why: str = ""
     limit_s: float = 120.0
+    outdated: str = ""
+    hint: str = ""
+    said: str = ""
 
     def matches(self, error: AwsError) -> bool:
         return error.code == self.code and self.text in error.message
@@ -124,7 +157,11 @@ class Call:
         return f"{self.service}.{self.operation}"
 
     def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002 - the shape that Routine shares
-        aws.call(self.service, self.operation, once=self.once, **_with_secrets(self.params))
+        self.send(aws)
+
+    def send(self, aws: Aws) -> Mapping[str, Any]:
+        """The answer. Raises AwsError."""
+        return aws.call(self.service, self.operation, once=self.once, **_with_secrets(self.params))
 
 
 @dataclass(frozen=True)
@@ -185,6 +222,8 @@ class Resource(ABC):
     (this one is removed before they are). within: the resource it lives inside; it goes when that goes,
     and is not ours when that is not ours. serial: AWS takes one change at a time, then a new look.
     side_by_side: the changes of one look do not depend on each other (its removals always do).
+    visible_within_s: how long a look may find nothing of what was made with success.
+    last_counts: what another run made of it after this one's change stays.
     """
 
     name: str
@@ -192,6 +231,8 @@ class Resource(ABC):
     within: str | None = None
     serial: bool = False
     side_by_side: bool = False
+    visible_within_s: float = 120.0
+    last_counts: bool = False
 
     def wanted(self, settings: Settings) -> bool:  # noqa: ARG002 - the interface
         """Whether a pipeline with these settings has this resource."""

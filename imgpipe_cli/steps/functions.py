@@ -10,24 +10,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli import bundle
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
-from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Passing, Resource, Seen, Unknown
+from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Passing, Resource, Seen, Unknown, torn
 
 RUNTIME = "python3.12"
+_ARCHITECTURES = ["arm64"]
 RETENTION_DAYS = 14
 _NOT_THERE = ("ResourceNotFoundException",)
-_PASSING = (
-    Passing("InvalidParameterValueException", "cannot be assumed by Lambda", IAM_DELAY),
-    Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
+_ROLE_HINT = (
+    "If it never passes: may Lambda take the role? Its trust policy must name lambda.amazonaws.com, and no "
+    "policy of the organization may deny sts:AssumeRole. Then run the command again: it continues here."
+)
+_BUSY = (
+    Passing("ResourceConflictException", "state: Deleting", "the old function is still going"),
     Passing("ResourceConflictException", "update is in progress", "Lambda is still updating it"),
     Passing("ResourceConflictException", "currently in the following state", "Lambda is still making it"),
+)
+_PASSING = (
+    Passing("InvalidParameterValueException", "cannot be assumed by Lambda", IAM_DELAY, hint=_ROLE_HINT),
+    Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
+    *_BUSY,
     Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
-_RECREATED = Passing("ResourceConflictException", "being deleted", "the old function is still going")
 
 
 class LogGroup(Resource):
@@ -54,9 +62,10 @@ class LogGroup(Resource):
         )
         for entry in found["groups"]["logGroups"]:
             if entry["logGroupName"] == group:
-                tags = (found["tags"] or {}).get("tags", {})
                 facts = {"retention": entry.get("retentionInDays")}
-                return Seen(exists=True, owned=names.owns(tags), facts=facts)
+                if found["tags"] is None:
+                    return torn(facts)
+                return Seen(exists=True, owned=names.owns(found["tags"].get("tags", {})), facts=facts)
         return Seen(exists=False, facts={"retention": None})
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
@@ -124,6 +133,11 @@ class Function(Resource):
         token = found["token"]
         if found["function"] is None:
             return Seen(exists=False, facts={"token_sha256": token})
+        # Without lambda:ListTags the answer has no tags: the function would look like somebody else's.
+        if refused := found["function"].get("TagsError"):
+            raise AwsError(
+                refused["ErrorCode"], refused["Message"], service="lambda", operation="list_tags", status=403
+            )
         configuration = found["function"]["Configuration"]
         state = configuration.get("State", "Active")
         update = configuration.get("LastUpdateStatus", "Successful")
@@ -138,7 +152,7 @@ class Function(Resource):
                 "sha256": configuration["CodeSha256"],
                 "architectures": configuration.get("Architectures", ["x86_64"]),
                 "configuration": configuration,
-                "failed": configuration.get("StateReason", "") if "Failed" in (state, update) else "",
+                "failed": _failure(configuration),
             },
         )
 
@@ -162,14 +176,23 @@ class Function(Resource):
                 "FunctionName": function,
                 **configuration,
                 "Code": code,
-                "Architectures": ["arm64"],
+                "Architectures": _ARCHITECTURES,
                 "Tags": names.tags,
             }
-            call = Call("lambda", "create_function", params, (*_PASSING, _RECREATED))
+            call = Call("lambda", "create_function", params, _PASSING)
             yield Change("create", f"function {function}", call)
             return
-        if seen.facts["sha256"] != bundle.code_sha256(self.shape.function):
-            params = {"FunctionName": function, **code, "Architectures": ["arm64"]}
+        if seen.facts["configuration"].get("PackageType", "Zip") != "Zip":
+            raise Problem(
+                "function_differs",
+                f"The function {function} is a container image, not a zip, which Lambda cannot change.",
+                hint=f"Remove it: aws lambda delete-function --function-name {function}; then imgpipe up.",
+            )
+        if (
+            seen.facts["sha256"] != bundle.code_sha256(self.shape.function)
+            or seen.facts["architectures"] != _ARCHITECTURES
+        ):
+            params = {"FunctionName": function, **code, "Architectures": _ARCHITECTURES}
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
         differing = _differing(configuration, seen.facts["configuration"])
@@ -181,7 +204,7 @@ class Function(Resource):
             raise Problem(
                 "function_failed",
                 f"Lambda could not make the function {function}: {seen.facts['failed']}",
-                hint="Remove the pipeline with imgpipe down, then run imgpipe up.",
+                hint="Remove the cause. If imgpipe up says the same again, imgpipe down and up make it anew.",
             )
 
     def _configuration(self, seen: Seen, names: Names, settings: Settings) -> dict[str, Any]:
@@ -207,7 +230,7 @@ class Function(Resource):
         if seen.detail == "deleting":
             return
         function = names.function(self.shape.function)
-        call = Call("lambda", "delete_function", {"FunctionName": function}, _PASSING[2:4])
+        call = Call("lambda", "delete_function", {"FunctionName": function}, _BUSY)
         yield Change("delete", f"function {function}", call)
 
 
@@ -223,6 +246,14 @@ class Zip(bytes):
 
     def __repr__(self) -> str:
         return f"<zip of lambda_src/{self.function}, {len(self)} bytes>"
+
+
+def _failure(configuration: Mapping[str, Any]) -> str:
+    """Why Lambda could not make or update the function; empty if it could."""
+    for status, why in (("State", "StateReason"), ("LastUpdateStatus", "LastUpdateStatusReason")):
+        if configuration.get(status) == "Failed":
+            return str(configuration.get(why) or f"{status} is Failed")
+    return ""
 
 
 def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws import Aws
-from imgpipe_cli.names import STAGE, Names
+from imgpipe_cli.names import FUNCTIONS, STAGE, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step, Unknown
 from imgpipe_cli.steps.functions import LogGroup
@@ -53,8 +53,18 @@ _BUSY = (
     # The control plane takes 10 requests a second for the whole account.
     Passing("TooManyRequestsException", why="API Gateway takes few changes a second"),
 )
+# The API was the second one and another run has removed it, or it is not visible everywhere yet.
+_NO_API = Passing(
+    "NotFoundException", why="API Gateway does not know it (any more)", limit_s=60, outdated="api"
+)
+_NO_INTEGRATION = Passing("BadRequestException", "ntegration", "another run has replaced the integration", 60)
+_INSIDE = (*_BUSY, _NO_API, _NO_INTEGRATION)
 _LOGGING = Passing(
-    "BadRequestException", "nsufficient permissions to enable logging", "the log delivery is being set up"
+    "BadRequestException",
+    "nsufficient permissions to enable logging",
+    "the log delivery is being set up",
+    hint="If it never passes, your own rights lack what API Gateway needs to write access logs for you: "
+    "logs:CreateLogDelivery, logs:ListLogDeliveries, logs:DescribeResourcePolicies, logs:PutResourcePolicy.",
 )
 _NO_FUNCTION = Passing("BadRequestException", "unction", "the function is still being made")
 
@@ -102,6 +112,7 @@ class Api(Resource):
             "id": first["ApiId"],
             "endpoint": first.get("ApiEndpoint", ""),
             "cors": first.get("CorsConfiguration"),
+            "closed": first.get("DisableExecuteApiEndpoint", False),
             "doubles": [api["ApiId"] for api in doubles],
         }
         return Seen(exists=True, facts=facts)
@@ -122,6 +133,9 @@ class Api(Resource):
         if not _same_cors(seen.facts["cors"]):
             params = {"ApiId": seen.facts["id"], "CorsConfiguration": _CORS}
             yield Change("update", f"CORS of API {names.api}", _call("update_api", **params))
+        if seen.facts["closed"]:
+            call = _call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
+            yield Change("open", f"endpoint of API {names.api}", call)
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
         for found in (*seen.facts["doubles"], seen.facts["id"]):
@@ -161,7 +175,7 @@ class Routing(Resource):
             ]
             if not same:
                 params = {"ApiId": found, **wanted}
-                passing = (*_BUSY, _NO_FUNCTION)
+                passing = (*_INSIDE, _NO_FUNCTION)
                 call = Call("apigatewayv2", "create_integration", params, passing, once=True)
                 yield Change("create", f"integration with function {names.function(function)}", call)
                 targets[function] = Unknown(f"new integration with {names.function(function)}")
@@ -170,7 +184,8 @@ class Routing(Resource):
             targets[function] = f"integrations/{first['IntegrationId']}"
             yield from self._repairs(found, first, wanted)
             yield from self._without(found, doubles, seen.facts["routes"])
-        yield from self._routes(found, targets, seen)
+        functions = {names.function_arn(function) for function in FUNCTIONS}
+        yield from self._routes(found, targets, seen, functions)
 
     def _repairs(self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Change]:
         if any(found.get(key) != value for key, value in wanted.items()):
@@ -189,8 +204,15 @@ class Routing(Resource):
                 what = f"second integration {double['IntegrationId']}"
                 yield Change("delete", what, _call("delete_integration", **params))
 
-    def _routes(self, api: str, targets: Mapping[str, str], seen: Seen) -> Iterator[Change]:
-        ours = {f"integrations/{i['IntegrationId']}" for i in seen.facts["integrations"]}
+    def _routes(
+        self, api: str, targets: Mapping[str, str], seen: Seen, functions: set[str]
+    ) -> Iterator[Change]:
+        # Others may lead routes of theirs to integrations of theirs.
+        ours = {
+            f"integrations/{one['IntegrationId']}"
+            for one in seen.facts["integrations"]
+            if one.get("IntegrationUri") in functions
+        }
         kept: set[str] = set()
         for route in seen.facts["routes"]:
             key = route["RouteKey"]
@@ -231,7 +253,7 @@ class Stage(Resource):
         }
         wanted = {"AutoDeploy": True, "DefaultRouteSettings": _THROTTLE, "AccessLogSettings": logs}
         params = {"ApiId": seen.facts["id"], "StageName": STAGE, **wanted}
-        passing = (*_BUSY, _LOGGING)
+        passing = (*_INSIDE, _LOGGING)
         if not seen.exists:
             call = Call("apigatewayv2", "create_stage", {**params, "Tags": names.tags}, passing)
             yield Change("create", f"stage {STAGE}", call)
@@ -240,12 +262,12 @@ class Stage(Resource):
 
 
 def _call(operation: str, **params: Any) -> Call:
-    return Call("apigatewayv2", operation, params, _BUSY)
+    return Call("apigatewayv2", operation, params, _INSIDE)
 
 
 def _create(operation: str, **params: Any) -> Call:
     """Creates of API Gateway have no idempotency token: sent once, then looked for."""
-    return Call("apigatewayv2", operation, params, _BUSY, once=True)
+    return Call("apigatewayv2", operation, params, _INSIDE, once=True)
 
 
 def _integration(function: str, names: Names) -> dict[str, Any]:

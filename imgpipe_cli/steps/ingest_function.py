@@ -60,6 +60,9 @@ class FailureQueue(Resource):
             facts={
                 "url": url,
                 "retention": int(attributes["MessageRetentionPeriod"]),
+                # A key of the account's own is encryption too.
+                "encrypted": attributes.get("SqsManagedSseEnabled", "true") == "true"
+                or bool(attributes.get("KmsMasterKeyId")),
                 "messages": int(attributes.get("ApproximateNumberOfMessages", 0)),
             },
         )
@@ -74,10 +77,15 @@ class FailureQueue(Resource):
             }
             call = Call("sqs", "create_queue", params, _QUEUE_PASSING)
             yield Change("create", f"queue {names.queue}", call)
-        elif seen.facts["retention"] != _FOURTEEN_DAYS_S:
-            params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
-            call = Call("sqs", "set_queue_attributes", params)
-            yield Change("set", f"retention of queue {names.queue}", call)
+            return
+        if seen.facts["retention"] != _FOURTEEN_DAYS_S:
+            yield self._set("retention", attributes, seen, names)
+        if not seen.facts["encrypted"]:
+            yield self._set("encryption", {"SqsManagedSseEnabled": "true"}, seen, names)
+
+    def _set(self, what: str, attributes: Mapping[str, str], seen: Seen, names: Names) -> Change:
+        params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
+        return Change("set", f"{what} of queue {names.queue}", Call("sqs", "set_queue_attributes", params))
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
         call = Call("sqs", "delete_queue", {"QueueUrl": seen.facts["url"]})
@@ -123,13 +131,22 @@ class Retries(Resource):
         }
         passing = (
             # Lambda checks that the role may send to the queue, and that the queue is there.
-            Passing("InvalidParameterValueException", "does not have permissions", IAM_DELAY),
+            Passing(
+                "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
+            ),
             Passing("InvalidParameterValueException", "is invalid", "the new queue is not visible yet"),
             Passing("ResourceConflictException", "", "Lambda is still updating the function"),
             Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)
         yield Change("set", f"retries of function {names.function('ingest')}", call)
+
+
+def _denied(names: Names) -> str:
+    return (
+        f"If it never passes, something beside the policy of role {names.role('ingest')} denies it "
+        "sqs:SendMessage: a permissions boundary, or a policy of the organization."
+    )
 
 
 STEP = Step(

@@ -13,8 +13,10 @@ from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
 
 _PASSING = (
-    Passing("ResourceConflictException", "update", "Lambda is still updating the function"),
-    Passing("ResourceConflictException", "state", "Lambda is still making the function"),
+    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
+    Passing(
+        "ResourceConflictException", "currently in the following state", "Lambda is still making the function"
+    ),
     Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
 

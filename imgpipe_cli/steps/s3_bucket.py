@@ -82,10 +82,12 @@ class S3Bucket(Resource):
         owned = names.owns(found["tags"])
         if not owned and not found["tags"]:
             # Some endpoints drop the tags of the create call: an empty bucket with this name is ours.
-            owned = not aws.call("s3", "list_object_versions", Bucket=bucket, MaxKeys=1).keys() & {
-                "Versions",
-                "DeleteMarkers",
-            }
+            content = aws.find(
+                "s3", "list_object_versions", missing=("NoSuchBucket",), Bucket=bucket, MaxKeys=1
+            )
+            if content is None:
+                return MISSING  # it went while it was looked at
+            owned = not content.keys() & {"Versions", "DeleteMarkers"}
         return Seen(exists=True, owned=owned, facts=found)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002

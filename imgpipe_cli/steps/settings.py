@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from imgpipe_cli.aws import Aws
+from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import Call, Change, Resource, Seen, Step
+from imgpipe_cli.steps.base import Call, Change, Overtaken, Resource, Seen, Step, torn
 
 _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
 
@@ -31,10 +34,20 @@ def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
     )
     if found["parameter"] is None:
         return Seen(exists=False, facts={"value": None})
-    tags = (found["tags"] or {}).get("TagList", [])
-    return Seen(
-        exists=True, owned=names.owns(tags), facts={"value": found["parameter"]["Parameter"]["Value"]}
-    )
+    facts = {key.lower(): found["parameter"]["Parameter"].get(key) for key in ("Value", "Type")}
+    if found["tags"] is None:
+        return torn(facts)
+    return Seen(exists=True, owned=names.owns(found["tags"].get("TagList", [])), facts=facts)
+
+
+def refuse_other_type(seen: Seen, parameter: str, kind: str) -> None:
+    """Raise a Problem for a parameter of another type, which AWS never changes."""
+    if seen.facts["type"] != kind:
+        raise Problem(
+            "parameter_differs",
+            f"The parameter {parameter} is a {seen.facts['type']}, not a {kind}: AWS cannot change that.",
+            hint=f"Remove it: aws ssm delete-parameter --name {parameter}; then run imgpipe up.",
+        )
 
 
 def delete_parameter(parameter: str) -> Change:
@@ -47,10 +60,27 @@ def put_parameter(parameter: str, kind: str, value: Any, names: Names) -> Change
     return Change("create", f"parameter {parameter}", Call("ssm", "put_parameter", params))
 
 
+@dataclass(frozen=True)
+class Overwrite(Call):
+    """A new value for a parameter. Where another run has removed it meanwhile this makes it anew, and without
+    tags, which no call takes together with Overwrite: they follow, or nobody would know whose it is. Then it
+    raises Overtaken, since all else has been removed as well."""
+
+    tags: Sequence[Mapping[str, str]] = ()
+
+    def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002
+        if self.send(aws).get("Version") == 1:
+            where = {"ResourceType": "Parameter", "ResourceId": self.params["Name"]}
+            aws.call("ssm", "add_tags_to_resource", **where, Tags=list(self.tags))
+            raise Overtaken
+
+
 class SettingsParameter(Resource):
     """A String parameter that holds the settings as JSON: any machine can run the next command."""
 
     name = "settings"
+    visible_within_s = 20.0
+    last_counts = True
 
     def observe(self, aws: Aws, names: Names) -> Seen:
         return observe_parameter(aws, names, names.settings_parameter)
@@ -59,9 +89,15 @@ class SettingsParameter(Resource):
         parameter, text = names.settings_parameter, settings.to_json()
         if not seen.exists:
             yield put_parameter(parameter, "String", text, names)
-        elif seen.facts["value"] != text:
+            return
+        refuse_other_type(seen, parameter, "String")
+        if seen.facts["value"] != text:
             params = {"Name": parameter, "Type": "String", "Value": text, "Overwrite": True}
-            yield Change("update", f"parameter {parameter}", Call("ssm", "put_parameter", params))
+            yield Change(
+                "update",
+                f"parameter {parameter}",
+                Overwrite("ssm", "put_parameter", params, tags=names.tag_list),
+            )
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
         yield delete_parameter(names.settings_parameter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.names import INDEX, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
@@ -28,6 +28,11 @@ _BUSY = (
     Passing("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
     Passing("LimitExceededException", why="DynamoDB is making other tables just now", limit_s=300),
 )
+# Unlike other changes this one is refused when it was made already, as by a call whose answer got lost.
+_MADE_ALREADY = (
+    Passing("ValidationException", "already enabled", "its answer got lost: looking again"),
+    Passing("ValidationException", "multiple times within", "DynamoDB takes one such change an hour"),
+)
 _NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
 
 
@@ -48,29 +53,27 @@ class Table(Resource):
                 "table": lambda: aws.find(
                     "dynamodb", "describe_table", missing=_NOT_THERE, TableName=names.table
                 ),
-                "tags": lambda: aws.find(
-                    # Right after the create call this may be denied or missing; the table then is not ready.
-                    "dynamodb",
-                    "list_tags_of_resource",
-                    missing=(*_NOT_THERE, "AccessDeniedException"),
-                    ResourceArn=arn,
-                ),
+                "tags": lambda: _tags(aws, arn),
             }
         )
         if found["table"] is None:
             return MISSING
-        table = found["table"]["Table"]
+        table, tags = found["table"]["Table"], (found["tags"] or {}).get("Tags")
+        status = table["TableStatus"]
         indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
         building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
         return Seen(
             exists=True,
-            ready=table["TableStatus"] == "ACTIVE" and not building,
-            # While it is being made its tags may not be visible; nothing is changed before it is ready.
-            owned=names.owns((found["tags"] or {}).get("Tags", []))
-            or (found["tags"] is None and table["TableStatus"] == "CREATING"),
-            detail=table["TableStatus"].lower() if not building else "index is being built",
+            ready=status == "ACTIVE" and not building,
+            owned=names.owns(tags or []),
+            detail=status.lower() if status != "ACTIVE" or not building else "index is being built",
+            # While it is being made or removed its tags may not be readable; nothing is changed meanwhile.
+            torn=found["tags"] is None or (not tags and status in ("CREATING", "DELETING")),
             facts={
                 "keys": table["KeySchema"],
+                "types": {
+                    one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
+                },
                 "index": indexes.get(INDEX),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             },
@@ -88,7 +91,11 @@ class Table(Resource):
             }
             yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
             return
-        if seen.facts["keys"] != _KEYS or not _same_index(seen.facts["index"]):
+        if (
+            seen.facts["keys"] != _KEYS
+            or not _same_index(seen.facts["index"])
+            or set(seen.facts["types"].values()) != {"S"}
+        ):
             raise Problem(
                 "table_differs",
                 f"The table {names.table} has another key or index, which DynamoDB cannot change.",
@@ -133,15 +140,33 @@ class Expiry(Resource):
         ttl = found["TimeToLiveDescription"]
         status = ttl.get("TimeToLiveStatus", "DISABLED")
         on = status in ("ENABLED", "ENABLING") and ttl.get("AttributeName") == _TTL
+        facts = {"on": on, "other": ttl.get("AttributeName") if status in ("ENABLED", "ENABLING") else None}
         # ENABLING can last an hour and hinders nobody.
-        return Seen(exists=True, ready=status != "DISABLING", detail=status.lower(), facts={"on": on})
+        return Seen(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.facts.get("on"):
+            if seen.facts.get("other"):
+                raise Problem(
+                    "ttl_differs",
+                    f"The time to live of table {names.table} is in {seen.facts['other']}, not in {_TTL}: "
+                    "DynamoDB can only switch that off first.",
+                    hint="Switch it off in the DynamoDB console; run imgpipe up an hour later, no sooner.",
+                )
             specification = {"Enabled": True, "AttributeName": _TTL}
             params = {"TableName": names.table, "TimeToLiveSpecification": specification}
-            call = _update("update_time_to_live", params)
+            call = Call("dynamodb", "update_time_to_live", params, passing=(*_BUSY, *_MADE_ALREADY))
             yield Change("set", f"time to live of table {names.table}", call)
+
+
+def _tags(aws: Aws, arn: str) -> Any:
+    """The answer with the table's tags; None where there is no table (yet, or any more)."""
+    try:
+        return aws.find("dynamodb", "list_tags_of_resource", missing=_NOT_THERE, ResourceArn=arn)
+    except AwsError as error:
+        if error.code == "AccessDeniedException":  # also what is answered right after the create call
+            return {}
+        raise
 
 
 def _update(operation: str, params: Mapping[str, Any]) -> Call:

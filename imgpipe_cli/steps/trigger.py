@@ -7,6 +7,7 @@ from typing import Any
 
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.permission import Permission
@@ -23,9 +24,10 @@ _PASSING = (
     Passing(
         "InvalidArgument",
         "Unable to validate the following destination configurations",
-        "S3 does not see the permission of the ingest function yet; if this does not pass, another "
-        "notification of the bucket covers the same events or names a function that is gone",
+        "S3 does not see yet that it may call the functions of the notification",
         60,
+        hint="If it never passes, another rule of the bucket names a function that is gone or that S3 may "
+        "not call: remove it in the S3 console (Properties, Event notifications), then run imgpipe up.",
     ),
     Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
     Passing("OperationAborted", why="S3 is still working on another change of this bucket"),
@@ -57,6 +59,7 @@ class Notification(Resource):
         functions = document.get(_KINDS[0], [])
         ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
         if ours != [_normal(wanted)]:
+            _refuse_overlap(document, names)
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
             yield _put("set" if not ours else "update", merged, names)
 
@@ -72,6 +75,23 @@ def _put(verb: str, document: Mapping[str, Any], names: Names, **options: bool) 
     params = {"Bucket": names.bucket, "NotificationConfiguration": document, **options}
     call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
     return Change(verb, f"notification of bucket {names.bucket}", call)
+
+
+def _refuse_overlap(document: Mapping[str, Any], names: Names) -> None:
+    """Raise a Problem if a rule of somebody else takes an event of ours: S3 gives each to one rule only."""
+    others = [rule for kind in _KINDS[:3] for rule in _without_ours(document.get(kind, []))]
+    starts = tuple(event.rstrip("*") for event in _EVENTS)
+    for rule in others:
+        taken = [event for event in rule["Events"] if event.startswith(starts)]
+        if taken:
+            target = next(str(value) for key, value in rule.items() if key.endswith("Arn"))
+            raise Problem(
+                "notification_overlaps",
+                f"The bucket {names.bucket} already has a notification for {', '.join(taken)}: "
+                f"rule {rule.get('Id', '?')} to {target}. S3 gives an event to one rule only.",
+                hint="Remove that rule in the S3 console (Properties, Event notifications), then run imgpipe "
+                "up. EventBridge may get the same events besides.",
+            )
 
 
 def _without_ours(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

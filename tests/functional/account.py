@@ -11,7 +11,7 @@ from typing import Any
 
 from moto import mock_aws
 
-from imgpipe_cli import moving, runner
+from imgpipe_cli import concurrent_runs, moving, runner
 from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names
@@ -26,6 +26,10 @@ _READS = ("get_", "list_", "describe_", "head_", "scan")
 _FUNCTION_KEYS = ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
 _STAGE_KEYS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings")
 _clients: dict[tuple[str, bool], Any] = {}
+
+
+def is_write(operation: str) -> bool:
+    return not operation.startswith(_READS)
 
 
 class Killed(BaseException):
@@ -57,7 +61,7 @@ class RecordingAws(Aws):
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         answer = super().call(service, operation, once=once, **params)
-        if not operation.startswith(_READS):
+        if is_write(operation):
             with self._counting:
                 self.writes.append((service, operation))
                 self.params.append(params)
@@ -93,7 +97,7 @@ def pipeline(aws: Aws, *, workers: int = 8) -> runner.Pipeline:
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
     looks = runner.look(line, nothing)
-    return moving.up(line, looks, moving.begin(settings, looks), emit)
+    return concurrent_runs.up(line, looks, moving.begin(settings, looks), emit)
 
 
 def down(
@@ -101,7 +105,7 @@ def down(
 ) -> list[str]:
     line = pipeline(aws, workers=workers)
     removals = runner.planned_removals(line, runner.look(line, nothing), emit, keep=keep)
-    return runner.down(line, removals, emit)
+    return runner.down(line, removals, emit, keep=keep)
 
 
 # --- everything that is there --------------------------------------------------------------------
@@ -142,7 +146,11 @@ def _tables(aws: Aws) -> dict[str, Any]:
     found = {}
     for name in aws.call("dynamodb", "list_tables")["TableNames"]:
         table = aws.call("dynamodb", "describe_table", TableName=name)["Table"]
-        kept = {k: table.get(k) for k in ("KeySchema", "BillingModeSummary", "GlobalSecondaryIndexes")}
+        kept = {k: table.get(k) for k in ("KeySchema", "BillingModeSummary")}
+        indexes = table.get("GlobalSecondaryIndexes", [])
+        kept["indexes"] = [
+            {k: index.get(k) for k in ("IndexName", "KeySchema", "Projection")} for index in indexes
+        ]
         kept["ttl"] = aws.call("dynamodb", "describe_time_to_live", TableName=name)
         kept["tags"] = aws.call("dynamodb", "list_tags_of_resource", ResourceArn=table["TableArn"])
         found[f"table {name}"] = kept
@@ -170,7 +178,11 @@ def _functions(aws: Aws) -> dict[str, Any]:
     for function in aws.call("lambda", "list_functions")["Functions"]:
         name = function["FunctionName"]
         kept = {
-            k: function.get(k) for k in ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
+            k: function.get(k)
+            for k in (
+                *("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime"),
+                *("Description", "Architectures", "PackageType"),
+            )
         }
         # The token is random, and so is its hash.
         kept["environment"] = {
@@ -180,7 +192,11 @@ def _functions(aws: Aws) -> dict[str, Any]:
         policy = _quiet(partial(aws.call, "lambda", "get_policy", FunctionName=name))
         kept["policy"] = _without_api_id(policy["Policy"] if isinstance(policy, dict) else policy)
         retries = _quiet(partial(aws.call, "lambda", "get_function_event_invoke_config", FunctionName=name))
-        kept["retries"] = retries.get("DestinationConfig") if isinstance(retries, dict) else retries
+        kept["retries"] = (
+            {key: value for key, value in retries.items() if key != "LastModified"}
+            if isinstance(retries, dict)
+            else retries
+        )
         kept["tags"] = aws.call("lambda", "get_function", FunctionName=name).get("Tags")
         found[f"function {name}"] = kept
     return found
@@ -200,23 +216,42 @@ def _without_api_id(policy: str) -> Any:
 
 
 def _logs(aws: Aws) -> dict[str, Any]:
-    groups = aws.call("logs", "describe_log_groups")["logGroups"]
-    return {f"logs {g['logGroupName']}": g.get("retentionInDays") for g in groups}
+    return {
+        f"logs {group['logGroupName']}": {
+            "retention": group.get("retentionInDays"),
+            "tags": aws.call("logs", "list_tags_for_resource", resourceArn=group["logGroupArn"])["tags"],
+        }
+        for group in aws.call("logs", "describe_log_groups")["logGroups"]
+    }
 
 
 def _queues(aws: Aws) -> dict[str, Any]:
     urls = aws.call("sqs", "list_queues").get("QueueUrls", [])
+    kept = ["MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout"]
     return {
-        f"queue {url.rsplit('/', 1)[1]}": aws.call(
-            "sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["MessageRetentionPeriod"]
-        )
+        f"queue {url.rsplit('/', 1)[1]}": {
+            **aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=kept)["Attributes"],
+            "tags": aws.call("sqs", "list_queue_tags", QueueUrl=url).get("Tags"),
+        }
         for url in urls
     }
 
 
 def _parameters(aws: Aws) -> dict[str, Any]:
     found = aws.call("ssm", "describe_parameters")["Parameters"]
-    return {f"parameter {p['Name']}": p["Type"] for p in found if not p["Name"].startswith("/aws/")}
+    return {
+        f"parameter {p['Name']}": {
+            "type": p["Type"],
+            # The token is random.
+            "value": p["Type"] == "SecureString"
+            or aws.call("ssm", "get_parameter", Name=p["Name"])["Parameter"]["Value"],
+            "tags": aws.call("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=p["Name"])[
+                "TagList"
+            ],
+        }
+        for p in found
+        if not p["Name"].startswith("/aws/")
+    }
 
 
 def _apis(aws: Aws) -> dict[str, Any]:
@@ -227,10 +262,11 @@ def _apis(aws: Aws) -> dict[str, Any]:
         targets = {f"integrations/{i['IntegrationId']}": i["IntegrationUri"] for i in integrations}
         found[f"api {api['Name']} {number}"] = {
             "cors": api.get("CorsConfiguration"),
+            "closed": api.get("DisableExecuteApiEndpoint"),
             "tags": api.get("Tags"),
             "integrations": sorted(targets.values()),
             "routes": sorted(
-                (route["RouteKey"], targets[route["Target"]])
+                (route["RouteKey"], targets.get(route["Target"], route["Target"]))
                 for route in aws.call("apigatewayv2", "get_routes", **where)["Items"]
             ),
             "stages": [

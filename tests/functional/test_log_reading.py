@@ -123,7 +123,7 @@ def account() -> Iterator[RecordingAws]:
 
 
 def record(key: str, version: str = "v1") -> str:
-    s3 = {"object": {"key": key, "versionId": version}}
+    s3 = {"bucket": {"name": NAMES.bucket}, "object": {"key": key, "versionId": version}}
     return json.dumps(
         {
             "requestContext": {
@@ -131,7 +131,7 @@ def record(key: str, version: str = "v1") -> str:
                 "condition": "RetriesExhausted",
                 "approximateInvokeCount": 3,
             },
-            "requestPayload": {"Records": [{"s3": s3}]},
+            "requestPayload": {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]},
             "responsePayload": {"errorMessage": "busy", "errorType": "Unfinished"},
         }
     )

@@ -1,0 +1,333 @@
+"""What somebody may change by hand in a pipeline, one thing in each row, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imgpipe_cli.settings import Settings
+from tests.functional import drift_hands as hands
+from tests.functional.account import IN_S3, NAMES, SETTINGS
+from tests.functional.drift_hands import (
+    BUCKET,
+    GROUP,
+    INGEST,
+    ROLE,
+    WEB,
+    Do,
+    call,
+    configure,
+    gateway,
+    queue,
+    s3,
+)
+
+TABLE, API = NAMES.table, NAMES.api
+TTL = {"AttributeName": "expiresAt", "Enabled": False}
+# What else goes with a thing, and what says so.
+GONE_WITH_API: Mapping[str, tuple[str, ...]] = {
+    "api": (),
+    "api.routes": (),
+    "api.stage": (),
+    "permission.api.get_result": (
+        f"remove outdated permission imgpipe-apigateway of function {NAMES.function('get_result')}",
+        f"add permission imgpipe-apigateway to function {NAMES.function('get_result')}",
+    ),
+    "permission.api.web": (
+        f"remove outdated permission imgpipe-apigateway of function {WEB}",
+        f"add permission imgpipe-apigateway to function {WEB}",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """do: what somebody does. shown: resource -> the differences that `status` then shows, none: that it is
+    missing. calls: all that `up` then sends, in order."""
+
+    what: str
+    do: Do
+    shown: Mapping[str, tuple[str, ...]]
+    calls: tuple[str, ...]
+    settings: Settings = SETTINGS
+
+
+def bucket(what: str, do: Do, difference: str, *calls: str) -> Drift:
+    return Drift(what, do, {"bucket": (f"set {difference} of bucket {BUCKET}",)}, calls)
+
+
+def function(what: str, do: Do, difference: str) -> Drift:
+    shown = {"function.ingest": (f"update {difference} of function {INGEST}",)}
+    return Drift(what, do, shown, ("lambda.update_function_configuration",))
+
+
+DRIFTS = [
+    Drift(
+        "settings removed",
+        call("ssm", "delete_parameter", Name=NAMES.settings_parameter),
+        {"settings": ()},
+        ("ssm.put_parameter",),
+    ),
+    Drift(
+        "settings of an older version",
+        hands.older_settings,
+        {"settings": (f"update parameter {NAMES.settings_parameter}",)},
+        ("ssm.put_parameter",),
+    ),
+    bucket("bucket policy removed", s3("delete_bucket_policy"), "policy (TLS only)", "s3.put_bucket_policy"),
+    bucket("bucket policy edited", hands.edit_bucket_policy, "policy (TLS only)", "s3.put_bucket_policy"),
+    bucket(
+        "versions suspended",
+        s3("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"}),
+        "versioning",
+        "s3.put_bucket_versioning",
+    ),
+    bucket("encryption removed", s3("delete_bucket_encryption"), "encryption", "s3.put_bucket_encryption"),
+    bucket(
+        "public access block removed",
+        s3("delete_public_access_block"),
+        "public access block",
+        "s3.put_public_access_block",
+    ),
+    bucket(
+        "public access allowed",
+        s3("put_public_access_block", PublicAccessBlockConfiguration={"BlockPublicAcls": False}),
+        "public access block",
+        "s3.put_public_access_block",
+    ),
+    bucket(
+        "ACLs allowed",
+        s3(
+            "put_bucket_ownership_controls",
+            OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]},
+        ),
+        "ownership (ACLs off)",
+        "s3.put_bucket_ownership_controls",
+    ),
+    bucket(
+        "lifecycle removed",
+        s3("delete_bucket_lifecycle"),
+        "lifecycle",
+        "s3.put_bucket_lifecycle_configuration",
+    ),
+    bucket(
+        "lifecycle edited", hands.edit_lifecycle(BUCKET), "lifecycle", "s3.put_bucket_lifecycle_configuration"
+    ),
+    bucket("bucket CORS removed", s3("delete_bucket_cors"), "CORS", "s3.put_bucket_cors"),
+    bucket("bucket CORS edited", hands.edit_cors, "CORS", "s3.put_bucket_cors"),
+    bucket("tags of the empty bucket removed", s3("delete_bucket_tagging"), "tags", "s3.put_bucket_tagging"),
+    Drift(
+        "lifecycle of the results bucket edited",
+        hands.edit_lifecycle(NAMES.results_bucket),
+        {"results_bucket": (f"set lifecycle of bucket {NAMES.results_bucket}",)},
+        ("s3.put_bucket_lifecycle_configuration",),
+        IN_S3,
+    ),
+    Drift(
+        "policy of the results bucket removed",
+        call("s3", "delete_bucket_policy", Bucket=NAMES.results_bucket),
+        {"results_bucket": (f"set policy (TLS only) of bucket {NAMES.results_bucket}",)},
+        ("s3.put_bucket_policy",),
+        IN_S3,
+    ),
+    Drift(
+        "table removed",
+        call("dynamodb", "delete_table", TableName=TABLE),
+        {"table": (), "table.ttl": ()},
+        ("dynamodb.create_table", "dynamodb.update_time_to_live"),
+    ),
+    Drift(
+        "billing changed",
+        hands.provision,
+        {"table": (f"update billing of table {TABLE}",)},
+        ("dynamodb.update_table",),
+    ),
+    Drift(
+        "index removed",
+        call(
+            "dynamodb",
+            "update_table",
+            TableName=TABLE,
+            GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-time"}}],
+        ),
+        {"table": (f"create index by-time of table {TABLE}",)},
+        ("dynamodb.update_table",),
+    ),
+    Drift(
+        "time to live switched off",
+        call("dynamodb", "update_time_to_live", TableName=TABLE, TimeToLiveSpecification=TTL),
+        {"table.ttl": (f"set time to live of table {TABLE}",)},
+        ("dynamodb.update_time_to_live",),
+    ),
+    Drift("role removed", hands.remove_role, {"role.ingest": ()}, ("iam.create_role", "iam.put_role_policy")),
+    Drift(
+        "trust policy edited",
+        hands.edit_trust,
+        {"role.ingest": (f"update trust policy of role {ROLE}",)},
+        ("iam.update_assume_role_policy",),
+    ),
+    Drift(
+        "policy edited",
+        hands.edit_policy,
+        {"role.ingest": (f"set policy of role {ROLE}",)},
+        ("iam.put_role_policy",),
+    ),
+    Drift(
+        "policy removed",
+        call("iam", "delete_role_policy", RoleName=ROLE, PolicyName="imgpipe"),
+        {"role.ingest": (f"set policy of role {ROLE}",)},
+        ("iam.put_role_policy",),
+    ),
+    Drift(
+        "retention emptied",
+        call("logs", "delete_retention_policy", logGroupName=GROUP),
+        {"logs.web": (f"set retention of log group {GROUP} to 14 days",)},
+        ("logs.put_retention_policy",),
+    ),
+    Drift(
+        "retention changed",
+        call("logs", "put_retention_policy", logGroupName=NAMES.access_log_group, retentionInDays=1),
+        {"logs.api": (f"set retention of log group {NAMES.access_log_group} to 14 days",)},
+        ("logs.put_retention_policy",),
+    ),
+    Drift(
+        "log group removed",
+        call("logs", "delete_log_group", logGroupName=GROUP),
+        {"logs.web": ()},
+        ("logs.create_log_group", "logs.put_retention_policy"),
+    ),
+    Drift("queue removed", queue("delete_queue"), {"queue": ()}, ("sqs.create_queue",)),
+    Drift(
+        "retention of the queue changed",
+        queue("set_queue_attributes", Attributes={"MessageRetentionPeriod": "60"}),
+        {"queue": (f"set retention of queue {NAMES.queue}",)},
+        ("sqs.set_queue_attributes",),
+    ),
+    Drift(
+        "encryption of the queue switched off",
+        queue("set_queue_attributes", Attributes={"SqsManagedSseEnabled": "false"}),
+        {"queue": (f"set encryption of queue {NAMES.queue}",)},
+        ("sqs.set_queue_attributes",),
+    ),
+    Drift(
+        "function removed",
+        call("lambda", "delete_function", FunctionName=INGEST),
+        {"function.ingest": (), "retries": (), "permission.bucket": ()},
+        ("lambda.create_function", "lambda.put_function_event_invoke_config", "lambda.add_permission"),
+    ),
+    function("memory changed", configure(MemorySize=128), "memorysize"),
+    function("timeout changed", configure(Timeout=3), "timeout"),
+    function("handler changed", configure(Handler="mine.handler"), "handler"),
+    function("runtime changed", configure(Runtime="python3.11"), "runtime"),
+    function("description changed", configure(Description="mine"), "description"),
+    function("role changed", configure(Role=NAMES.role_arn("web")), "role"),
+    function("environment edited", hands.edit_environment, "environment"),
+    function("several changed", configure(Timeout=3, MemorySize=128), "timeout, memorysize"),
+    Drift(
+        "code changed",
+        hands.edit_code,
+        {"function.ingest": (f"update code of function {INGEST}",)},
+        ("lambda.update_function_code",),
+    ),
+    Drift(
+        "retries removed",
+        call("lambda", "delete_function_event_invoke_config", FunctionName=INGEST),
+        {"retries": ()},
+        ("lambda.put_function_event_invoke_config",),
+    ),
+    Drift(
+        "permission removed",
+        call("lambda", "remove_permission", FunctionName=INGEST, StatementId="imgpipe-s3"),
+        {"permission.bucket": ()},
+        ("lambda.add_permission",),
+    ),
+    Drift(
+        "permission edited",
+        hands.edit_permission,
+        {
+            "permission.bucket": (
+                f"remove outdated permission imgpipe-s3 of function {INGEST}",
+                f"add permission imgpipe-s3 to function {INGEST}",
+            )
+        },
+        ("lambda.remove_permission", "lambda.add_permission"),
+    ),
+    Drift(
+        "notification removed",
+        s3("put_bucket_notification_configuration", NotificationConfiguration={}),
+        {"notification": ()},
+        ("s3.put_bucket_notification_configuration",),
+    ),
+    Drift(
+        "notification for fewer events",
+        hands.edit_notification(Events=["s3:ObjectCreated:Put"]),
+        {"notification": (f"update notification of bucket {BUCKET}",)},
+        ("s3.put_bucket_notification_configuration",),
+    ),
+    Drift(
+        "notification for some keys only",
+        hands.edit_notification(Filter={"Key": {"FilterRules": [{"Name": "suffix", "Value": ".jpg"}]}}),
+        {"notification": (f"update notification of bucket {BUCKET}",)},
+        ("s3.put_bucket_notification_configuration",),
+    ),
+    Drift(
+        "access token removed",
+        call("ssm", "delete_parameter", Name=NAMES.token_parameter),
+        {"token": (), "function.web": (f"update environment of function {WEB}",)},
+        ("ssm.put_parameter", "lambda.update_function_configuration"),
+    ),
+    Drift(
+        "API removed",
+        gateway("delete_api"),
+        GONE_WITH_API,
+        (
+            "apigatewayv2.create_api",
+            *["apigatewayv2.create_integration"] * 2,
+            *["apigatewayv2.create_route"] * 6,
+            "apigatewayv2.create_stage",
+            *["lambda.remove_permission", "lambda.add_permission"] * 2,
+        ),
+    ),
+    Drift(
+        "CORS of the API removed",
+        gateway("delete_cors_configuration"),
+        {"api": (f"update CORS of API {API}",)},
+        ("apigatewayv2.update_api",),
+    ),
+    Drift(
+        "CORS of the API changed",
+        gateway("update_api", CorsConfiguration={"AllowOrigins": ["https://example.org"]}),
+        {"api": (f"update CORS of API {API}",)},
+        ("apigatewayv2.update_api",),
+    ),
+    Drift(
+        "API closed",
+        gateway("update_api", DisableExecuteApiEndpoint=True),
+        {"api": (f"open endpoint of API {API}",)},
+        ("apigatewayv2.update_api",),
+    ),
+    Drift(
+        "route removed",
+        hands.remove_route,
+        {"api.routes": ("create route GET /image",)},
+        ("apigatewayv2.create_route",),
+    ),
+    Drift(
+        "route retargeted",
+        hands.retarget,
+        {"api.routes": ("update route GET /result",)},
+        ("apigatewayv2.update_route",),
+    ),
+    Drift(
+        "another route to a function of ours",
+        hands.another_route,
+        {"api.routes": ("delete outdated route GET /more",)},
+        ("apigatewayv2.delete_route",),
+    ),
+    Drift(
+        "stage removed",
+        gateway("delete_stage", StageName="prod"),
+        {"api.stage": ()},
+        ("apigatewayv2.create_stage",),
+    ),
+]

@@ -1,0 +1,43 @@
+"""What somebody else changed by hand: `status` names exactly that, and `up` mends exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imgpipe_cli import runner
+from imgpipe_cli.settings import Settings
+from tests.functional.account import RecordingAws, fresh_account, inventory, nothing, pipeline, up
+from tests.functional.drifts import DRIFTS, Drift
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+def shown(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The differences of everything that is not ready, by resource; none where it is missing."""
+    line = pipeline(RecordingAws())
+    found = [s for s in runner.states(line, runner.look(line, nothing), settings) if s.state != "ready"]
+    assert all(state.state == ("differs" if state.differences else "missing") for state in found)
+    return {state.resource: state.differences for state in found}
+
+
+@pytest.mark.parametrize("drift", [pytest.param(one, id=one.what) for one in DRIFTS])
+def test_status_names_exactly_what_differs_and_up_mends_exactly_that(drift: Drift) -> None:
+    up(RecordingAws(), drift.settings)
+    clean = inventory()
+    drift.do(RecordingAws())
+    assert inventory() != clean
+    assert shown(drift.settings) == drift.shown
+    mending = RecordingAws()
+    up(mending, drift.settings, workers=1)
+    assert tuple(f"{service}.{operation}" for service, operation in mending.writes) == drift.calls
+    assert inventory() == clean
+    assert shown(drift.settings) == {}
+    again = RecordingAws()
+    up(again, drift.settings)
+    assert again.writes == []

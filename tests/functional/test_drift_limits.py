@@ -1,0 +1,322 @@
+"""What is not mended: what others may add stays, and what AWS cannot change is refused with the way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from imgpipe_cli import runner
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.ingest_function import STEP
+from tests.functional.account import (
+    NAMES,
+    SETTINGS,
+    RecordingAws,
+    down,
+    fresh_account,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+from tests.functional.drift_hands import BUCKET, INDEX, INGEST, KEYS, ROLE, Do, call, each, gateway, queue, s3
+
+ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+def not_ready() -> list[runner.ResourceState]:
+    line = pipeline(RecordingAws())
+    return [s for s in runner.states(line, runner.look(line, nothing), SETTINGS) if s.state != "ready"]
+
+
+# --- what stays ----------------------------------------------------------------------------------
+
+
+def lifecycle(aws: Aws) -> Any:
+    return aws.client("s3").get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+
+
+def add_rule(aws: Aws) -> None:
+    rule = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 9}}
+    s3("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [*lifecycle(aws), rule]})(aws)
+
+
+def bucket_policy(aws: Aws) -> Any:
+    return json.loads(aws.client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
+
+
+def add_statement(aws: Aws) -> None:
+    reader = {"AWS": "arn:aws:iam::123456789012:root"}
+    theirs = {"Sid": "T", "Effect": "Allow", "Principal": reader, "Action": "s3:GetObject"}
+    policy = bucket_policy(aws)
+    policy["Statement"].append({**theirs, "Resource": f"{NAMES.bucket_arn}/*"})
+    s3("put_bucket_policy", Policy=json.dumps(policy))(aws)
+
+
+def bucket_tags(aws: Aws) -> Any:
+    return aws.client("s3").get_bucket_tagging(Bucket=BUCKET)["TagSet"]
+
+
+def add_bucket_tag(aws: Aws) -> None:
+    s3("put_bucket_tagging", Tagging={"TagSet": [*bucket_tags(aws), {"Key": "Cost", "Value": "42"}]})(aws)
+
+
+def add_route(aws: Aws) -> None:
+    made = gateway(
+        "create_integration",
+        IntegrationType="HTTP_PROXY",
+        IntegrationMethod="GET",
+        IntegrationUri="https://example.org",
+        PayloadFormatVersion="1.0",
+    )(aws)
+    gateway("create_route", RouteKey="GET /theirs", Target=f"integrations/{made['IntegrationId']}")(aws)
+
+
+KMS = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+COST = [{"Key": "Cost", "Value": "42"}]
+MANAGED = f"arn:aws:iam::{NAMES.account}:policy/theirs"
+SEND = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "xray:PutTraceSegments", "Resource": "*"}],
+    }
+)
+# What they add, and how it is read.
+THEIRS: dict[str, tuple[Do, Do]] = {
+    "tag of the table": (
+        call("dynamodb", "tag_resource", ResourceArn=NAMES.table_arn, Tags=COST),
+        lambda aws: aws.client("dynamodb").list_tags_of_resource(ResourceArn=NAMES.table_arn)["Tags"],
+    ),
+    "backups of the table": (
+        call(
+            "dynamodb",
+            "update_continuous_backups",
+            TableName=NAMES.table,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        ),
+        lambda aws: aws.client("dynamodb").describe_continuous_backups(TableName=NAMES.table)[
+            "ContinuousBackupsDescription"
+        ]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
+    ),
+    "tag of the bucket": (add_bucket_tag, bucket_tags),
+    "rule of the lifecycle": (add_rule, lifecycle),
+    "statement of the bucket policy": (add_statement, bucket_policy),
+    "own key for encryption": (
+        s3("put_bucket_encryption", ServerSideEncryptionConfiguration=KMS),
+        lambda aws: aws.client("s3").get_bucket_encryption(Bucket=BUCKET)[
+            "ServerSideEncryptionConfiguration"
+        ],
+    ),
+    "policy attached to a role": (
+        each(
+            call("iam", "create_policy", PolicyName="theirs", PolicyDocument=SEND),
+            call("iam", "attach_role_policy", RoleName=ROLE, PolicyArn=MANAGED),
+        ),
+        lambda aws: aws.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"],
+    ),
+    "inline policy of a role": (
+        call("iam", "put_role_policy", RoleName=ROLE, PolicyName="theirs", PolicyDocument=SEND),
+        lambda aws: aws.client("iam").list_role_policies(RoleName=ROLE)["PolicyNames"],
+    ),
+    "reserved concurrency": (
+        call("lambda", "put_function_concurrency", FunctionName=INGEST, ReservedConcurrentExecutions=5),
+        lambda aws: aws.client("lambda").get_function(FunctionName=INGEST).get("Concurrency"),
+    ),
+    "permission of a function": (
+        call(
+            "lambda",
+            "add_permission",
+            FunctionName=INGEST,
+            StatementId="theirs",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+        ),
+        lambda aws: aws.client("lambda").get_policy(FunctionName=INGEST)["Policy"],
+    ),
+    "visibility of the queue's messages": (
+        queue("set_queue_attributes", Attributes={"VisibilityTimeout": "77"}),
+        lambda aws: queue("get_queue_attributes", AttributeNames=["VisibilityTimeout"])(aws)["Attributes"],
+    ),
+    "route to something of their own": (
+        add_route,
+        lambda aws: sorted(r["RouteKey"] for r in gateway("get_routes")(aws)["Items"]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("do", "read"), THEIRS.values(), ids=THEIRS.keys())
+def test_what_others_may_add_is_no_drift_and_stays(do: Do, read: Do) -> None:
+    up(RecordingAws())
+    before = read(RecordingAws())
+    do(RecordingAws())
+    with_theirs = read(RecordingAws())
+    assert with_theirs != before
+    assert not_ready() == []
+    idle = RecordingAws()
+    up(idle)
+    assert idle.writes == []
+    up(RecordingAws(), ANOTHER)
+    assert read(RecordingAws()) == with_theirs
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused:
+    """name: what the message names. way_out: words of the hint. out: what the hint says, done."""
+
+    do: Do
+    code: str
+    resource: str
+    name: str
+    way_out: str
+    out: Do
+
+
+def table_with(keys: list[dict[str, str]], index: dict[str, Any], kinds: dict[str, str]) -> Do:
+    """Another table of ours in place of the one that was made."""
+    return each(
+        call("dynamodb", "delete_table", TableName=NAMES.table),
+        call(
+            "dynamodb",
+            "create_table",
+            TableName=NAMES.table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=keys,
+            GlobalSecondaryIndexes=[index],
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": v} for k, v in kinds.items()],
+            Tags=NAMES.tag_list,
+        ),
+        call(
+            "dynamodb",
+            "update_time_to_live",
+            TableName=NAMES.table,
+            TimeToLiveSpecification={"AttributeName": "expiresAt", "Enabled": True},
+        ),
+    )
+
+
+def parameter_of(kind: str, parameter: str) -> Do:
+    def do(aws: Aws) -> None:
+        client = aws.client("ssm")
+        value = client.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]
+        client.delete_parameter(Name=parameter)
+        client.put_parameter(Name=parameter, Type=kind, Value=value, Tags=NAMES.tag_list)
+
+    return do
+
+
+def other_ttl(aws: Aws) -> None:
+    for name, enabled in (("expiresAt", False), ("mine", True)):
+        specification = {"AttributeName": name, "Enabled": enabled}
+        aws.client("dynamodb").update_time_to_live(
+            TableName=NAMES.table, TimeToLiveSpecification=specification
+        )
+
+
+def without_ttl(aws: Aws) -> None:
+    specification = {"AttributeName": "mine", "Enabled": False}
+    aws.client("dynamodb").update_time_to_live(TableName=NAMES.table, TimeToLiveSpecification=specification)
+
+
+STRINGS = {"objectKey": "S", "day": "S", "analyzedAt": "S"}
+OTHER_KEYS = [{"AttributeName": "id", "KeyType": "HASH"}]
+OTHER_INDEX = {**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}]}
+REFUSED = {
+    "table with another key": Refused(
+        table_with(OTHER_KEYS, INDEX, {"id": "S", "day": "S", "analyzedAt": "S"}),
+        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+    ),
+    "table with another index": Refused(
+        table_with(KEYS, OTHER_INDEX, {"objectKey": "S", "day": "S"}),
+        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+    ),
+    "table with keys of another type": Refused(
+        table_with(KEYS, INDEX, {**STRINGS, "analyzedAt": "N"}),
+        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+    ),
+    "time to live in another attribute": Refused(
+        other_ttl, "ttl_differs", "table.ttl", NAMES.table, "Switch it off", without_ttl
+    ),
+    "token in clear text": Refused(
+        parameter_of("String", NAMES.token_parameter),
+        *(
+            "parameter_differs",
+            "token",
+            NAMES.token_parameter,
+            "aws ssm delete-parameter --name /imgpipe/demo/token",
+        ),
+        call("ssm", "delete_parameter", Name=NAMES.token_parameter),
+    ),
+    "settings as a secret": Refused(
+        parameter_of("SecureString", NAMES.settings_parameter),
+        *("parameter_differs", "settings", NAMES.settings_parameter, "aws ssm delete-parameter --name"),
+        call("ssm", "delete_parameter", Name=NAMES.settings_parameter),
+    ),
+}
+
+
+@pytest.mark.parametrize("drift", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(drift: Refused) -> None:
+    up(RecordingAws())
+    drift.do(RecordingAws())
+    before = inventory()
+    (shown,) = not_ready()
+    # Something else could be changed: it is not.
+    aws = RecordingAws()
+    with pytest.raises(Problem) as refused:
+        up(aws, ANOTHER)
+    assert (aws.writes, inventory() == before) == ([], True)
+    told = refused.value
+    assert (told.code, shown.resource, shown.state) == (drift.code, drift.resource, "differs")
+    assert shown.differences[-1] == told.message
+    assert drift.name in told.message
+    assert drift.way_out in told.hint
+    drift.out(RecordingAws())
+    up(RecordingAws())
+    assert not_ready() == []
+
+
+def changes_of_a_function(**configuration: Any) -> list[str]:
+    """What `up` would do about the ingest function if Lambda said this of it."""
+    up(RecordingAws())
+    (function,) = (one for one in STEP.resources if one.name == "function.ingest")
+    seen = function.observe(RecordingAws(), NAMES)
+    facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
+    facts["architectures"] = facts["configuration"]["Architectures"]
+    found = function.changes(replace(seen, facts=facts), NAMES, SETTINGS)
+    return [f"{change.verb} {change.what}: {change.call.params['Architectures']}" for change in found]
+
+
+def test_a_function_for_another_processor_gets_its_code_anew() -> None:
+    """moto keeps the processor; Lambda takes it with the code."""
+    assert changes_of_a_function(Architectures=["arm64"]) == []
+    changed = changes_of_a_function(Architectures=["x86_64"])
+    assert changed == [f"update code of function {INGEST}: ['arm64']"]
+
+
+def test_a_function_that_is_an_image_is_refused_with_the_way_out() -> None:
+    with pytest.raises(Problem, match=f"{INGEST} is a container image") as refused:
+        changes_of_a_function(PackageType="Image")
+    assert f"aws lambda delete-function --function-name {INGEST}" in refused.value.hint
+
+
+def test_settings_that_are_none_of_ours_are_refused_with_the_way_out() -> None:
+    for text in ("{", "[]", '{"version": 99}', "null", ""):
+        with pytest.raises(Problem) as refused:
+            Settings.from_json(text)
+        assert refused.value.code == "bad_settings"
+        assert "/imgpipe/PROJECT/settings" in refused.value.hint

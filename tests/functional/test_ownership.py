@@ -1,0 +1,166 @@
+"""What has our names and is not ours: never changed, never removed, and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from imgpipe_cli import runner
+from imgpipe_cli.events import Event, Skipped
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps import STEPS
+from tests.functional.account import (
+    IN_S3,
+    NAMES,
+    SETTINGS,
+    PlainHttpAws,
+    down,
+    fresh_account,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+from tests.functional.retagging import retag
+
+# Tags that are nearly ours.
+LOOK_ALIKES: dict[str, dict[str, str]] = {
+    "no tags": {},
+    "another project": {"Project": "demo-2", "ManagedBy": "imgpipe"},
+    "the project in capitals": {"Project": "Demo", "ManagedBy": "imgpipe"},
+    "one letter more": {"Project": "demoo", "ManagedBy": "imgpipe"},
+    "the tool in capitals": {"Project": "demo", "ManagedBy": "Imgpipe"},
+    "keys in small letters": {"project": "demo", "managedby": "imgpipe"},
+    "only the project": {"Project": "demo"},
+    "only the tool": {"ManagedBy": "imgpipe"},
+    "values exchanged": {"Project": "imgpipe", "ManagedBy": "demo"},
+    "tags of another tool": {"Project": "demo", "ManagedBy": "terraform", "imgpipe": "demo"},
+    "with account and region": {"Project": "demo/123456789012/eu-west-1", "ManagedBy": "imgpipe"},
+}
+TAGS = pytest.mark.parametrize("tags", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+def names_unique(settings: Settings) -> set[str]:
+    """The resources that are found by their name. An API is not: its name is not unique."""
+    resources = (r for step in STEPS for r in step.resources if r.within is None and r.wanted(settings))
+    return {resource.name for resource in resources} - {"api"}
+
+
+def everything() -> dict[str, Any]:
+    ids = [api["ApiId"] for api in PlainHttpAws().call("apigatewayv2", "get_apis")["Items"]]
+    return {**inventory(), "ids": ids, "objects": objects()}
+
+
+def objects() -> list[str]:
+    s3 = PlainHttpAws().client("s3")
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    found = (s3.list_object_versions(Bucket=bucket).get("Versions", []) for bucket in buckets)
+    return sorted(version["Key"] for versions in found for version in versions)
+
+
+def put_something_into(settings: Settings) -> None:
+    """An empty bucket without tags is nobody's, and may be ours."""
+    s3 = PlainHttpAws().client("s3")
+    s3.put_object(Bucket=NAMES.bucket, Key="theirs.jpg", Body=b"theirs")
+    if settings.results == "s3":
+        s3.put_object(Bucket=NAMES.results_bucket, Key="theirs.json", Body=b"theirs")
+
+
+@TAGS
+@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
+    tags: Mapping[str, str], settings: Settings
+) -> None:
+    """Everything at once; one thing alone is in test_laws.py."""
+    assert not NAMES.owns(tags)
+    up(PlainHttpAws(), settings)
+    put_something_into(settings)
+    retag(tags)
+    before = everything()
+
+    refused_up = PlainHttpAws()
+    with pytest.raises(Problem) as refused:
+        up(refused_up, settings)
+    assert (refused.value.code, refused_up.writes) == ("not_ours", [])
+    for name in called(settings):
+        assert name in refused.value.message
+    assert "--project" in refused.value.hint
+    assert "Project=demo and ManagedBy=imgpipe" in refused.value.hint
+
+    line = pipeline(PlainHttpAws())
+    states = runner.states(line, runner.look(line, nothing), settings)
+    foreign = {state.resource for state in states if state.state == "foreign"}
+    inside = {"table.ttl", "retries", "notification", "permission.bucket"}
+    assert foreign - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
+
+    events: list[Event] = []
+    idle_down = PlainHttpAws()
+    assert down(idle_down, emit=events.append) == []
+    assert idle_down.writes == []
+    skipped = {event.resource: event.what for event in events if isinstance(event, Skipped)}
+    assert skipped.keys() == names_unique(settings)
+    assert set(skipped.values()) == called(settings)
+    assert everything() == before
+
+
+def called(settings: Settings) -> set[str]:
+    """How messages name the things."""
+    functions = ("ingest", "get_result", "web")
+    groups = [*(NAMES.log_group(one) for one in functions), NAMES.access_log_group]
+    store = f"table {NAMES.table}" if settings.results == "table" else f"bucket {NAMES.results_bucket}"
+    return {
+        f"parameter {NAMES.settings_parameter}",
+        f"parameter {NAMES.token_parameter}",
+        f"bucket {NAMES.bucket}",
+        store,
+        f"queue {NAMES.queue}",
+        *(f"role {NAMES.role(one)}" for one in functions),
+        *(f"function {NAMES.function(one)}" for one in functions),
+        *(f"log group {group}" for group in groups),
+    }
+
+
+@TAGS
+def test_an_api_of_our_name_is_nobody_s_hindrance_and_stays(tags: dict[str, str]) -> None:
+    aws = PlainHttpAws()
+    theirs = aws.call("apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP", Tags=tags)["ApiId"]
+    aws.call("apigatewayv2", "create_stage", ApiId=theirs, StageName="prod")
+    before = everything()
+    outcomes = up(PlainHttpAws())
+    assert outcomes["api"].seen.facts["id"] != theirs
+    assert outcomes["api"].seen.facts["doubles"] == []
+    assert down(PlainHttpAws()) == []
+    assert everything() == before
+
+
+def test_an_api_with_our_tags_and_another_name_is_not_ours() -> None:
+    aws = PlainHttpAws()
+    aws.call("apigatewayv2", "create_api", Name="demo-api-2", ProtocolType="HTTP", Tags=NAMES.tags)
+    before = everything()
+    up(PlainHttpAws())
+    assert down(PlainHttpAws()) == []
+    assert everything() == before
+
+
+def test_tags_that_were_lost_can_be_given_back() -> None:
+    """The way out that the message names."""
+    up(PlainHttpAws())
+    put_something_into(SETTINGS)
+    before = everything()
+    retag({})
+    with pytest.raises(Problem):
+        up(PlainHttpAws())
+    retag(NAMES.tags)
+    aws = PlainHttpAws()
+    up(aws)
+    assert aws.writes == []
+    assert everything() == before

@@ -1,0 +1,216 @@
+"""`up`, `up` again, `status` and `down` on AWS as it really behaves: what passes by itself is waited out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from imgpipe_cli import runner
+from imgpipe_cli.events import Changing, Event, Waiting
+from imgpipe_cli.names import Names
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps import STEPS
+from tests.functional.account import (
+    IN_S3,
+    NAMES,
+    SETTINGS,
+    Killed,
+    down,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+from tests.functional.real_aws import Behaviour, Call, RealAccount, RealAws, real_account
+from tests.functional.real_functions import (
+    FunctionDeleting,
+    FunctionPending,
+    RoleNotAssumable,
+    UpdateInProgress,
+)
+from tests.functional.real_services import CHECKS, PASSING, FunctionNeeded, TagsLag
+from tests.functional.real_stores import FreshBucket, TableCreating, TableDeleting, TableUpdating
+
+OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
+# Longer than this no user waits, and no single limit of the runner is.
+_LIMIT_S = 600
+
+
+def _alone(kind: type[Behaviour]) -> Sequence[Behaviour]:
+    # An integration comes before its function only where the function has to wait.
+    return [kind(), RoleNotAssumable()] if kind is FunctionNeeded else [kind()]
+
+
+def _all() -> list[Behaviour]:
+    return [kind() for kind in (*CHECKS, *PASSING)]
+
+
+def _states(account: RealAccount, settings: Settings) -> set[str]:
+    """What `status` says a moment later: the last change, time to live, still keeps the table busy."""
+    account.clock.sleep(TableUpdating.lag)
+    line = pipeline(RealAws(account))
+    return {state.state for state in runner.states(line, runner.look(line, nothing), settings)}
+
+
+def _live(account: RealAccount, settings: Settings, other: Settings, workers: int) -> None:
+    """Set up, run again, change, remove, and set up at once again."""
+    before = inventory()
+    up(RealAws(account), settings, workers=workers)
+    assert account.clock.now < _LIMIT_S
+    writes = account.writes
+    up(RealAws(account), settings, workers=workers)
+    assert account.writes == writes
+    assert _states(account, settings) == {"ready"}
+    up(RealAws(account), other, workers=workers)
+    assert account.writes > writes
+    assert _states(account, other) == {"ready"}
+    assert down(RealAws(account), workers=workers) == []
+    assert inventory() == before
+    up(RealAws(account), settings, workers=workers)
+    assert _states(account, settings) == {"ready"}
+    assert account.clock.now < 2 * _LIMIT_S
+
+
+@pytest.mark.parametrize("kind", PASSING, ids=lambda kind: kind.__name__)
+def test_each_behaviour_of_aws_is_waited_out(kind: type[Behaviour]) -> None:
+    with real_account(*_alone(kind)) as account:
+        _live(account, SETTINGS, OTHER, workers=16)
+        assert account.met[kind.__name__] > 0, "it was never met, so nothing is shown"
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+def test_all_of_them_together_are_waited_out(settings: Settings, workers: int) -> None:
+    other = Settings(features=("labels", "faces"), first_day="2026-01-01", results=settings.results)
+    with real_account(*_all()) as account:
+        _live(account, settings, other, workers)
+        for kind in CHECKS:
+            assert account.met[kind.__name__] == 0, "a sound pipeline has nothing that is refused for ever"
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+def test_the_results_move_in_all_of_it(settings: Settings) -> None:
+    with real_account(*_all()) as account:
+        up(RealAws(account), settings)
+        moving = Settings(first_day="2026-01-01", results=settings.results, move="copy")
+        up(RealAws(account), moving)
+        assert _states(account, moving.at_rest) == {"ready"}
+        writes = account.writes
+        up(RealAws(account), moving.at_rest)
+        assert account.writes == writes
+
+
+# --- status in the middle ------------------------------------------------------------------------
+
+
+class _Watcher:
+    """Asks for the status whenever `up` or `down` waits for one resource."""
+
+    def __init__(self, account: RealAccount, resource: str) -> None:
+        self._account, self._resource = account, resource
+        self.told: list[tuple[str, str]] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Waiting) and event.resource == self._resource:
+            line = pipeline(RealAws(self._account))
+            looks = runner.look(line, nothing)
+            for state in runner.states(line, looks, SETTINGS):
+                if state.resource == self._resource:
+                    self.told.append((state.state, *state.differences))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "resource", "said"),
+    [
+        ([TableCreating()], "table", "creating"),
+        ([TableCreating(), TagsLag()], "table", "creating"),
+        ([FunctionPending()], "function.web", "pending"),
+    ],
+    ids=["table", "table without tags", "function"],
+)
+def test_status_says_busy_while_something_is_made(
+    behaviours: Sequence[Behaviour], resource: str, said: str
+) -> None:
+    with real_account(*behaviours) as account:
+        watcher = _Watcher(account, resource)
+        up(RealAws(account), emit=watcher, workers=1)
+    assert ("busy", said) in watcher.told
+    assert {state for state, *_ in watcher.told} <= {"busy", "ready"}
+
+
+def test_status_says_busy_while_something_is_updated() -> None:
+    with real_account(UpdateInProgress()) as account:
+        up(RealAws(account))
+        watcher = _Watcher(account, "function.ingest")
+        up(RealAws(account), OTHER, emit=watcher, workers=1)
+    assert ("busy", "active, update inprogress") in watcher.told
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "resource"),
+    [(TableDeleting(), "table"), (FunctionDeleting(), "function.ingest")],
+    ids=["table", "function"],
+)
+def test_status_says_busy_while_something_is_removed(behaviour: Behaviour, resource: str) -> None:
+    with real_account(behaviour) as account:
+        up(RealAws(account))
+        watcher = _Watcher(account, resource)
+        down(RealAws(account), emit=watcher, workers=1)
+    assert watcher.told
+    assert set(watcher.told) == {("busy", "deleting")}
+
+
+# --- interrupted ---------------------------------------------------------------------------------
+
+
+class _Killed(Behaviour):
+    """The run dies right after one of its changes, once."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+
+    def after(self, account: RealAccount, call: Call) -> None:  # noqa: ARG002
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("number", range(2, 44, 6))
+def test_up_killed_in_all_of_it_is_finished_by_the_next_up_at_once(number: int) -> None:
+    # Without the tags nobody can know whose a thing is: see the next test.
+    behaviours = [behaviour for behaviour in _all() if not isinstance(behaviour, TagsLag)]
+    with real_account(*behaviours, _Killed(number)) as account:
+        with pytest.raises(Killed):
+            up(RealAws(account))
+        up(RealAws(account))
+        assert _states(account, SETTINGS) == {"ready"}
+        assert down(RealAws(account)) == []
+
+
+# --- regions -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str) -> None:
+    """us-east-1 answers 200 to whoever makes his own bucket again, the others refuse it."""
+    names = Names(NAMES.project, NAMES.account, region)
+    events: list[Event] = []
+    with real_account(FreshBucket(), _Killed(2), *[kind() for kind in CHECKS], region=region) as account:
+        with pytest.raises(Killed):  # the settings are written, the bucket is made
+            _up(account, names, nothing)
+        _up(account, names, events.append)
+        made = [h.operation for h in account.history].count("CreateBucket")
+        assert made == (2 if region == "us-east-1" else 1)
+        line = runner.Pipeline(STEPS, RealAws(account), names)
+        looks = runner.look(line, nothing)
+        assert {state.state for state in runner.states(line, looks, SETTINGS)} == {"ready"}
+        assert runner.down(line, runner.planned_removals(line, looks, nothing), nothing) == []
+    asked = [event for event in events if isinstance(event, Changing) and event.verb == "create"]
+    assert [event.what for event in asked].count(f"bucket {names.bucket}") == 1
+
+
+def _up(account: RealAccount, names: Names, emit: object) -> None:
+    line = runner.Pipeline(STEPS, RealAws(account), names, workers=1)
+    runner.up(line, runner.look(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]

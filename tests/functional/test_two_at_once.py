@@ -1,0 +1,385 @@
+"""Two runs at the same time: whatever one does between two calls of the other, the end is consistent.
+
+One run is held before (or after) one of its changes while another runs whole: at every fourth of its changes,
+or with IMGPIPE_EVERY=1 at each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.backends import get_backend
+
+from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transfer
+from imgpipe_cli.aws import Aws
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings, moved_to
+from imgpipe_cli.steps.access_token import fingerprint
+from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.target import Connection, Target
+from tests.functional.account import (
+    IN_S3,
+    NAMES,
+    SETTINGS,
+    PlainHttpAws,
+    down,
+    fresh_account,
+    inventory,
+    nothing,
+    pipeline,
+    up,
+)
+from tests.functional.meeting import MeetingAws, SharedAws
+
+OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
+EVERY = int(os.environ.get("IMGPIPE_EVERY", "4"))
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WHEN = pytest.mark.parametrize("when", ["before", "after"])
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What is there after one undisturbed `up`, and how many changes that and an undisturbed `down` take."""
+
+    there: dict[Settings, dict[str, Any]]
+    changes: int
+    removals: int
+
+
+@pytest.fixture(scope="module")
+def clean() -> Clean:
+    there = {}
+    for settings in (OTHER, IN_S3, SETTINGS):
+        with fresh_account():
+            first, last = SharedAws(), SharedAws()
+            up(first, settings, workers=1)
+            there[settings] = inventory()
+            down(last, workers=1)
+    return Clean(there, len(first.writes), len(last.writes))
+
+
+@pytest.fixture
+def empty() -> dict[str, Any]:
+    with fresh_account():
+        return inventory()
+
+
+def stored() -> Settings:
+    return Settings.from_json(SettingsParameter().observe(SharedAws(), NAMES).facts["value"])
+
+
+def apis() -> list[str]:
+    return [api["ApiId"] for api in SharedAws().call("apigatewayv2", "get_apis")["Items"]]
+
+
+def numbers(changes: int, when: str) -> range:
+    """The changes to meet at: the first is met before it, the last after it."""
+    return range(0, changes, EVERY) if when == "before" else range((changes - 1) % EVERY, changes, EVERY)
+
+
+def meeting(meanwhile: Callable[[], Any], when: str, number: int) -> MeetingAws:
+    return MeetingAws(meanwhile, **{when: number})
+
+
+# --- up and up -----------------------------------------------------------------------------------
+
+
+@WHEN
+def test_two_up_with_the_same_settings_both_end_well_with_one_of_everything(clean: Clean, when: str) -> None:
+    for number in numbers(clean.changes, when):
+        with fresh_account():
+            first = meeting(lambda: up(SharedAws(), workers=1), when, number)
+            up(first, workers=1)
+            assert inventory() == clean.there[SETTINGS], f"met {when} change {number}: {first.met}"
+            again = SharedAws()
+            up(again)
+            assert again.writes == [], f"met {when} change {number}: {first.met}"
+
+
+@WHEN
+def test_two_up_with_different_settings_end_with_those_written_last(clean: Clean, when: str) -> None:
+    """Never with a mix; and the one whose settings they are not is told so."""
+    ends = set()
+    for number in numbers(clean.changes, when):
+        with fresh_account():
+            first = meeting(lambda: up(SharedAws(), OTHER, workers=1), when, number)
+            up(first, SETTINGS, workers=1)
+            ends.add(stored())
+            assert inventory() == clean.there[stored()], f"met {when} change {number}: {first.met}"
+    # Before its first change the first one has not written its settings yet: then it is the later one.
+    assert ends == ({SETTINGS, OTHER} if when == "before" else {OTHER})
+
+
+def test_whose_settings_came_first_is_told_which_differ() -> None:
+    concurrent_runs.refuse_other_settings(SETTINGS, Settings(first_day="2026-01-02"))
+    with pytest.raises(Problem) as told:
+        concurrent_runs.refuse_other_settings(SETTINGS, OTHER)
+    assert told.value.code == "overtaken"
+    assert "features is labels,text, not labels; min-confidence is 55, not 70; private is yes, not no" in (
+        told.value.message
+    )
+    assert "again" in told.value.hint
+    with pytest.raises(Problem, match="results is table, not s3"):
+        concurrent_runs.refuse_other_settings(IN_S3, SETTINGS)
+
+
+def test_an_update_and_another_update_end_with_the_later_one(clean: Clean) -> None:
+    for number in range(6):
+        with fresh_account():
+            up(SharedAws())
+            first = meeting(lambda: up(SharedAws(), SETTINGS, workers=1), "before", number)
+            up(first, OTHER, workers=1)
+            assert inventory() == clean.there[stored()], f"met before change {number}: {first.met}"
+
+
+def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> None:
+    """Both made one and did not see the other's; the younger goes while its maker still works on it."""
+
+    def older_one() -> None:
+        made = SharedAws().call(
+            "apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP", Tags=NAMES.tags
+        )
+        backend = get_backend("apigatewayv2")[NAMES.account][NAMES.region]
+        backend.apis[made["ApiId"]].created_date = datetime(2020, 1, 1, tzinfo=UTC)
+        kept.append(made["ApiId"])
+        up(SharedAws(), workers=1)
+
+    with fresh_account():
+        undisturbed = SharedAws()
+        up(undisturbed, workers=1)
+    start = undisturbed.writes.index(("apigatewayv2", "create_api"))
+    for number in range(start, len(undisturbed.writes), min(EVERY, 3)):
+        with fresh_account():
+            kept: list[str] = []
+            first = meeting(older_one, "after", number)
+            outcomes = up(first, workers=1)
+            assert apis() == kept, f"met after change {number}: {first.met}"
+            assert outcomes["api"].seen.facts["id"] == kept[0]
+            assert inventory() == clean.there[SETTINGS], f"met after change {number}: {first.met}"
+
+
+@pytest.mark.parametrize("other", [SETTINGS, OTHER], ids=["same", "different"])
+def test_two_up_side_by_side_end_well(clean: Clean, other: Settings) -> None:
+    for _ in range(4):
+        with fresh_account(), ThreadPoolExecutor(2) as pool:
+            runs = [pool.submit(up, SharedAws(), settings) for settings in (SETTINGS, other)]
+            got = {Settings.from_json(run.result()["settings"].seen.facts["value"]).features for run in runs}
+            assert stored().features in got
+            assert inventory() == clean.there[stored()]
+
+
+def test_an_idle_up_sends_no_call_more_than_one_look() -> None:
+    with fresh_account():
+        up(SharedAws())
+        idle = CountingAws()
+        up(idle)
+        assert idle.calls == CountingAws.one_look()
+
+
+class CountingAws(SharedAws):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        self.calls += 1
+        return super().call(service, operation, once=once, **params)
+
+    @classmethod
+    def one_look(cls) -> int:
+        aws = cls()
+        runner.look(pipeline(aws), nothing)
+        return aws.calls
+
+
+# --- up and down ---------------------------------------------------------------------------------
+
+
+@WHEN
+def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
+    clean: Clean, empty: dict[str, Any], when: str
+) -> None:
+    for number in numbers(clean.changes, when):
+        then = (up, down)[number // EVERY % 2]
+        with fresh_account():
+            first = meeting(lambda: down(SharedAws(), workers=1), when, number)
+            try:
+                up(first, workers=1)
+            except Problem as told:
+                assert told.code == "removed_meanwhile", told
+                assert "imgpipe down" in told.message and "imgpipe up" in told.hint
+            else:
+                assert (when, number) == ("before", 0)  # nothing was there for `down` to remove
+            then(SharedAws(), workers=1)
+            right = clean.there[SETTINGS] if then is up else empty
+            assert inventory() == right, f"met {when} change {number}: {first.met}"
+
+
+@WHEN
+def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
+    for number in range(5):
+        with fresh_account():
+            up(SharedAws())
+            first = meeting(lambda: down(SharedAws(), workers=1), when, number)
+            try:
+                up(first, OTHER, workers=1)
+            except Problem as told:
+                assert told.code == "removed_meanwhile", f"met {when} change {number}: {first.met}"
+            else:  # the new settings came after the removal: everything is made again
+                assert (when, number) == ("before", 0)
+            up(SharedAws(), OTHER)
+            assert inventory() == clean.there[OTHER]
+
+
+def test_up_during_down_is_left_over_or_gone_and_never_twice(clean: Clean, empty: dict[str, Any]) -> None:
+    for number in numbers(clean.removals, "after"):
+        then = (up, down)[number // EVERY % 2]
+        with fresh_account():
+            up(SharedAws())
+            first = meeting(lambda: up(SharedAws(), workers=1), "after", number)
+            left = down(first, workers=1)
+            there = inventory()
+            assert bool(left) == (there != empty), f"met after removal {number}: {first.met}"
+            assert len(apis()) <= 1
+            then(SharedAws(), workers=1)
+            assert inventory() == (clean.there[SETTINGS] if then is up else empty)
+
+
+def _down_into(lefts: list[list[str]]) -> None:
+    lefts.append(down(SharedAws(), workers=1))
+
+
+def test_two_down_at_once_leave_nothing_and_both_end_well(clean: Clean, empty: dict[str, Any]) -> None:
+    for number in numbers(clean.removals, "before"):
+        with fresh_account():
+            up(SharedAws())
+            seconds: list[list[str]] = []
+            first = meeting(partial(_down_into, seconds), "before", number)
+            assert (down(first, workers=1), seconds) == ([], [[]])
+            assert inventory() == empty, f"met before removal {number}: {first.met}"
+
+
+def test_up_and_down_side_by_side_leave_what_one_more_run_makes_right(
+    clean: Clean, empty: dict[str, Any]
+) -> None:
+    for then in (up, down) * 2:
+        with fresh_account(), ThreadPoolExecutor(2) as pool:
+            up(SharedAws(), OTHER)
+            runs = [pool.submit(up, SharedAws(), SETTINGS), pool.submit(down, SharedAws())]
+            for run in runs:
+                error = run.exception()
+                assert error is None or (isinstance(error, Problem) and error.code == "removed_meanwhile")
+            assert len(apis()) <= 1
+            then(SharedAws())
+            assert inventory() == (clean.there[SETTINGS] if then is up else empty)
+
+
+# --- other commands ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def account() -> Iterator[None]:
+    with fresh_account():
+        yield
+
+
+def connection(aws: Aws) -> Connection:
+    return Connection(Target(NAMES.project), aws, NAMES)
+
+
+def held_hashes() -> set[str]:
+    functions = SharedAws().client("lambda")
+    found = [functions.get_function(FunctionName=NAMES.function(one)) for one in ("web", "get_result")]
+    return {one["Configuration"]["Environment"]["Variables"]["TOKEN_SHA256"] for one in found}
+
+
+@pytest.mark.usefixtures("account")
+@WHEN
+def test_two_rotations_end_with_one_token_that_the_functions_hold(when: str) -> None:
+    up(SharedAws(), OTHER)
+    for number in range(3):
+        tokens: list[str] = []
+
+        def rotate(aws: Aws) -> str:
+            return token_rotation.rotate(connection(aws), nothing).token
+
+        first = meeting(lambda tokens=tokens: tokens.append(rotate(SharedAws())), when, number)  # type: ignore[misc]
+        tokens.append(rotate(first))
+        assert first.met is not None
+        now = outputs.discover(connection(SharedAws())).token
+        assert tokens[-1] == now
+        assert held_hashes() == {fingerprint(now)}, f"met {when} change {number}: {first.met}"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_rotation_during_up_leaves_the_functions_with_the_new_token() -> None:
+    up(SharedAws(), Settings(first_day="2026-01-01", private=True))
+    for number, confidence in enumerate((60, 61, 62)):
+        settings = Settings(first_day="2026-01-01", private=number % 2 == 0, min_confidence=confidence)
+        first = meeting(
+            lambda: token_rotation.rotate(connection(SharedAws()), nothing), "before", min(number, 1)
+        )
+        up(first, settings, workers=1)
+        assert first.met is not None
+        now = outputs.discover(connection(SharedAws())).token
+        assert held_hashes() <= {fingerprint(now), ""}
+        assert stored() == settings
+
+
+@pytest.mark.usefixtures("account")
+def test_down_during_a_rotation_is_told() -> None:
+    up(SharedAws())
+    first = meeting(lambda: down(SharedAws()), "after", 0)
+    with pytest.raises(Problem) as told:
+        token_rotation.rotate(connection(first), nothing)
+    assert told.value.code == "not_set_up"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Clean) -> None:
+    """What comes is done by both, what is turned round is turned round by both."""
+    for end in (IN_S3, SETTINGS):
+        for number in range(0, 20, EVERY):
+            up(SharedAws(), SETTINGS)
+            first = meeting(
+                lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
+                "after",
+                number,
+            )
+            up(first, moved_to("s3", SETTINGS), workers=1)
+            assert first.met is not None
+            assert stored() == end, f"met after change {number}: {first.met}"
+            assert inventory() == clean.there[end], f"met after change {number}: {first.met}"
+            down(SharedAws())
+
+
+@pytest.mark.usefixtures("account")
+def test_two_uploads_of_one_key_keep_both_versions_and_one_is_told_it_replaced() -> None:
+    up(PlainHttpAws())
+    pictures = [(EXAMPLES / name).read_bytes() for name in ("cat.jpg", "coffee.jpg")]
+
+    def send(data: bytes) -> Any:
+        source = transfer.Source("same.jpg", "same.jpg", data=data)
+        (sent,) = transfer.send(PlainHttpAws(), NAMES, [source], nothing)
+        return sent
+
+    s3 = PlainHttpAws().client("s3")
+    for number in range(5):
+        with ThreadPoolExecutor(2) as pool:
+            sent = list(pool.map(send, pictures))
+        versions = s3.list_object_versions(Bucket=NAMES.bucket)["Versions"]
+        assert len(versions) == 2 * (number + 1)
+        bodies = {
+            s3.get_object(Bucket=NAMES.bucket, Key="same.jpg", VersionId=one.version_id)["Body"].read()
+            for one in sent
+        }
+        assert bodies == set(pictures)
+        assert sorted(one.replaced for one in sent) == [number > 0, True]

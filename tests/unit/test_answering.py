@@ -1,0 +1,74 @@
+"""The wait after `up` until the API really answers: deploying and fresh permissions take AWS a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imgpipe_cli.answering import wait_until_answering
+from imgpipe_cli.events import Event, Note, Waiting
+from imgpipe_cli.target import Remembered, Target
+from tests.api_server import TOKEN, Answer, Clock, PlayedApi, serving
+
+# What API Gateway says before the stage is deployed, while it may not call the function, and under load.
+_NOT_DEPLOYED = Answer(404, {"message": "Not Found"})
+_NOT_PERMITTED = Answer(500, {"message": "Internal Server Error"})
+_NOT_THERE = Answer(503, {"message": "Service Unavailable"})
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    with serving() as api:
+        yield api
+
+
+class Wait:
+    """One wait for that API on a clock of its own, and what it told."""
+
+    def __init__(self, played: PlayedApi) -> None:
+        self.clock = Clock()
+        self.told: list[Event] = []
+        self._found = Remembered(
+            target=Target(project="demo"),
+            account="123456789012",
+            region="eu-west-1",
+            endpoint=None,
+            bucket="bucket",
+            api_url=played.url,
+            token=TOKEN,
+            private=False,
+            min_confidence=70.0,
+        )
+
+    def __call__(self) -> bool:
+        return wait_until_answering(self._found, self.told.append, sleep=self.clock.sleep, clock=self.clock)
+
+
+def test_an_api_that_answers_needs_no_pause(played: PlayedApi) -> None:
+    wait = Wait(played)
+    assert wait()
+    assert wait.clock.slept == []
+    assert wait.told == []
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_deployment_and_a_permission_that_come_late_are_waited_for(
+    played: PlayedApi, private: bool
+) -> None:
+    played.private = private
+    played.instead = [*[_NOT_DEPLOYED] * 5, *[_NOT_PERMITTED] * 4, _NOT_THERE, Answer(404, b"<html>")]
+    wait = Wait(played)
+    assert wait()
+    assert played.instead == []
+    why = [event.detail for event in wait.told if isinstance(event, Waiting)]
+    assert [text for text in why if "HTTP 404" in text]
+    assert [text for text in why if "HTTP 500" in text]
+
+
+def test_an_api_that_is_never_deployed_ends_the_wait_within_a_minute(played: PlayedApi) -> None:
+    played.instead = [_NOT_DEPLOYED] * 1000
+    wait = Wait(played)
+    assert not wait()
+    assert 60 <= wait.clock.now < 63
+    assert wait.told[-1] == Note("api_not_answering", played.url)
