@@ -1,0 +1,181 @@
+"""The whole use of imgpipe by one operator: every command and every repair, so every call that they send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from imgpipe_cli import result_stores
+from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.steps.emptying import empty_bucket
+from tests.functional import account
+from tests.local.cli import drift
+from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
+from tests.local.cli.operator_user import Operator
+
+CAT = str(EXAMPLES / "cat.jpg")
+PUT = ("s3", "put_object")
+
+
+def use(operator: Operator, machine: Machine) -> None:
+    """From nothing to nothing. Fails where a command does not end as it should."""
+    _set_up(operator, machine)
+    _use(operator, machine)
+    _move_to_bucket(operator, machine)
+    _move_to_table(operator, machine)
+    _take_down(operator, machine)
+    _use_another_s3(operator)
+
+
+def _set_up(operator: Operator, machine: Machine) -> None:
+    names = operator.names
+    operator.run("up", "--no-model", "--yes")
+    drift.of_new_bucket(machine, names.bucket)
+    drift.of_table(machine, names)
+    for function in ("ingest", "web"):
+        drift.of_function(machine, names, function)
+    drift.of_the_rest(machine, names)
+    drift.of_api(machine, names)
+    operator.run("status", code=1)
+    operator.run("up", "--no-model", "--features", "labels,text")
+    assert "Nothing had to be changed" in operator.run("up", "--no-model").out
+
+
+def _use(operator: Operator, machine: Machine) -> None:
+    operator.forget()
+    operator.run("upload", CAT, CAT, "--wait", code=2)
+    operator.run("upload", CAT, "--wait")
+    operator.run("upload", CAT)
+    for line in (("result", "cat.jpg"), ("list",), ("open", "--print")):
+        operator.forget()
+        operator.run(*line)
+    operator.run("result", "dog.jpg", code=1)
+    _watch(operator)
+    _fail_once(operator, machine)
+    operator.run("explain", "cat.jpg")
+    operator.run("explain", "dog.jpg", code=1)
+    operator.forget()
+    operator.run("retry", "dog.jpg", code=1)
+    operator.run("retry", "failed.jpg", "--yes")
+    operator.run("logs", "--since", "1h")
+    operator.run("status")
+    operator.forget()
+    operator.run("token")
+    drift.of_function(machine, operator.names, "get_result")
+    operator.run("token", "--rotate")
+    operator.run("up", "--no-model")
+
+
+def _watch(operator: Operator) -> None:
+    """A picture that was in the folder before is sent; then Ctrl-C."""
+    folder = operator.state / "watched"
+    folder.mkdir()
+    (folder / "new.jpg").write_bytes(jpeg(7))
+    operator.forget()
+    operator.run("watch", str(folder), "--existing", code=130, until=PUT)
+
+
+def _fail_once(operator: Operator, machine: Machine) -> None:
+    """A picture whose every try failed, since somebody took a right from the function."""
+    names, iam, sqs = operator.names, machine.client("iam"), machine.client("sqs")
+    role = {"RoleName": names.role("ingest"), "PolicyName": "imgpipe"}
+    policy = iam.get_role_policy(**role)["PolicyDocument"]
+    less = [one for one in policy["Statement"] if one["Sid"] != "AnalyzePictures"]
+    iam.put_role_policy(**role, PolicyDocument=json.dumps({**policy, "Statement": less}))
+    # What takes long is looked after in the bucket.
+    operator.run("upload", CAT, "--key", "failed.jpg", "--wait", "--timeout", "6", code=4)
+    url = sqs.get_queue_url(QueueName=names.queue)["QueueUrl"]
+
+    def waiting() -> bool:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        return bool(found["Attributes"]["ApproximateNumberOfMessages"] != "0")
+
+    until(waiting, what="the event is in the failure queue")
+    operator.run("up", "--no-model")
+
+
+def _move_to_bucket(operator: Operator, machine: Machine) -> None:
+    """A mark of a removed picture goes along."""
+    names, dynamodb = operator.names, machine.client("dynamodb")
+    operator.run("upload", CAT, "--key", "gone.jpg", "--wait")
+    machine.client("s3").delete_object(Bucket=names.bucket, Key="gone.jpg")
+
+    def marked() -> bool:
+        found = dynamodb.scan(TableName=names.table)["Items"]
+        return any(item["status"]["S"] == "removed" for item in found)
+
+    until(marked, what="the removed picture is marked")
+    operator.run("up", "--no-model", "--results", "s3", "--dry-run")
+    operator.run("up", "--no-model", "--results", "s3", "--yes")
+    s3 = machine.client("s3")
+    entry, *_ = s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
+    s3.delete_object(Bucket=names.results_bucket, Key=entry["Key"])
+    s3.put_object(Bucket=names.results_bucket, Key=_left_over(entry["Key"]), Body=b"")
+    operator.run("up", "--no-model", "--repair-index")
+    assert [
+        one["Key"] for one in s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
+    ]
+
+
+def _left_over(entry: str) -> str:
+    """An entry of the index that has no result, and is old enough not to be one that is just coming."""
+    from imgpipe_cli.lambda_code import shared
+
+    rules = shared("result_objects")
+    found: str = rules.index_object("2026-01-01T00:00:00.000Z", rules.parse_index(entry)[1])
+    return found
+
+
+def _move_to_table(operator: Operator, machine: Machine) -> None:
+    """An upload into the results bucket that never ended goes with it."""
+    names = operator.names
+    machine.client("s3").create_multipart_upload(Bucket=names.results_bucket, Key="never-ended")
+    operator.run("up", "--no-model", "--results", "table", "--yes")
+    # When the pipeline writes a result just while it is copied, the copy looks again.
+    place = Place(
+        region=names.region,
+        endpoint=machine.cloud().endpoint,
+        access_key_id=operator.key["AccessKeyId"],
+        secret_access_key=operator.key["SecretAccessKey"],
+    )
+    store = result_stores.store("table", Aws(place), names)
+    (item,) = [one for one in store.items({}) if one["objectKey"] == "cat.jpg"]
+    assert not operator.during("up", lambda: store.put(item, absent=False))
+
+
+def _take_down(operator: Operator, machine: Machine) -> None:
+    names, iam, s3 = operator.names, machine.client("iam"), machine.client("s3")
+    statement = {"Effect": "Deny", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = iam.create_policy(PolicyName=f"of-others-{names.project}", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=names.role("web"), PolicyArn=arn)
+    s3.create_multipart_upload(Bucket=names.bucket, Key="never-ended")
+    operator.run("down", "--yes")
+    iam.delete_policy(PolicyArn=arn)
+    operator.run("status", code=3)
+    # Once more, with the other store; its new bucket is repaired too.
+    operator.run("up", "--no-model", "--yes", "--results", "s3")
+    drift.of_new_bucket(machine, names.results_bucket)
+    operator.run("up", "--no-model")
+    operator.run("down", "--yes")
+
+
+class _OddKey(account.PlainHttpAws):
+    """Lists a key that XML cannot hold: AWS takes such keys, moto and the local cloud cannot list them."""
+
+    def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
+        if operation == "list_object_versions":
+            yield {"Versions": [{"Key": "a\x01b", "VersionId": "null"}]}
+        else:
+            yield from super().pages(service, operation, **params)
+
+
+def _use_another_s3(operator: Operator) -> None:
+    """moto's buckets begin without encryption."""
+    with account.fresh_account():
+        operator.during("up", lambda: account.up(account.PlainHttpAws()))
+        bucket = account.NAMES.bucket
+        operator.during(
+            "down", lambda: empty_bucket(_OddKey(), bucket, account.nothing, step="", resource="")
+        )

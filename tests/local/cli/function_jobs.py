@@ -1,0 +1,179 @@
+"""What the deployed functions are there for, done by their real code under whatever role they have."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus, urlsplit
+
+from imgpipe_cli import result_stores
+from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.names import Names
+from imgpipe_cli.results import Api
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.roles import permissions
+from tests.local.cli.machine import Machine, jpeg
+
+Policy = Mapping[str, Any]
+# Later events have higher numbers.
+_ORDER = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A pipeline whose bucket calls nobody: its functions run when a job has them run."""
+
+    machine: Machine
+    names: Names
+    settings: Settings
+    api: Api
+    token: str
+
+    def policy(self, function: str, settings: Settings | None = None) -> dict[str, Any]:
+        return permissions(function, self.names, settings or self.settings)
+
+    def allow(self, function: str, policy: Policy) -> None:
+        """Let the function do exactly this from now on."""
+        self.machine.client("iam").put_role_policy(
+            RoleName=self.names.role(function), PolicyName="imgpipe", PolicyDocument=json.dumps(policy)
+        )
+
+    # --- ingest ---
+
+    def arrive(self, key: str, *, version: bool = True, there: bool = True) -> bool:
+        """Have a new picture looked at; whether the function ended well."""
+        body, thing = jpeg(5), {"key": quote_plus(key), "sequencer": f"{next(_ORDER):018x}", "eTag": "e"}
+        if there:
+            answer = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=body)
+            thing |= {"versionId": answer["VersionId"]} if version else {}
+        record = {
+            "eventSource": "aws:s3",
+            "eventVersion": "2.1",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": self.names.bucket}, "object": thing},
+        }
+        answer = self.machine.client("lambda").invoke(
+            FunctionName=self.names.function("ingest"), Payload=json.dumps({"Records": [record]}).encode()
+        )
+        return "FunctionError" not in answer
+
+    def analyzed(self, *, version: bool = True) -> bool:
+        key = f"{uuid.uuid4().hex}.jpg"
+        return self.arrive(key, version=version) and self._stored(key).get("status") == "done"
+
+    def analyzed_without_version(self) -> bool:
+        return self.analyzed(version=False)
+
+    def renewed(self) -> bool:
+        """A second picture under one key: the entry of the first leaves the index."""
+        key = f"{uuid.uuid4().hex}.jpg"
+        return all([self.arrive(key), self.arrive(key)])
+
+    def told_gone(self) -> bool:
+        """A picture that is not there any more has its final verdict; nobody tries again."""
+        key = f"{uuid.uuid4().hex}.jpg"
+        return self.arrive(key, there=False) and self._stored(key)["error"]["code"] == "gone"
+
+    def _stored(self, key: str) -> dict[str, Any]:
+        return dict(self.api.result(key) or {})
+
+    # --- get_result ---
+
+    def read(self) -> bool:
+        key = self.put_result()
+        return self.api.get("/result", {"key": key})[0] == 200
+
+    def told_missing(self) -> bool:
+        return self.api.get("/result", {"key": f"{uuid.uuid4().hex}.jpg"})[0] == 404
+
+    # --- web ---
+
+    def listed(self) -> bool:
+        key = self.put_result()
+        status, found = self.api.get("/results", {"limit": "100"})
+        return status == 200 and key in [item["objectKey"] for item in found["items"]]
+
+    def linked(self) -> bool:
+        return self.api.get("/image", {"key": self.put_result()})[0] == 200
+
+    def shown(self) -> bool:
+        """The link to the very version opens."""
+        return self._opens(version=True)
+
+    def shown_without_version(self) -> bool:
+        return self._opens(version=False)
+
+    def _opens(self, *, version: bool) -> bool:
+        status, found = self.api.get("/image", {"key": self.put_result(version=version)})
+        assert status == 200
+        url = urlsplit(found["url"])
+        return _answered(url.netloc, "GET", f"{url.path}?{url.query}", b"", {}) == 200
+
+    def uploaded(self) -> bool:
+        """The form of the page is taken by S3."""
+        picture = jpeg(6)
+        wish = {"key": "page.jpg", "sizeBytes": len(picture), "contentType": "image/jpeg"}
+        status, form = self._post("/uploads", json.dumps(wish).encode())
+        assert status == 201, form
+        edge = uuid.uuid4().hex
+        fields = b"".join(
+            f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in form["fields"].items()
+        )
+        file = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'.encode()
+        body = fields + file + picture + f"\r\n--{edge}--\r\n".encode()
+        goal = urlsplit(form["url"])
+        kind = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        return _answered(goal.netloc, "POST", goal.path or "/", body, kind) in (200, 201, 204)
+
+    def _post(self, path: str, body: bytes) -> tuple[int, Any]:
+        goal = urlsplit(self.api.url)
+        connection = http.client.HTTPConnection(goal.netloc, timeout=60)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        connection.request("POST", f"{goal.path}{path}", body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def put_result(self, *, version: bool = True) -> str:
+        """A stored result of a stored picture, without the functions; its key."""
+        key = f"{uuid.uuid4().hex}.jpg"
+        put = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=jpeg(8))
+        now = datetime.now(UTC)
+        item = {
+            "objectKey": key,
+            "status": "done",
+            "sequencer": "1".ljust(32, "0"),
+            "analyzedAt": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
+            "day": f"{now:%Y-%m-%d}",
+            "contentType": "image/jpeg",
+            "features": ["labels"],
+            "labels": [],
+            **({"versionId": put["VersionId"]} if version else {}),
+        }
+        cloud = self.machine.cloud()
+        place = Place(self.names.region, None, cloud.endpoint, cloud.access_key_id, cloud.secret_access_key)
+        assert result_stores.store(self.settings.results, Aws(place), self.names).put(item, absent=True)
+        return key
+
+
+def _answered(host: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request(method, path, body, dict(headers))
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def without(policy: Policy, statement: str, action: str | None = None) -> dict[str, Any]:
+    """The policy less one action of one statement, or less the whole statement."""
+    kept = [
+        {**one, "Action": [a for a in one["Action"] if one["Sid"] != statement or action not in (None, a)]}
+        for one in policy["Statement"]
+    ]
+    return {**policy, "Statement": [one for one in kept if one["Action"]]}

@@ -1,0 +1,127 @@
+"""The operator's policy is exact: nothing but the pipeline's own, in a form and size that IAM takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from imgpipe_cli import permission_scopes, permissions
+from imgpipe_cli.cli import app
+from imgpipe_cli.names import PROJECT_MAX, Names
+from imgpipe_cli.permission_scopes import Scope
+from imgpipe_cli.problems import ExitCode, Problem
+
+NAMES = Names("demo", "123456789012", "eu-west-1")
+LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")
+# Of these no pipeline's resource can be named; permission_scopes.py says why.
+WIDE = {"AnyLogs", "ApiTags", "Apis"}
+# The local cloud is not AWS, and doctor also tells what it may not ask.
+WITHOUT_POLICY = {"local", "policy", "doctor"}
+
+
+def grants(policy: dict[str, Any]) -> set[tuple[str, str]]:
+    """(action, resource)"""
+    return {
+        (action, resource)
+        for one in policy["Statement"]
+        for action in one["Action"]
+        for resource in one["Resource"]
+    }
+
+
+@pytest.mark.parametrize("commands", [permissions.COMMANDS, *((one,) for one in permissions.COMMANDS)])
+def test_only_the_pipelines_own_resources_are_named(commands: Sequence[str]) -> None:
+    for statement in permissions.document(NAMES, commands)["Statement"]:
+        assert not [action for action in statement["Action"] if "*" in action]
+        if statement["Sid"] in WIDE:
+            continue
+        for arn in statement["Resource"]:
+            # A bucket's objects, and a log group as IAM has it; nothing else is left open.
+            assert "*" not in arn.removesuffix("/*").removesuffix(":*"), arn
+            own = ("apis",) if statement["Sid"] == "ApiList" else ("demo-", "imgpipe/demo/")
+            assert any(part in arn for part in own), arn
+
+
+def test_a_star_stands_alone_only_for_what_has_no_resources() -> None:
+    alone = [one for one in permissions.document(NAMES)["Statement"] if "*" in one["Resource"]]
+    assert [one["Sid"] for one in alone] == ["AnyLogs"]
+    assert {action.partition(":")[0] for action in alone[0]["Action"]} == {"logs"}
+
+
+def test_what_is_wider_than_the_pipeline_says_why() -> None:
+    scopes = [found for found in vars(permission_scopes).values() if isinstance(found, Scope)]
+    assert {scope.name for scope in scopes if scope.why} == WIDE
+
+
+def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:
+    ids = [one["Sid"] for one in permissions.document(NAMES)["Statement"]]
+    assert len(set(ids)) == len(ids)
+    assert all(one.isalnum() and one.isascii() for one in ids)
+
+
+def test_the_whole_policy_of_a_usual_name_is_one_that_iam_takes() -> None:
+    (policy,) = permissions.fitted(permissions.document(Names("imgpipe", "123456789012", "us-east-1")))
+    assert permissions.size(policy) <= permissions.SIZE_MAX
+
+
+@pytest.mark.parametrize("command", permissions.COMMANDS)
+def test_what_one_command_needs_is_one_policy_whatever_the_name(command: str) -> None:
+    assert len(permissions.fitted(permissions.document(LONGEST, [command]))) == 1
+
+
+def test_a_policy_that_is_too_long_is_divided_and_nothing_is_lost() -> None:
+    whole = permissions.document(LONGEST)
+    assert permissions.size(whole) > permissions.SIZE_MAX
+    parts = permissions.fitted(whole)
+    assert all(permissions.size(part) <= permissions.SIZE_MAX for part in parts)
+    assert set().union(*map(grants, parts)) == grants(whole)
+    conditions = [one["Condition"] for part in parts for one in part["Statement"] if "Condition" in one]
+    assert conditions == [{"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}]
+
+
+def test_the_policy_of_all_commands_is_the_policies_of_each() -> None:
+    each = [permissions.document(NAMES, [command]) for command in permissions.COMMANDS]
+    one_by_one = set().union(*map(grants, each))
+    assert grants(permissions.document(NAMES)) == one_by_one
+
+
+def test_every_command_that_calls_aws_has_a_policy() -> None:
+    commands = [one.name for one in app().registered_commands]
+    groups = [one.typer_instance.info.name for one in app().registered_groups if one.typer_instance]
+    assert set(permissions.COMMANDS) == {str(name) for name in (*commands, *groups)} - WITHOUT_POLICY
+
+
+@pytest.mark.parametrize("commands", [["fly"], ["up", "local"], []])
+def test_a_command_that_is_none_is_wrong_usage(commands: list[str]) -> None:
+    with pytest.raises(Problem) as refused:
+        permissions.document(NAMES, commands)
+    assert refused.value.exit_code is ExitCode.USAGE
+    assert "up, upload" in refused.value.hint
+
+
+def test_a_call_without_a_row_is_an_error() -> None:
+    assert permissions.actions_of("s3", "head_bucket").actions == ("s3:ListBucket",)
+    with pytest.raises(KeyError):
+        permissions.actions_of("s3", "list_buckets")
+
+
+def test_who_is_calling_may_be_asked_by_everybody() -> None:
+    assert permissions.actions_of("sts", "get_caller_identity").actions == ()
+
+
+def test_what_a_role_is_passed_to_is_bound_and_only_up_and_token_pass_one() -> None:
+    passing = {
+        command
+        for command in permissions.COMMANDS
+        if "iam:PassRole" in json.dumps(permissions.document(NAMES, [command]))
+    }
+    assert passing == {"up", "token"}
+
+
+def test_other_worlds_of_aws_have_their_own_arns() -> None:
+    policy = permissions.document(Names("demo", "123456789012", "cn-north-1", "aws-cn"))
+    arns = {arn for _, arn in grants(policy)} - {"*"}
+    assert all(arn.startswith("arn:aws-cn:") for arn in arns)
