@@ -12,6 +12,7 @@ The words of this code base, one for each idea:
 - verdict: the stored result of one picture, done or failed
 - event: a fact about progress, without wording; only render/ words it
 - problem: an expected error with a code, a message and a hint
+- check: one thing that doctor looked at, what it saw there, and the fix
 """
 
 __version__ = "0.1.0"

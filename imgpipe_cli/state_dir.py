@@ -14,7 +14,7 @@ from imgpipe_cli.problems import Problem
 
 def state_dir() -> Path:
     """The private folder for imgpipe's own files, made (0700) when it is missing."""
-    folder = _location()
+    folder = location()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -29,6 +29,18 @@ def unusable(folder: Path, error: OSError) -> Problem:
         f"Cannot write imgpipe's files in {folder}: {error.strerror or error}.",
         hint="Make that folder writable, or name another one in IMGPIPE_STATE_DIR.",
     )
+
+
+def location() -> Path:
+    """Where that folder is or will be; makes nothing. Raises Problem."""
+    try:
+        return _location()
+    except RuntimeError as error:  # the "~name" of nobody, or no home folder at all
+        raise Problem(
+            "state_dir_unusable",
+            f"There is no place for imgpipe's files: {error}",
+            hint="Name a folder in IMGPIPE_STATE_DIR.",
+        ) from error
 
 
 def _location() -> Path:

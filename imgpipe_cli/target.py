@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
+from imgpipe_cli import regular_files
 from imgpipe_cli.names import check_project
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import state_dir, unusable
 
 if TYPE_CHECKING:
-    from imgpipe_cli.aws import Aws
+    from imgpipe_cli.aws import Aws, Place
     from imgpipe_cli.names import Names
 
 DEFAULT_PROJECT = "imgpipe"
 _FILE = "targets.json"
 _VERSION = 1
+# Hundreds of pipelines; what is larger is not ours.
+_MAX_BYTES = 1 << 20
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,15 @@ class Memory:
         """The target of the last command that set it, and all pipelines. What cannot be read is nothing:
         it is only a convenience."""
         try:
-            document = json.loads(self._path.read_text(encoding="utf-8"))
+            document = json.loads(regular_files.read(self._path, at_most=_MAX_BYTES))
             if document["version"] != _VERSION:
                 return Target(), []
             known = [
-                Remembered(**{**entry, "target": Target(**entry["target"])})
+                _typed(Remembered, {**entry, "target": _target(entry["target"])})
                 for entry in document["pipelines"]
             ]
-            return Target(**document["last"]), known
-        except (OSError, ValueError, KeyError, TypeError):
+            return _target(document["last"]), known
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, Problem):
             return Target(), []
 
     def put(self, entry: Remembered) -> None:
@@ -122,6 +126,23 @@ class Memory:
             raise unusable(self._path.parent, error) from error
 
 
+def _target(values: Mapping[str, Any]) -> Target:
+    found = _typed(Target, values)
+    check_project(found.project)
+    return found
+
+
+def _typed(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    """The values as one of ours. Raises TypeError for one that is not of its field's type."""
+    found = kind(**values)
+    for field, wanted in get_type_hints(kind).items():
+        value = getattr(found, field)
+        # A bool is an int and not a float; a whole number may stand for a float.
+        if not isinstance(value, (wanted, int) if wanted is float else wanted):
+            raise TypeError(f"{field} is {value!r}")
+    return found
+
+
 def resolve(
     *,
     project: str | None,
@@ -139,7 +160,15 @@ def resolve(
             hint="Leave out --profile, or choose AWS with --aws.",
             exit_code=ExitCode.USAGE,
         )
-    # An empty name is refused: a script's unset variable must not become the last project.
+    # What is empty is refused: a script's unset variable must not become the last project or account.
+    for what, value in (("region", region), ("profile", profile)):
+        if value == "":
+            raise Problem(
+                "bad_usage",
+                f"The {what} that is named is empty.",
+                hint=f"Name one with --{what}, or leave it out.",
+                exit_code=ExitCode.USAGE,
+            )
     name = check_project(last.project if project is None else project)
     same = [
         entry
@@ -176,11 +205,11 @@ def connect(
 
     Raises Problem: not signed in, local cloud not running, or another account than remembered.
     """
-    from imgpipe_cli.aws import Aws, AwsError, Place, problem
+    from imgpipe_cli.aws import Aws, AwsError, problem
     from imgpipe_cli.names import Names
 
     try:
-        aws = Aws(_local_place(target, start_local) if target.local else Place(target.region, target.profile))
+        aws = Aws(place(target, start_local))
         aws.client("sts")
         aws.prepare(services)
         identity = aws.call("sts", "get_caller_identity")
@@ -192,14 +221,17 @@ def connect(
         target = replace(target, region=aws.region)
     connection = Connection(target, aws, names)
     if remembered is not None:
-        _refuse_other_account(connection, remembered)
+        refuse_other_account(connection, remembered)
     return connection
 
 
-def _local_place(target: Target, start_local: Callable[[], Any] | None) -> Any:
+def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place:
+    """Where the calls for this target go. Raises Problem when the local cloud is not running."""
     from imgpipe_cli.aws import Place
     from imgpipe_cli.local import control
 
+    if not target.local:
+        return Place(target.region, target.profile)
     cloud = control.running() or (start_local() if start_local else None)
     if cloud is None:
         raise Problem(
@@ -216,7 +248,8 @@ def _local_place(target: Target, start_local: Callable[[], Any] | None) -> Any:
     )
 
 
-def _refuse_other_account(connection: Connection, remembered: Remembered) -> None:
+def refuse_other_account(connection: Connection, remembered: Remembered) -> None:
+    """Raise a Problem where the credentials, or the endpoint, are not those of the pipeline."""
     account, endpoint = connection.names.account, connection.endpoint
     project = connection.target.project
     if account != remembered.account:

@@ -19,7 +19,7 @@ _API_HOST = re.compile(r"([a-z0-9]{8,12})\.execute-api\.localhost")
 _WELL_KNOWN_KEY = re.compile(r"test|\d{12}|")
 _HEADER_KEY = re.compile(r"Credential=([^/,\s]*)")
 _KEY_PARAMETERS = ("x-amz-credential", "awsaccesskeyid")
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+_NEVER_IN_KEYS = re.compile("[\x00-\x08\x0a-\x1f\ufffe\uffff]")
 _BUCKET_PATH = re.compile(r"/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/?")
 
 
@@ -154,8 +154,9 @@ def _closed_path(path: str, host: str) -> Refused | None:
 
 def _never_listed(asked: Asked) -> Refused | None:
     """MiniStack lists versions without url encoding: one key that XML cannot hold breaks every list of its
-    bucket, and the bucket could never be emptied again."""
-    if asked.method in ("PUT", "POST") and _NOT_IN_XML.search(asked.path):
+    bucket, and the bucket could never be emptied again. And to its IAM no "*" stands for the end of a line:
+    no role could read such a key."""
+    if asked.method in ("PUT", "POST") and _NEVER_IN_KEYS.search(asked.path):
         return Refused("InvalidArgument", "The local cloud takes no keys with control characters.")
     return None
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
 from imgpipe_cli.local.health import ask
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.local.faults import Faults
 
 OnWait = Callable[[str, float], None]
+Condition = Literal["running", "stopped", "ended", "silent"]
 
 # Half a second on a quiet machine; the first start of a fresh installation compiles MiniStack first.
 _START_TIMEOUT_S = 60.0
@@ -57,6 +58,7 @@ class LocalStatus:
     projects: tuple[str, ...] | None = None
     faults: dict[str, Any] | None = None
     calls: dict[str, dict[str, int]] | None = None
+    version: str | None = None
     not_simulated: tuple[str, ...] = NOT_SIMULATED
 
 
@@ -68,6 +70,16 @@ def running(state_dir: Path | None = None) -> LocalCloud | None:
     files = local_files(state_dir)
     written = read_json(files.cloud)
     return _cloud(written) if written is not None and _answering(files, written) else None
+
+
+def condition(state_dir: Path | None = None) -> Condition:
+    """ended: killed or crashed, not stopped; silent: its process lives and does not answer."""
+    files = local_files(state_dir)
+    if running(state_dir) is not None:
+        return "running"
+    if held(files.cloud_lock):
+        return "silent"
+    return "ended" if files.cloud.exists() else "stopped"
 
 
 def start(
@@ -138,6 +150,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
         # A cloud that an older imgpipe started, and that still runs, does not tell these.
         faults=told.get("faults"),
         calls=told.get("calls"),
+        version=told.get("version"),
     )
 
 

@@ -1,0 +1,102 @@
+"""`imgpipe doctor`: what would be in the way, and what to do about each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from imgpipe_cli import state_dir
+from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.target import Memory
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def doctor(
+        run: Run,
+        commands: Annotated[
+            str | None,
+            typer.Option(
+                "--for", metavar="LIST", help="Only the permissions of these commands (default: all)."
+            ),
+        ] = None,
+    ) -> Result:
+        """Check machine, credentials, account, pipeline; say what to do. Changes nothing."""
+        from imgpipe_cli import permissions
+        from imgpipe_cli.doctor.checks import exit_code
+        from imgpipe_cli.doctor.examination import Subject, examine
+        from imgpipe_cli.render import examinations
+
+        wanted = permissions.COMMANDS if commands is None else tuple(_listed(commands))
+        permissions.check_commands(wanted)
+        configuration = _configuration(run)
+        # Reading what is remembered must not make the folder.
+        run.memory = Memory(state_dir.location())
+        subject = Subject(
+            target=run.target,
+            remembered=run.remembered,
+            region_from=_region_from(run),
+            folder=run.folder,
+            configuration=configuration,
+            state=state_dir.location(),
+            known=frozenset(_variables(app)),
+            variables=os.environ,
+            commands=wanted,
+        )
+        found = examine(subject)
+        checks, signed_in = found.checks, found.connection
+        if signed_in is not None:
+            place = (signed_in.names.account, signed_in.aws.region, signed_in.endpoint)
+            run.screen.target(signed_in.target, *place)
+        return Result(
+            data=examinations.document(checks),
+            show=lambda screen: examinations.show(
+                screen, checks, subject.target, verbose=run.options.verbose
+            ),
+            exit_code=exit_code(checks),
+            errors=examinations.errors(checks),
+        )
+
+
+def _listed(commands: str) -> list[str]:
+    return [name.strip() for name in commands.split(",") if name.strip()]
+
+
+def _configuration(run: Run) -> Any:
+    """The folder's options, or what is wrong with its file: the rest is then checked without it."""
+    try:
+        return run.configuration
+    except Problem as problem:
+        run.configuration = {}
+        return problem
+
+
+def _region_from(run: Run) -> str:
+    """Who chose the region, in the order in which it is chosen."""
+    if run.options.region is not None:
+        return "IMGPIPE_REGION" if os.environ.get("IMGPIPE_REGION") == run.options.region else "--region"
+    if "region" in run.configuration:
+        return "imgpipe.toml"
+    if run.target.region is not None:
+        return "as at the last imgpipe up"
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if os.environ.get(name):
+            return name
+    return "the AWS configuration file"
+
+
+def _variables(app: typer.Typer) -> Iterator[str]:
+    """The variables of the options of all commands."""
+
+    def walk(found: Any) -> Iterator[str]:
+        for parameter in found.params:
+            names = parameter.envvar or ()
+            yield from [names] if isinstance(names, str) else names
+        for inner in getattr(found, "commands", {}).values():
+            yield from walk(inner)
+
+    return walk(typer.main.get_command(app))

@@ -1,0 +1,91 @@
+"""What the account allows, and the pipeline in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from imgpipe_cli import outputs
+from imgpipe_cli.answering import callable_at_its_url, refusal
+from imgpipe_cli.aws import Aws, AwsError, is_aws
+from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.results import Api
+from imgpipe_cli.steps.access_token import TokenParameter
+from imgpipe_cli.steps.base import Seen
+from imgpipe_cli.steps.http_api import Api as ApiResource
+from imgpipe_cli.steps.ingest_function import FailureQueue
+from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.target import Connection
+
+# What AWS gives many new accounts.
+_FEW = 10
+_QUOTA = "L-B99A9384"  # AWS's code for "Concurrent executions" of Lambda
+
+
+def concurrency_of(aws: Aws) -> Iterator[Check]:
+    """Raises AwsError."""
+    try:
+        limit = aws.call("lambda", "get_account_settings")["AccountLimit"]
+    except AwsError as error:
+        url = aws.endpoint("lambda")
+        if is_aws(url):
+            raise
+        yield Check("concurrency", "not_checked", f"{url} does not say ({error.code})")
+        return
+    yield concurrency(limit, aws.region)
+
+
+def concurrency(limit: dict[str, Any], region: str) -> Check:
+    """How many functions may run at once in this account and region. limit: Lambda's AccountLimit."""
+    most = int(limit["ConcurrentExecutions"])
+    free = int(limit.get("UnreservedConcurrentExecutions", most))
+    seen = f"{most:,} functions may run at once" + (f", {free:,} of them unreserved" if free != most else "")
+    if free > _FEW:
+        return Check("concurrency", "ok", seen)
+    meaning = "a burst of pictures waits in Lambda's queue, and meanwhile the page and the API may answer 429"
+    fix = (
+        "Service Quotas console, AWS Lambda, Concurrent executions; or: aws service-quotas "
+        f"request-service-quota-increase --service-code lambda --quota-code {_QUOTA} --desired-value 1000 "
+        f"--region {region}"
+    )
+    return Check("concurrency", "warning", f"{seen}: {meaning}", fix)
+
+
+# --- the pipeline --------------------------------------------------------------------------------
+
+
+def pipeline_of(connection: Connection) -> Iterator[Check]:
+    """Whether it is set up and answers, and how many events failed for good. Raises AwsError."""
+    resources = (SettingsParameter(), TokenParameter(), ApiResource(), FailureQueue())
+    looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
+    found = outputs.of(connection, looks)
+    project = connection.target.project
+    local = " --local" if connection.target.local else ""
+    if found is None:
+        there = [name for name, seen in looks.items() if seen.exists]
+        if not there:
+            yield Check("pipeline", "ok", f"{project} is not set up here (imgpipe up{local})")
+        else:
+            yield Check("pipeline", "warning", f"{project} is set up only in part", f"imgpipe up{local}")
+        return
+    detail = refusal(Api(found.api_url, found.token)) if callable_at_its_url(found) else None
+    yield pipeline(project, detail, _failed_events(looks["queue"]))
+
+
+def _failed_events(queue: Seen) -> int | None:
+    return int(queue.facts["messages"]) if queue.exists and queue.owned else None
+
+
+def pipeline(project: str, refused: str | None, failed_events: int | None) -> Check:
+    """refused: what its API says instead of answering. failed_events: None without a failure queue."""
+    if refused is not None:
+        fix = "imgpipe status shows what is missing, imgpipe up repairs it."
+        return Check(
+            "pipeline", "failed", f"{project} is set up, and its API does not answer ({refused})", fix
+        )
+    if failed_events is None:
+        return Check("pipeline", "warning", f"{project} answers; its failure queue is missing", "imgpipe up")
+    if failed_events:
+        seen = f"{project} answers; about {failed_events:,} in its failure queue"
+        return Check("pipeline", "warning", seen, "imgpipe retry")
+    return Check("pipeline", "ok", f"{project} answers; its failure queue is empty")

@@ -1,0 +1,88 @@
+"""The local cloud: whether it runs and answers, its models, and room for its data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from imgpipe_cli import __version__
+from imgpipe_cli.doctor.checks import Check, Verdict
+from imgpipe_cli.local import control
+from imgpipe_cli.local.control import Condition, LocalStatus
+from imgpipe_cli.local.files import local_files, read_json
+from imgpipe_cli.local.models import catalogue
+from imgpipe_cli.local.models.store import Condition as ModelCondition
+from imgpipe_cli.local.models.store import ModelFolder, models_folder
+
+_START = "imgpipe local start"
+_RESTART = "imgpipe local stop, then imgpipe local start"
+_LITTLE_BYTES = 1_000_000_000
+_NONE_BYTES = 100_000_000
+
+
+def cloud_in(state: Path, *, asked: bool) -> Iterator[Check]:
+    """asked: the target is the local cloud, so that what is wrong with it is a failure."""
+    condition = control.condition(state)
+    status = control.status(state) if condition == "running" else None
+    told = read_json(local_files(state).failure) if condition in ("stopped", "ended") else None
+    yield cloud(condition, status, failure=told.get("message") if told else None, asked=asked)
+
+
+def cloud(condition: Condition, status: LocalStatus | None, *, failure: str | None, asked: bool) -> Check:
+    """status: of a running one. failure: why the last start failed."""
+    bad: Verdict = "failed" if asked else "warning"
+    if status is not None and status.cloud is not None:
+        return _running(status, bad)
+    if condition == "silent":
+        return Check("local_cloud", bad, "its process runs and does not answer", _RESTART)
+    if failure:
+        return Check("local_cloud", bad, f"not running; the last start failed: {failure}", _START)
+    if condition == "ended":
+        seen = "not running; it was killed or crashed, its data is kept (imgpipe local logs)"
+        return Check("local_cloud", "warning", seen, _START)
+    return Check("local_cloud", "ok", f"not running ({_START})")
+
+
+def _running(status: LocalStatus, bad: Verdict) -> Check:
+    assert status.cloud is not None
+    seen = f"runs at {status.cloud.endpoint} (process {status.cloud.pid})"
+    if status.uptime_s is None:
+        return Check("local_cloud", bad, f"{seen}, too busy to answer", _RESTART)
+    if status.version != __version__:
+        seen = f"{seen}, started by imgpipe {status.version or 'of another version'}; this is {__version__}"
+        return Check("local_cloud", "warning", seen, _RESTART)
+    projects = ", ".join(status.projects or ()) or "none"
+    return Check("local_cloud", "ok", f"{seen}, imgpipe {status.version}; pipelines: {projects}")
+
+
+def models_in(state: Path) -> Iterator[Check]:
+    model = catalogue.OBJECTS
+    yield models(model.name, ModelFolder(models_folder(state)).condition(model))
+
+
+def models(name: str, condition: ModelCondition) -> Check:
+    fetch = "imgpipe local models fetch"
+    if condition == "damaged":
+        return Check("local_models", "warning", f"{name} is damaged and not used", fetch)
+    seen = (
+        f"{name} is installed" if condition == "installed" else f"no {name}: objects are not named ({fetch})"
+    )
+    return Check("local_models", "ok", seen)
+
+
+def disk_of(state: Path, *, asked: bool) -> Iterator[Check]:
+    there = state
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    yield disk(shutil.disk_usage(there).free, there, asked=asked)
+
+
+def disk(free_bytes: int, folder: Path, *, asked: bool) -> Check:
+    """Room for the state folder, where the local cloud keeps pictures and results."""
+    seen = f"{free_bytes / 1e9:,.1f} GB free for {folder}"
+    if free_bytes >= _LITTLE_BYTES:
+        return Check("disk", "ok", seen)
+    fix = "Make room, or name a folder on another disk in IMGPIPE_STATE_DIR."
+    full = free_bytes < _NONE_BYTES and asked
+    return Check("disk", "failed" if full else "warning", seen, fix)

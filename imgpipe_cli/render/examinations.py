@@ -1,0 +1,83 @@
+"""What doctor found: a row for each check with its fix, and the same as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from imgpipe_cli.render.words import count, safe
+
+if TYPE_CHECKING:
+    from imgpipe_cli.doctor.checks import Check
+    from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.target import Target
+
+_WORDS = {"ok": "ok", "warning": "warning", "failed": "failed", "not_checked": "not checked"}
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "not_checked": "dim"}
+# So many details of a check are shown without --verbose.
+_FEW = 6
+
+
+def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bool) -> None:
+    """Every check, what was seen, and below it what to do."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        table.add_row(Text(_WORDS[check.verdict], _STYLES[check.verdict]), check.title, _cell(check, verbose))
+    screen.show(table)
+    screen.line(_sum(checks))
+    if target.local:
+        screen.line("AWS was not looked at, since the local cloud is the target: imgpipe doctor --aws")
+
+
+def _cell(check: Check, verbose: bool) -> Text:
+    lines = [Text(safe(check.seen))]
+    wrong = check.verdict in ("warning", "failed")
+    shown = check.details if verbose else check.details[:_FEW] if wrong else ()
+    lines.extend(Text(f"- {safe(detail)}") for detail in shown)
+    if wrong and len(shown) < len(check.details):
+        lines.append(Text(f"- and {len(check.details) - len(shown)} more (--verbose)"))
+    if check.fix:
+        lines.append(Text.assemble(("Fix: ", "bold"), safe(check.fix)))
+    return Text("\n").join(lines)
+
+
+def _sum(checks: Sequence[Check]) -> str:
+    numbers = {verdict: sum(check.verdict == verdict for check in checks) for verdict in _WORDS}
+    parts = [
+        f"{numbers['failed']} failed",
+        count(numbers["warning"], "warning"),
+        f"{numbers['ok']} ok",
+        f"{numbers['not_checked']} not checked",
+    ]
+    return ", ".join(parts) + "."
+
+
+def document(checks: Sequence[Check]) -> dict[str, Any]:
+    return {
+        "checks": [
+            {
+                "id": check.id,
+                "title": check.title,
+                "verdict": check.verdict,
+                "seen": check.seen,
+                "fix": check.fix,
+                "details": list(check.details),
+            }
+            for check in checks
+        ]
+    }
+
+
+def errors(checks: Sequence[Check]) -> list[dict[str, str]]:
+    """What failed, as errors of the document: the check's id is the code."""
+    return [
+        {"code": check.id, "message": check.seen, "hint": check.fix}
+        for check in checks
+        if check.verdict == "failed"
+    ]

@@ -1,0 +1,186 @@
+"""STS, IAM's policy simulation and Lambda's account settings over real HTTP, for what moto does not play.
+
+The answers have the shapes of the services' API models; the refusal to simulate some actions together is
+the one that IAM gives.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+from tests.functional.cli import ACCOUNT
+
+Parameters = dict[str, str]
+
+
+@dataclass
+class LoopbackAws:
+    """What it answers is set by the tests while it serves.
+
+    ahead: of its clock. refused: the code with which STS refuses. role_path: of every role.
+    allowed: what the simulation says. above: what denies the rest, as a detail of the answer, such as
+    OrganizationsDecisionDetail. apart: actions that are not simulated together with others.
+    denied: actions that the caller itself may not do.
+    """
+
+    url: str
+    arn: str = f"arn:aws:iam::{ACCOUNT}:user/ann"
+    ahead: timedelta = timedelta()
+    refused: str = ""
+    role_path: str = "/"
+    concurrency: int = 1000
+    allowed: Callable[[str, str], bool] = lambda _action, _resource: True
+    above: str = ""
+    apart: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+    requests: list[Parameters] = field(default_factory=list)
+
+    def variables(self) -> dict[str, str]:
+        """What sends the three services here."""
+        return {f"AWS_ENDPOINT_URL_{service}": self.url for service in ("STS", "IAM", "LAMBDA")}
+
+    def simulations(self) -> list[Parameters]:
+        return [one for one in self.requests if one.get("Action") == "SimulatePrincipalPolicy"]
+
+    # --- answers: status, body -----------------------------------------------------------------
+
+    def post(self, given: Parameters, *, signed: bool) -> tuple[int, str]:
+        self.requests.append(given)
+        match given.get("Action"):
+            case "GetCallerIdentity":
+                return self._identity(signed)
+            case "SimulatePrincipalPolicy":
+                return self._simulation(given)
+            case "GetRole" if "AWSReserved" in given["RoleName"] or given["RoleName"] == "builder":
+                return self._role(given["RoleName"])
+            case action:
+                return self._nothing(f"iam:{action}")
+
+    def get(self, path: str) -> tuple[int, str]:
+        if path.rstrip("/").endswith("/account-settings"):
+            if "lambda:GetAccountSettings" in self.denied:
+                return 403, json.dumps(_denial(self.arn, "lambda:GetAccountSettings"))
+            limit = {
+                "ConcurrentExecutions": self.concurrency,
+                "UnreservedConcurrentExecutions": self.concurrency,
+            }
+            return 200, json.dumps({"AccountLimit": limit})
+        if "lambda:GetFunction" in self.denied:
+            return 403, json.dumps(_denial(self.arn, "lambda:GetFunction"))
+        return 404, json.dumps(
+            {"Type": "User", "Message": "There is none.", "Code": "ResourceNotFoundException"}
+        )
+
+    def _identity(self, signed: bool) -> tuple[int, str]:
+        if self.refused or not signed:
+            return 403, _error(self.refused or "MissingAuthenticationToken", "Refused.")
+        body = f"<Arn>{self.arn}</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
+        return 200, _answer("GetCallerIdentity", body)
+
+    def _role(self, name: str) -> tuple[int, str]:
+        arn = f"arn:aws:iam::{ACCOUNT}:role{self.role_path}{name}"
+        fields = f"<Path>{self.role_path}</Path><RoleName>{name}</RoleName><Arn>{arn}</Arn>"
+        times = "<RoleId>AROA</RoleId><CreateDate>2026-01-01T00:00:00Z</CreateDate>"
+        return 200, _answer("GetRole", f"<Role>{fields}{times}</Role>")
+
+    def _nothing(self, action: str) -> tuple[int, str]:
+        if action in self.denied:
+            return 403, _error("AccessDenied", _denial(self.arn, action)["Message"])
+        return 404, _error("NoSuchEntity", "There is none.")
+
+    def _simulation(self, given: Parameters) -> tuple[int, str]:
+        if "iam:SimulatePrincipalPolicy" in self.denied:
+            return self._nothing("iam:SimulatePrincipalPolicy")
+        actions, resources = _members(given, "ActionNames"), _members(given, "ResourceArns")
+        apart = [action for action in actions if action in self.apart]
+        if apart and len(apart) < len(actions):
+            others = [action for action in actions if action not in self.apart]
+            both = f"[{','.join(others)}] and [{','.join(apart)}]"
+            text = f"Invalid Input Actions: {both} require different authorization information."
+            return 400, _error("InvalidInput", text)
+        results = "".join(self._result(action, resources) for action in actions)
+        body = f"<EvaluationResults>{results}</EvaluationResults><IsTruncated>false</IsTruncated>"
+        return 200, _answer("SimulatePrincipalPolicy", body)
+
+    def _result(self, action: str, resources: list[str]) -> str:
+        each = "".join(self._specific(action, resource) for resource in resources)
+        every = all(self.allowed(action, resource) for resource in resources)
+        return (
+            f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+            f"<EvalDecision>{_decision(every)}</EvalDecision>{'' if every else self.above}"
+            f"<ResourceSpecificResults>{each}</ResourceSpecificResults></member>"
+        )
+
+    def _specific(self, action: str, resource: str) -> str:
+        decision = _decision(self.allowed(action, resource))
+        return (
+            f"<member><EvalResourceName>{resource}</EvalResourceName>"
+            f"<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
+        )
+
+
+def _decision(allowed: bool) -> str:
+    return "allowed" if allowed else "implicitDeny"
+
+
+def _members(given: Parameters, name: str) -> list[str]:
+    return [value for key, value in given.items() if key.startswith(f"{name}.member.")]
+
+
+def _answer(operation: str, body: str) -> str:
+    return f"<{operation}Response><{operation}Result>{body}</{operation}Result></{operation}Response>"
+
+
+def _error(code: str, message: str) -> str:
+    inner = f"<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
+    return f"<ErrorResponse><Error>{inner}</Error><RequestId>1</RequestId></ErrorResponse>"
+
+
+def _denial(arn: str, action: str) -> dict[str, str]:
+    message = f"User: {arn} is not authorized to perform: {action} on resource: *"
+    return {"Message": message, "Code": "AccessDeniedException"}
+
+
+@contextmanager
+def serving() -> Iterator[LoopbackAws]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            given = {key: values[0] for key, values in parse_qs(text).items()}
+            self._send("text/xml", *played.post(given, signed="Authorization" in self.headers))
+
+        def do_GET(self) -> None:
+            self._send("application/json", *played.get(self.path.split("?")[0]))
+
+        def _send(self, kind: str, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            if kind == "application/json" and status >= 400:
+                self.send_header("x-amzn-ErrorType", json.loads(body)["Code"])
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            assert timestamp is None  # only ever asked for the Date of the answer
+            return format_datetime(datetime.now(UTC) + played.ahead, usegmt=True)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Not in the tests' output."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        played = LoopbackAws(f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield played
+        finally:
+            server.shutdown()

@@ -1,0 +1,148 @@
+"""What `imgpipe doctor` says of the account: quota, permissions simulated or tried out, the pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, runner
+from tests.functional.examined import AS_PLAYED, checks, doctor, not_ok, signed_in
+from tests.functional.loopback_aws import LoopbackAws
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackAws]:
+    with signed_in(monkeypatch) as played:
+        yield played
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return runner(capsys)
+
+
+def test_ten_functions_at_once_are_a_warning_with_the_way_to_more(aws: LoopbackAws, cli: Cli) -> None:
+    aws.concurrency = 10
+    printed = doctor(cli)
+    assert printed.code == 0
+    assert not_ok(printed) == AS_PLAYED | {"concurrency": "warning"}
+    assert "waits in Lambda's queue" in checks(printed)["concurrency"]["seen"]
+    assert "--quota-code L-B99A9384" in checks(printed)["concurrency"]["fix"]
+
+
+def test_a_quota_that_may_not_be_read_is_not_checked(aws: LoopbackAws, cli: Cli) -> None:
+    aws.denied = frozenset({"lambda:GetAccountSettings"})
+    found = checks(doctor(cli))["concurrency"]
+    assert (found["verdict"], found["seen"]) == (
+        "not_checked",
+        f"{aws.url} does not say (AccessDeniedException)",
+    )
+
+
+def test_missing_permissions_are_named_with_resource_and_commands(aws: LoopbackAws, cli: Cli) -> None:
+    missing = {"dynamodb:CreateTable", "iam:PassRole", "s3:PutObject"}
+    aws.allowed = lambda action, resource: action not in missing or "results-" in resource
+    printed = doctor(cli)
+    found = checks(printed)["permissions"]
+    assert (printed.code, printed.error) == (1, "permissions")
+    assert found["seen"].startswith("3 of ")
+    lines = [line.split(" (for ")[0] for line in found["details"]]
+    assert "dynamodb:CreateTable on table/demo-results" in lines
+    assert "iam:PassRole on role/demo-eu-west-1-get-result and 2 more" in lines
+    # The results bucket's objects are allowed, the pictures are not.
+    assert f"s3:PutObject on {NAMES.bucket}/*" in lines
+    assert f"s3:PutObject on {NAMES.results_bucket}/*" not in lines
+    assert "upload" in next(line for line in found["details"] if line.startswith("s3:PutObject"))
+    assert "imgpipe policy" in found["fix"]
+    assert "user/ann" in found["fix"]
+
+
+def test_only_what_is_asked_for_has_to_be_allowed(aws: LoopbackAws, cli: Cli) -> None:
+    aws.allowed = lambda action, _resource: action != "dynamodb:CreateTable"
+    assert doctor(cli).error == "permissions"
+    assert not_ok(doctor(cli, "--for", "upload, result")) == AS_PLAYED
+    printed = doctor(cli, "--for", "fly")
+    assert (printed.code, printed.error) == (2, "bad_usage")
+
+
+def test_what_the_organization_denies_no_policy_of_ours_allows(aws: LoopbackAws, cli: Cli) -> None:
+    aws.allowed = lambda action, _resource: action != "dynamodb:CreateTable"
+    aws.above = (
+        "<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations>"
+        "</OrganizationsDecisionDetail>"
+    )
+    found = checks(doctor(cli))["permissions"]
+    assert found["details"][0].endswith(", denied by the organization")
+    assert "is not enough" in found["fix"]
+
+
+def test_actions_that_iam_does_not_take_together_are_asked_apart(aws: LoopbackAws, cli: Cli) -> None:
+    aws.apart = frozenset({"s3:PutLifecycleConfiguration", "dynamodb:TagResource"})
+    aws.allowed = lambda action, _resource: action not in aws.apart
+    found = checks(doctor(cli))["permissions"]
+    assert found["seen"].startswith("2 of ")
+    assert {line.split(" ")[0] for line in found["details"]} == aws.apart
+
+
+def test_a_role_is_simulated_with_its_path_and_the_calls_context(aws: LoopbackAws, cli: Cli) -> None:
+    aws.arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/ann"
+    aws.role_path = "/aws-reserved/sso.amazonaws.com/"
+    assert not_ok(doctor(cli)) == AS_PLAYED
+    asked = aws.simulations()
+    assert {one["PolicySourceArn"] for one in asked} == {
+        f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/builder"
+    }
+    (passing,) = [one for one in asked if "iam:PassRole" in one.values()]
+    assert "lambda.amazonaws.com" in passing.values()
+    assert "iam:PassedToService" in passing.values()
+
+
+# --- where nothing is simulated --------------------------------------------------------------------
+
+
+def test_a_denied_simulation_is_replaced_by_reading(aws: LoopbackAws, cli: Cli) -> None:
+    aws.denied = frozenset({"iam:SimulatePrincipalPolicy"})
+    printed = doctor(cli)
+    found = checks(printed)["permissions"]
+    assert printed.code == 0
+    assert found["verdict"] == "not_checked"
+    assert "iam:SimulatePrincipalPolicy is not allowed" in found["seen"]
+    assert "writing is not checked" in found["seen"]
+
+
+def test_reads_that_are_denied_are_named(aws: LoopbackAws, cli: Cli) -> None:
+    aws.denied = frozenset({"iam:SimulatePrincipalPolicy", "iam:GetRole", "lambda:GetFunction"})
+    printed = doctor(cli)
+    found = checks(printed)["permissions"]
+    assert (printed.code, printed.error) == (1, "permissions")
+    assert {line.split(" (")[0] for line in found["details"]} == {"iam:GetRole", "lambda:GetFunction"}
+    assert all("up" in line for line in found["details"])
+    assert checks(doctor(cli, "--for", "upload"))["permissions"]["verdict"] == "not_checked"
+
+
+def test_a_federated_user_has_nothing_to_simulate(aws: LoopbackAws, cli: Cli) -> None:
+    aws.arn = f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
+    found = checks(doctor(cli))["permissions"]
+    assert found["verdict"] == "not_checked"
+    assert "a federated-user has no policies of its own" in found["seen"]
+    assert not aws.simulations()
+
+
+# --- the pipeline ----------------------------------------------------------------------------------
+
+
+def test_a_pipeline_that_is_there_in_part(aws: LoopbackAws, cli: Cli) -> None:
+    parameters: Any = boto3.client("ssm", region_name=REGION)
+    parameters.put_parameter(
+        Name=NAMES.settings_parameter, Value=json.dumps({}), Type="String", Tags=NAMES.tag_list
+    )
+    printed = doctor(cli)
+    assert printed.code == 0
+    assert not_ok(printed) == AS_PLAYED | {"pipeline": "warning"}
+    assert checks(printed)["pipeline"]["fix"] == "imgpipe up"
