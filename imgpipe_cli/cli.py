@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from imgpipe_cli import __version__
-from imgpipe_cli.commands import down, explain, local, logs, result, status, token, up, upload, watch
+from imgpipe_cli.commands import (
+    doctor,
+    down,
+    explain,
+    local,
+    logs,
+    policy,
+    result,
+    retry,
+    status,
+    token,
+    up,
+    upload,
+    watch,
+)
 from imgpipe_cli.commands import list as listing
 from imgpipe_cli.commands import open as open_page
 from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
@@ -39,7 +53,23 @@ def app() -> typer.Typer:
 
     _give_shared_options(main)
     found.callback()(main)
-    for module in (up, upload, result, listing, explain, watch, logs, open_page, token, status, down, local):
+    for module in (
+        up,
+        upload,
+        result,
+        listing,
+        explain,
+        retry,
+        watch,
+        logs,
+        open_page,
+        token,
+        status,
+        doctor,
+        policy,
+        down,
+        local,
+    ):
         module.register(found)
     return found
 
@@ -122,7 +152,10 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
     if screen.verbose:
         import traceback
 
-        traceback.print_exception(error)
+        from imgpipe_cli.render.words import safe
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(safe(line), file=sys.stderr)
     found = error if isinstance(error, Problem) else _as_problem(error)
     screen.problem(command, found)
     return int(found.exit_code)
@@ -170,6 +203,7 @@ _STREAMS = ("watch", "logs", "upload", "list")
 def _interrupted(command: str, argv: Sequence[str]) -> int:
     words = {
         "up": "Interrupted. What is done stays done: imgpipe up continues from there.",
+        "retry": "Interrupted. What has its verdict keeps it: imgpipe retry goes on with the rest.",
         "down": "Interrupted. What is gone is gone: imgpipe down continues from there.",
     }
     text = words.get(command, "Interrupted.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from imgpipe_cli import regular_files
 from imgpipe_cli.problems import ExitCode, Problem
 
 FILE = "imgpipe.toml"
+_MAX_BYTES = 64 * 1024
 # Option -> the types its value may have in the file.
 _KEYS: dict[str, tuple[type, ...]] = {
     "project": (str,),
@@ -25,16 +27,19 @@ def read(folder: Path) -> dict[str, Any]:
     """The options of the folder's file; empty without one. Raises Problem("bad_configuration")."""
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows editors may add a mark at the start
+        data = regular_files.read(path, at_most=_MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")  # Windows editors may add a mark at the start
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(f"{FILE} cannot be read: {error}", "Save it as UTF-8 text.") from error
+    if len(data) > _MAX_BYTES:
+        raise _bad(f"{FILE} has more than {_MAX_BYTES:,} bytes", "Leave only imgpipe's options in it.")
     import tomllib
 
     try:
         options = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, or a number of thousands of digits
         raise _bad(f"{FILE} is not valid TOML: {error}", "Mend that line.") from error
     for key, value in options.items():
         if key not in _KEYS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -30,7 +31,7 @@ _LATEST = timedelta(minutes=15)
 _LONGEST_RUN = timedelta(minutes=15)
 _DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
 _REPAIR = "Run imgpipe up, which repairs it"
-_AGAIN = "upload the picture again"
+_UPLOAD_AGAIN = "upload the picture again"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _is_current(found: Evidence, version_id: str | None) -> bool:
 def _absent(found: Evidence) -> Verdict:
     bucket = parts.first(found.parts, ["bucket"])
     if bucket is not None and bucket.state == "missing":
-        return Verdict("failed", parts.cause(bucket), parts.said(bucket), f"{_REPAIR}, then {_AGAIN}.")
+        return Verdict("failed", parts.cause(bucket), parts.said(bucket), f"{_REPAIR}, then {_UPLOAD_AGAIN}.")
     if found.near:
         advice = f"Did you mean {' or '.join(found.near)}? A key is written exactly as in the bucket."
     else:
@@ -89,7 +90,7 @@ def _absent(found: Evidence) -> Verdict:
 
 def _removed(current: Version) -> Verdict:
     why = f"The picture was removed from the bucket at {_clock(current.at)}, and its result with it."
-    return Verdict("not_found", "removed", why, f"If that was a mistake, {_AGAIN}.")
+    return Verdict("not_found", "removed", why, f"If that was a mistake, {_UPLOAD_AGAIN}.")
 
 
 # --- there is a result ---------------------------------------------------------------------------
@@ -144,9 +145,9 @@ def _handled(found: Evidence, last: Attempt) -> Verdict:
         part = parts.first(found.parts, list(parts.READING))
         if part is not None:
             return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
-        return Verdict("failed", "result_lost", why, f"It was deleted from the table: {_AGAIN}.")
+        return Verdict("failed", "result_lost", why, f"It was deleted from its store: {_again(found)}.")
     why = f"The ingest function left the picture alone at {at}: {last.outcome}."
-    return Verdict("failed", "skipped", why, f"If it should be looked at, {_AGAIN}.")
+    return Verdict("failed", "skipped", why, f"If it should be looked at: {_again(found)}.")
 
 
 def _never_tried(found: Evidence) -> Verdict:
@@ -157,7 +158,7 @@ def _never_tried(found: Evidence) -> Verdict:
         return _given_up(found, "every_attempt_failed", f"Every attempt failed: {said}", part)
     broken = parts.calling(found.parts)
     if broken is not None:
-        advice = f"{_REPAIR}, then {_AGAIN}: S3 tells of a picture only once."
+        advice = f"{_REPAIR}, then {_again(found)}: S3 tells of a picture only once."
         return Verdict("failed", parts.cause(broken), parts.said(broken), advice)
     if found.failures:
         return _failing(found, "function_fails", _failure(found.failures[-1]), found.failures[-1].began)
@@ -174,12 +175,12 @@ def _not_received(found: Evidence) -> Verdict:
     part = parts.first(found.parts, ["logs.ingest", *parts.COMING])
     if part is not None:
         why = f"There is no result, and no log line that says why. {parts.said(part)}"
-        return Verdict("failed", parts.cause(part), why, f"{_REPAIR}, then {_AGAIN}.")
+        return Verdict("failed", parts.cause(part), why, f"{_REPAIR}, then {_again(found)}.")
     if found.logs_complete:
         why = "No event of the picture reached the ingest function; it may be older than the trigger."
-        return Verdict("failed", "never_received", why, f"To have it looked at, {_AGAIN}.")
+        return Verdict("failed", "never_received", why, f"To have it looked at: {_again(found)}.")
     why = "There is no result, and the log of that time is too long to be read whole."
-    return Verdict("failed", "log_too_long", why, f"To have it looked at, {_AGAIN}.")
+    return Verdict("failed", "log_too_long", why, f"To have it looked at: {_again(found)}.")
 
 
 # --- it failed, perhaps for now ------------------------------------------------------------------
@@ -202,8 +203,15 @@ def _given_up(found: Evidence, code: str, why: str, part: ResourceState | None) 
     where = ", and the event is in the failure queue" if own_failures(found) else ""
     why = f"{why} No attempt is left{where}."
     if part is not None:
-        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}, then {_AGAIN}.")
-    return Verdict("failed", code, why, f"See imgpipe logs ingest --errors; once it is over, {_AGAIN}.")
+        advice = f"{_REPAIR}, then {_again(found)}."
+        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", advice)
+    advice = f"See imgpipe logs ingest --errors; once it is over, {_again(found)}."
+    return Verdict("failed", code, why, advice)
+
+
+def _again(found: Evidence) -> str:
+    """How the picture is looked at again as it stands in the bucket."""
+    return f"imgpipe retry {shlex.quote(found.key)}"
 
 
 def _failure_code(attempt: Attempt) -> str:

@@ -1,27 +1,38 @@
-"""Looking into the failure queue without taking anything out of it."""
+"""The failure queue: what is in it, and taking out what has its verdict.
+
+Everything is received for a moment only, hidden from others meanwhile, and visible again afterwards. A
+process that is killed in between leaves nothing hidden for longer than that, and never a message taken out.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from imgpipe_cli.aws import Aws, AwsError, problem
 from imgpipe_cli.moments import from_milliseconds
 
 _BATCH = 10
-# So many messages are searched; a longer queue is said to be longer.
+# So many messages are searched for one picture; a longer queue is said to be longer.
 _SEARCHED = 200
+# So many are taken in hand at once: far below the 120,000 that SQS lets be hidden at the same time.
+_AT_ONCE = 10_000
 # Long enough to look through them, short enough should this process die before it gives them back.
 _HIDDEN_S = 30
+_LONG_HIDDEN_S = 60
 
 
 @dataclass(frozen=True)
 class FailedEvent:
-    """One event for which every attempt failed. since: when it came into the queue."""
+    """One event for which every attempt failed. since: when it came into the queue.
+
+    record: as S3 sent it. kind "other": what needs no verdict, such as a folder.
+    """
 
     since: datetime | None
     version_id: str | None
@@ -29,6 +40,32 @@ class FailedEvent:
     attempts: int | None
     condition: str
     error: str
+    key: str = ""
+    kind: Literal["arrival", "removal", "other"] = "arrival"
+    sequencer: str = ""
+    record: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message of the queue and the events in it.
+
+    trouble: why it is none of this pipeline's, else "". receipt: by which it is taken out, while it is held.
+    """
+
+    message_id: str
+    receipt: str
+    events: tuple[FailedEvent, ...]
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The entries that were visible. complete: that was all. elsewhere: about how many others hold now."""
+
+    entries: tuple[Entry, ...] = ()
+    complete: bool = True
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,70 +83,151 @@ def peek(aws: Aws, url: str, key: str, *, waiting: int) -> Peek:
 
     waiting: how many messages the queue says it has, which may be a minute old.
     """
-    held: dict[str, Mapping[str, Any]] = {}
+    with _held(aws, url, limit=_SEARCHED, hidden_s=_HIDDEN_S, waiting=waiting) as (messages, complete):
+        entries = [entry_of(message) for message in messages]
+    events = [event for entry in entries for event in entry.events if event.key == key]
+    return Peek(tuple(events), len(entries), max(waiting, len(entries)), complete)
+
+
+@contextmanager
+def held(aws: Aws, url: str, bucket: str) -> Iterator[Contents]:
+    """All that is in the queue, hidden from others until the end. Raises Problem.
+
+    bucket: the pipeline's; entries about another one are none of ours.
+    """
+    with _held(aws, url, limit=_AT_ONCE, hidden_s=_LONG_HIDDEN_S, waiting=None) as (messages, complete):
+        entries = tuple(entry_of(message, bucket) for message in messages)
+        yield Contents(entries, complete, _elsewhere(aws, url, len(entries)))
+
+
+def read(aws: Aws, url: str, bucket: str) -> Contents:
+    """The same, visible again at once; what it says can only be looked at. Raises Problem."""
+    with held(aws, url, bucket) as contents:
+        return contents
+
+
+def take_out(aws: Aws, url: str, entries: Iterable[Entry]) -> int:
+    """Delete entries that are held just now; how many are gone. Raises AwsError."""
+    gone = 0
+    for some in _batches([entry.receipt for entry in entries]):
+        numbered = [{"Id": str(number), "ReceiptHandle": one} for number, one in enumerate(some)]
+        answer = aws.call("sqs", "delete_message_batch", QueueUrl=url, Entries=numbered)
+        gone += len(answer.get("Successful", []))
+    return gone
+
+
+# --- receiving -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _held(
+    aws: Aws, url: str, *, limit: int, hidden_s: int, waiting: int | None
+) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+    """The messages, and whether that is all; those still there at the end are visible again."""
+    found: dict[str, Mapping[str, Any]] = {}
     try:
         try:
-            complete = _hold(aws, url, held, waiting)
+            complete = _receive(aws, url, found, limit, hidden_s, waiting)
+            yield list(found.values()), complete
         finally:
-            _give_back(aws, url, [message["ReceiptHandle"] for message in held.values()])
+            _give_back(aws, url, [message["ReceiptHandle"] for message in found.values()])
     except AwsError as error:
         raise problem(error, "look into the failure queue") from error
-    events = [event for message in held.values() for event in _events(message, key)]
-    return Peek(tuple(events), len(held), max(waiting, len(held)), complete)
 
 
-def _hold(aws: Aws, url: str, held: dict[str, Mapping[str, Any]], waiting: int) -> bool:
+def _receive(
+    aws: Aws, url: str, found: dict[str, Mapping[str, Any]], limit: int, hidden_s: int, waiting: int | None
+) -> bool:
     """Receive what there is, hidden meanwhile so that nothing is read twice; True if that was all."""
-    while len(held) < _SEARCHED:
+    while len(found) < limit:
         answer = aws.call(
             "sqs",
             "receive_message",
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=_HIDDEN_S,
+            VisibilityTimeout=hidden_s,
             # A short look asks only some of the servers that hold the queue.
-            WaitTimeSeconds=1 if waiting > len(held) else 0,
+            WaitTimeSeconds=1 if waiting is None or waiting > len(found) else 0,
             AttributeNames=["SentTimestamp"],
         )
-        messages = answer.get("Messages", [])
-        if not messages:
+        messages = {message["MessageId"]: message for message in answer.get("Messages", [])}
+        if messages.keys() <= found.keys():  # none, or the first ones are visible again
             return True
-        held |= {message["MessageId"]: message for message in messages}
+        found |= messages
     return False
 
 
 def _give_back(aws: Aws, url: str, handles: list[str]) -> None:
-    for start in range(0, len(handles), _BATCH):
+    """Make them visible; SQS passes over those that are gone."""
+    for some in _batches(handles):
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-            for number, handle in enumerate(handles[start : start + _BATCH])
+            for number, handle in enumerate(some)
         ]
         aws.call("sqs", "change_message_visibility_batch", QueueUrl=url, Entries=entries)
 
 
-def _events(message: Mapping[str, Any], key: str) -> Iterator[FailedEvent]:
-    """The key's events in a message; a message that is not one of Lambda's holds none."""
+def _batches(handles: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(handles), _BATCH):
+        yield handles[start : start + _BATCH]
+
+
+def _elsewhere(aws: Aws, url: str, ours: int) -> int:
+    name = "ApproximateNumberOfMessagesNotVisible"
+    answer = aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=[name])
+    return max(int(answer.get("Attributes", {}).get(name, 0)) - ours, 0)
+
+
+# --- reading a message ---------------------------------------------------------------------------
+
+
+def entry_of(message: Mapping[str, Any], bucket: str | None = None) -> Entry:
+    """What a message says; one that is not as Lambda and S3 write them holds no events."""
     try:
-        body = json.loads(message["Body"])
-        context = body.get("requestContext", {})
-        payload = body["requestPayload"]
-        answer = body.get("responsePayload") or {}
-        sent = message.get("Attributes", {}).get("SentTimestamp")
-        for version_id in _versions(payload["Records"], key):
-            yield FailedEvent(
-                since=from_milliseconds(int(sent)) if sent else None,
-                version_id=version_id,
-                request_id=context.get("requestId"),
-                attempts=context.get("approximateInvokeCount"),
-                condition=str(context.get("condition", "")),
-                error=str(answer.get("errorMessage", "")) if isinstance(answer, dict) else str(answer),
-            )
+        events = tuple(_events(message, bucket))
+        trouble = "" if events else "it holds no event"
+    except _OtherBucket as error:
+        events, trouble = (), f"it is about the bucket {error}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return
+        events, trouble = (), "it cannot be read"
+    return Entry(str(message["MessageId"]), str(message["ReceiptHandle"]), events, trouble)
 
 
-def _versions(records: Iterable[Mapping[str, Any]], key: str) -> Iterator[str | None]:
-    for record in records:
+class _OtherBucket(Exception):
+    """Its text is the bucket's name."""
+
+
+def _events(message: Mapping[str, Any], bucket: str | None) -> Iterator[FailedEvent]:
+    body = json.loads(message["Body"])
+    context = body.get("requestContext", {})
+    answer = body.get("responsePayload") or {}
+    sent = message.get("Attributes", {}).get("SentTimestamp")
+    for record in body["requestPayload"]["Records"]:
+        its_bucket = str(record["s3"]["bucket"]["name"])
+        if bucket not in (None, its_bucket):
+            raise _OtherBucket(its_bucket)
         thing = record["s3"]["object"]
-        if unquote_plus(str(thing["key"])) == key:
-            yield thing.get("versionId")
+        key = unquote_plus(str(thing["key"]))
+        kind = _kind(str(record["eventName"]).removeprefix("s3:"), key, thing)
+        marker = "DeleteMarkerCreated" in str(record["eventName"])
+        yield FailedEvent(
+            since=from_milliseconds(int(sent)) if sent else None,
+            # That of a delete marker is the marker's own.
+            version_id=None if marker else thing.get("versionId"),
+            request_id=context.get("requestId"),
+            attempts=context.get("approximateInvokeCount"),
+            condition=str(context.get("condition", "")),
+            error=str(answer.get("errorMessage", "")) if isinstance(answer, dict) else str(answer),
+            key=key,
+            kind=kind,
+            sequencer=str(thing.get("sequencer") or ""),
+            record=record,
+        )
+
+
+def _kind(name: str, key: str, thing: Mapping[str, Any]) -> Literal["arrival", "removal", "other"]:
+    if name.startswith("ObjectRemoved:"):
+        return "removal"
+    if not name.startswith("ObjectCreated:") or (key.endswith("/") and not thing.get("size")):
+        return "other"
+    return "arrival"

@@ -24,6 +24,8 @@ _FEW = 4
 _PAGE = 100
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0
+# Mostly all verdicts are there by then; what takes longer is asked after now and then.
+_ASK_EVERY_S = 5.0
 # Well over the three minutes that Lambda's own tries take.
 TRIED_FOR = timedelta(minutes=10)
 
@@ -42,7 +44,11 @@ class Api:
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
         self._token = token
-        self._parts = urlsplit(self.url)
+        try:
+            self._parts = urlsplit(self.url)
+            _ = self._parts.port
+        except ValueError as error:
+            raise ApiUnavailable(f"{self.url!r} is no URL") from error
         self._connections = threading.local()
 
     # --- requests ------------------------------------------------------------------------------
@@ -56,7 +62,7 @@ class Api:
         status, body = self._exchange(target, headers)
         try:
             return status, json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ApiUnavailable(f"HTTP {status} without JSON", status=status) from None
 
     def _exchange(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -75,6 +81,9 @@ class Api:
                 self._connections.open = None
                 if fresh or attempt == 2:
                     raise ApiUnavailable(f"{type(error).__name__}: {error}") from error
+            except ValueError as error:
+                # Its own words repeat the token.
+                raise ApiUnavailable("the remembered address or token cannot be sent") from error
         raise AssertionError("unreachable")
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -160,14 +169,21 @@ class Waiter:
         self._clock = clock
 
     def wait(
-        self, versions: Mapping[str, str | None], on_verdict: Callable[[Item], None], *, timeout_s: float
+        self,
+        versions: Mapping[str, str | None],
+        on_verdict: Callable[[Item], None],
+        *,
+        timeout_s: float,
+        is_over: Callable[[str], bool] = lambda _key: False,
     ) -> list[str]:
         """Call on_verdict once for each key as its verdict arrives; the keys still pending at the end.
 
-        versions: key -> the version that was sent, None where the bucket has no versions.
+        versions: key -> the version that was sent, None where the bucket has no versions. is_over: tells of a
+        key that takes long that no verdict will come any more; then it is not waited for.
         """
         pending = dict(versions)
         deadline = self._clock() + timeout_s
+        ask_at = self._clock() + _ASK_EVERY_S
         pause_s = 0.05
         rounds = 0
         while pending:
@@ -177,6 +193,9 @@ class Waiter:
                     del pending[key]
                     on_verdict(item)
                     pause_s = 0.05
+            if self._clock() >= ask_at and len(pending) <= _FEW:
+                pending = {key: version for key, version in pending.items() if not is_over(key)}
+                ask_at = self._clock() + _ASK_EVERY_S
             left_s = deadline - self._clock()
             if not pending or left_s <= 0:
                 break

@@ -5,15 +5,13 @@ from __future__ import annotations
 import glob
 import io
 import os
-import stat
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli import picture
+from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError, problem
 from imgpipe_cli.events import Emit, Refused, Sent, Transferred
 from imgpipe_cli.problems import ExitCode, Problem
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from imgpipe_cli.names import Names
 
 STDIN = "-"
-_KEY_MAX_BYTES = 1024
+# What concerns one key and none of the others; not every endpoint takes all that S3 does.
+_KEY_REFUSED = ("InvalidArgument", "KeyTooLongError", "InvalidObjectName")
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
 
@@ -41,8 +40,7 @@ class Source:
         if self.data is not None:
             return self.data
         assert self.path is not None
-        with self.path.open("rb") as file:
-            return file.read(picture.MAX_BYTES + 1)
+        return regular_files.read(self.path, at_most=picture.MAX_BYTES + 1)
 
 
 # --- which files, under which keys ---------------------------------------------------------------
@@ -58,6 +56,9 @@ def plan(
     found: list[Source] = []
     refused: list[Refused] = []
     for text in paths:
+        if not text:
+            # Path("") is the current folder: a script's unset variable must not send all of it.
+            raise _usage("An empty name means no file.", "Name a file, or . for this folder.")
         if text == STDIN:
             if key is None:
                 raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
@@ -127,31 +128,23 @@ def folder(root: Path, on_fault: Callable[[OSError], None] | None = None) -> Ite
         for file in sorted(files):
             if not file.startswith("."):
                 path = Path(place, file)
-                if _special(path):
+                if regular_files.is_special(path):
                     continue
                 below = path.relative_to(root).as_posix()
                 yield Source(f"{name}/{below}" if name else below, str(path), path)
 
 
-def _special(path: Path) -> bool:
-    """True for what would never end when it is read, such as a pipe."""
-    try:
-        return not stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return False  # reading it will tell why
-
-
 def _key(prefix: str, source: Source) -> str:
     """The S3 key: NFC, so that a name typed by hand finds what another system wrote decomposed."""
     start = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-    key = unicodedata.normalize("NFC", f"{start}{source.key}")
+    key = keys.composed(f"{start}{source.key}")
     try:
-        size = len(key.encode())
+        size = keys.size_bytes(key)
     except UnicodeEncodeError as error:
         raise _usage(f"The name of {source.name!r} is not valid Unicode.", "Rename it.") from error
-    if not key or size > _KEY_MAX_BYTES:
+    if not 1 <= size <= keys.MAX_BYTES:
         raise _usage(
-            f"The key of {source.name!r} has {size} bytes; S3 allows 1 to {_KEY_MAX_BYTES}.",
+            f"The key of {source.name!r} has {size} bytes; S3 allows 1 to {keys.MAX_BYTES}.",
             "Choose a shorter one with --key, or a shorter --prefix.",
         )
     return key
@@ -180,6 +173,9 @@ def _nothing_there(text: str) -> Refused:
 
 def _unreadable(name: str, error: OSError) -> Refused:
     why = error.strerror or str(error)
+    if isinstance(error, regular_files.NotRegular):
+        hint = "Send what comes out of it through standard input: imgpipe upload - --key photo.jpg."
+        return Refused(name, "not_a_file", f"It cannot be read: {why}.", hint)
     return Refused(name, "unreadable", f"It cannot be read: {why}.", "Check its permissions.")
 
 
@@ -226,6 +222,9 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
         body = _Body(data, source.key, emit)
         answer, replaced = aws.call("s3", "put_object", Body=body, IfNoneMatch="*", **params), False
     except AwsError as error:
+        if error.code in _KEY_REFUSED:
+            emit(_key_refused(source, error))
+            return None
         if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             raise _not_sent(error, source, names) from error
         body.seek(0)
@@ -236,6 +235,23 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
     sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)
     emit(sent)
     return sent
+
+
+def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool:
+    """False once another version, or nothing, has taken the place of the one sent; True where that cannot be
+    asked."""
+    try:
+        head = aws.find(
+            "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=names.bucket, Key=key
+        )
+    except AwsError:
+        return True
+    return version_id is None or (head is not None and head.get("VersionId") == version_id)
+
+
+def _key_refused(source: Source, error: AwsError) -> Refused:
+    message = f"The bucket does not take the key {source.key!r}: {error.message}"
+    return Refused(source.name, "key_refused", message, "Send it under another one with --key.")
 
 
 def _not_sent(error: AwsError, source: Source, names: Names) -> Problem:

@@ -7,6 +7,7 @@ prints nothing.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,13 @@ SHARED_PARAMETERS = [
 ]
 
 
+def finite(value: float | None) -> float | None:
+    """The number, unless it is none: "nan" is neither below nor above any limit, so it passes all of them."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number.")
+    return value
+
+
 # How many resources converge side by side; 1 sends the calls strictly in order.
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
@@ -135,7 +143,9 @@ class Run:
             local=local,
             region=self.asked("region", options.region),
             # A profile in imgpipe.toml says nothing about the local cloud.
-            profile=options.profile or (None if local else self.configuration.get("profile")),
+            profile=options.profile
+            if options.profile is not None or local
+            else self.configuration.get("profile"),
             last=last,
             known=known,
         )

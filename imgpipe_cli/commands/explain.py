@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.keys import check_key, composed
 from imgpipe_cli.problems import ExitCode
 
 
@@ -23,8 +24,13 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.steps import SERVICES
         from imgpipe_cli.timeline import timeline
 
-        found = gather(run.connect(services=SERVICES), run.remembered, key)
-        verdict = explanation.verdict(found)
+        connection = run.connect(services=SERVICES)
+        # A name as some systems hand it out, then as uploads write it.
+        for spelled in dict.fromkeys((check_key(key), composed(key))):
+            found = gather(connection, run.remembered, spelled)
+            verdict = explanation.verdict(found)
+            if verdict.state != "not_found":
+                break
         moments = timeline(found)
         verbose = run.options.verbose
         code = explanation.EXIT_CODES[verdict.state]

@@ -16,6 +16,7 @@ from imgpipe_cli.commands.upload import (
     shown_from,
     wait_for,
 )
+from imgpipe_cli.keys import check_key, composed
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def register(app: typer.Typer) -> None:
         """Show what was found in pictures."""
         from imgpipe_cli.results import is_retrying
 
-        keys = list(dict.fromkeys(keys))
+        keys = [check_key(key) for key in dict.fromkeys(keys)]
         pipeline = run.pipeline()
         found = _read(run, keys)
         pipeline = run.pipeline()
@@ -57,8 +58,9 @@ def register(app: typer.Typer) -> None:
             from imgpipe_cli.missing import explain
 
             explained = explain(run.connect(), [*absent, *retrying])
-            waiting = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
-            waiting |= retrying
+            current = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
+            # Replaced meanwhile, a picture gets no other verdict on its old version.
+            waiting = retrying | current
             _show_all(run, items, threshold)
             if waiting:
                 arrived, _ = wait_for(
@@ -78,7 +80,14 @@ def _read(run: Run, keys: list[str]) -> dict[str, Item | None]:
     def ask(pipeline: Remembered) -> dict[str, Item | None]:
         return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
 
-    return answered(run, ask)
+    found = answered(run, ask)
+    # A name as some systems hand it out; uploads wrote it composed.
+    others = [composed(key) for key, item in found.items() if item is None and composed(key) != key]
+    if not others:
+        return found
+    found = {key: item for key, item in found.items() if item is not None or composed(key) == key}
+    keys = list(dict.fromkeys(others))
+    return {**answered(run, ask), **found}
 
 
 def _show_all(run: Run, items: list[Item], threshold: float) -> None:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.base import Result, Run, command, finite
 from imgpipe_cli.problems import ExitCode
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, Refused, Sent
-    from imgpipe_cli.target import Remembered
+    from imgpipe_cli.target import Connection, Remembered
 
 Item = Mapping[str, Any]
 TIMEOUT_S = 180.0
+_PART_BYTES = 1 << 16
 
 TimeoutOption = Annotated[
     float,
     typer.Option(
-        "--timeout", envvar="IMGPIPE_TIMEOUT", min=0, metavar="SECONDS", help="How long --wait waits (180)."
+        "--timeout",
+        envvar="IMGPIPE_TIMEOUT",
+        min=0,
+        # Lambda tries an event for six hours at most.
+        max=24 * 3600,
+        callback=finite,
+        metavar="SECONDS",
+        help="How long --wait waits (180).",
     ),
 ]
 MinConfidenceOption = Annotated[
@@ -31,6 +41,7 @@ MinConfidenceOption = Annotated[
         envvar="IMGPIPE_MIN_CONFIDENCE",
         min=0,
         max=100,
+        callback=finite,
         metavar="PERCENT",
         help="Show only what is at least this sure (default: the pipeline's own, 70).",
     ),
@@ -60,8 +71,8 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli import transfer
         from imgpipe_cli.events import Refused
 
-        # A program started without standard input has None there.
-        stdin = sys.stdin.buffer if sys.stdin else ()
+        # A program started without standard input has None there. Not by lines: one may never end.
+        stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
         sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=stdin)
         connection = run.connect()
         pipeline = run.pipeline() if wait else None
@@ -79,25 +90,52 @@ def register(app: typer.Typer) -> None:
         run.screen.close()
         if run.options.json and not wait:
             return _sent_result(sent, refused)
-        verdicts: list[Item] = []
-        pending: list[str] = []
+        answers = _Answers()
         if pipeline is not None:
             shown = shown_from(run, min_confidence, pipeline)
-            versions = {one.key: one.version_id for one in sent}
-
-            def show(item: Item) -> None:
-                if run.options.json:
-                    run.stream(item)
-                else:
-                    run.screen.verdict(item, shown)
-
-            verdicts, pending = wait_for(run, pipeline, versions, timeout, show)
+            answers = _wait(run, connection, pipeline, sent, timeout, shown)
         return Result(
-            exit_code=_exit_code(refused, verdicts, pending),
+            exit_code=_exit_code(refused, answers),
             data=None,
             streamed=run.options.json,
-            show=lambda screen: screen.line(_summary(sent, refused, verdicts, pending, wait=wait)),
+            show=lambda screen: screen.line(_summary(sent, refused, answers, wait=wait)),
         )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What came of the pictures sent: verdicts, keys still without one, and keys that will not get one, since
+    another picture or nothing is there now."""
+
+    verdicts: Sequence[Item] = ()
+    pending: Sequence[str] = ()
+    replaced: Sequence[str] = ()
+
+
+def _wait(
+    run: Run, connection: Connection, pipeline: Remembered, sent: list[Sent], timeout: float, shown: float
+) -> _Answers:
+    from imgpipe_cli.transfer import is_current
+
+    versions = {one.key: one.version_id for one in sent}
+    replaced: list[str] = []
+
+    def show(item: Item) -> None:
+        if run.options.json:
+            run.stream(item)
+        else:
+            run.screen.verdict(item, shown)
+
+    def is_over(key: str) -> bool:
+        if is_current(connection.aws, connection.names, key, versions[key]):
+            return False
+        replaced.append(key)
+        return True
+
+    verdicts, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
+    if replaced:
+        run.note("replaced_meanwhile", ", ".join(replaced))
+    return _Answers(verdicts, pending, replaced)
 
 
 def shown_from(run: Run, asked: float | None, pipeline: Remembered) -> float:
@@ -112,8 +150,12 @@ def wait_for(
     versions: Mapping[str, str | None],
     timeout: float,
     show: Callable[[Item], None],
+    is_over: Callable[[str], bool] = lambda _key: False,
 ) -> tuple[list[Item], list[str]]:
-    """Show verdicts as they arrive; all of them, and the keys still pending when time is up."""
+    """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
+
+    is_over: whether no verdict will come for a key any more.
+    """
     from imgpipe_cli.results import Api, Waiter
 
     verdicts: list[Item] = []
@@ -124,17 +166,18 @@ def wait_for(
         run.screen.waiting(len(versions) - len(verdicts))
 
     run.screen.waiting(len(versions))
-    pending = Waiter(Api(pipeline.api_url, pipeline.token)).wait(versions, arrived, timeout_s=timeout)
+    waiter = Waiter(Api(pipeline.api_url, pipeline.token))
+    pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
     run.screen.waiting(0)
     if pending:
         run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
     return verdicts, pending
 
 
-def _exit_code(refused: list[Refused], verdicts: list[Item], pending: list[str]) -> ExitCode:
-    if refused or any(item["status"] == "failed" for item in verdicts):
+def _exit_code(refused: list[Refused], answers: _Answers) -> ExitCode:
+    if refused or answers.replaced or any(item["status"] == "failed" for item in answers.verdicts):
         return ExitCode.FAILED
-    return ExitCode.PENDING if pending else ExitCode.DONE
+    return ExitCode.PENDING if answers.pending else ExitCode.DONE
 
 
 def _sent_result(sent: list[Sent], refused: list[Refused]) -> Result:
@@ -145,19 +188,19 @@ def _sent_result(sent: list[Sent], refused: list[Refused]) -> Result:
     errors = [
         {"code": one.code, "message": f"{one.source}: {one.message}", "hint": one.hint} for one in refused
     ]
-    return Result(data=data, errors=errors, exit_code=_exit_code(refused, [], []))
+    return Result(data=data, errors=errors, exit_code=_exit_code(refused, _Answers()))
 
 
-def _summary(
-    sent: list[Sent], refused: list[Refused], verdicts: list[Item], pending: list[str], *, wait: bool
-) -> str:
-    failed = sum(item["status"] == "failed" for item in verdicts)
+def _summary(sent: list[Sent], refused: list[Refused], answers: _Answers, *, wait: bool) -> str:
+    failed = sum(item["status"] == "failed" for item in answers.verdicts)
     parts = [f"{len(sent)} sent"]
     if wait:
-        parts += [f"{len(verdicts) - failed} analyzed"]
-    parts += [
-        f"{number} {word}"
-        for number, word in ((failed, "failed"), (len(pending), "pending"), (len(refused), "refused"))
-        if number
-    ]
+        parts += [f"{len(answers.verdicts) - failed} analyzed"]
+    others = {
+        "failed": failed,
+        "replaced": len(answers.replaced),
+        "pending": len(answers.pending),
+        "refused": len(refused),
+    }
+    parts += [f"{number} {word}" for word, number in others.items() if number]
     return ", ".join(parts) + "."

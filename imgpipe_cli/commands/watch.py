@@ -159,10 +159,11 @@ class _Sender:
 def _root(folder: str | None) -> Path | None:
     if folder is None:
         return None
-    if not Path(folder).is_dir():
+    # Path("") would be the current folder.
+    if not folder or not Path(folder).is_dir():
         raise Problem(
             "bad_usage",
-            f"{folder} is not a folder.",
+            f"{folder or 'An empty name'} is not a folder.",
             hint="Name an existing folder, or none to watch the pipeline only.",
             exit_code=ExitCode.USAGE,
         )

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.render.words import count, detail, note, safe
+from imgpipe_cli.render.words import count, detail, is_shown, note, safe
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -103,7 +103,7 @@ class Screen:
 
     def json_line(self, document: Any) -> None:
         with self._lock:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            print(json_text(document), flush=True)
 
     def target(self, target: Target, account: str, region: str, endpoint: str | None) -> None:
         """The one dim line that says where the command goes."""
@@ -234,7 +234,7 @@ class Screen:
             "data": data,
             "errors": list(errors),
         }
-        print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
+        print(json_text(document, indent=2), flush=True)
 
     def planned(self, changes: Sequence[tuple[Any, Any, Any]]) -> None:
         from imgpipe_cli.render import reports
@@ -277,6 +277,14 @@ class Screen:
         self.close()
         print(question, end=" ", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip()
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """As JSON in which everything that a terminal would obey is escaped; read back it is the same."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(char if char == "\n" or is_shown(char) else json.dumps(char)[1:-1] for char in text)
 
 
 def problem_data(problem: Problem) -> dict[str, Any]:

@@ -12,12 +12,12 @@ _HIDDEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 
 def safe(text: object) -> str:
     """The text with everything that a terminal would obey shown as an escape instead."""
-    return "".join(
-        char
-        if char.isprintable() and char not in _HIDDEN and unicodedata.category(char) != "Cf"
-        else _escape(char)
-        for char in str(text)
-    )
+    return "".join(char if is_shown(char) else _escape(char) for char in str(text))
+
+
+def is_shown(char: str) -> bool:
+    """False for what a terminal would obey, or not show at all."""
+    return char.isprintable() and char not in _HIDDEN and unicodedata.category(char) != "Cf"
 
 
 def _escape(char: str) -> str:
@@ -74,6 +74,8 @@ NOTES = {
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",
     "feed_back": "Connected again.",
+    "replaced_meanwhile": "{detail}: replaced or removed since it was sent, so this picture gets no verdict; "
+    "imgpipe result KEY shows what is there now.",
     "some_pending": "{detail} still without a verdict; ask again with imgpipe result KEY --wait.",
     "folder_gone": "The folder cannot be read just now ({detail}): looking again.",
     "no_log_lines": "No log lines {detail}.",

@@ -20,7 +20,7 @@ from imgpipe_cli.settings import Settings
 from tests.api_server import PlayedApi, item, serving
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember, runner
 
-COMMANDS = ("up", "upload", "result", "watch", "status", "down", "local")
+COMMANDS = ("up", "upload", "result", "watch", "status", "doctor", "down", "local")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from imgpipe_cli.moments import iso
 from tests.api_server import Answer, PlayedApi, failed, item, serving
 from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 
@@ -146,6 +148,22 @@ def test_waiting_ends_with_the_verdict_of_the_version_in_the_bucket(
     printed = cli("result", "new.jpg", "--wait", "--json")
     assert printed.code == 0
     assert printed.document["data"] == [item("new.jpg", version)]
+
+
+def test_a_picture_replaced_while_it_is_tried_again_is_waited_for_in_its_new_version(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    old, new = _put(bucket, "a.jpg", "a.jpg")
+    played.store(failed("a.jpg", retryable=True, version=old, at=iso(datetime.now(UTC))))
+
+    def answer_later(_request: object) -> None:
+        if len(played.asked) == 3:
+            played.store(item("a.jpg", new))
+
+    played.before = answer_later
+    printed = cli("result", "a.jpg", "--wait", "--timeout", "20", "--json")
+    assert printed.code == 0
+    assert printed.document["data"] == [item("a.jpg", new)]
 
 
 def test_waiting_has_an_end(cli: Cli, played: PlayedApi, bucket: Any) -> None:

@@ -132,6 +132,23 @@ def test_a_failed_verdict_exits_1(cli: Cli, analyzing: PlayedApi, bucket: Any) -
     assert printed.out.endswith("1 sent, 0 analyzed, 1 failed.\n")
 
 
+@pytest.mark.parametrize("what", ["replaced", "removed"])
+def test_a_picture_that_is_no_longer_there_is_not_waited_for(
+    cli: Cli, played: PlayedApi, bucket: Any, what: str
+) -> None:
+    def somebody_else(_request: Request) -> None:
+        if not played.stored and what == "replaced":
+            bucket.put_object(Bucket=NAMES.bucket, Key="cat.jpg", Body=b"another")
+            played.store(item("cat.jpg", _versions(bucket)["cat.jpg"]))
+        if what == "removed":
+            bucket.delete_object(Bucket=NAMES.bucket, Key="cat.jpg")
+
+    played.before = somebody_else
+    printed = cli("upload", "cat.jpg", "--wait")
+    assert (printed.code, printed.out) == (1, "1 sent, 0 analyzed, 1 replaced.\n")
+    assert "cat.jpg: replaced or removed since it was sent" in printed.err
+
+
 def test_in_json_waiting_prints_one_verdict_a_line(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "coffee.jpg", "--wait", "--json")
     assert printed.code == 0

@@ -131,7 +131,7 @@ def test_a_failure_with_tries_left_is_pending() -> None:
 def test_a_failure_without_tries_left_is_failed(changes: dict[str, Any]) -> None:
     said = told(**{"result": failure(retryable=True), **changes})
     assert said.state == "failed"
-    assert "upload the picture again" in said.advice
+    assert "imgpipe retry a.jpg" in said.advice
 
 
 def test_an_older_versions_event_in_the_queue_says_nothing_about_this_one() -> None:

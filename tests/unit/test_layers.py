@@ -17,7 +17,7 @@ ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
 
 # Part -> the parts it may import. Parts are modules, or the packages commands, render, steps and local.
-BASE = {"problems", "state_dir", "imgpipe_cli"}
+BASE = {"problems", "state_dir", "regular_files", "keys", "imgpipe_cli"}
 DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
@@ -29,13 +29,17 @@ ALLOWED: dict[str, set[str]] = {
     "steps": DATA | {"aws"},
     "target": DATA | {"aws", "local"},
     "local": BASE,
-    "aws": BASE,
+    "aws": BASE | {"permissions"},
+    "permissions": BASE | {"names", "permission_scopes"},
+    "permission_scopes": BASE | {"names"},
     "picture": {"bundle"},
     "bundle": BASE,
     "configuration": BASE,
     "settings": BASE,
     "names": BASE,
     "state_dir": BASE,
+    "regular_files": set(),
+    "keys": BASE,
     "events": set(),
     "problems": set(),
     "imgpipe_cli": set(),
@@ -43,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
 # What no part may import unless it is said above.
 TOP = {"cli", "__main__", "commands", "render", "local"}
 # What these may import besides all parts below the top.
-MORE = {"commands": {"render", "local"}}
+MORE = {"commands": {"render", "local"}, "doctor": {"local"}}
 # Library -> the only parts that may import it.
 LIBRARIES = {
     "boto3": {"aws", "local"},

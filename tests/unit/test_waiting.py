@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -32,9 +32,14 @@ class Waiting:
         if self._steps:
             self._steps.pop(0)()
 
-    def wait(self, versions: dict[str, str | None], timeout_s: float = 60.0) -> list[str]:
+    def wait(
+        self,
+        versions: dict[str, str | None],
+        timeout_s: float = 60.0,
+        is_over: Callable[[str], bool] = lambda _key: False,
+    ) -> list[str]:
         waiter = Waiter(Api(self._played.url, TOKEN), sleep=self.clock.sleep, clock=self.clock)
-        return waiter.wait(versions, self.verdicts.append, timeout_s=timeout_s)
+        return waiter.wait(versions, self.verdicts.append, timeout_s=timeout_s, is_over=is_over)
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -54,6 +59,26 @@ def test_the_result_of_an_older_version_is_never_taken(played: PlayedApi) -> Non
     waiting = Waiting(played, lambda: None, lambda: played.store(item("a", "v2")))
     assert waiting.wait({"a": "v2"}) == []
     assert waiting.told == [("a", "v2")]
+
+
+def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> None:
+    played.store(item("a", "v2"))
+    waiting = Waiting(played)
+    asked: list[str] = []
+
+    def replaced(key: str) -> bool:
+        asked.append(key)
+        return key == "a" and waiting.clock.now > 12
+
+    assert waiting.wait({"a": "v1", "b": "v1"}, 30, replaced) == ["b"]
+    assert waiting.told == []
+    # Now and then: each at most every five seconds, and one that is over not again.
+    assert 2 <= asked.count("a") <= 4 and asked.count("b") <= 6
+
+
+def test_nobody_is_asked_where_the_verdict_comes_soon(played: PlayedApi) -> None:
+    waiting = Waiting(played, lambda: played.store(item("a", "v1")))
+    assert waiting.wait({"a": "v1"}, is_over=lambda _key: pytest.fail("asked")) == []
 
 
 def test_where_the_bucket_has_no_versions_any_result_counts(played: PlayedApi) -> None:

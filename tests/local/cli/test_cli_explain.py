@@ -142,7 +142,7 @@ def test_access_is_denied_because_the_roles_policy_was_narrowed(explained: Pipel
     assert kinds(found).count("received") == 3
     assert kinds(found)[-1] == "queued"
     assert "attempt 3 failed" in shown
-    assert "Run imgpipe up, which repairs it, then upload the picture again." in shown
+    assert "Run imgpipe up, which repairs it, then imgpipe retry denied.jpg." in shown
 
 
 def test_the_api_answers_500_because_the_functions_table_name_is_wrong(explained: Pipeline) -> None:
@@ -210,7 +210,7 @@ def test_without_the_trigger_the_trigger_is_the_cause(explained: Pipeline) -> No
     found = story(explained, "unseen.jpg")
     explained.imgpipe("up")
     assert found["verdict"]["cause"] == "notification_missing"
-    assert "upload the picture again" in found["verdict"]["advice"]
+    assert "imgpipe retry unseen.jpg" in found["verdict"]["advice"]
 
 
 def test_without_the_function_the_function_is_the_cause(explained: Pipeline) -> None:

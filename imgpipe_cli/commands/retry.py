@@ -1,0 +1,215 @@
+"""`imgpipe retry`: what failed, by reason, and having it looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.base import Result, Run, command, finite, need_confirmation
+from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from
+from imgpipe_cli.keys import check_key
+from imgpipe_cli.problems import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.failures import Picture
+    from imgpipe_cli.results import Item
+    from imgpipe_cli.retrying import Found, Retry
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def retry(
+        run: Run,
+        keys: Annotated[
+            list[str] | None, typer.Argument(metavar="[KEY...]", help="Only these pictures.")
+        ] = None,
+        reason: Annotated[
+            list[str] | None,
+            typer.Option("--reason", metavar="REASON", help="Only what failed for it; repeatable."),
+        ] = None,
+        everything: Annotated[
+            bool, typer.Option("--all", help="Also what will most likely fail again, such as a wrong format.")
+        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Only list what failed; nothing is changed.")
+        ] = False,
+        timeout: Annotated[
+            float,
+            typer.Option(
+                "--timeout",
+                envvar="IMGPIPE_TIMEOUT",
+                min=0,
+                max=24 * 3600,
+                callback=finite,
+                metavar="SECONDS",
+                help="How long to wait for the next verdict (180).",
+            ),
+        ] = TIMEOUT_S,
+        min_confidence: MinConfidenceOption = None,
+    ) -> Result:
+        """List what failed, by reason, and have it looked at again.
+
+        Without KEY, --reason and --all: what may end well this time. Events leave the failure queue once
+        their pictures have a verdict.
+        """
+        from imgpipe_cli.render import failures as shown
+
+        named = [check_key(key) for key in dict.fromkeys(keys or [])]
+        reasons = list(dict.fromkeys(reason or []))
+        _check(named, reasons, everything=everything)
+        found = _find(run, named)
+        unknown = _unknown(run, found, named)
+        chosen = _chosen(found.pictures, named, reasons, everything=everything)
+        if not run.options.json and (dry_run or not named):
+            shown.show(run.screen, found)
+        if dry_run:
+            return _answer(run, found, None, chosen, unknown)
+        if chosen and not (named or yes):
+            need_confirmation(yes, "Having pictures looked at again")
+            question = shown.question(chosen, found.settings, local=run.target.local)
+            if run.screen.ask(question).lower() not in ("y", "yes"):
+                raise Problem("not_confirmed", "Nothing was changed.", exit_code=ExitCode.FAILED)
+        done = _carry_out(run, found, chosen, named, timeout, min_confidence)
+        return _answer(run, found, done, chosen, unknown)
+
+
+def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> None:
+    if sum(map(bool, (named, reasons, everything))) > 1:
+        raise Problem(
+            "bad_usage",
+            "KEY, --reason and --all each choose pictures; only one of them can be given.",
+            hint="See imgpipe retry --help.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _find(run: Run, named: Sequence[str]) -> Found:
+    from imgpipe_cli.results import Api
+    from imgpipe_cli.retrying import find
+
+    connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
+    return answered(run, lambda known: find(connection, Api(known.api_url, known.token), named))
+
+
+def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
+    """The errors of keys that nobody knows anything of."""
+    from imgpipe_cli.missing import explain
+
+    known = {picture.key for picture in found.pictures}
+    absent = [key for key in named if key not in known]
+    return [one.problem for one in explain(run.connect(), absent).values()] if absent else []
+
+
+def _chosen(
+    pictures: Sequence[Picture], named: Sequence[str], reasons: Sequence[str], *, everything: bool
+) -> list[Picture]:
+    if named:  # also what Lambda would try again by itself in a minute: somebody does not want to wait
+        return [one for one in pictures if one.state == "failed" or one.code == "retrying"]
+    failed = [one for one in pictures if one.state == "failed"]
+    if reasons:
+        return [one for one in failed if one.code in reasons]
+    return [one for one in failed if everything or one.helps]
+
+
+def _carry_out(
+    run: Run,
+    found: Found,
+    chosen: Sequence[Picture],
+    named: Sequence[str],
+    timeout: float,
+    min_confidence: float | None,
+) -> Retry:
+    """Have the chosen looked at again, wait for what comes by itself, and clear the queue."""
+    from imgpipe_cli.render import failures as shown
+    from imgpipe_cli.retrying import Retry, clear, run_again
+
+    threshold = shown_from(run, min_confidence, run.pipeline())
+    outcomes: list[Picture] = []
+
+    def tell(picture: Picture) -> None:
+        outcomes.append(picture)
+        if not run.options.json:
+            shown.outcome(run.screen, picture, threshold)
+
+    def look_again(pictures: Sequence[Picture]) -> list[Picture]:
+        before = len(outcomes)
+
+        def ended(picture: Picture) -> None:
+            tell(picture)
+            run.screen.waiting(len(pictures) - (len(outcomes) - before))
+
+        run.screen.waiting(len(pictures))
+        open_ = run_again(found.places, run.connect().names, pictures, ended, timeout_s=timeout)
+        run.screen.waiting(0)
+        return open_
+
+    again = {picture.key for picture in chosen}
+    others = [one for one in found.pictures if named and one.key not in again]
+    for picture in others:
+        if picture.state != "pending":
+            tell(picture)
+    left = look_again(chosen)
+    overdue, coming = _wait(run, [one for one in others if one.state == "pending"], timeout, tell)
+    left += [*look_again(overdue), *coming]
+    cleared = clear(found.places, found.queue_url, named or None) if found.queue_url else None
+    return Retry(tuple(outcomes), tuple(left), cleared)
+
+
+def _wait(
+    run: Run, coming: Sequence[Picture], timeout: float, tell: Callable[[Picture], None]
+) -> tuple[list[Picture], list[Picture]]:
+    """Wait for the verdicts of new pictures, whose events are still on the way as a rule.
+
+    Returns those whose event does not come, and those that nobody waits for any longer.
+    """
+    if not coming:
+        return [], []
+    from imgpipe_cli.failures import event_due_s, with_verdict
+    from imgpipe_cli.results import Api, Waiter
+
+    known = run.pipeline()
+    waiting = {one.key: one for one in coming}
+    versions = {one.key: one.current.version_id if one.current else None for one in coming}
+    due_s = max(event_due_s(one, datetime.now(UTC)) for one in coming)
+
+    def arrived(item: Item) -> None:
+        tell(with_verdict(waiting.pop(item["objectKey"]), item))
+        run.screen.waiting(len(waiting))
+
+    run.screen.waiting(len(waiting))
+    Waiter(Api(known.api_url, known.token)).wait(versions, arrived, timeout_s=min(due_s, timeout))
+    run.screen.waiting(0)
+    left = list(waiting.values())
+    return (left, []) if due_s <= timeout else ([], left)
+
+
+def _answer(
+    run: Run, found: Found, done: Retry | None, chosen: Sequence[Picture], unknown: Sequence[Problem]
+) -> Result:
+    from imgpipe_cli.render import failures as shown
+    from imgpipe_cli.render.screen import problem_data
+
+    if not run.options.json:
+        for problem in unknown:
+            run.screen.problem(run.command, problem)
+    return Result(
+        data=shown.document(found, chosen, done),
+        show=lambda screen: screen.line(shown.summary(found, chosen, done)),
+        exit_code=_exit_code(done, unknown),
+        errors=[*map(problem_data, unknown), *(shown.errors(done) if done else ())],
+    )
+
+
+def _exit_code(done: Retry | None, unknown: Sequence[Problem]) -> ExitCode:
+    """A failure beats one that is only still to come."""
+    codes = {problem.exit_code for problem in unknown}
+    if done is not None:
+        codes |= {ExitCode.FAILED for one in done.outcomes if one.state in ("failed", "gone")}
+        codes |= {ExitCode.PENDING for one in done.outcomes if one.state == "pending"}
+        codes |= {ExitCode.PENDING for _ in done.left}
+    return next((code for code in (ExitCode.FAILED, ExitCode.PENDING) if code in codes), ExitCode.DONE)

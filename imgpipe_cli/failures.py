@@ -1,0 +1,245 @@
+"""What failed: each picture that has no good result although every attempt is over, and why. Reads only.
+
+Three places tell: results that are failures, the failure queue, and the bucket, which says what the current
+object of a key is. What they mean together is `judged`, which is pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
+from typing import Any, Literal
+
+from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.failure_queue import Entry, FailedEvent
+from imgpipe_cli.listing import PAGE, pages
+from imgpipe_cli.results import Api, ApiUnavailable, is_final, is_retrying
+
+Item = Mapping[str, Any]
+State = Literal["done", "failed", "pending", "gone"]
+Look = tuple["Current | None", Item | None]
+
+# The functions behind the API share the account's concurrency, in a new account ten, with everything else.
+_READERS = 4
+# S3 tells of a new object within seconds as a rule; what has no verdict by then may be asked for by hand.
+_USUAL = timedelta(minutes=2)
+_SEQUENCER_DIGITS = 32
+_DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
+# Final, and yet another try may end well: the reason lay not in the picture.
+_MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone")
+
+
+@dataclass(frozen=True)
+class Current:
+    """The object that the key stands for now. version_id: None on a bucket that never had versions."""
+
+    version_id: str | None
+    etag: str
+    size_bytes: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A key and how it stands.
+
+    state: done and gone need nothing; pending gets its verdict by itself; failed does not.
+    code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
+    removals: events of removals that failed, while the result still stands. events: its own in the queue.
+    """
+
+    key: str
+    state: State
+    code: str = ""
+    why: str = ""
+    hint: str = ""
+    helps: bool = False
+    current: Current | None = None
+    item: Item | None = None
+    events: tuple[FailedEvent, ...] = ()
+    removals: tuple[FailedEvent, ...] = ()
+
+
+def judged(
+    key: str, current: Current | None, item: Item | None, events: Sequence[FailedEvent], now: datetime
+) -> Picture:
+    """How a picture stands. item: the stored result; events: those of the key in the failure queue."""
+    removals = tuple(
+        one for one in events if one.kind == "removal" and current is None and not settled(one, None, item)
+    )
+    facts = partial(Picture, current=current, item=item, events=tuple(events), removals=removals)
+    if removals:
+        why = "The picture was removed, and its result could not be."
+        return facts(key, "failed", "not_removed", why, "", helps=True)
+    if current is None:
+        why = "The picture is no longer in the bucket."
+        return facts(key, "gone", "gone", why, "Upload it again if it should be analysed.")
+    if item is None or not _is_of(item, current):
+        return _without_verdict(facts, key, current, _own(events, current), now)
+    if item["status"] == "done":
+        return facts(key, "done")
+    error = item["error"]
+    own = _own(events, current)
+    if error.get("retryable") and not own and is_retrying(item, now):
+        return facts(key, "pending", "retrying", str(error["message"]), "It is tried again by itself.")
+    helps = bool(error.get("retryable")) or error["code"] in _MAY_HAVE_PASSED
+    # "It is tried again by itself" was true as long as there were tries.
+    hint = "" if error.get("retryable") else str(error["hint"])
+    return facts(key, "failed", str(error["code"]), str(error["message"]), hint, helps=helps)
+
+
+def _without_verdict(
+    facts: Callable[..., Picture], key: str, current: Current, own: Sequence[FailedEvent], now: datetime
+) -> Picture:
+    if own:
+        code, why = reason(own[-1])
+        return facts(key, "failed", code, why, "", helps=True)
+    if now - current.at < _USUAL:
+        why = "The picture is new, its event is still on the way."
+        return facts(key, "pending", "no_event_yet", why, "It gets its verdict by itself.")
+    why = "No event of the picture led to a verdict."
+    return facts(key, "failed", "never_received", why, "", helps=True)
+
+
+def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
+    """The arrivals of the current object, as far as events tell."""
+    return [
+        one
+        for one in events
+        if one.kind == "arrival"
+        and (None in (one.version_id, current.version_id) or one.version_id == current.version_id)
+    ]
+
+
+def reason(event: FailedEvent) -> tuple[str, str]:
+    """(code, what happened) of an event that led to no verdict."""
+    said = " ".join(event.error.split())
+    if "Task timed out" in said:
+        return "timed_out", "The ingest function ran out of time: Lambda stopped it."
+    if _DENIED.search(said):
+        return "access_denied", f"The ingest function was denied something: {said}"
+    if event.condition == "EventAgeExceeded":
+        return "too_late", "The event waited so long for the ingest function that Lambda gave it up."
+    return "function_failed", f"The ingest function failed: {said or 'without saying why'}"
+
+
+def settled(event: FailedEvent, current: Current | None, item: Item | None) -> bool:
+    """True once nothing is to be done for an event any more, so that it may leave the queue.
+
+    While there is a picture, that is when it has its verdict: its removal was of an older one then.
+    """
+    if event.kind == "other":
+        return True
+    if current is not None:
+        return item is not None and _is_of(item, current) and is_final(item, None)
+    return event.kind == "arrival" or item is None or not _removes(event, item)
+
+
+def _is_of(item: Item, current: Current) -> bool:
+    """Whether the result is that of the current object, and not of one that had the key before."""
+    if current.version_id in (None, "null"):
+        return bool(item.get("eTag") == current.etag)
+    return bool(item.get("versionId") == current.version_id)
+
+
+def _removes(event: FailedEvent, item: Item) -> bool:
+    """Whether the removal, once carried out, would take this result away."""
+    return bool(item["sequencer"] <= event.sequencer.upper().ljust(_SEQUENCER_DIGITS, "0"))
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where is looked: the bucket, and the API."""
+
+    aws: Aws
+    bucket: str
+    api: Api
+
+    def failed(self) -> list[str]:
+        """The keys of all results that are failures, newest first. Raises ApiUnavailable, Problem."""
+        found = chain.from_iterable(pages(self.api, PAGE))
+        return list(dict.fromkeys(str(item["objectKey"]) for item in found if item["status"] == "failed"))
+
+    def look(self, key: str) -> Look:
+        """The current object of a key and its stored result. Raises ApiUnavailable, Problem.
+
+        The result first: should the object change in between, it is one without a verdict, never one with
+        that of another.
+        """
+        item = self.api.result(key)
+        return self.current(key), item
+
+    def current(self, key: str) -> Current | None:
+        try:
+            head = self.aws.find(
+                "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=self.bucket, Key=key
+            )
+        except AwsError as error:
+            raise problem(error, "look for the picture in the bucket") from error
+        if head is None:
+            return None
+        return Current(
+            head.get("VersionId"), str(head["ETag"]).strip('"'), head["ContentLength"], head["LastModified"]
+        )
+
+    def looks(self, keys: Iterable[str]) -> dict[str, Look | None]:
+        """The same for several keys, side by side; None where the API does not answer. Raises Problem."""
+
+        def one(key: str) -> Look | None:
+            try:
+                return self.look(key)
+            except ApiUnavailable:
+                return None
+
+        wanted = list(keys)
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="look") as pool:
+            return dict(zip(wanted, pool.map(one, wanted), strict=True))
+
+
+def survey(places: Places, entries: Sequence[Entry], keys: Sequence[str]) -> list[Picture]:
+    """How the keys stand; without any: all that failed or are queued. Raises ApiUnavailable, Problem."""
+    events = events_of(entries)
+    wanted = keys or list(dict.fromkeys([*places.failed(), *events]))
+    looks = places.looks(wanted)
+    if any(look is None for look in looks.values()):
+        raise ApiUnavailable("it does not tell every result")
+    now = datetime.now(UTC)
+    found = [judged(key, *look, events.get(key, ()), now) for key, look in looks.items() if look]
+    return [one for one in found if one.current or one.item or one.events]
+
+
+def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
+    """The features that are asked, and paid, when the picture is looked at again: at most these."""
+    if picture.current is None:
+        return []
+    item = picture.item if picture.item and _is_of(picture.item, picture.current) else {}
+    return [one for one in features if one not in item and one not in item.get("unavailable", {})]
+
+
+def event_due_s(picture: Picture, now: datetime) -> float:
+    """For how many more seconds the event of a new picture may well still be on the way."""
+    return max((picture.current.at + _USUAL - now).total_seconds(), 0.0) if picture.current else 0.0
+
+
+def with_verdict(picture: Picture, item: Item) -> Picture:
+    """The picture with a verdict that is final."""
+    error = item.get("error") or {"code": "", "message": "", "hint": ""}
+    said = {"code": error["code"], "why": error["message"], "hint": error["hint"]}
+    return replace(picture, state=item["status"], item=item, **said)
+
+
+def events_of(entries: Iterable[Entry]) -> dict[str, tuple[FailedEvent, ...]]:
+    """The events in the queue by key, in the order in which they came in."""
+    found: dict[str, list[FailedEvent]] = {}
+    for event in chain.from_iterable(entry.events for entry in entries):
+        found.setdefault(event.key, []).append(event)
+    early = datetime.min.replace(tzinfo=UTC)
+    return {key: tuple(sorted(some, key=lambda one: one.since or early)) for key, some in found.items()}

@@ -1,0 +1,35 @@
+"""The keys of pictures: how they are written, and what S3 takes as one."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from imgpipe_cli.problems import ExitCode, Problem
+
+MAX_BYTES = 1024
+
+
+def composed(key: str) -> str:
+    """In NFC, as uploads write every key: some systems hand out names decomposed, which look the same."""
+    return unicodedata.normalize("NFC", key)
+
+
+def size_bytes(key: str) -> int:
+    """In UTF-8. Raises UnicodeEncodeError for what came from undecodable bytes."""
+    return len(key.encode())
+
+
+def check_key(key: str) -> str:
+    """Return the key as it was typed, or raise a usage Problem if no picture can have it."""
+    try:
+        size = size_bytes(key)
+    except UnicodeEncodeError as error:
+        raise _bad(f"The key {key!r} is not valid Unicode.") from error
+    if not 1 <= size <= MAX_BYTES:
+        raise _bad(f"A key has 1 to {MAX_BYTES} bytes, this one has {size}.")
+    return key
+
+
+def _bad(message: str) -> Problem:
+    hint = "See the keys there are with imgpipe list."
+    return Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE)

@@ -1,0 +1,203 @@
+"""What failed, by reason, and what became of it when it was looked at again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli.render.words import count, safe
+
+if TYPE_CHECKING:
+    from imgpipe_cli.failure_queue import Contents
+    from imgpipe_cli.failures import Picture
+    from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.retrying import Found, Retry
+    from imgpipe_cli.settings import Settings
+
+_NEVER_MIND = "done"
+# Of so many messages that are none of ours each is named.
+_NAMED = 5
+
+
+def show(screen: Screen, found: Found) -> None:
+    """A row for each reason, then what else is in the failure queue."""
+    groups = _by_reason(found.pictures)
+    if groups:
+        screen.show(_table(groups))
+    for line in _queue(found):
+        screen.note(line)
+
+
+def _by_reason(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
+    """The most frequent reason first; what is done is none."""
+    groups: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        if picture.state != _NEVER_MIND:
+            groups.setdefault(picture.code, []).append(picture)
+    return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
+
+
+def _table(groups: Mapping[str, Sequence[Picture]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    drawn.add_column("Reason", no_wrap=True)
+    drawn.add_column("Pictures", justify="right", no_wrap=True)
+    drawn.add_column("Queued", justify="right", no_wrap=True)
+    drawn.add_column("Retry", no_wrap=True)
+    drawn.add_column("What happened", overflow="fold")
+    for code, some in groups.items():
+        helps, style = _helps(some[0])
+        queued = sum(len(one.events) for one in some)
+        told = f"{safe(some[0].why)} {safe(some[0].hint)}".rstrip()
+        drawn.add_row(
+            Text(safe(code)), f"{len(some):,}", f"{queued:,}" if queued else "", Text(helps, style), told
+        )
+    return drawn
+
+
+def _helps(picture: Picture) -> tuple[str, str]:
+    if picture.helps:
+        return "may help", "green"
+    if picture.state == "pending":
+        return "not needed", "yellow"
+    return "no use", "red"
+
+
+def _queue(found: Found) -> Iterator[str]:
+    contents = found.contents
+    over = sum(len(one.events) for one in found.pictures if one.state in ("done", "gone"))
+    if over:
+        yield f"{count(over, 'event')} of the failure queue can go: the pictures have a verdict, or are gone."
+    strangers = _strangers(contents)
+    for message_id, why in strangers[:_NAMED]:
+        yield f"The message {safe(message_id)} of the failure queue is left alone: {safe(why)}."
+    if len(strangers) > _NAMED:
+        yield f"So are {len(strangers) - _NAMED} more."
+    if contents.elsewhere:
+        yield f"{count(contents.elsewhere, 'event')} of the failure queue are in other hands just now."
+    if not contents.complete:
+        yield f"The failure queue is longer: only {len(contents.entries):,} events were looked at."
+    if found.queue_url is None:
+        yield "The failure queue is missing: imgpipe up makes it again."
+
+
+def _strangers(contents: Contents) -> list[tuple[str, str]]:
+    return [(entry.message_id, entry.trouble) for entry in contents.entries if entry.trouble]
+
+
+def question(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
+    """What is asked before anything happens, with what it may cost."""
+    from imgpipe_cli.failures import asked_for
+    from imgpipe_cli.settings import PRICES_PER_1000
+
+    features = [feature for one in chosen for feature in asked_for(one, settings.features)]
+    dollars = sum(PRICES_PER_1000[feature] for feature in features) / 1000
+    price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price"
+    cost = f" Rekognition is asked at most {count(len(features), 'time')}{price}." if features else ""
+    return f"Look again at {count(len(chosen), 'picture')}?{cost} [y/N]"
+
+
+# --- outcomes ------------------------------------------------------------------------------------
+
+
+def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
+    """One picture as it stands now: its verdict, or why there is none."""
+    from rich.text import Text
+
+    if picture.state == "done" and picture.item is not None:
+        screen.verdict(picture.item, min_confidence)
+        return
+    text = Text(safe(picture.key), "bold")
+    style = "yellow" if picture.state == "pending" else "red"
+    text.append(f"\n  {picture.state:<7} {safe(picture.why)}\n", f"not bold {style}")
+    if hint := _hint(picture):
+        text.append(f"  hint    {safe(hint)}\n", "not bold default")
+    screen.show(text)
+
+
+def _hint(picture: Picture) -> str:
+    if picture.hint or picture.state != "failed":
+        return picture.hint
+    return f"See imgpipe explain {shlex.quote(picture.key)}; once the cause is gone, run imgpipe retry again."
+
+
+def summary(found: Found, chosen: Sequence[Picture], done: Retry | None) -> str:
+    """The last line."""
+    if done is None:
+        if not found.pictures and not found.contents.entries:
+            return "Nothing has failed."
+        return f"Nothing was changed. imgpipe retry would look again at {count(len(chosen), 'picture')}."
+    parts = ["No picture was looked at again."] if found.pictures and not (done.outcomes or done.left) else []
+    if done.outcomes or done.left:
+        states = [one.state for one in done.outcomes] + ["pending"] * len(done.left)
+        told = [f"{states.count(state)} {word}" for state, word in _WORDS.items() if state in states]
+        parts.append(f"{count(len(states), 'picture')}: {', '.join(told)}.")
+    if done.cleared is not None and (done.cleared.taken or done.cleared.left):
+        taken = f"{count(done.cleared.taken, 'event')} taken out, " if done.cleared.taken else ""
+        parts.append(f"Failure queue: {taken}{len(done.cleared.left) or 'none'} left.")
+    return " ".join(parts) or "Nothing has failed."
+
+
+_WORDS = {
+    "done": "analyzed",
+    "failed": "failed again",
+    "pending": "pending",
+    "gone": "no longer in the bucket",
+}
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def document(found: Found, chosen: Sequence[Picture], done: Retry | None) -> dict[str, Any]:
+    """The data of `--json`. `state` is how a picture stands at the end."""
+    again = {picture.key for picture in chosen}
+    ends = {} if done is None else {one.key: one for one in done.outcomes}
+    left = set() if done is None else {one.key for one in done.left}
+    cleared = done.cleared if done is not None else None
+    return {
+        "reasons": [
+            {
+                "reason": code,
+                "pictures": len(some),
+                "queued": sum(len(one.events) for one in some),
+                "helps": some[0].helps,
+                "message": some[0].why,
+                "hint": some[0].hint,
+            }
+            for code, some in _by_reason(found.pictures).items()
+        ],
+        "pictures": [
+            {
+                "key": one.key,
+                "reason": one.code,
+                "chosen": one.key in again,
+                "state": "pending" if one.key in left else ends.get(one.key, one).state,
+                "result": ends.get(one.key, one).item,
+            }
+            for one in found.pictures
+        ],
+        "failureQueue": {
+            "events": len(found.contents.entries),
+            "taken": cleared.taken if cleared is not None else 0,
+            "complete": found.contents.complete,
+            "elsewhere": found.contents.elsewhere,
+            "leftAlone": [
+                {"messageId": message_id, "why": why} for message_id, why in _strangers(found.contents)
+            ],
+        },
+    }
+
+
+def errors(done: Retry) -> list[dict[str, Any]]:
+    """The pictures that have no good result at the end."""
+    told = [*done.outcomes, *done.left]
+    return [
+        {"code": one.code, "message": f"{one.key}: {one.why}", "hint": _hint(one)}
+        for one in told
+        if one.state != "done"
+    ]

@@ -1,0 +1,312 @@
+"""Having failed pictures looked at again: the ingest function is called by hand, a few calls at a time.
+
+The calls are synchronous: each tells at once how it ended, Lambda adds no tries and no further entries to the
+failure queue, and no more of the account's concurrency is used than there are calls. What has its verdict
+leaves the queue in a pass of its own at the end, after a fresh look; killed before, nothing has left it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import quote_plus
+
+from imgpipe_cli import failure_queue
+from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.failure_queue import Contents, Entry, FailedEvent
+from imgpipe_cli.failures import Current, Item, Look, Picture, Places, judged, settled, survey
+from imgpipe_cli.names import Names
+from imgpipe_cli.outputs import not_set_up
+from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.results import Api, ApiUnavailable
+from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.ingest_function import FailureQueue
+from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.target import Connection
+
+# A new account may run ten functions at once; the page, the API and new pictures need some of them.
+_AT_ONCE = 4
+# Lambda refused the call, it did not run: the account's concurrency is used up, or AWS's own trouble.
+_BUSY = ("TooManyRequestsException", "EC2ThrottledException", "ResourceConflictException")
+_PAUSE_S = 1.0
+# How often a verdict is asked for while the API is too busy to answer.
+_LOOKS = 5
+_LONGEST_PAUSE_S = 15.0
+# When the answer to a call was lost, its verdict is looked for as long as the function may run.
+_LONGEST_RUN_S = 130.0
+# The mark that tells the ingest function; `ingest.event.BY_HAND` is the other end.
+_BY_HAND = {"imgpipe": "retry"}
+
+
+def event_of(picture: Picture, names: Names) -> dict[str, Any]:
+    """The event to call the ingest function with: S3's own form, marked as made by hand.
+
+    Removals that failed are repeated as they were. An arrival names the current object.
+    """
+    current = picture.current
+    if current is None:
+        return {"Records": [event.record for event in picture.removals]}
+    return {"Records": [_arrival(picture.key, current, _sequencer(picture, current), names)]}
+
+
+def _sequencer(picture: Picture, current: Current) -> str:
+    """That of the event of this very version, where the queue has it."""
+    own = (event for event in picture.events if event.kind == "arrival")
+    return next((e.sequencer for e in own if current.version_id and e.version_id == current.version_id), "")
+
+
+def _arrival(key: str, current: Current, sequencer: str, names: Names) -> dict[str, Any]:
+    thing: dict[str, Any] = {
+        "key": quote_plus(key, safe="/"),
+        "size": current.size_bytes,
+        "eTag": current.etag,
+    }
+    if current.version_id is not None:
+        thing["versionId"] = current.version_id
+    if sequencer:
+        thing["sequencer"] = sequencer
+    return {
+        **_BY_HAND,
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": names.region,
+        "eventTime": current.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "eventName": "ObjectCreated:Put",
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "bucket": {"name": names.bucket, "arn": names.bucket_arn},
+            "object": thing,
+        },
+    }
+
+
+# --- what there is to do -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """What failed, and where it stands. queue_url: None while the failure queue is missing."""
+
+    places: Places
+    settings: Settings
+    queue_url: str | None
+    contents: Contents
+    pictures: tuple[Picture, ...]
+
+
+def find(connection: Connection, api: Api, keys: Sequence[str]) -> Found:
+    """How the keys stand; without any: all that failed, or are in the failure queue.
+
+    A key that nobody knows is not among the pictures. Raises ApiUnavailable, Problem.
+    """
+    aws, names = connection.aws, connection.names
+    try:
+        deployed, queue = SettingsParameter().observe(aws, names), FailureQueue().observe(aws, names)
+    except AwsError as error:
+        raise problem(error, "look for the pipeline") from error
+    if not (deployed.exists and deployed.owned):
+        raise not_set_up(names.project)
+    places = Places(aws, names.bucket, api)
+    url = str(queue.facts["url"]) if queue.exists and queue.owned else None
+    contents = failure_queue.read(aws, url, names.bucket) if url else Contents()
+    pictures = tuple(survey(places, contents.entries, keys))
+    return Found(places, Settings.from_json(deployed.facts["value"]), url, contents, pictures)
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What became of the pictures. left: those for whose outcome nobody waited any longer.
+
+    cleared: None while the failure queue is missing.
+    """
+
+    outcomes: tuple[Picture, ...]
+    left: tuple[Picture, ...]
+    cleared: Cleared | None
+
+
+def run_again(
+    places: Places,
+    names: Names,
+    pictures: Sequence[Picture],
+    on_outcome: Callable[[Picture], None],
+    *,
+    timeout_s: float,
+) -> list[Picture]:
+    """Have them all looked at again; on_outcome is told of each as it stands then.
+
+    Returns those still open when no outcome came for timeout_s. Raises Problem for what would stop every
+    call, such as a missing permission.
+    """
+    todo: SimpleQueue[Picture] = SimpleQueue()
+    for picture in pictures:
+        todo.put(picture)
+    caller = _Caller(places, names, todo)
+    for number in range(min(_AT_ONCE, len(pictures))):
+        # They end with the process: a call that was sent cannot be taken back, only not be waited for.
+        threading.Thread(target=caller.work, name=f"retry-{number}", daemon=True).start()
+    pending = {picture.key: picture for picture in pictures}
+    try:
+        while pending:
+            outcome = caller.outcomes.get(timeout=timeout_s)
+            if isinstance(outcome, Exception):
+                raise outcome
+            del pending[outcome.key]
+            on_outcome(outcome)
+    except Empty:
+        return list(pending.values())
+    finally:
+        caller.stop.set()
+    return []
+
+
+@dataclass(frozen=True)
+class _Caller:
+    """What a thread does: calls for one picture after the other."""
+
+    places: Places
+    names: Names
+    todo: SimpleQueue[Picture]
+    outcomes: SimpleQueue[Picture | Exception] = field(default_factory=SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def work(self) -> None:
+        with contextlib.suppress(Empty):
+            while not self.stop.is_set():
+                picture = self.todo.get_nowait()
+                try:
+                    self.outcomes.put(self._again(picture))
+                except Exception as error:  # whoever waits for the outcome must not wait for ever
+                    self.outcomes.put(error)
+
+    def _again(self, picture: Picture) -> Picture:
+        payload = json.dumps(event_of(picture, self.names)).encode()
+        try:
+            answer = self._call(payload)
+        except AwsError as error:
+            if not error.lost:
+                raise self._hopeless(error) from error
+            return self._found_later(picture)
+        if "FunctionError" not in answer:
+            return self._now(picture, picture.events)
+        return self._now(picture, (*picture.events, _failed_just_now(picture, answer)))
+
+    def _call(self, payload: bytes) -> dict[str, Any]:
+        """Call the function once, however often Lambda refuses before it does. Raises AwsError."""
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                return self.places.aws.call(
+                    "lambda",
+                    "invoke",
+                    once=True,  # sent twice, a picture could be paid twice
+                    FunctionName=self.names.function("ingest"),
+                    InvocationType="RequestResponse",
+                    Payload=payload,
+                )
+            except AwsError as error:
+                if error.code not in _BUSY or self.stop.is_set():
+                    raise
+            self.places.aws.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _hopeless(self, error: AwsError) -> Problem:
+        if error.code == "ResourceNotFoundException":
+            return Problem(
+                "function_missing",
+                "The ingest function is missing.",
+                hint="Run imgpipe up, which repairs it, then imgpipe retry again.",
+                exit_code=ExitCode.NOT_SET_UP,
+            )
+        return problem(error, "call the ingest function")
+
+    def _found_later(self, picture: Picture) -> Picture:
+        """The function may have run or still run, only its answer is lost."""
+        aws = self.places.aws
+        deadline = aws.clock() + _LONGEST_RUN_S
+        before = _written(picture.item)
+        while aws.clock() < deadline and not self.stop.is_set():
+            with contextlib.suppress(ApiUnavailable):
+                found = self._now(picture, picture.events)
+                if found.state in ("done", "gone") or _written(found.item) != before:
+                    return found
+            aws.sleep(_PAUSE_S)
+        why = "The answer of the ingest function was lost, and no verdict has come."
+        return replace(picture, state="pending", code="answer_lost", why=why)
+
+    def _now(self, picture: Picture, events: Sequence[FailedEvent]) -> Picture:
+        """How the picture stands by a fresh look. Raises ApiUnavailable, Problem."""
+        for _ in range(_LOOKS - 1):
+            with contextlib.suppress(ApiUnavailable):
+                return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
+            self.places.aws.sleep(_PAUSE_S)
+        return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
+
+
+def _written(item: Item | None) -> object:
+    return item and item["analyzedAt"]
+
+
+def _failed_just_now(picture: Picture, answer: Mapping[str, Any]) -> FailedEvent:
+    """The call itself as one more failed event of the picture."""
+    try:
+        said = json.loads(answer["Payload"].read())
+    except ValueError:
+        said = {}
+    error = said.get("errorMessage") if isinstance(said, dict) else said
+    return FailedEvent(
+        since=datetime.now(UTC),
+        version_id=picture.current.version_id if picture.current else None,
+        request_id=None,
+        attempts=1,
+        condition="",
+        error=str(error or answer["FunctionError"]),
+        key=picture.key,
+    )
+
+
+# --- the failure queue ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What a pass over the failure queue did. left: the entries still there. contents: what was seen."""
+
+    taken: int
+    left: tuple[Entry, ...]
+    contents: Contents
+
+
+def clear(places: Places, url: str, keys: Iterable[str] | None) -> Cleared:
+    """Take out of the queue what has its verdict by a fresh look, and nothing else. Raises Problem.
+
+    keys: only entries about these; None: all.
+    """
+    only = None if keys is None else frozenset(keys)
+    with failure_queue.held(places.aws, url, places.bucket) as contents:
+        concerned = [entry for entry in contents.entries if not entry.trouble and _about(entry, only)]
+        looks = places.looks({event.key for entry in concerned for event in entry.events})
+        finished = [entry for entry in concerned if _is_over(entry, looks)]
+        taken = failure_queue.take_out(places.aws, url, finished)
+    gone = {entry.message_id for entry in finished}
+    left = tuple(entry for entry in contents.entries if entry.message_id not in gone)
+    return Cleared(taken, left, contents)
+
+
+def _about(entry: Entry, only: frozenset[str] | None) -> bool:
+    return only is None or all(event.key in only for event in entry.events)
+
+
+def _is_over(entry: Entry, looks: Mapping[str, Look | None]) -> bool:
+    """Whether every event of the entry is settled; what could not be looked at is not."""
+    found = [(event, looks[event.key]) for event in entry.events]
+    return all(look is not None and settled(event, *look) for event, look in found)

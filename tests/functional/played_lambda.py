@@ -1,0 +1,150 @@
+"""Lambda calling the real ingest function, since moto runs none without Docker, and what S3 tells it."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+import boto3
+from botocore.exceptions import ClientError
+
+from imgpipe_cli.names import Names
+from ingest.app import serve
+from ingest.store import VerdictTable
+from ingest.work import Needs
+from shared.dynamo_types import from_attributes, plain
+from shared.results import shown
+from tests.functional.cli import make_bucket
+
+Event = dict[str, Any]
+
+
+def nothing(_event: Event) -> None:
+    """What comes before and after a call as a rule."""
+
+
+@dataclass
+class Rekognition:
+    """Finds a cat, or fails with the error `trouble`; counts what it is asked."""
+
+    trouble: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    def detect_labels(self, **parameters: Any) -> dict[str, Any]:
+        self.asked.append(parameters["Image"]["S3Object"]["Name"])
+        if self.trouble:
+            raise ClientError({"Error": {"Code": self.trouble, "Message": "no"}}, "DetectLabels")
+        return {"Labels": [{"Name": "Cat", "Confidence": 98.0}], "LabelModelVersion": "3.0"}
+
+    detect_moderation_labels = detect_faces = detect_text = detect_labels
+
+
+@dataclass
+class PlayedLambda:
+    """One call at a time. before and after: what happens around a call; they may raise in its place."""
+
+    names: Names
+    rekognition: Rekognition = field(default_factory=Rekognition)
+    events: list[Event] = field(default_factory=list)
+    before: Callable[[Event], object] = nothing
+    after: Callable[[Event], object] = nothing
+    _one: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=self.names.region)  # type: ignore[call-overload]
+
+    def invoke(self, event: Event) -> dict[str, Any]:
+        """Lambda's answer to a synchronous call."""
+        with self._one:
+            self.before(event)
+            answer = self.run(event)
+            self.after(event)
+        return answer
+
+    def run(self, event: Event) -> dict[str, Any]:
+        self.events.append(event)
+        needs = Needs(
+            features=("labels",),
+            store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+            s3=self.client("s3"),
+            rekognition=self.rekognition,
+        )
+        try:
+            serve(event, None, needs)
+        except Exception as error:
+            text = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+            return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(text.encode())}
+        return {"StatusCode": 200, "Payload": io.BytesIO(b"{}")}
+
+    # --- the account around it -------------------------------------------------------------------
+
+    def make(self) -> None:
+        """The bucket, the table and the queue of a pipeline."""
+        make_bucket(self.client("s3"))
+        self.client("dynamodb").create_table(
+            TableName=self.names.table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "objectKey", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
+        )
+        self.client("sqs").create_queue(QueueName=self.names.queue, tags=self.names.tags)
+
+    def put(self, key: str, body: bytes, *, sequencer: str = "01") -> Event:
+        """Upload a picture; the event that S3 sends."""
+        stored = self.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=body)
+        return self.event("ObjectCreated:Put", key, sequencer, stored.get("VersionId"), len(body))
+
+    def delete(self, key: str, *, sequencer: str = "09") -> Event:
+        gone = self.client("s3").delete_object(Bucket=self.names.bucket, Key=key)
+        return self.event("ObjectRemoved:DeleteMarkerCreated", key, sequencer, gone["VersionId"])
+
+    def event(self, name: str, key: str, sequencer: str, version: str | None, size: int = 0) -> Event:
+        thing = {
+            "key": quote_plus(key),
+            "sequencer": sequencer,
+            "versionId": version,
+            "size": size,
+            "eTag": "e",
+        }
+        s3 = {"bucket": {"name": self.names.bucket}, "object": thing}
+        return {"Records": [{"eventSource": "aws:s3", "eventVersion": "2.1", "eventName": name, "s3": s3}]}
+
+    @property
+    def queue_url(self) -> str:
+        return str(self.client("sqs").get_queue_url(QueueName=self.names.queue)["QueueUrl"])
+
+    def give_up(self, *events: Event, error: str = "Task timed out after 120.00 seconds") -> None:
+        """Every attempt at the events failed: each comes into the failure queue."""
+        for event in events:
+            body = {"requestPayload": event, "responsePayload": {"errorMessage": error}}
+            self.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(body))
+
+    def fail(self, *events: Event) -> None:
+        """The events are tried, fail, and come into the failure queue."""
+        for event in events:
+            answer = self.run(event)
+            self.give_up(event, error=json.loads(answer["Payload"].read())["errorMessage"])
+
+    def waiting(self) -> int:
+        """How many messages the queue holds that nobody has in hand."""
+        name = "ApproximateNumberOfMessages"
+        found = self.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[name])
+        return int(found["Attributes"][name])
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The stored results as the API shows them."""
+        rows = self.client("dynamodb").scan(TableName=self.names.table)["Items"]
+        items = [shown(plain(from_attributes(row))) for row in rows]
+        return {one["objectKey"]: one for one in items if one}
+
+
+def no_call_outlives_the_account() -> None:
+    """Threads of a retry that nobody waited for must not reach for the real AWS once moto is gone."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("retry-"):
+            thread.join()

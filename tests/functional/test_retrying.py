@@ -1,0 +1,366 @@
+"""Running failed pictures again, with the real ingest function, a queue and a bucket of moto's.
+
+What Lambda does with a call is played here: moto runs no functions without Docker.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from imgpipe_cli import failure_queue, failures
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.failure_queue import Entry, FailedEvent
+from imgpipe_cli.failures import Current, Picture, Places, judged, settled
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.results import Api
+from imgpipe_cli.retrying import Cleared, clear, run_again
+from tests.api_server import TOKEN, Request, failed, item, serving
+from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account
+from tests.functional.played_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account
+
+CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
+NOW = datetime.now(UTC)
+
+
+class Account(RecordingAws):
+    """The account, with Lambda calling the ingest function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lambda_ = PlayedLambda(NAMES)
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if (service, operation) != ("lambda", "invoke"):
+            return super().call(service, operation, once=once, **params)
+        assert once, "sent twice by the SDK, a picture could be paid twice"
+        assert params["FunctionName"] == NAMES.function("ingest")
+        return self.lambda_.invoke(json.loads(params["Payload"]))
+
+    def put(self, key: str, body: bytes = CAT, *, sequencer: str = "01") -> dict[str, Any]:
+        return self.lambda_.put(key, body, sequencer=sequencer)
+
+    def delete(self, key: str) -> dict[str, Any]:
+        return self.lambda_.delete(key)
+
+    def queue(self, *events: dict[str, Any]) -> None:
+        self.lambda_.give_up(*events)
+
+    @property
+    def rekognition(self) -> Rekognition:
+        return self.lambda_.rekognition
+
+    @property
+    def url(self) -> str:
+        return self.lambda_.queue_url
+
+    def entries(self) -> tuple[Entry, ...]:
+        return failure_queue.read(self, self.url, NAMES.bucket).entries
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    with fresh_account():
+        aws = Account()
+        aws.lambda_.make()
+        yield aws
+        no_call_outlives_the_account()
+
+
+@pytest.fixture
+def places(account: Account) -> Iterator[Places]:
+    """The API answers from the table of the results, whatever stands there."""
+    with serving() as api:
+
+        def read(_request: Request) -> None:
+            api.stored = account.lambda_.results()
+
+        api.before = read
+        yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
+
+
+def survey(places: Places, account: Account, *keys: str) -> dict[str, Picture]:
+    contents = failure_queue.read(account, account.url, NAMES.bucket)
+    return {one.key: one for one in failures.survey(places, contents.entries, keys)}
+
+
+def again(places: Places, pictures: Sequence[Picture], *, timeout_s: float = 60) -> dict[str, Picture]:
+    outcomes: list[Picture] = []
+    assert run_again(places, NAMES, pictures, outcomes.append, timeout_s=timeout_s) == []
+    assert len(outcomes) == len(pictures)
+    return {one.key: one for one in outcomes}
+
+
+def retry(places: Places, account: Account, *keys: str) -> tuple[dict[str, Picture], Cleared]:
+    """As the command does it for what may end well now."""
+    found = survey(places, account, *keys)
+    outcomes = again(places, [one for one in found.values() if one.state == "failed"])
+    return outcomes, clear(places, account.url, keys or None)
+
+
+# --- from failure to verdict ---------------------------------------------------------------------
+
+
+def test_pictures_without_a_verdict_get_one_and_their_entries_leave(account: Account, places: Places) -> None:
+    keys = [f"{number}.jpg" for number in range(23)] + ["a b+c%2B#?ü.jpg"]
+    for key in keys:
+        account.queue(account.put(key))
+    account.queue(account.put("twice.jpg"), account.put("twice.jpg", sequencer="02"))
+    found = survey(places, account)
+    assert {one.code for one in found.values()} == {"timed_out"}
+    outcomes, cleared = retry(places, account)
+    assert {key: one.state for key, one in outcomes.items()} == dict.fromkeys([*keys, "twice.jpg"], "done")
+    assert (cleared.taken, cleared.left, account.lambda_.waiting()) == (26, (), 0)
+    assert sorted(account.rekognition.asked) == sorted([*keys, "twice.jpg"])
+
+
+def test_an_entry_stays_until_its_picture_has_a_verdict(account: Account, places: Places) -> None:
+    account.rekognition.trouble = "ThrottlingException"
+    account.queue(account.put("a.jpg"), account.put("a.txt", b"no picture"))
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, outcomes["a.jpg"].code) == ("failed", "throttled")
+    assert (outcomes["a.txt"].state, outcomes["a.txt"].code) == ("failed", "unsupported_format")
+    assert (cleared.taken, account.lambda_.waiting()) == (1, 1)
+    account.rekognition.trouble = ""
+    outcomes, cleared = retry(places, account, "a.jpg")
+    assert (outcomes["a.jpg"].state, cleared.taken, account.lambda_.waiting()) == ("done", 1, 0)
+
+
+def test_a_pass_without_a_run_takes_out_only_what_is_settled(account: Account, places: Places) -> None:
+    """As after a run that was killed before it came to the queue."""
+    done, open_, gone = account.put("done.jpg"), account.put("open.jpg"), account.put("gone.jpg")
+    account.queue(done, open_, gone, done)
+    account.lambda_.run(done)
+    account.delete("gone.jpg")
+    assert clear(places, account.url, ["open.jpg"]).taken == 0
+    assert clear(places, account.url, None).taken == 3
+    (left,) = account.entries()
+    assert left.events[0].key == "open.jpg"
+    assert account.rekognition.asked == ["done.jpg"]
+
+
+def test_the_verdict_of_an_older_version_settles_nothing(account: Account, places: Places) -> None:
+    old = account.put("a.jpg")
+    account.lambda_.run(old)
+    account.queue(account.put("a.jpg", sequencer="02"))
+    assert clear(places, account.url, None).taken == 0
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, cleared.taken) == ("done", 1)
+
+
+def test_what_is_not_this_pipelines_is_left_and_named(account: Account, places: Places) -> None:
+    gone = account.lambda_.event("ObjectCreated:Put", "a.jpg", "01", "v1")
+    account.queue(gone)
+    sqs = boto3.client("sqs", region_name=REGION)
+    other = json.dumps(gone).replace(NAMES.bucket, "other")
+    for body in ("junk", "[]", '{"requestPayload": {"Records": []}}', f'{{"requestPayload": {other}}}'):
+        sqs.send_message(QueueUrl=account.url, MessageBody=body)
+    cleared = clear(places, account.url, None)
+    assert cleared.taken == 1  # there is no picture a.jpg
+    assert sorted(entry.trouble for entry in cleared.left) == [
+        "it cannot be read",
+        "it cannot be read",
+        "it holds no event",
+        "it is about the bucket other",
+    ]
+
+
+def test_what_others_hold_is_not_touched(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"), account.put("b.jpg"))
+    sqs = boto3.client("sqs", region_name=REGION)
+    (theirs,) = sqs.receive_message(QueueUrl=account.url, MaxNumberOfMessages=1, VisibilityTimeout=600)[
+        "Messages"
+    ]
+    contents = failure_queue.read(account, account.url, NAMES.bucket)
+    assert (len(contents.entries), contents.elsewhere) == (1, 1)
+    retry(places, account)
+    sqs.change_message_visibility(
+        QueueUrl=account.url, ReceiptHandle=theirs["ReceiptHandle"], VisibilityTimeout=0
+    )
+    assert account.lambda_.waiting() == 1
+
+
+def test_a_failed_removal_is_carried_out(account: Account, places: Places) -> None:
+    account.lambda_.run(account.put("a.jpg"))
+    account.queue(account.delete("a.jpg"))
+    assert survey(places, account)["a.jpg"].code == "not_removed"
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, cleared.taken, account.lambda_.waiting()) == ("gone", 1, 0)
+    assert survey(places, account, "a.jpg") == {}
+
+
+def test_a_removal_of_an_older_picture_never_takes_a_newer_ones_verdict(
+    account: Account, places: Places
+) -> None:
+    account.lambda_.run(account.put("a.jpg"))
+    account.queue(account.delete("a.jpg"))
+    account.queue(account.put("a.jpg", sequencer="0A"))
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, cleared.taken) == ("done", 2)
+    assert len(account.rekognition.asked) == 2
+
+
+# --- while it runs -------------------------------------------------------------------------------
+
+
+def test_overwritten_meanwhile_it_is_pending_and_its_entry_stays(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"))
+    account.lambda_.before = lambda _event: account.put("a.jpg", sequencer="02")
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, outcomes["a.jpg"].code) == ("pending", "no_event_yet")
+    assert (cleared.taken, account.rekognition.asked) == (0, [])
+
+
+def test_removed_meanwhile_it_is_gone_and_nothing_is_paid(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"))
+    account.lambda_.before = lambda _event: account.delete("a.jpg")
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, cleared.taken, account.rekognition.asked) == ("gone", 1, [])
+
+
+def test_lambda_is_asked_again_while_it_is_too_busy(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"))
+    refusals = iter(range(3))
+
+    def busy(_event: dict[str, Any]) -> None:
+        if next(refusals, None) is not None:
+            raise AwsError("TooManyRequestsException", "Rate Exceeded.", status=429)
+
+    account.lambda_.before = busy
+    outcomes, _ = retry(places, account)
+    assert (outcomes["a.jpg"].state, account.rekognition.asked) == ("done", ["a.jpg"])
+
+
+def test_a_lost_answer_is_looked_for_and_not_asked_for_again(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"))
+
+    def lost(_event: dict[str, Any]) -> None:
+        raise AwsError("Unreachable", "Read timeout", service="lambda", operation="invoke")
+
+    account.lambda_.after = lost
+    outcomes, _ = retry(places, account)
+    assert (outcomes["a.jpg"].state, account.rekognition.asked) == ("done", ["a.jpg"])
+
+
+def test_without_any_verdict_after_a_lost_answer_it_is_pending(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"))
+
+    def lost(_event: dict[str, Any]) -> None:
+        raise AwsError("Unreachable", "Connection reset", service="lambda", operation="invoke")
+
+    account.lambda_.before = lost
+    outcomes, cleared = retry(places, account)
+    assert (outcomes["a.jpg"].state, outcomes["a.jpg"].code, cleared.taken) == ("pending", "answer_lost", 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [("ResourceNotFoundException", "function_missing"), ("AccessDeniedException", "access_denied")],
+)
+def test_what_would_stop_every_call_ends_the_run(
+    account: Account, places: Places, code: str, problem: str
+) -> None:
+    for number in range(30):
+        account.queue(account.put(f"{number}.jpg"))
+
+    def refuse(_event: dict[str, Any]) -> None:
+        raise AwsError(code, "no", service="lambda", operation="invoke", status=404)
+
+    account.lambda_.before = refuse
+    with pytest.raises(Problem) as told:
+        retry(places, account)
+    assert told.value.code == problem
+    assert account.lambda_.waiting() == 30
+
+
+def test_pictures_still_open_when_nothing_comes_are_told(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"), account.put("b.jpg"))
+    hold = threading.Event()
+    account.lambda_.before = lambda _event: hold.wait(30)
+    pictures = list(survey(places, account).values())
+    left = run_again(places, NAMES, pictures, lambda _picture: None, timeout_s=0)
+    assert sorted(one.key for one in left) == ["a.jpg", "b.jpg"]
+    hold.set()
+
+
+# --- what it means (pure) ------------------------------------------------------------------------
+
+CURRENT = Current("v2", "e2", 100, NOW - timedelta(days=1))
+
+
+def arrival(version: str | None = "v2", **changes: Any) -> FailedEvent:
+    values: dict[str, Any] = {"condition": "RetriesExhausted", "error": "Task timed out after 120 seconds"}
+    return FailedEvent(NOW, version, "r1", 3, key="a.jpg", **(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("stored", "events", "state", "code", "helps"),
+    [
+        (item("a.jpg", "v2"), (arrival(),), "done", "", False),
+        (failed("a.jpg", retryable=False, version="v2"), (), "failed", "throttled", False),
+        (failed("a.jpg", retryable=True, version="v2"), (), "failed", "throttled", True),
+        (failed("a.jpg", retryable=True, version="v2", at=NOW.isoformat()), (), "pending", "retrying", False),
+        (
+            failed("a.jpg", retryable=True, version="v2", at=NOW.isoformat()),
+            (arrival(),),
+            "failed",
+            "throttled",
+            True,
+        ),
+        (None, (arrival(),), "failed", "timed_out", True),
+        (None, (arrival(error="User is not authorized"),), "failed", "access_denied", True),
+        (None, (arrival(error="", condition="EventAgeExceeded"),), "failed", "too_late", True),
+        (None, (arrival(error="KeyError: 'x'"),), "failed", "function_failed", True),
+        (None, (), "failed", "never_received", True),
+        (item("a.jpg", "v1"), (arrival("v1"),), "failed", "never_received", True),
+    ],
+)
+def test_how_a_picture_stands(
+    stored: Any, events: tuple[FailedEvent, ...], state: str, code: str, *, helps: bool
+) -> None:
+    one = judged("a.jpg", CURRENT, stored, events, NOW)
+    assert (one.state, one.code, one.helps) == (state, code, helps)
+
+
+def test_a_new_picture_is_waited_for() -> None:
+    new = Current("v2", "e2", 100, NOW)
+    assert judged("a.jpg", new, None, (), NOW).state == "pending"
+    assert judged("a.jpg", new, None, (arrival(),), NOW).state == "failed"
+
+
+def test_without_versions_the_etag_tells_whose_verdict_it_is() -> None:
+    current = Current(None, "e2", 100, NOW - timedelta(days=1))
+    assert judged("a.jpg", current, item("a.jpg", None, eTag="e2"), (), NOW).state == "done"
+    assert judged("a.jpg", current, item("a.jpg", None, eTag="e1"), (), NOW).code == "never_received"
+
+
+@pytest.mark.parametrize(
+    ("event", "current", "stored", "over"),
+    [
+        (arrival(), CURRENT, None, False),
+        (arrival(), CURRENT, item("a.jpg", "v2"), True),
+        (arrival("v1"), CURRENT, item("a.jpg", "v2"), True),
+        (arrival("v1"), CURRENT, item("a.jpg", "v1"), False),
+        (arrival(), CURRENT, failed("a.jpg", retryable=False, version="v2"), True),
+        (arrival(), CURRENT, failed("a.jpg", retryable=True, version="v2"), False),
+        (arrival(), None, None, True),
+        (arrival(kind="other"), CURRENT, None, True),
+        (arrival(None, kind="removal", sequencer="05"), None, None, True),
+        (arrival(None, kind="removal", sequencer="05"), None, item("a.jpg", sequencer="04"), False),
+        (arrival(None, kind="removal", sequencer="05"), CURRENT, item("a.jpg", "v2", sequencer="04"), True),
+        (arrival(None, kind="removal", sequencer="05"), CURRENT, item("a.jpg", "v1", sequencer="04"), False),
+        (arrival(None, kind="removal", sequencer="05"), None, item("a.jpg", sequencer="06"), True),
+        (arrival("v1", kind="removal", sequencer="05"), None, item("a.jpg", "v2", sequencer="04"), False),
+    ],
+)
+def test_when_an_entry_may_leave_the_queue(
+    event: FailedEvent, current: Current | None, stored: Any, *, over: bool
+) -> None:
+    assert settled(event, current, stored) is over

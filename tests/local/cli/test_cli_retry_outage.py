@@ -1,0 +1,130 @@
+"""`retry` end to end: Rekognition is down, pictures fail, it comes back, and every one gets its verdict."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.local import control
+from imgpipe_cli.local.faults import Faults
+from tests.local.cli.conftest import Pipeline
+from tests.local.cli.machine import Machine, jpeg, machine_in, until
+from tests.local.conftest import STUB, free_port
+
+PROJECT = "outage"
+
+
+@pytest.fixture(scope="module", params=["table", "s3"])
+def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline on a machine of its own, where Rekognition only counts; once for each store of results."""
+    with machine_in(tmp_path_factory.mktemp("outage")) as machine:
+        control.start(machine.state, port=free_port(), command=STUB)
+        up = ("up", "--local", "--project", PROJECT, "--no-model", "--results", request.param, "--json")
+        done = machine.imgpipe(*up)
+        yield Pipeline(machine, PROJECT, done.json()["data"], done)
+
+
+@pytest.fixture(autouse=True)
+def _up_again(outage: Pipeline) -> Iterator[None]:
+    yield
+    control.turn_faults(Faults(), outage.machine.state)
+
+
+def send(pipeline: Pipeline, folder: Path, numbers: range) -> list[str]:
+    """Upload as many pictures, with keys that need care; their keys."""
+    folder.mkdir()
+    for number in numbers:
+        (folder / f"{number} +100%#ü.jpg").write_bytes(jpeg(number))
+    pipeline.imgpipe("upload", folder)
+    return sorted(f"{folder.name}/{number} +100%#ü.jpg" for number in numbers)
+
+
+def queued(machine: Machine) -> int:
+    sqs = machine.client("sqs")
+    (url,) = sqs.list_queues(QueueNamePrefix=PROJECT)["QueueUrls"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+
+
+def answered(machine: Machine) -> int:
+    """How many calls Rekognition has answered, each of which costs."""
+    calls = control.status(machine.state).calls
+    assert calls is not None
+    return calls.get("DetectLabels", {}).get("answered", 0)
+
+
+def fail(pipeline: Pipeline, folder: Path, numbers: range) -> list[str]:
+    """Send pictures while Rekognition is down, until all their events are in the failure queue."""
+    control.turn_faults(Faults(error_percent=100), pipeline.machine.state)
+    keys = send(pipeline, folder, numbers)
+    until(
+        lambda: queued(pipeline.machine) == len(keys), what="all events are in the failure queue", limit_s=150
+    )
+    return keys
+
+
+def states(document: dict[str, Any]) -> dict[str, str]:
+    return {one["key"]: one["state"] for one in document["data"]["pictures"]}
+
+
+def test_after_an_outage_every_picture_gets_its_verdict_and_the_queue_is_empty(
+    outage: Pipeline, tmp_path: Path
+) -> None:
+    machine = outage.machine
+    keys = fail(outage, tmp_path / "down", range(13))
+    before = answered(machine)
+    listed = outage.imgpipe("retry", "--dry-run", "--json").json()["data"]
+    assert [(one["reason"], one["pictures"], one["queued"]) for one in listed["reasons"]] == [
+        ("service_error", 13, 13)
+    ]
+    assert "imgpipe retry" in outage.imgpipe("explain", keys[0], code=1).out
+
+    still = outage.imgpipe("retry", *keys[:2], "--json", code=1).json()
+    assert (states(still), queued(machine)) == (dict.fromkeys(keys[:2], "failed"), 13)
+
+    control.turn_faults(Faults(), machine.state)
+    done = outage.imgpipe("retry", "--yes", "--json").json()
+    assert states(done) == dict.fromkeys(keys, "done")
+    assert (queued(machine), answered(machine) - before) == (0, 13)
+    assert outage.imgpipe("retry").out == "Nothing has failed.\n"
+    assert answered(machine) - before == 13
+
+
+def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline, tmp_path: Path) -> None:
+    machine = outage.machine
+    keys = fail(outage, tmp_path / "killed", range(100, 112))
+    before = answered(machine)
+    # Slow enough that some pictures have their verdict and others do not.
+    control.turn_faults(Faults(latency_ms=400), machine.state)
+    process = machine.start("retry", "--yes", "--project", PROJECT, "--local")
+    assert process.stdout is not None
+    while "analyzed in" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    assert queued(machine) == 12  # nothing leaves the queue before the end
+    done = outage.imgpipe("retry", "--yes", "--json").json()
+    assert set(states(done).values()) == {"done"}
+    assert set(states(done)) == set(keys)
+    assert (queued(machine), answered(machine) - before) == (0, 12)
+
+
+def test_what_was_overwritten_or_removed_meanwhile_has_its_right_end(
+    outage: Pipeline, tmp_path: Path
+) -> None:
+    machine, s3 = outage.machine, outage.machine.client("s3")
+    replaced, removed, left = fail(outage, tmp_path / "changed", range(200, 203))
+    before = answered(machine)
+    s3.delete_object(Bucket=outage.bucket, Key=removed)
+    control.turn_faults(Faults(), machine.state)
+    version = s3.put_object(Bucket=outage.bucket, Key=replaced, Body=jpeg(203))["VersionId"]
+    outage.imgpipe("result", replaced, "--wait")
+    done = outage.imgpipe("retry", "--yes", "--json").json()
+    assert states(done)[left] == "done"
+    assert (queued(machine), answered(machine) - before) == (0, 2)
+    assert outage.imgpipe("result", replaced, "--json").json()["data"][0]["versionId"] == version
+    assert outage.imgpipe("result", removed, code=None).code == 1
