@@ -1,0 +1,154 @@
+"""A whole pipeline for hostile input: the functions' own code behind a server on loopback, on moto's cloud.
+
+The command line talks to it as it does to the real one; S3's events are handed to the ingest function by the
+test, encoded as S3 encodes them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from get_result import app as get_result_app
+from tests.functional.cli import remember
+from tests.lambda_src.conftest import TOKEN, Cloud, played_cloud
+from web import app as web_app
+
+PROJECT = "imgpipe"
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """That of an error, empty for a success."""
+        return "" if self.status < 400 else str(self.json["error"]["code"])
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    cloud: Cloud
+    url: str
+
+    def remember(self) -> None:
+        """What `up` would have left on this machine."""
+        remember(self.url, project=PROJECT, token=TOKEN)
+
+    def ask(
+        self,
+        target: str,
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answered:
+        """One request with exactly this path and query, with the token unless headers say otherwise."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+        sent = {"Authorization": f"Bearer {TOKEN}"} if headers is None else dict(headers)
+        try:
+            connection.request(method, parts.path + target, body, sent)
+            answer = connection.getresponse()
+            return Answered(answer.status, answer.read())
+        finally:
+            connection.close()
+
+    def result(self, key: str) -> Answered:
+        return self.ask(f"/result?key={quote(key, safe='')}")
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """The URL of an AWS that knows nobody's keys: a command that gets so far ends there, and at once."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            text = "<Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>No.</Message></Error>"
+            data = f"<ErrorResponse>{text}</ErrorResponse>".encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nothing on stderr."""
+
+    with _serving(Handler) as url:
+        yield url
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def answer(cloud: Cloud, method: str, target: str, headers: Mapping[str, str], body: str) -> dict[str, Any]:
+    """What API Gateway would give: the function's answer to the event that it makes of a request."""
+    path, _, query = target.partition("?")
+    event = {
+        "version": "2.0",
+        "routeKey": f"{method} {path.removeprefix('/prod')}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": dict(headers),
+        "body": body,
+        "isBase64Encoded": False,
+    }
+    if event["routeKey"] == "GET /result":
+        config = get_result_app.Config.from_environment(cloud.environment)
+        needs = get_result_app.Dependencies(config=config, results=cloud.results)
+        return get_result_app.serve(event, None, needs)
+    return web_app.serve(event, None, cloud.web())
+
+
+@contextmanager
+def pipeline(kind: str) -> Iterator[Pipeline]:
+    """kind: where its results are, "table" or "bucket"."""
+    with played_cloud(kind) as cloud:
+        cloud.keep_versions()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                given = {name.lower(): value for name, value in self.headers.items()}
+                body = self.rfile.read(length).decode("utf-8", "replace")
+                found = answer(cloud, self.command, self.path, given, body)
+                data = str(found["body"]).encode()
+                self.send_response(found["statusCode"])
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_POST = do_GET
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                """Nothing on stderr."""
+
+        with _serving(Handler) as url:
+            yield Pipeline(cloud, f"{url}/prod")

@@ -1,0 +1,60 @@
+"""Whatever is typed or set: an error that says what is wrong, and its exit code; never more than that."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.functional.cli import Cli, process, runner
+from tests.hostile.command_lines import CLOSED, COMMAND_LINES, CommandRow
+from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
+
+PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    set_up = {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "never-shown",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": CLOSED,
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    for name, value in set_up.items():
+        monkeypatch.setenv(name, value)
+    return runner(capsys)
+
+
+@rows(COMMAND_LINES)
+def test_a_command_line_ends_as_it_should(cli: Cli, monkeypatch: pytest.MonkeyPatch, row: CommandRow) -> None:
+    for name, value in row.environment.items():
+        monkeypatch.setenv(name, value)
+    printed = calm(cli(*row.arguments))
+    assert (printed.code, printed.out) == (row.code, "")
+    told = printed.err.splitlines()
+    assert len(told) <= 4  # the target, and an error of three lines
+    assert told[-1].startswith("Hint: ")
+    for secret in ("never-shown", "Signature="):
+        assert secret not in printed.err
+    if "IMGPIPE_JSON" not in row.environment:
+        monkeypatch.setenv("IMGPIPE_JSON", "1")
+        assert cli(*row.arguments).error == row.error
+
+
+PROCESSES = {"cli-undecodable-bytes": b"a\xff\xfe", "cli-escapes-as-bytes": b"\x1b[2J\xc2\x9b31m"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="arguments are bytes on POSIX only")
+@pytest.mark.parametrize("argument", PROCESSES.values(), ids=PROCESSES)
+@pytest.mark.parametrize("language", ["C", "C.UTF-8"])
+def test_a_process_takes_any_bytes(cli: Cli, argument: bytes, language: str) -> None:
+    # The test is not in the project's folder.
+    environment = {**os.environ, "LC_ALL": language, "PYTHONUTF8": "0", "PYTHONPATH": str(PROJECT)}
+    printed = calm(process("logs", os.fsdecode(argument), env=environment))
+    assert (printed.code, printed.out) == (2, "")
+    assert "There is no function" in printed.err

@@ -1,0 +1,167 @@
+"""What is named to `imgpipe upload` and is no ordinary file, or does not stay one."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from imgpipe_cli import transfer
+from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.events import Event, Refused, Transferred
+from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
+from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
+from tests.hostile.paths import PATHS, PathRow
+from tests.hostile.pictures import MAX_BYTES, jpeg, png
+
+pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    Path("cat.jpg").write_bytes(jpeg())
+    remember("http://127.0.0.1:9/prod")
+    return runner(capsys)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    with mock_aws():
+        yield make_bucket(boto3.client("s3", region_name=REGION))
+
+
+def _keys(bucket: Any) -> list[str]:
+    return [entry["Key"] for entry in bucket.list_objects_v2(Bucket=NAMES.bucket).get("Contents", [])]
+
+
+@rows([row for row in PATHS if row.there()])
+def test_what_is_named_is_sent_or_refused(cli: Cli, bucket: Any, row: PathRow) -> None:
+    row.make()
+    printed = calm(cli("upload", *row.arguments))
+    assert printed.code == row.code, printed
+    assert _keys(bucket) == sorted(row.sent)
+    assert printed.err.count("\nrefused ") == len(row.refused)
+    document = cli("upload", "--json", *row.arguments).document
+    codes = [error["code"] for error in document["errors"]]
+    assert codes == (["bad_usage"] if row.code == 2 else list(row.refused))
+    if row.code != 2:
+        assert sorted(one["key"] for one in document["data"]) == sorted(row.sent)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices of POSIX")
+@pytest.mark.parametrize(
+    ("start", "refused"), [(b"", "unsupported_format"), (jpeg(), "too_large")], ids=["zeros", "a-picture"]
+)
+def test_standard_input_without_an_end_is_not_read_to_it(
+    cli: Cli, bucket: Any, monkeypatch: pytest.MonkeyPatch, start: bytes, refused: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(_Endless(start))))
+    assert cli("upload", "-", "--key=a.jpg", "--json").error == refused
+
+
+class _Endless(io.RawIOBase):
+    """Some bytes, and then zeros for ever: no line of it ends."""
+
+    def __init__(self, start: bytes) -> None:
+        super().__init__()
+        self._left = start
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._left[: len(buffer)] or bytes(len(buffer))
+        self._left = self._left[len(part) :]
+        buffer[: len(part)] = part
+        self._given += len(part)
+        assert self._given < 4 * MAX_BYTES
+        return len(part)
+
+
+# --- files that do not stay as they were ---------------------------------------------------------
+
+
+def _vanish(path: Path) -> None:
+    path.unlink()
+
+
+def _become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _grow(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)
+
+
+def _break(path: Path) -> None:
+    path.write_bytes(jpeg()[:30])
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "change-vanishes": (_vanish, "unreadable"),
+    "change-becomes-a-pipe": (_become_a_pipe, "not_a_file"),
+    "change-becomes-a-folder": (_become_a_folder, "unreadable"),
+    "change-becomes-empty": (_empty, "unsupported_format"),
+    "change-grows-too-large": (_grow, "too_large"),
+    "change-is-cut": (_break, "corrupt"),
+}
+
+
+@pytest.mark.parametrize(("change", "refused"), CHANGES.values(), ids=CHANGES)
+def test_a_file_that_changes_before_its_turn(
+    cli: Cli, bucket: Any, change: Callable[[Path], None], refused: str
+) -> None:
+    sources, _ = transfer.plan(["cat.jpg"])
+    change(Path("cat.jpg"))
+    told: list[Event] = []
+    assert transfer.send(Aws(Place(region=REGION)), NAMES, sources, told.append) == []
+    assert [one.code for one in told if isinstance(one, Refused)] == [refused]
+    assert _keys(bucket) == []
+
+
+@pytest.mark.parametrize(
+    "change", [_vanish, _empty, _grow, _become_a_folder], ids=["vanishes", "empties", "grows", "replaced"]
+)
+def test_a_file_that_changes_while_it_is_sent(cli: Cli, bucket: Any, change: Callable[[Path], None]) -> None:
+    """What was looked at is what is sent, whole."""
+    path, data = Path("cat.jpg"), jpeg()
+    path.write_bytes(data)
+    changed: list[bool] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Transferred) and not changed:
+            changed.append(True)
+            change(path)
+
+    sources, _ = transfer.plan(["cat.jpg"])
+    (sent,) = transfer.send(Aws(Place(region=REGION)), NAMES, sources, emit)
+    assert changed
+    assert bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)["Body"].read() == data
+
+
+def test_a_file_that_is_another_picture_by_then_is_sent_as_it_is(cli: Cli, bucket: Any) -> None:
+    sources, _ = transfer.plan(["cat.jpg"])
+    Path("cat.jpg").write_bytes(data := png())
+    (sent,) = transfer.send(Aws(Place(region=REGION)), NAMES, sources, lambda _event: None)
+    stored = bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)
+    assert (stored["Body"].read(), stored["ContentType"]) == (data, "image/png")
