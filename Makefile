@@ -6,7 +6,7 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint types audit fmt lock live bench verify-model clean
+.PHONY: help demo setup test check lint types audit fmt lock live bench crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -61,6 +61,11 @@ live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under one US
 
 bench: $(VENV)/.dev ## measure the speed that the README's table shows
 	$(PY) benchmarks/run.py
+
+POINTS ?= each
+
+crash-matrix: $(VENV)/.dev ## break every request of up and down once and look what is left; POINTS=300 for fewer, all for all
+	$(PY) -m tests.crash_matrix --points $(POINTS)
 
 # Proves what could not be run where the weights are not at hand: hash, boxes, no label that is not in a picture.
 verify-model: $(VENV)/.dev ## FILE=yolox_tiny.onnx: the real object model on the sample pictures

@@ -1,0 +1,70 @@
+"""An AWS account in the memory of this process, played by moto: a fork of the process is a copy of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.awsrequest import AWSResponse, HTTPHeaders
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import Client
+
+from tests.crash_matrix.faults import Answer
+from tests.crash_matrix.repeats import refusal
+from tests.crash_matrix.requests_by_name import Request, path_only
+from tests.local.cli.machine import client
+
+REGION = "eu-west-1"  # where S3 refuses to make a bucket twice; us-east-1 forgives it
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
+_HERE = "http://127.0.0.1"
+_one_at_a_time = threading.RLock()
+default_user_config["lambda"]["use_docker"] = False  # nothing is invoked here
+_moto = Client(DomainDispatcherApplication(create_backend_app))
+_clients: dict[str, Any] = {}
+
+
+def carry_out(request: Request) -> Answer:
+    """Let the account carry out the request."""
+    kept = {name: value for name, value in request.headers.items() if name != "transfer-encoding"}
+    with _one_at_a_time:
+        refused = refusal(request, plain_client)
+        if refused is not None:
+            return refused
+        answer = _moto.open(
+            request.path, method=request.method, headers=kept, data=request.body, base_url=_HERE
+        )
+        return Answer(answer.status_code, dict(answer.headers), answer.get_data())
+
+
+def plain_client(service: str) -> Any:
+    """A boto3 client that asks the account in memory, with no network in between and no fault."""
+    if service not in _clients:
+        made = client(service, _HERE, "test", "test", region=REGION)
+        made.meta.events.register("before-send", _in_memory)
+        _clients[service] = made
+    return _clients[service]
+
+
+def _in_memory(request: Any, **_: Any) -> AWSResponse:
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    body = request.body.read() if hasattr(request.body, "read") else request.body or b""
+    body = body.encode() if isinstance(body, str) else body
+    answer = carry_out(Request(request.method, path_only(request.url), headers, body))
+    returned = HTTPHeaders.from_pairs(answer.headers.items())
+    return AWSResponse(request.url, answer.status, returned, Raw(answer.body))
+
+
+@dataclass
+class Raw:
+    """As much of a urllib3 response as botocore reads."""
+
+    body: bytes
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.body
