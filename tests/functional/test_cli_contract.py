@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from imgpipe_cli import __version__
 from imgpipe_cli.settings import Settings
-from tests.api_server import PlayedApi, item, serving
+from tests.api_server import Answer, PlayedApi, item, serving
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember, runner
 
 COMMANDS = ("up", "upload", "result", "watch", "status", "doctor", "down", "local")
@@ -199,11 +199,12 @@ def test_json_can_be_asked_for_by_the_environment(
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_traceback_is_for_verbose_only(cli: Cli, verbose: bool) -> None:
-    remember("http://127.0.0.1:no-port/prod")  # nothing that `up` would ever write
+def test_a_traceback_is_for_verbose_only(cli: Cli, played: PlayedApi, verbose: bool) -> None:
+    remember(played.url)
+    played.instead.append(Answer(body=[1]))  # nothing that our functions would ever answer
     printed = cli("result", "a", *(["--verbose"] if verbose else []))
     assert printed.code == 1
-    assert "Error: Something unexpected happened (ValueError" in printed.err
+    assert "Error: Something unexpected happened (TypeError" in printed.err
     assert ("Traceback" in printed.err) is verbose
     if not verbose:
         assert len(printed.err.splitlines()) <= 3 + 1  # and the line that names the target

@@ -305,7 +305,8 @@ def held_hashes() -> set[str]:
 @WHEN
 def test_two_rotations_end_with_one_token_that_the_functions_hold(when: str) -> None:
     up(SharedAws(), OTHER)
-    for number in range(3):
+    # Both functions are changed side by side, so before the third change there may be none to meet.
+    for number in range(3 if when == "after" else 2):
         tokens: list[str] = []
 
         def rotate(aws: Aws) -> str:

@@ -89,6 +89,17 @@ def test_a_version_seen_before_its_own_event_is_not_replaced_by_a_late_one(
     assert list(history.billed.values()) == [1]
 
 
+def test_a_late_event_never_follows_a_newer_version_sent_by_hand(history: History) -> None:
+    """What was sent by hand has no sequencer, and the picture was deleted before the late event came."""
+    old, new = history.put("a.jpg"), history.put("a.jpg")
+    history.replay(new)
+    history.deliver(history.waiting[-1])
+    marker = history.delete("a.jpg")
+    deliver(history, old, new, marker)
+    end(history)
+    assert list(history.billed.values()) == [1]
+
+
 def test_the_same_bytes_again_are_another_picture(history: History) -> None:
     """Not recognized by their ETag: it is an MD5, and two files can be made to share one."""
     one, two = history.put("a.jpg", jpeg()), history.put("a.jpg", jpeg())
