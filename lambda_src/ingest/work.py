@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
 from ingest.event import Arrival, Removal
@@ -26,6 +26,8 @@ TOMBSTONE_DAYS = 7
 
 _LOOKS = 3
 """How often we look again when the stored item changes under our hands; then it is left to Lambda's retry."""
+
+_OVERTAKEN = "no longer the current picture, what is stored stays"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +57,12 @@ def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
             if work.renewed is None or needs.store.replace(work.renewed, seen=seen):
                 return work.reason
             continue
-        if (
-            work.other_version
-            and not (is_current or arrival.by_hand)
-            and _current_has_verdict(arrival, seen, needs)
-        ):
-            return "the current picture has its verdict"
+        if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
+            return _OVERTAKEN
         examination = _examine(arrival, work, needs)
         fault = examination.fault
-        if fault and fault.code == "gone" and (stays := _stays(arrival, work)):
-            return stays
+        if fault and fault.code == "gone" and arrival.by_hand:
+            return _OVERTAKEN
         verdict = item(
             arrival,
             examination,
@@ -82,23 +80,15 @@ def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
     raise TryAgain(_busy())
 
 
-def _current_has_verdict(arrival: Arrival, seen: Mapping[str, Any] | None, needs: Needs) -> bool:
-    """Whether the stored verdict is that of the current version, which is not the event's own.
+def _overtaken(arrival: Arrival, needs: Needs) -> bool:
+    """Whether the event's object is no longer the current one; what is has an event of its own.
 
-    The stored sequencer does not tell when a removal has found that version before its own event came.
+    Sequencers do not tell where a removal found a version before that version's own event came.
     """
-    current = read_current(needs.s3, arrival) if arrival.version_id and seen else None
-    return bool(current and seen and current.version_id == seen.get("versionId") != arrival.version_id)
-
-
-def _stays(arrival: Arrival, work: Work) -> str | None:
-    """Why what is stored stays although the event's object is gone; None where nothing speaks for that."""
-    if arrival.by_hand:
-        return "no longer the current picture, what is stored stays"
-    if work.other_version and arrival.version_id:
-        # This version was deleted for good; the older one, whose result is stored, is the current one again.
-        return "gone, the result of another version stays"
-    return None
+    if not arrival.version_id:
+        return False
+    current = read_current(needs.s3, arrival)
+    return current is None or current.version_id != arrival.version_id
 
 
 def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
