@@ -106,18 +106,19 @@ def test_versions_markers_and_open_uploads_in_any_number_go(leaving: Pipeline) -
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: s3.put_object(Bucket=bucket, Key=f"k{n % 520}", Body=b"x"), range(1040)))
         list(pool.map(lambda n: s3.delete_object(Bucket=bucket, Key=f"k{n}"), range(15)))
-    strange = ["a b+c/ü &<>'\"%41.jpg", "ends/", " ", "line\nbreak"]
+    strange = ["a b+c/ü &<>'\"%41.jpg", "ends/", " "]
     for key in strange:
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    with pytest.raises(s3.exceptions.ClientError, match="control characters"):
-        s3.put_object(Bucket=bucket, Key="control\x01sign", Body=b"x")  # the emulator could not list it
+    for refused in ("control\x01sign", "line\nbreak"):  # the emulator could not list, or not let read, them
+        with pytest.raises(s3.exceptions.ClientError, match="control characters"):
+            s3.put_object(Bucket=bucket, Key=refused, Body=b"x")
     upload = s3.create_multipart_upload(Bucket=bucket, Key="open")["UploadId"]
     s3.upload_part(Bucket=bucket, Key="open", UploadId=upload, PartNumber=1, Body=b"part")
     counts = leaving.imgpipe("down", "--dry-run", "--json").json()["data"]["contents"]["bucket"]
     assert (counts["objects"], counts["versions"]) == (505 + len(strange), 535)
     assert (counts["markers"], counts["uploads"]) == (15, 1)
     told = leaving.imgpipe("down", "--yes").err
-    for words in ("509 objects", "535 older versions", "15 delete markers", "1 unfinished upload"):
+    for words in ("508 objects", "535 older versions", "15 delete markers", "1 unfinished upload"):
         assert words in told
 
 

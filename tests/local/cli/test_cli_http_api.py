@@ -129,7 +129,7 @@ def test_results_come_newest_first_in_pages(api: str, bearer: dict[str, str]) ->
 
 
 def test_pictures_are_seen_through_links_that_pass(api: str, bearer: dict[str, str]) -> None:
-    page = send("GET", f"{api}/results?limit=50&images=true", **bearer).json()
+    page = send("GET", f"{api}/results?limit=100&images=true", **bearer).json()
     cat = next(item for item in page["items"] if item["objectKey"] == "cat.jpg")
     whole = (EXAMPLES / "cat.jpg").read_bytes()
     picture = send("GET", cat["imageUrl"])
