@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +89,10 @@ def _analysed(analysis: Rekognition, data: bytes) -> str:
 
 
 def _memory() -> int:
-    """The most that this process ever held, in bytes."""
+    """The most that this process ever held, in bytes; 0 on Windows, which does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
