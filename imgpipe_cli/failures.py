@@ -19,6 +19,7 @@ from imgpipe_cli.aws import Aws, AwsError, problem
 from imgpipe_cli.failure_queue import Entry, FailedEvent
 from imgpipe_cli.listing import PAGE, pages
 from imgpipe_cli.results import Api, ApiUnavailable, is_final, is_retrying
+from imgpipe_cli.stored_picture import head
 
 Item = Mapping[str, Any]
 State = Literal["done", "failed", "pending", "gone"]
@@ -179,15 +180,16 @@ class Places:
 
     def current(self, key: str) -> Current | None:
         try:
-            head = self.aws.find(
-                "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=self.bucket, Key=key
-            )
+            found = head(self.aws, self.bucket, key)
         except AwsError as error:
             raise problem(error, "look for the picture in the bucket") from error
-        if head is None:
+        if found is None:
             return None
         return Current(
-            head.get("VersionId"), str(head["ETag"]).strip('"'), head["ContentLength"], head["LastModified"]
+            found.get("VersionId"),
+            str(found["ETag"]).strip('"'),
+            found["ContentLength"],
+            found["LastModified"],
         )
 
     def looks(self, keys: Iterable[str]) -> dict[str, Look | None]:

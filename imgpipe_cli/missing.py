@@ -11,6 +11,7 @@ from typing import Any
 from imgpipe_cli.aws import AwsError, problem
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.stored_picture import head
 from imgpipe_cli.target import Connection
 
 # So many keys are compared with the one that was not found.
@@ -29,14 +30,8 @@ class Missing:
 def explain(connection: Connection, keys: list[str]) -> dict[str, Missing]:
     """Look into the bucket for each key. Raises Problem."""
     aws, names = connection.aws, connection.names
-
-    def head(key: str) -> dict[str, Any] | None:
-        return aws.find(
-            "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=names.bucket, Key=key
-        )
-
     try:
-        heads = aws.together({key: partial(head, key) for key in keys})
+        heads = aws.together({key: partial(head, aws, names.bucket, key) for key in keys})
         if all(heads.values()):
             there: list[str] = []
         else:

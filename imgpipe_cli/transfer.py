@@ -15,6 +15,7 @@ from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError, problem
 from imgpipe_cli.events import Emit, Refused, Sent, Transferred
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.stored_picture import head
 
 if TYPE_CHECKING:
     from imgpipe_cli.names import Names
@@ -241,12 +242,10 @@ def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool
     """False once another version, or nothing, has taken the place of the one sent; True where that cannot be
     asked."""
     try:
-        head = aws.find(
-            "s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=names.bucket, Key=key
-        )
+        found = head(aws, names.bucket, key)
     except AwsError:
         return True
-    return version_id is None or (head is not None and head.get("VersionId") == version_id)
+    return version_id is None or (found is not None and found.get("VersionId") == version_id)
 
 
 def _key_refused(source: Source, error: AwsError) -> Refused:

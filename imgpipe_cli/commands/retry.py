@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.asking import answered
-from imgpipe_cli.commands.base import Result, Run, command, finite, need_confirmation
-from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from
+from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
+from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
 from imgpipe_cli.keys import check_key
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -38,18 +38,7 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list what failed; nothing is changed.")
         ] = False,
-        timeout: Annotated[
-            float,
-            typer.Option(
-                "--timeout",
-                envvar="IMGPIPE_TIMEOUT",
-                min=0,
-                max=24 * 3600,
-                callback=finite,
-                metavar="SECONDS",
-                help="How long to wait for the next verdict (180).",
-            ),
-        ] = TIMEOUT_S,
+        timeout: Annotated[float, timeout_option("How long to wait for the next verdict (180).")] = TIMEOUT_S,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """List what failed, by reason, and have it looked at again.

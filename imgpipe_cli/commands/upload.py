@@ -21,9 +21,10 @@ Item = Mapping[str, Any]
 TIMEOUT_S = 180.0
 _PART_BYTES = 1 << 16
 
-TimeoutOption = Annotated[
-    float,
-    typer.Option(
+
+def timeout_option(text: str) -> Any:
+    """`--timeout` with its help: each command that waits says for what."""
+    return typer.Option(
         "--timeout",
         envvar="IMGPIPE_TIMEOUT",
         min=0,
@@ -31,9 +32,11 @@ TimeoutOption = Annotated[
         max=24 * 3600,
         callback=finite,
         metavar="SECONDS",
-        help="How long --wait waits (180).",
-    ),
-]
+        help=text,
+    )
+
+
+TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
 MinConfidenceOption = Annotated[
     float | None,
     typer.Option(
