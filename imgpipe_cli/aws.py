@@ -1,7 +1,7 @@
 """The only door to AWS: one session, clients made once, a pinned retry policy, and our errors.
 
 Nothing else imports boto3 or botocore. Callers name a service and an operation and get plain
-answers; whatever goes wrong arrives as an `AwsError`, and `problem()` turns one that nobody
+answers; whatever goes wrong arrives as an `AwsError`, and `aws_problems` turns one that nobody
 expected into a Problem with a hint.
 """
 
@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-
-from imgpipe_cli.problems import ExitCode, Problem
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.
@@ -135,9 +133,8 @@ class Aws:
 
     def _new_session(self) -> Any:
         import boto3
-        from botocore.exceptions import BotoCoreError
 
-        try:
+        with _errors_of("", ""):
             return boto3.Session(
                 profile_name=self.place.profile,
                 # Every other SDK and the AWS CLI read AWS_REGION; boto3 only AWS_DEFAULT_REGION.
@@ -145,8 +142,6 @@ class Aws:
                 aws_access_key_id=self.place.access_key_id,
                 aws_secret_access_key=self.place.secret_access_key,
             )
-        except BotoCoreError as error:
-            raise _from_botocore(error, "", "") from error
 
     @property
     def region(self) -> str:
@@ -235,22 +230,14 @@ class Aws:
     @property
     def partition(self) -> str:
         """AWS's name for the world that this region is in, such as aws or aws-cn. Raises AwsError."""
-        from botocore.exceptions import BotoCoreError
-
-        try:
+        with _errors_of("", ""):
             return str(self._session.get_partition_for_region(self.region))
-        except BotoCoreError as error:
-            raise _from_botocore(error, "", "") from error
 
     def credentials(self) -> Credentials:
         """The credentials that calls are signed with, fresh ones where they can be had. Raises AwsError."""
-        from botocore.exceptions import BotoCoreError
-
-        try:
+        with _errors_of("sts", "assume_role"):  # the one call that finding them may take
             found = self._session.get_credentials()
             frozen = found.get_frozen_credentials() if found is not None else None
-        except BotoCoreError as error:
-            raise _from_botocore(error, "", "") from error
         if found is None or frozen is None:
             raise AwsError("NoCredentials", NONE_FOUND)
         return Credentials(
@@ -268,18 +255,14 @@ class Aws:
         """
         from email.utils import parsedate_to_datetime
 
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
+        from botocore.exceptions import ClientError
 
         client = self._new_client("sts", unsigned=True)
-        try:
-            answer = client.get_caller_identity()
-        except ClientError as error:
-            answer = error.response
-        except BotoCoreError as error:
-            raise _from_botocore(error, "sts", "get_caller_identity") from error
-        except ResponseParserError as error:
-            raise AwsError("NotAws", str(error), service="sts", operation="get_caller_identity") from error
+        with _errors_of("sts", "get_caller_identity"):
+            try:
+                answer = client.get_caller_identity()
+            except ClientError as error:
+                answer = error.response
         text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
         try:
             return str(client.meta.endpoint_url), parsedate_to_datetime(text)
@@ -290,18 +273,9 @@ class Aws:
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         """Send one operation (boto3's snake_case name). Raises AwsError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-
         client = self.client(service, once=once)
-        try:
+        with _errors_of(service, operation):
             answer: dict[str, Any] = getattr(client, operation)(**params)
-        except ClientError as error:
-            raise _from_client_error(error, service, operation) from error
-        except BotoCoreError as error:
-            raise _from_botocore(error, service, operation) from error
-        except ResponseParserError as error:
-            raise AwsError("NotAws", str(error), service=service, operation=operation) from error
         answer.pop("ResponseMetadata", None)
         return answer
 
@@ -319,15 +293,9 @@ class Aws:
 
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         """The pages of an operation that boto3 has a paginator for. Raises AwsError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         paginator = self.client(service).get_paginator(operation)
-        try:
+        with _errors_of(service, operation):
             yield from paginator.paginate(**params)
-        except ClientError as error:
-            raise _from_client_error(error, service, operation) from error
-        except BotoCoreError as error:
-            raise _from_botocore(error, service, operation) from error
 
     def items(
         self, service: str, operation: str, key: str, *, missing: tuple[str, ...] = (), **params: Any
@@ -421,6 +389,22 @@ def _refuse_broken_headers(request: Any, **_context: Any) -> None:
 # --- errors --------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _errors_of(service: str, operation: str) -> Iterator[None]:
+    """Whatever the SDK raises in between arrives as an AwsError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _from_client_error(error, service, operation) from error
+    except BotoCoreError as error:
+        raise _from_botocore(error, service, operation) from error
+    except ResponseParserError as error:
+        raise AwsError("NotAws", str(error), service=service, operation=operation) from error
+
+
 def _from_client_error(error: Any, service: str, operation: str) -> AwsError:
     details = error.response.get("Error", {})
     # S3 names what it does not like beside its message.
@@ -464,204 +448,3 @@ def _from_botocore(error: Exception, service: str, operation: str) -> AwsError:
             return AwsError(code, str(error), service=service, operation=operation)
     # What is left happened on the way to AWS: no connection, a broken one, no answer in time.
     return AwsError("Unreachable", str(error), service=service, operation=operation)
-
-
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
-_BAD_KEYS = {
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "AuthFailure",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-}
-_SKEWED = {"RequestTimeTooSkewed"}
-# STS and others call a wrong clock a wrong signature; only the message tells.
-_SKEWED_TEXT = re.compile(r"Signature (?:expired|not yet current)")
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "PriorRequestNotComplete",
-    "SlowDown",
-    "ProvisionedThroughputExceededException",
-}
-_QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
-_DENIED_TEXT = re.compile(
-    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
-)
-
-
-def problem(error: AwsError, doing: str = "") -> Problem:
-    """The Problem of an error that no code expected; doing says where, such as "create role x"."""
-    where = f"Could not {doing}: " if doing else ""
-    code = "RequestTimeTooSkewed" if _SKEWED_TEXT.match(error.message) else error.code
-    for codes, make in _TABLE:
-        if code in codes:
-            return make(error, where)
-    if error.code == "Unreachable":
-        return Problem(
-            "unreachable",
-            f"{where}{sentence(error.message)}",
-            hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
-        )
-    named = f"{error.service} {error.operation} answered " if error.operation else ""
-    return Problem(
-        "aws_error",
-        f"{where}{named}{error.code}: {sentence(error.message)}",
-        hint="Run the command again: it continues where it stopped. --verbose shows the details.",
-    )
-
-
-def sentence(text: str) -> str:
-    """The text on one line with a full stop at its end."""
-    text = " ".join(text.split())
-    return text if text.endswith(".") else f"{text}."
-
-
-def denied_action(error: AwsError) -> str | None:
-    """The action that is not allowed, by its name; None if the error says something else."""
-    if error.code not in _DENIED:
-        return None
-    found = _DENIED_TEXT.search(error.message)
-    return found["action"] if found else _action(error)
-
-
-def _denied(error: AwsError, where: str) -> Problem:
-    found = _DENIED_TEXT.search(error.message)
-    action = denied_action(error)
-    resource = found["resource"] if found and found["resource"] else ""
-    return Problem(
-        "access_denied",
-        f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
-        hint="Add it to the user or role you sign in with: imgpipe policy prints what commands need.",
-    )
-
-
-def _action(error: AwsError) -> str:
-    """The permission of the call itself: answers without a text (HEAD) name none."""
-    from imgpipe_cli.permissions import actions_of
-
-    try:
-        return actions_of(error.service, error.operation).actions[0]
-    except (KeyError, IndexError):
-        operation = "".join(part.title() for part in error.operation.split("_"))
-        return f"{error.service}:{operation}"
-
-
-def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:
-    """An entry of the table whose words do not depend on the error."""
-    return lambda _error, where: Problem(code, f"{where}{message}", hint=hint)
-
-
-_TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
-    (
-        {"NoCredentials"},
-        _fixed(
-            "no_credentials",
-            "No AWS credentials were found.",
-            "Run aws configure (or set AWS_PROFILE), or try it without an account: imgpipe up --local.",
-        ),
-    ),
-    (
-        {"BadProfile"},
-        lambda error, where: Problem(
-            "bad_profile",
-            f"{where}{sentence(error.message)}",
-            hint="List the profiles with aws configure list-profiles and choose one with --profile.",
-        ),
-    ),
-    (
-        {"SsoLogin"},
-        _fixed(
-            "sso_login_needed",
-            "The AWS sign-in has ended.",
-            "Run aws sso login (or aws login) for this profile, then run the command again.",
-        ),
-    ),
-    (
-        {"NoRegion"},
-        lambda _error, where: Problem(
-            "no_region",
-            f"{where}No AWS region is configured.",
-            hint="Name one: imgpipe up --region eu-west-1. Without an AWS account: imgpipe up --local.",
-            exit_code=ExitCode.USAGE,
-        ),
-    ),
-    (
-        {"BadRegion"},
-        lambda error, where: Problem(
-            "bad_region",
-            f"{where}{sentence(error.message)}",
-            hint="Name a region such as eu-west-1 with --region.",
-            exit_code=ExitCode.USAGE,
-        ),
-    ),
-    (
-        {"NotAws"},
-        lambda error, where: Problem(
-            "not_aws",
-            f"{where}{error.service} gave an answer that is not AWS's.",
-            hint="Check AWS_ENDPOINT_URL, and whether a proxy or a network sign-in page is in between.",
-        ),
-    ),
-    (
-        _EXPIRED,
-        _fixed(
-            "expired_token",
-            "The AWS credentials have expired.",
-            "Sign in again (aws sso login, or new keys), then run the command again: it continues.",
-        ),
-    ),
-    (
-        _BAD_KEYS,
-        _fixed(
-            "bad_credentials",
-            "AWS does not accept these credentials.",
-            "Check aws sts get-caller-identity with the same profile; aws configure sets new keys.",
-        ),
-    ),
-    (
-        {"BadKeys"},
-        lambda error, where: Problem(
-            "bad_credentials",
-            f"{where}{sentence(error.message)}",
-            hint="Set it again without it: aws configure, or AWS_ACCESS_KEY_ID and its companions.",
-        ),
-    ),
-    (
-        _SKEWED,
-        _fixed(
-            "clock_skew",
-            "This machine's clock differs too much from AWS's.",
-            "Set the clock (or switch on network time), then run the command again.",
-        ),
-    ),
-    (_DENIED, _denied),
-    (
-        _THROTTLED,
-        _fixed(
-            "throttled",
-            "AWS is receiving too many requests from this account just now.",
-            "Wait a minute, then run the command again: it continues where it stopped.",
-        ),
-    ),
-    (
-        _QUOTA,
-        lambda error, where: Problem(
-            "quota_exceeded",
-            f"{where}a quota of the account is used up: {sentence(error.message)}",
-            hint="Remove what is not needed or ask for more in the Service Quotas console.",
-        ),
-    ),
-)

@@ -162,7 +162,8 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
 
 
 def _as_problem(error: Exception) -> Problem:
-    from imgpipe_cli.aws import AwsError, problem
+    from imgpipe_cli.aws import AwsError
+    from imgpipe_cli.aws_problems import problem
     from imgpipe_cli.results import ApiUnavailable
 
     if isinstance(error, AwsError):

@@ -13,7 +13,8 @@ from typing import Any
 
 from imgpipe_cli import outputs, runner
 from imgpipe_cli.attempts import Attempt, attempts, nameless_failures
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.failure_queue import Peek, peek
 from imgpipe_cli.log_lines import Line, in_order, line
 from imgpipe_cli.log_reading import LogReader

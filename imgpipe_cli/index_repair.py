@@ -12,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.result_stores import PARALLEL, BucketStore
 

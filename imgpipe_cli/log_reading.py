@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.log_lines import Line, in_order, line
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import ExitCode, Problem

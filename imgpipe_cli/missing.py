@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.stored_picture import head

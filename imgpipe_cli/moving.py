@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imgpipe_cli import runner
-from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, name_of, store

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import TokenParameter

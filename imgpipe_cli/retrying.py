@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from imgpipe_cli import failure_queue
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.failures import Current, Item, Look, Picture, Places, judged, settled, survey
 from imgpipe_cli.names import Names

@@ -18,7 +18,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from imgpipe_cli.aws import Aws, AwsError, problem, sentence
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import problem, sentence
 from imgpipe_cli.events import Changing, Emit, Looking, Settled, Skipped, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import ExitCode, Problem
@@ -460,7 +461,9 @@ class _Visit:
             changes = changes[:1]
         if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
             with ThreadPoolExecutor(len(changes), thread_name_prefix="change") as pool:
-                return next((p for p in pool.map(self._send_one, changes) if p), None)
+                # All answers are awaited before the first that passes counts: one beside it may be a failure.
+                answers = list(pool.map(self._send_one, changes))
+            return next((passing for passing in answers if passing), None)
         return self._one_after_the_other(changes)
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:

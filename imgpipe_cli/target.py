@@ -205,7 +205,8 @@ def connect(
 
     Raises Problem: not signed in, local cloud not running, or another account than remembered.
     """
-    from imgpipe_cli.aws import Aws, AwsError, problem
+    from imgpipe_cli.aws import Aws, AwsError
+    from imgpipe_cli.aws_problems import problem
     from imgpipe_cli.names import Names
 
     try:

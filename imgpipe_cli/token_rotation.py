@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from imgpipe_cli import outputs, runner
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.results import Api, ApiUnavailable

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import keys, picture, regular_files
-from imgpipe_cli.aws import Aws, AwsError, problem
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Emit, Refused, Sent, Transferred
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.stored_picture import head

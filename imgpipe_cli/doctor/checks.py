@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
-from imgpipe_cli.aws import AwsError, denied_action, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import denied_action, problem
 from imgpipe_cli.problems import ExitCode, Problem
 
 Verdict = Literal["ok", "warning", "failed", "not_checked"]

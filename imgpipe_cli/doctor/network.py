@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from imgpipe_cli.aws import Aws, AwsError, is_aws, problem
+from imgpipe_cli.aws import Aws, AwsError, is_aws
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor.checks import Check, of_problem
 
 _WARN = timedelta(seconds=60)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError, denied_action
+from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import denied_action
 from imgpipe_cli.doctor.checks import Check
 from imgpipe_cli.names import Names
 from imgpipe_cli.permissions import COMMANDS, document

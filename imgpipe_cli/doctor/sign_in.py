@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from imgpipe_cli.aws import NONE_FOUND, Aws, AwsError, Credentials, problem
+from imgpipe_cli.aws import NONE_FOUND, Aws, AwsError, Credentials
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor.checks import Check, of_error, of_problem
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws import AwsError, problem
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.steps.result_functions import STEP
 from tests.functional.account import NAMES, RecordingAws, fresh_account, up
 

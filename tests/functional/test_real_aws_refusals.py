@@ -198,6 +198,15 @@ def _ends(account: RealAccount, behaviour: Behaviour, case: Case, run: Callable[
     assert account.clock.now - began <= case.within_s
 
 
+def test_what_is_refused_for_good_is_told_at_once_beside_what_may_pass() -> None:
+    busy = _refused("PutBucketVersioning", "OperationAborted", "Another operation is in progress", 409)()
+    denied = _refused("PutBucketCors", "AccessDenied", "Access Denied", 403)()
+    with real_account(busy, denied) as account:
+        with pytest.raises(Problem, match="s3:PutBucketCORS is missing"):
+            up(RealAws(account), workers=16)
+        assert account.clock.now < 30
+
+
 def test_a_queue_whose_name_is_never_free_again_is_named() -> None:
     with real_account(QueueDeletedRecently(math.inf)) as account:
         up(RealAws(account))

@@ -13,7 +13,8 @@ from typing import Any
 import botocore.exceptions as raised
 import pytest
 
-from imgpipe_cli.aws import Aws, AwsError, Place, problem
+from imgpipe_cli.aws import Aws, AwsError, Place
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.problems import ExitCode, Problem
 
 DENIED = (
@@ -290,6 +291,33 @@ def test_a_head_without_a_body(answering: Answering) -> None:
 def test_a_web_page_in_place_of_aws(answering: Answering) -> None:
     answering.body = b"<html><p>Sign in to the network<br></html>"
     assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == "not_aws"
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_web_page_in_place_of_a_listing(answering: Answering) -> None:
+    answering.body = b"<html><p>Sign in to the network<br></html>"
+    aws = Aws(Place(region="eu-west-1", endpoint=answering.url))
+    with pytest.raises(AwsError) as caught:
+        aws.items("iam", "list_role_policies", "PolicyNames", RoleName="role")
+    assert problem(caught.value).code == "not_aws"
+
+
+def test_a_role_that_the_profile_may_not_take(
+    answering: Answering, aws_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_config.write_text(
+        "[profile base]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n"
+        "[profile admin]\nrole_arn = arn:aws:iam::123456789012:role/admin\nsource_profile = base\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", answering.url)
+    answering.status = 403
+    denied = DENIED.replace("iam:CreateRole", "sts:AssumeRole")
+    answering.body = (
+        f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{denied}</Message></Error></ErrorResponse>"
+    ).encode()
+    with pytest.raises(AwsError) as caught:
+        Aws(Place(region="eu-west-1", profile="admin")).credentials()
+    assert "the permission sts:AssumeRole is missing" in problem(caught.value).message
 
 
 @pytest.mark.parametrize(

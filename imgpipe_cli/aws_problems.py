@@ -1,0 +1,209 @@
+"""What an AWS error that no code expected means to the user: a Problem with a hint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.problems import ExitCode, Problem
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+_BAD_KEYS = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+}
+_SKEWED = {"RequestTimeTooSkewed"}
+# STS and others call a wrong clock a wrong signature; only the message tells.
+_SKEWED_TEXT = re.compile(r"Signature (?:expired|not yet current)")
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "PriorRequestNotComplete",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+}
+_QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
+_DENIED_TEXT = re.compile(
+    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
+)
+
+
+def problem(error: AwsError, doing: str = "") -> Problem:
+    """The Problem of an error that no code expected; doing says where, such as "create role x"."""
+    where = f"Could not {doing}: " if doing else ""
+    code = "RequestTimeTooSkewed" if _SKEWED_TEXT.match(error.message) else error.code
+    for codes, make in _TABLE:
+        if code in codes:
+            return make(error, where)
+    if error.code == "Unreachable":
+        return Problem(
+            "unreachable",
+            f"{where}{sentence(error.message)}",
+            hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
+        )
+    named = f"{error.service} {error.operation} answered " if error.operation else ""
+    return Problem(
+        "aws_error",
+        f"{where}{named}{error.code}: {sentence(error.message)}",
+        hint="Run the command again: it continues where it stopped. --verbose shows the details.",
+    )
+
+
+def sentence(text: str) -> str:
+    """The text on one line with a full stop at its end."""
+    text = " ".join(text.split())
+    return text if text.endswith(".") else f"{text}."
+
+
+def denied_action(error: AwsError) -> str | None:
+    """The action that is not allowed, by its name; None if the error says something else."""
+    if error.code not in _DENIED:
+        return None
+    found = _DENIED_TEXT.search(error.message)
+    return found["action"] if found else _action(error)
+
+
+def _denied(error: AwsError, where: str) -> Problem:
+    found = _DENIED_TEXT.search(error.message)
+    action = denied_action(error)
+    resource = found["resource"] if found and found["resource"] else ""
+    return Problem(
+        "access_denied",
+        f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
+        hint="Add it to the user or role you sign in with: imgpipe policy prints what commands need.",
+    )
+
+
+def _action(error: AwsError) -> str:
+    """The permission of the call itself: answers without a text (HEAD) name none."""
+    from imgpipe_cli.permissions import actions_of
+
+    try:
+        return actions_of(error.service, error.operation).actions[0]
+    except (KeyError, IndexError):
+        operation = "".join(part.title() for part in error.operation.split("_"))
+        return f"{error.service}:{operation}"
+
+
+def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:
+    """An entry of the table whose words do not depend on the error."""
+    return lambda _error, where: Problem(code, f"{where}{message}", hint=hint)
+
+
+_TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
+    (
+        {"NoCredentials"},
+        _fixed(
+            "no_credentials",
+            "No AWS credentials were found.",
+            "Run aws configure (or set AWS_PROFILE), or try it without an account: imgpipe up --local.",
+        ),
+    ),
+    (
+        {"BadProfile"},
+        lambda error, where: Problem(
+            "bad_profile",
+            f"{where}{sentence(error.message)}",
+            hint="List the profiles with aws configure list-profiles and choose one with --profile.",
+        ),
+    ),
+    (
+        {"SsoLogin"},
+        _fixed(
+            "sso_login_needed",
+            "The AWS sign-in has ended.",
+            "Run aws sso login (or aws login) for this profile, then run the command again.",
+        ),
+    ),
+    (
+        {"NoRegion"},
+        lambda _error, where: Problem(
+            "no_region",
+            f"{where}No AWS region is configured.",
+            hint="Name one: imgpipe up --region eu-west-1. Without an AWS account: imgpipe up --local.",
+            exit_code=ExitCode.USAGE,
+        ),
+    ),
+    (
+        {"BadRegion"},
+        lambda error, where: Problem(
+            "bad_region",
+            f"{where}{sentence(error.message)}",
+            hint="Name a region such as eu-west-1 with --region.",
+            exit_code=ExitCode.USAGE,
+        ),
+    ),
+    (
+        {"NotAws"},
+        lambda error, where: Problem(
+            "not_aws",
+            f"{where}{error.service} gave an answer that is not AWS's.",
+            hint="Check AWS_ENDPOINT_URL, and whether a proxy or a network sign-in page is in between.",
+        ),
+    ),
+    (
+        _EXPIRED,
+        _fixed(
+            "expired_token",
+            "The AWS credentials have expired.",
+            "Sign in again (aws sso login, or new keys), then run the command again: it continues.",
+        ),
+    ),
+    (
+        _BAD_KEYS,
+        _fixed(
+            "bad_credentials",
+            "AWS does not accept these credentials.",
+            "Check aws sts get-caller-identity with the same profile; aws configure sets new keys.",
+        ),
+    ),
+    (
+        {"BadKeys"},
+        lambda error, where: Problem(
+            "bad_credentials",
+            f"{where}{sentence(error.message)}",
+            hint="Set it again without it: aws configure, or AWS_ACCESS_KEY_ID and its companions.",
+        ),
+    ),
+    (
+        _SKEWED,
+        _fixed(
+            "clock_skew",
+            "This machine's clock differs too much from AWS's.",
+            "Set the clock (or switch on network time), then run the command again.",
+        ),
+    ),
+    (_DENIED, _denied),
+    (
+        _THROTTLED,
+        _fixed(
+            "throttled",
+            "AWS is receiving too many requests from this account just now.",
+            "Wait a minute, then run the command again: it continues where it stopped.",
+        ),
+    ),
+    (
+        _QUOTA,
+        lambda error, where: Problem(
+            "quota_exceeded",
+            f"{where}a quota of the account is used up: {sentence(error.message)}",
+            hint="Remove what is not needed or ask for more in the Service Quotas console.",
+        ),
+    ),
+)
