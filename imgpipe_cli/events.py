@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+# What is done to a thing. "remove", "detach" and "empty" take something out of another thing.
+Verb = Literal["create", "set", "update", "add", "open", "copy", "delete", "remove", "detach", "empty"]
+REMOVING: frozenset[Verb] = frozenset({"delete", "remove", "detach", "empty"})
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Changing:
 
     step: str
     resource: str
-    verb: str
+    verb: Verb
     what: str
 
 

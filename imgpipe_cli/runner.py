@@ -477,15 +477,14 @@ class _Visit:
         try:
             change.call.run(self.aws, self.emit)
         except AwsError as error:
-            removing = change.verb in ("delete", "remove", "empty", "detach")
-            if removing and error.code in GONE:
+            if change.removes and error.code in GONE:
                 return None
             for passing in change.call.passing:
                 if passing.matches(error):
                     if passing.outdated:
                         self.aws.forget(passing.outdated)
                     return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
-            if not removing and error.code in _EXISTS:
+            if not change.removes and error.code in _EXISTS:
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
                 return self._appeared
             if change.call.once and error.lost:

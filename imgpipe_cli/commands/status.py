@@ -11,6 +11,7 @@ from imgpipe_cli.problems import ExitCode
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.runner import State
 
 
 def register(app: typer.Typer) -> None:
@@ -31,11 +32,7 @@ def register(app: typer.Typer) -> None:
         settings = Settings.from_json(stored.facts["value"]) if readable else Settings()
         found = runner.states(pipeline, looks, settings)
         output = outputs.of(connection, looks)
-        if all(state.state in ("missing", "foreign") for state in found):
-            code = ExitCode.NOT_SET_UP
-        else:
-            ready = all(state.state == "ready" for state in found)
-            code = ExitCode.DONE if ready else ExitCode.FAILED
+        code = exit_code({state.state for state in found})
         data = {
             "steps": [
                 {
@@ -61,3 +58,13 @@ def register(app: typer.Typer) -> None:
                 screen.line(f"{connection.target.project} is not set up here. Run imgpipe up.")
 
         return Result(data=data, show=show, exit_code=code)
+
+
+def exit_code(states: set[State]) -> ExitCode:
+    """What a script is told of a pipeline with resources in these states."""
+    if states <= {"missing", "foreign"}:
+        return ExitCode.NOT_SET_UP
+    if states <= {"ready"}:
+        return ExitCode.DONE
+    # What AWS is still working on will be ready without anybody's doing.
+    return ExitCode.PENDING if states <= {"ready", "busy"} else ExitCode.FAILED

@@ -109,6 +109,6 @@ class SignIn:
 def identity(account: str, arn: str) -> Check:
     """Whose credentials these are."""
     if arn.endswith(":root"):
-        fix = "Make an IAM user or role for this (imgpipe policy prints what it needs), and use its found."
+        fix = "Make an IAM user or role for this (imgpipe policy prints what it needs), and sign in as that."
         return Check("identity", "warning", f"the root user of account {account}, who can do everything", fix)
     return Check("identity", "ok", f"{arn.split(':', 5)[-1]} of account {account}")

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settled, Skipped, Waiting
+from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settled, Skipped, Verb, Waiting
 from imgpipe_cli.render.words import safe, seconds
 
 if TYPE_CHECKING:
     from imgpipe_cli.steps.base import Step
 
-_DONE_WORDS = {
+DONE_WORDS: Mapping[Verb, str] = {
     "create": "created",
     "set": "set",
     "update": "updated",
     "add": "added",
+    "open": "opened",
+    "copy": "copied",
     "delete": "deleted",
     "remove": "removed",
-    "empty": "emptied",
     "detach": "detached",
+    "empty": "emptied",
 }
 
 
@@ -69,7 +71,7 @@ class Board:
                 row.detail = "looking"
             case Changing(verb=verb, what=what):
                 row.state, row.detail = "busy", f"{verb} {safe(what)}"
-                done = f"{_DONE_WORDS.get(verb, verb)} {safe(what)}"
+                done = f"{DONE_WORDS[verb]} {safe(what)}"
                 if done not in row.changed:
                     row.changed.append(done)
             case Waiting(detail=detail, waited_s=waited_s):

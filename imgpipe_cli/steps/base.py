@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.events import Emit
+from imgpipe_cli.events import REMOVING, Emit, Verb
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 
@@ -187,9 +187,13 @@ class Routine:
 class Change:
     """One thing to do. verb and what read as a phrase: "create", "table imgpipe-results"."""
 
-    verb: str
+    verb: Verb
     what: str
     call: Call | Routine
+
+    @property
+    def removes(self) -> bool:
+        return self.verb in REMOVING
 
     @property
     def sendable(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws import Aws
+from imgpipe_cli.events import Verb
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
@@ -71,7 +72,7 @@ class Notification(Resource):
         yield _put("remove", kept, names, SkipDestinationValidation=True)
 
 
-def _put(verb: str, document: Mapping[str, Any], names: Names, **options: bool) -> Change:
+def _put(verb: Verb, document: Mapping[str, Any], names: Names, **options: bool) -> Change:
     params = {"Bucket": names.bucket, "NotificationConfiguration": document, **options}
     call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
     return Change(verb, f"notification of bucket {names.bucket}", call)

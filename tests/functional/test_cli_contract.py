@@ -13,14 +13,25 @@ from typing import Any
 
 import boto3
 import pytest
+import typer
 from moto import mock_aws
 
 from imgpipe_cli import __version__
+from imgpipe_cli.cli import app
+from imgpipe_cli.commands.status import exit_code
+from imgpipe_cli.problems import ExitCode
 from imgpipe_cli.settings import Settings
 from tests.api_server import Answer, PlayedApi, item, serving
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember, runner
 
-COMMANDS = ("up", "upload", "result", "watch", "status", "doctor", "down", "local")
+
+def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command that does something, those in groups too."""
+    for name, found in group.commands.items():
+        yield from _commands(found, *path, name) if hasattr(found, "commands") else [(*path, name)]
+
+
+COMMANDS = tuple(_commands(typer.main.get_command(app())))
 
 
 @pytest.fixture
@@ -47,15 +58,15 @@ def test_the_version_is_the_packages(cli: Cli) -> None:
 def test_help_names_every_command(cli: Cli, flag: str) -> None:
     printed = cli(flag)
     assert printed.code == 0
-    for command in COMMANDS:
+    for command, *_ in COMMANDS:
         assert f"  {command} " in printed.out
 
 
-@pytest.mark.parametrize("command", COMMANDS[:-1])
-def test_every_command_has_help_with_the_options_of_all(cli: Cli, command: str) -> None:
-    printed = cli(command, "--help")
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_the_options_of_all(cli: Cli, command: tuple[str, ...]) -> None:
+    printed = cli(*command, "--help")
     assert printed.code == 0
-    assert f"imgpipe {command}" in printed.out
+    assert f"imgpipe {' '.join(command)}" in printed.out
     for option in ("--project", "--profile", "--region", "--local / --aws", "--json", "--verbose"):
         assert option in printed.out
 
@@ -119,6 +130,26 @@ def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str
     assert printed.err == ""
     assert printed.error == "bad_usage"
     assert (printed.document["command"], printed.document["status"]) == (command, "usage")
+
+
+# --- exit codes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ({"ready"}, ExitCode.DONE),
+        ({"ready", "differs"}, ExitCode.FAILED),
+        ({"ready", "missing"}, ExitCode.FAILED),
+        ({"ready", "busy", "missing"}, ExitCode.FAILED),
+        ({"missing"}, ExitCode.NOT_SET_UP),
+        ({"missing", "foreign"}, ExitCode.NOT_SET_UP),
+        ({"ready", "busy"}, ExitCode.PENDING),
+        ({"busy"}, ExitCode.PENDING),
+    ],
+)
+def test_status_tells_scripts_how_the_pipeline_stands(states: set[Any], code: ExitCode) -> None:
+    assert exit_code(states) is code
 
 
 # --- one document for success and failure ----------------------------------------------------------

@@ -163,6 +163,9 @@ def test_the_root_user_is_warned_of_and_needs_no_simulation(aws: LoopbackAws, cl
     printed = doctor(cli)
     assert printed.code == 0
     assert not_ok(printed) == AS_PLAYED | {"identity": "warning"}
+    assert checks(printed)["identity"]["fix"] == (
+        "Make an IAM user or role for this (imgpipe policy prints what it needs), and sign in as that."
+    )
     assert not aws.simulations()
 
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from imgpipe_cli.commands.base import Result
-from imgpipe_cli.events import Changing, Counted, Looking, Note, Refused, Sent, Settled, Skipped, Waiting
+from imgpipe_cli.events import (
+    Changing,
+    Counted,
+    Looking,
+    Note,
+    Refused,
+    Sent,
+    Settled,
+    Skipped,
+    Verb,
+    Waiting,
+)
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.render import words
-from imgpipe_cli.render.board import Board
+from imgpipe_cli.render.board import DONE_WORDS, Board
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.steps.base import Resource, Seen, Step
 
@@ -65,6 +76,10 @@ def test_counts() -> None:
     assert words.count(1, "picture") == "1 picture"
     assert words.count(12345, "picture") == "12,345 pictures"
     assert words.count(2, "entry", "entries") == "2 entries"
+
+
+def test_every_change_has_a_word_for_when_it_is_done() -> None:
+    assert list(DONE_WORDS) == list(get_args(Verb))
 
 
 def test_durations() -> None:
