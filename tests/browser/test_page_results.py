@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from imgpipe_cli.moments import iso
 from tests.browser.conftest import NewTab, Site, Tab, boxes, shares
 from tests.browser.stored import item, label
 from tests.local.cli.machine import EXAMPLES, until
@@ -255,6 +257,25 @@ def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> No
     assert tab.page.evaluate("window.moved") < 0.1
     tab.slide(tab.page.locator("#threshold"), 80)
     expect(tab.page.locator(".card", has_text="Nothing from 80 %")).to_have_count(250)
+
+
+def test_retrying_is_said_for_as_long_as_there_are_tries(new_tab: NewTab, empty_site: Site) -> None:
+    reason = {"code": "throttled", "message": "Too busy.", "hint": "Wait for it.", "retryable": True}
+    now, longer_ago = (datetime.now(UTC) - timedelta(minutes=m) for m in (0, 11))
+    empty_site.store(
+        *(
+            item(key, status="failed", error=reason, analyzedAt=iso(at), day=iso(at)[:10])
+            for key, at in (("now.jpg", now), ("over.jpg", longer_ago))
+        )
+    )
+    tab = new_tab(empty_site)
+    tab.expected.append("404")  # there are results and no pictures
+    tab.open()
+    expect(tab.card("now.jpg")).to_contain_text("RetryingToo busy.")
+    expect(tab.card("over.jpg")).to_contain_text("FailedToo busy. No attempt is left: imgpipe retry")
+    detail = tab.open_detail("over.jpg")
+    expect(detail.locator(".notice")).to_contain_text("This picture could not be analyzed")
+    expect(detail.locator(".notice")).not_to_contain_text("Wait for it.")
 
 
 def test_a_page_may_be_empty_although_more_follows(new_tab: NewTab, site: Site) -> None:

@@ -11,6 +11,7 @@ import {
   nameOf,
   percent,
   placesOf,
+  reasonOf,
   retrying,
   sure,
 } from "./findings.js";
@@ -166,7 +167,7 @@ function sections(item, places, open) {
 }
 
 function reason(item) {
-  const { message = "", hint = "", code = "" } = item.error ?? {};
+  const { message, hint, code } = reasonOf(item);
   const title = retrying(item) ? "Retrying" : "This picture could not be analyzed";
   const words = [message, hint].map((text) => element("p", {}, text));
   return element("div", { class: "notice bad" }, element("b", {}, title), words, quiet(code));

@@ -14,9 +14,20 @@ export const labelsOf = (item) => (item.labels ?? []).filter(sure);
 
 export const linesOf = (item) => (item.text ?? []).filter((entry) => entry.Type !== "WORD");
 
-export const retrying = (item) => Boolean(item.error?.retryable);
+/** Lambda's two more tries come one and two minutes after the first; what is older than that stays as it is. */
+const TRIED_FOR_MS = 10 * 60 * 1000;
+
+export const retrying = (item) =>
+  Boolean(item.error?.retryable) && Date.now() - Date.parse(item.analyzedAt) < TRIED_FOR_MS;
 
 export const failed = (item) => item.status === "failed" && !retrying(item);
+
+/** Why there are no findings. "It is tried again by itself" was true as long as there were tries. */
+export function reasonOf(item) {
+  const { message = "", hint = "", code = "", retryable } = item.error ?? {};
+  const over = retryable && !retrying(item);
+  return { message, hint: over ? "No attempt is left: imgpipe retry has it looked at again." : hint, code };
+}
 
 export const flagged = (item) => (item.moderation ?? []).some(sure);
 

@@ -2,7 +2,7 @@
 
 import { listResults, page, pictureLink, token } from "./api.js";
 import { announce, button, byId, element, foreign } from "./dom.js";
-import { failed, flagged, hasLabel, highlights, nameOf, percent, retrying } from "./findings.js";
+import { failed, flagged, hasLabel, highlights, nameOf, percent, reasonOf, retrying } from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
 import { send } from "./upload.js";
@@ -140,10 +140,8 @@ function findings(card, item) {
   card.classList.toggle("flagged", flagged(item));
   const badge = (text, kind) => element("span", { class: `chip ${kind}` }, text);
   if (failed(item)) {
-    chips.replaceChildren(
-      badge("Failed", "bad"),
-      element("p", { class: "why" }, item.error?.message ?? "", " ", item.error?.hint ?? ""),
-    );
+    const { message, hint } = reasonOf(item);
+    chips.replaceChildren(badge("Failed", "bad"), element("p", { class: "why" }, message, " ", hint));
   } else if (retrying(item)) {
     chips.replaceChildren(badge("Retrying", "warn"), element("p", { class: "why" }, item.error.message));
   } else {
