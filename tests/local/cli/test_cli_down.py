@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,8 @@ def leaving(machine: Machine, pipeline: Pipeline) -> Iterator[Pipeline]:
 
 def on_a_terminal(machine: Machine, answer: str) -> tuple[int, str]:
     """`down` with a person at the keyboard: the exit code and all that the screen showed."""
+    import pty  # not on Windows
+
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [*IMGPIPE, "down", *HERE],
