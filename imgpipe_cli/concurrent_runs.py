@@ -10,9 +10,10 @@ of another. A run that changes nothing leaves nothing behind and does not look a
 from __future__ import annotations
 
 from imgpipe_cli import moving, runner
+from imgpipe_cli.converging import Outcome
 from imgpipe_cli.events import Changing, Emit, Event
+from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.runner import Looks, Outcome, Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
 

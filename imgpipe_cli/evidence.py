@@ -19,9 +19,10 @@ from imgpipe_cli.failure_queue import Peek, peek
 from imgpipe_cli.log_lines import Line, in_order, line
 from imgpipe_cli.log_reading import LogReader
 from imgpipe_cli.moments import milliseconds
+from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.results import Api, ApiUnavailable
-from imgpipe_cli.runner import Looks, ResourceState
+from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.target import Connection, Remembered
@@ -135,7 +136,7 @@ def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
 
 
 def _looks(connection: Connection) -> tuple[Looks, list[ResourceState]]:
-    pipeline = runner.Pipeline(STEPS, connection.aws, connection.names)
+    pipeline = Pipeline(STEPS, connection.aws, connection.names)
     looks = runner.look(pipeline, lambda _event: None)
     stored = looks["settings"]
     readable = stored.exists and stored.owned

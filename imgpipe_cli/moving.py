@@ -20,10 +20,11 @@ from dataclasses import replace
 from imgpipe_cli import runner
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.converging import Outcome
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
+from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, name_of, store
-from imgpipe_cli.runner import Looks, Outcome, Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.steps.ingest_function import TIMEOUT_S

@@ -15,6 +15,7 @@ from imgpipe_cli import outputs, runner
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Emit
+from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.results import Api, ApiUnavailable
 from imgpipe_cli.settings import Settings
@@ -34,7 +35,7 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
     """Replace the token and bring the functions along; the outputs with the new one. Raises Problem."""
     aws, names = connection.aws, connection.names
     old = outputs.discover(connection).token
-    part = runner.Pipeline(_holders(), aws, names)
+    part = Pipeline(_holders(), aws, names)
     _refuse_incomplete(part, runner.look(part, emit))
     params = {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True}
     call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
@@ -68,7 +69,7 @@ def _settings(connection: Connection) -> Settings:
     return Settings.from_json(seen.facts["value"])
 
 
-def _bring_along(part: runner.Pipeline, settings: Settings, emit: Emit) -> None:
+def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
     looks = runner.look(part, emit)
     _refuse_incomplete(part, looks)
     try:
@@ -79,7 +80,7 @@ def _bring_along(part: runner.Pipeline, settings: Settings, emit: Emit) -> None:
             raise
 
 
-def _refuse_incomplete(part: runner.Pipeline, looks: runner.Looks) -> None:
+def _refuse_incomplete(part: Pipeline, looks: Looks) -> None:
     """Raise a Problem where a function is foreign or not there: making one is `up`'s business."""
     runner.refuse_foreign(part, looks)
     missing = [name for name, seen in looks.items() if not seen.exists]

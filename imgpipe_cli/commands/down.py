@@ -29,10 +29,11 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Remove the pipeline: show what will go, ask, remove it, look again."""
         from imgpipe_cli import runner
+        from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.steps import SERVICES, STEPS
 
         connection = run.connect(start_local=starter(run), services=SERVICES)
-        pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
+        pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         looks = runner.look(pipeline, nothing)
         keep = frozenset({"bucket"} if keep_bucket else ())
         going = runner.planned_removals(pipeline, looks, _tell_skipped(run), keep=keep)

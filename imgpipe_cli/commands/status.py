@@ -20,12 +20,13 @@ def register(app: typer.Typer) -> None:
         """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
         from imgpipe_cli import outputs, runner
         from imgpipe_cli.commands.up import output_data
+        from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
         from imgpipe_cli.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
 
         connection = run.connect(services=SERVICES)
-        pipeline = runner.Pipeline(STEPS, connection.aws, connection.names)
+        pipeline = Pipeline(STEPS, connection.aws, connection.names)
         looks = runner.look(pipeline, nothing)
         stored = looks["settings"]
         readable = stored.exists and stored.owned

@@ -11,7 +11,7 @@ import typer
 from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, finite, need_confirmation
 
 if TYPE_CHECKING:
-    from imgpipe_cli.runner import Looks, Pipeline
+    from imgpipe_cli.pipeline import Looks, Pipeline
     from imgpipe_cli.settings import Settings
     from imgpipe_cli.steps.base import Seen
     from imgpipe_cli.target import Connection, Remembered
@@ -89,7 +89,7 @@ def register(app: typer.Typer) -> None:
         if connection.target.local and not dry_run:
             offer(run, yes=yes, declined=no_model)
         _check_region(connection)
-        pipeline = runner.Pipeline(STEPS, connection.aws, connection.names, workers)
+        pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.steps(STEPS)
         looks = runner.look(pipeline, run.emit)
         deployed = _deployed(looks["settings"])

@@ -15,6 +15,7 @@ from imgpipe_cli import concurrent_runs, moving, runner
 from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names
+from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 
@@ -90,8 +91,8 @@ def fresh_account() -> Iterator[None]:
         yield
 
 
-def pipeline(aws: Aws, *, workers: int = 8) -> runner.Pipeline:
-    return runner.Pipeline(STEPS, aws, NAMES, workers)
+def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
+    return Pipeline(STEPS, aws, NAMES, workers)
 
 
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.events import Event, Settled, Skipped
 from imgpipe_cli.names import Names
+from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
@@ -236,7 +237,7 @@ def test_a_second_api_of_ours_is_removed_and_the_older_one_kept() -> None:
 def test_two_projects_live_side_by_side() -> None:
     up(RecordingAws())
     other = Names("other", NAMES.account, NAMES.region)
-    line = runner.Pipeline(STEPS, RecordingAws(), other)
+    line = Pipeline(STEPS, RecordingAws(), other)
     runner.up(line, runner.look(line, nothing), SETTINGS, nothing)
     before = inventory()
     runner.down(line, runner.planned_removals(line, runner.look(line, nothing), nothing), nothing)

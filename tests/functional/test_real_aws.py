@@ -9,6 +9,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.events import Changing, Event, Waiting
 from imgpipe_cli.names import Names
+from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests.functional.account import (
@@ -203,7 +204,7 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
         _up(account, names, events.append)
         made = [h.operation for h in account.history].count("CreateBucket")
         assert made == (2 if region == "us-east-1" else 1)
-        line = runner.Pipeline(STEPS, RealAws(account), names)
+        line = Pipeline(STEPS, RealAws(account), names)
         looks = runner.look(line, nothing)
         assert {state.state for state in runner.states(line, looks, SETTINGS)} == {"ready"}
         assert runner.down(line, runner.planned_removals(line, looks, nothing), nothing) == []
@@ -212,5 +213,5 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
 
 
 def _up(account: RealAccount, names: Names, emit: object) -> None:
-    line = runner.Pipeline(STEPS, RealAws(account), names, workers=1)
+    line = Pipeline(STEPS, RealAws(account), names, workers=1)
     runner.up(line, runner.look(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]

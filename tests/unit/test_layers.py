@@ -22,7 +22,9 @@ DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moment
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands", "render", "problems", "aws", "aws_problems", "results", "imgpipe_cli"},
-    "runner": DATA | {"aws", "aws_problems", "steps"},
+    "runner": DATA | {"aws", "aws_problems", "steps", "pipeline", "converging"},
+    "converging": DATA | {"aws", "aws_problems", "steps", "pipeline"},
+    "pipeline": DATA | {"aws", "aws_problems", "steps"},
     "outputs": DATA | {"aws", "aws_problems", "steps", "target"},
     "transfer": DATA | {"aws", "aws_problems", "picture", "stored_picture"},
     "stored_picture": {"aws"},
