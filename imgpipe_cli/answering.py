@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.events import Emit, Note, Waiting
-from imgpipe_cli.results import Api, ApiUnavailable
 from imgpipe_cli.target import Remembered
 
 # Auto-deploy and fresh permissions take seconds; after this the next command says what is wrong.

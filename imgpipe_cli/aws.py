@@ -13,11 +13,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+
+from imgpipe_cli.known_values import KnownValues
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.
@@ -121,12 +123,10 @@ class Aws:
         self.patience = patience
         self.sleep = sleep
         self.clock = clock
+        self.known = KnownValues()
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
-        self._knowing = threading.Lock()
         self._readers: ThreadPoolExecutor | None = None
-        self._known: dict[str, str] = {}
-        self._flights: dict[str, Future[str | None]] = {}
         self._session = self._new_session()
 
     # --- session and clients -------------------------------------------------------------------
@@ -315,51 +315,6 @@ class Aws:
                 self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         futures = {name: self._readers.submit(read) for name, read in reads.items()}
         return {name: future.result() for name, future in futures.items()}
-
-    def known(self, key: str, find: Callable[[], str | None]) -> str | None:
-        """A value that never changes once it exists, looked up once for all who ask at the same time.
-
-        That there is none is not remembered: who asks later looks again.
-        """
-        value = self._known.get(key)
-        return self.learn(key, find, join=True) if value is None else value
-
-    def learn(self, key: str, find: Callable[[], str | None], *, join: bool = False) -> str | None:
-        """Look the value up again, also for those who ask for it meanwhile, and remember it.
-
-        join: an answer that is already on its way will do.
-        """
-        own: Future[str | None] = Future()
-        with self._knowing:
-            flight = self._flights.get(key) if join else None
-            if flight is None:
-                self._flights[key] = own
-        if flight is not None:
-            return flight.result()
-        try:
-            value = find()
-        except BaseException as error:
-            self._landed(key, own, None)
-            own.set_exception(error)
-            raise
-        self._landed(key, own, value)
-        own.set_result(value)
-        return value
-
-    def forget(self, key: str) -> None:
-        """Who asks for the value next looks it up again."""
-        with self._knowing:
-            self._known.pop(key, None)
-
-    def _landed(self, key: str, flight: Future[str | None], value: str | None) -> None:
-        with self._knowing:
-            if self._flights.get(key) is not flight:
-                return  # somebody has begun to look later: that answer is the newer one
-            del self._flights[key]
-            if value is None:
-                self._known.pop(key, None)
-            else:
-                self._known[key] = value
 
     def close(self) -> None:
         if self._readers is not None:

@@ -213,7 +213,7 @@ class Visit:
             for passing in change.call.passing:
                 if passing.matches(error):
                     if passing.outdated:
-                        self.aws.forget(passing.outdated)
+                        self.aws.known.forget(passing.outdated)
                     return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
             if not change.removes and error.code in _EXISTS:
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()

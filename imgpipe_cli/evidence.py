@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imgpipe_cli import outputs, runner
+from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
@@ -21,7 +22,6 @@ from imgpipe_cli.log_reading import LogReader
 from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.results import Api, ApiUnavailable
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS

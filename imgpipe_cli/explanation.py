@@ -13,8 +13,8 @@ from imgpipe_cli.attempts import Attempt
 from imgpipe_cli.evidence import Evidence, Item, Version
 from imgpipe_cli.failure_queue import FailedEvent
 from imgpipe_cli.problems import ExitCode
-from imgpipe_cli.results import TRIED_FOR
 from imgpipe_cli.runner import ResourceState
+from imgpipe_cli.waiting import TRIED_FOR
 
 State = Literal["done", "failed", "pending", "not_found"]
 

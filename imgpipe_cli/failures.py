@@ -15,12 +15,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal
 
+from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.failure_queue import Entry, FailedEvent
 from imgpipe_cli.listing import PAGE, pages
-from imgpipe_cli.results import Api, ApiUnavailable, is_final, is_retrying
 from imgpipe_cli.stored_picture import head
+from imgpipe_cli.waiting import is_final, is_retrying
 
 Item = Mapping[str, Any]
 State = Literal["done", "failed", "pending", "gone"]

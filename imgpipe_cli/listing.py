@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from imgpipe_cli.results import is_retrying
+from imgpipe_cli.waiting import is_retrying
 
 Item = Mapping[str, Any]
 Status = Literal["done", "failed", "retrying"]
@@ -89,3 +89,15 @@ def matching(found: Iterable[list[Item]], wanted: Wanted, limit: int) -> Iterato
             yield item
             if len(told) == limit:
                 return
+
+
+def filtered(item: Item, min_confidence: float) -> Item:
+    """The item without what is less sure; stored results keep everything above a low floor.
+
+    Properties are about the whole picture and have no confidence: they stay.
+    """
+    kept = dict(item)
+    for feature in ("labels", "moderation", "faces", "text"):
+        if feature in item:
+            kept[feature] = [entry for entry in item[feature] if entry["Confidence"] >= min_confidence]
+    return kept

@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 def answered(run: Run, ask: Callable[[Remembered], Answer]) -> Answer:
     """The API's answer; if it does not answer as remembered, look up where it is now and ask again."""
-    from imgpipe_cli.results import ApiUnavailable
+    from imgpipe_cli.api import ApiUnavailable
 
     for again in (False, True):
         pipeline = run.pipeline()

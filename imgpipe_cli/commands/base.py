@@ -21,9 +21,9 @@ from imgpipe_cli import configuration, target
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.api import Item
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.results import Item
     from imgpipe_cli.target import Connection, Memory, Remembered, Target
 
 

@@ -74,8 +74,8 @@ def register(app: typer.Typer) -> None:
 
 def _begun(pipeline: Remembered, size: int) -> tuple[list[Item], Iterator[list[Item]]]:
     """The first page, and those after it, which are asked for when they are needed."""
+    from imgpipe_cli.api import Api
     from imgpipe_cli.listing import pages
-    from imgpipe_cli.results import Api
 
     found = pages(Api(pipeline.api_url, pipeline.token), size)
     return next(found), found
@@ -95,7 +95,7 @@ def _status(text: str | None) -> Status | None:
 
 
 def _stream(run: Run, items: Iterator[Item], threshold: float | None) -> int:
-    from imgpipe_cli.results import filtered
+    from imgpipe_cli.listing import filtered
 
     shown = 0
     for item in items:

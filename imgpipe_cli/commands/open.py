@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 def _reachable(run: Run) -> Remembered:
     """The pipeline, with an API that answers and a token that it takes. Raises Problem, ApiUnavailable."""
-    from imgpipe_cli.results import Api, ApiUnavailable
+    from imgpipe_cli.api import Api, ApiUnavailable
 
     pipeline = run.pipeline()
     try:

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
         timeout: TimeoutOption = TIMEOUT_S,
     ) -> Result:
         """Show what was found in pictures."""
-        from imgpipe_cli.results import is_retrying
+        from imgpipe_cli.waiting import is_retrying
 
         keys = [check_key(key) for key in dict.fromkeys(keys)]
         pipeline = run.pipeline()
@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _read(run: Run, keys: list[str]) -> dict[str, Item | None]:
-    from imgpipe_cli.results import Api
+    from imgpipe_cli.api import Api
 
     def ask(pipeline: Remembered) -> dict[str, Item | None]:
         return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
@@ -98,8 +98,8 @@ def _show_all(run: Run, items: list[Item], threshold: float) -> None:
 
 
 def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float | None) -> Result:
+    from imgpipe_cli.listing import filtered
     from imgpipe_cli.render.screen import problem_data
-    from imgpipe_cli.results import filtered
 
     if not run.options.json:
         for error in errors:

@@ -15,8 +15,8 @@ from imgpipe_cli.keys import check_key
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.api import Item
     from imgpipe_cli.failures import Picture
-    from imgpipe_cli.results import Item
     from imgpipe_cli.retrying import Found, Retry
 
 
@@ -78,7 +78,7 @@ def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) ->
 
 
 def _find(run: Run, named: Sequence[str]) -> Found:
-    from imgpipe_cli.results import Api
+    from imgpipe_cli.api import Api
     from imgpipe_cli.retrying import find
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
@@ -158,8 +158,9 @@ def _wait(
     """
     if not coming:
         return [], []
+    from imgpipe_cli.api import Api
     from imgpipe_cli.failures import event_due_s, with_verdict
-    from imgpipe_cli.results import Api, Waiter
+    from imgpipe_cli.waiting import Waiter
 
     known = run.pipeline()
     waiting = {one.key: one for one in coming}

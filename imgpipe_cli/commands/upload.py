@@ -159,7 +159,8 @@ def wait_for(
 
     is_over: whether no verdict will come for a key any more.
     """
-    from imgpipe_cli.results import Api, Waiter
+    from imgpipe_cli.api import Api
+    from imgpipe_cli.waiting import Waiter
 
     verdicts: list[Item] = []
 

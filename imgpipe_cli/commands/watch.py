@@ -15,8 +15,8 @@ from imgpipe_cli.moments import SINCE_HELP, iso, moment
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.feed import Feed
     from imgpipe_cli.folder_watch import FolderWatch
-    from imgpipe_cli.results import Feed
     from imgpipe_cli.target import Connection
 
 _PAUSE_S = 0.5
@@ -44,7 +44,8 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show verdicts as they arrive, from any uploader, until Ctrl-C."""
-        from imgpipe_cli.results import Api, Feed
+        from imgpipe_cli.api import Api
+        from imgpipe_cli.feed import Feed
 
         root = _root(folder)
         now = datetime.now(UTC)
@@ -80,8 +81,8 @@ class _Teller:
 
     def look(self, now: float) -> None:
         """Ask for what is new, if it is time to. Raises Problem."""
+        from imgpipe_cli.api import ApiUnavailable
         from imgpipe_cli.outputs import not_set_up
-        from imgpipe_cli.results import ApiUnavailable
 
         if now < self._next:
             return

@@ -7,9 +7,9 @@ from typing import Any
 
 from imgpipe_cli import outputs
 from imgpipe_cli.answering import callable_at_its_url, refusal
+from imgpipe_cli.api import Api
 from imgpipe_cli.aws import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check
-from imgpipe_cli.results import Api
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.http_api import Api as ApiResource

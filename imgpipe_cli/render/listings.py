@@ -9,10 +9,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from imgpipe_cli.listing import Item, status_of
+from imgpipe_cli.listing import Item, filtered, status_of
 from imgpipe_cli.render.verdicts import brief
 from imgpipe_cli.render.words import safe
-from imgpipe_cli.results import filtered
 
 _STYLES = {"done": "green", "failed": "red", "retrying": "yellow"}
 

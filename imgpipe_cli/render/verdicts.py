@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from imgpipe_cli.listing import filtered
 from imgpipe_cli.render.words import safe, seconds, size
-from imgpipe_cli.results import filtered, is_retrying
+from imgpipe_cli.waiting import is_retrying
 
 Item = Mapping[str, Any]
 _BAR = 20

@@ -44,7 +44,7 @@ def token_sha256(aws: Aws, names: Names) -> str | None:
         token = read_token(aws, names)
         return None if token is None else fingerprint(token)
 
-    return aws.known("token_sha256", look)
+    return aws.known.get("token_sha256", look)
 
 
 class TokenParameter(Resource):
@@ -61,7 +61,7 @@ class TokenParameter(Resource):
             return fingerprint(seen[0].facts["value"]) if seen[0].exists else None
 
         # The functions that hold the fingerprint ask at the same time: one look answers all.
-        aws.learn("token_sha256", look)
+        aws.known.learn("token_sha256", look)
         return seen[0]
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002

@@ -83,7 +83,7 @@ def api_id(aws: Aws, names: Names) -> str | None:
         ours = _ours(aws, names)
         return ours[0]["ApiId"] if ours else None
 
-    return aws.known("api", look)
+    return aws.known.get("api", look)
 
 
 def _ours(aws: Aws, names: Names) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class Api(Resource):
             return ours[0]["ApiId"] if ours else None
 
         # What lives inside the API asks for its id at the same time: one look answers all.
-        if aws.learn("api", look) is None:
+        if aws.known.learn("api", look) is None:
             # A foreign API of the same name hinders nobody: names are not unique.
             return MISSING
         first, *doubles = ours

@@ -16,11 +16,11 @@ import boto3
 import pytest
 
 from imgpipe_cli import failure_queue, failures
+from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.failure_queue import Entry, FailedEvent
 from imgpipe_cli.failures import Current, Picture, Places, judged, settled
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.results import Api
 from imgpipe_cli.retrying import Cleared, clear, run_again
 from tests.api_server import TOKEN, Request, failed, item, serving
 from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.results import Api, ApiUnavailable
 from tests.api_server import TOKEN, Answer, PlayedApi, item, serving
 
 KEYS = [

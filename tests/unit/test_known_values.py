@@ -8,12 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from imgpipe_cli.aws import Aws, AwsError, Place
+from imgpipe_cli.aws import AwsError
+from imgpipe_cli.known_values import KnownValues
 
 
 @pytest.fixture
-def aws() -> Aws:
-    return Aws(Place(region="eu-west-1", access_key_id="AKIATEST", secret_access_key="secret"))
+def known() -> KnownValues:
+    return KnownValues()
 
 
 class Look:
@@ -43,48 +44,50 @@ def _both(first: Callable[[], str | None], second: Callable[[], str | None], loo
 
 
 @pytest.mark.parametrize("answer", ["an id", None])
-def test_who_asks_while_an_answer_is_on_its_way_gets_that_answer(aws: Aws, answer: str | None) -> None:
+def test_who_asks_while_an_answer_is_on_its_way_gets_that_answer(
+    known: KnownValues, answer: str | None
+) -> None:
     look = Look(answer, answer)
     # The owner of the value always looks; who only wants to know it joins.
-    told = _both(lambda: aws.learn("api", look), lambda: aws.known("api", look), look)
+    told = _both(lambda: known.learn("api", look), lambda: known.get("api", look), look)
     assert told == [answer, answer]
     assert look.count <= 1 + (answer is None)
 
 
-def test_a_value_is_remembered_and_its_absence_is_not(aws: Aws) -> None:
+def test_a_value_is_remembered_and_its_absence_is_not(known: KnownValues) -> None:
     look = Look(None, "an id")
     look.go_on.set()
-    assert aws.known("api", look) is None
-    assert [aws.known("api", look) for _ in range(3)] == ["an id"] * 3
+    assert known.get("api", look) is None
+    assert [known.get("api", look) for _ in range(3)] == ["an id"] * 3
     assert look.count == 2
 
 
-def test_the_owners_look_replaces_what_is_remembered(aws: Aws) -> None:
+def test_the_owners_look_replaces_what_is_remembered(known: KnownValues) -> None:
     look = Look("old", "new", None, "again")
     look.go_on.set()
-    assert aws.known("api", look) == "old"
-    assert aws.learn("api", look) == "new"
-    assert aws.known("api", look) == "new"
-    assert aws.learn("api", look) is None
-    assert aws.known("api", look) == "again"
+    assert known.get("api", look) == "old"
+    assert known.learn("api", look) == "new"
+    assert known.get("api", look) == "new"
+    assert known.learn("api", look) is None
+    assert known.get("api", look) == "again"
 
 
-def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(aws: Aws) -> None:
+def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(known: KnownValues) -> None:
     slow, quick = Look("old"), Look("new")
     quick.go_on.set()
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(aws.learn, "api", slow)
+        late = pool.submit(known.learn, "api", slow)
         assert slow.begun.wait(10)
-        assert aws.learn("api", quick) == "new"
+        assert known.learn("api", quick) == "new"
         slow.go_on.set()
         assert late.result(10) == "old"
-    assert aws.known("api", slow) == "new"
+    assert known.get("api", slow) == "new"
 
 
-def test_a_failed_look_fails_for_all_who_wait_and_is_not_remembered(aws: Aws) -> None:
+def test_a_failed_look_fails_for_all_who_wait_and_is_not_remembered(known: KnownValues) -> None:
     def fails() -> str | None:
         raise AwsError("Throttling", "too fast")
 
     with pytest.raises(AwsError):
-        aws.known("api", fails)
-    assert aws.known("api", lambda: "an id") == "an id"
+        known.get("api", fails)
+    assert known.get("api", lambda: "an id") == "an id"

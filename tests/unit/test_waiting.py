@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.feed import Feed
+from imgpipe_cli.listing import filtered
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.results import Api, ApiUnavailable, Feed, Waiter, filtered, is_final
+from imgpipe_cli.waiting import Waiter, is_final
 from tests.api_server import TOKEN, Answer, Clock, PlayedApi, failed, item, serving
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.api import Api
 from imgpipe_cli.names import FUNCTIONS, Names
-from imgpipe_cli.results import Api
 from imgpipe_cli.settings import Settings
 from tests.local.cli import any_call
 from tests.local.cli.function_jobs import Site, without

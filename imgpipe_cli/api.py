@@ -1,0 +1,140 @@
+"""Reading results over the HTTP API: one by key, many by time.
+
+Standard library only, so that `imgpipe result` starts fast.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from imgpipe_cli.problems import ExitCode, Problem
+
+Item = Mapping[str, Any]
+PAGE = 100
+"""So many results are asked for at once."""
+
+_TIMEOUT_S = 20.0
+_READERS = 16
+
+
+class ApiUnavailable(Exception):
+    """The API gave no usable answer; detail says what happened. status: 0 without an answer."""
+
+    def __init__(self, detail: str, *, status: int = 0) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Api:
+    """The pipeline's HTTP API. url: base with the stage, such as https://x.execute-api.../prod."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        try:
+            self._parts = urlsplit(self.url)
+            _ = self._parts.port
+        except ValueError as error:
+            raise ApiUnavailable(f"{self.url!r} is no URL") from error
+        self._connections = threading.local()
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def get(self, path: str, query: Mapping[str, Any]) -> tuple[int, Any]:
+        """(status, JSON document). Raises ApiUnavailable for what is not JSON, and without an answer."""
+        headers = {"Accept": "application/json", "Host": self._parts.netloc}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        target = f"{self._parts.path}{path}?{urlencode(query)}"
+        status, body = self._exchange(target, headers)
+        try:
+            return status, json.loads(body)
+        except (ValueError, RecursionError):
+            raise ApiUnavailable(f"HTTP {status} without JSON", status=status) from None
+
+    def _exchange(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """One exchange over a kept connection; a connection that went stale is opened again once."""
+        for attempt in (1, 2):
+            connection = getattr(self._connections, "open", None)
+            fresh = connection is None
+            if connection is None:
+                connection = self._connections.open = self._connect()
+            try:
+                connection.request("GET", target, headers=dict(headers))
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                self._connections.open = None
+                if fresh or attempt == 2:
+                    raise ApiUnavailable(f"{type(error).__name__}: {error}") from error
+            except ValueError as error:
+                # Its own words repeat the token.
+                raise ApiUnavailable("the remembered address or token cannot be sent") from error
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host = self._parts.hostname or ""
+        # Names under .localhost mean this machine, but not every resolver knows that.
+        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(address, self._parts.port, timeout=_TIMEOUT_S)
+        return http.client.HTTPConnection(address, self._parts.port, timeout=_TIMEOUT_S)
+
+    # --- results -------------------------------------------------------------------------------
+
+    def result(self, key: str, *, min_confidence: float | None = None) -> Item | None:
+        """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
+        query: dict[str, Any] = {"key": key}
+        if min_confidence is not None:
+            query["min_confidence"] = f"{min_confidence:g}"
+        status, document = self.get("/result", query)
+        if status == 200:
+            return dict(document)
+        if status == 404 and _code(document) == "not_found":
+            return None
+        raise _refusal(status, document)
+
+    def results(self, *, limit: int = PAGE, after: str | None = None) -> tuple[list[Item], str | None]:
+        """A page of results, newest first, and the cursor of the next. Needs the token."""
+        query: dict[str, Any] = {"limit": limit}
+        if after:
+            query["after"] = after
+        status, document = self.get("/results", query)
+        if status == 200:
+            return list(document["items"]), document.get("next")
+        raise _refusal(status, document)
+
+    def many(self, keys: list[str]) -> dict[str, Item | None]:
+        """Several results, read side by side."""
+        if len(keys) == 1:
+            return {keys[0]: self.result(keys[0])}
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
+            return dict(zip(keys, pool.map(self.result, keys), strict=True))
+
+
+def _code(document: Any) -> str:
+    error = document.get("error", {}) if isinstance(document, dict) else {}
+    return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+def _refusal(status: int, document: Any) -> Exception:
+    code = _code(document)
+    if status == 401:
+        return Problem(
+            "unauthorized",
+            "The API does not accept the access token.",
+            hint="Run imgpipe up again: it fetches the token of this pipeline.",
+        )
+    if status == 400 and code:
+        message = document["error"].get("message", code)
+        return Problem(code, str(message), hint="", exit_code=ExitCode.USAGE)
+    # The gateway's own answers ({"message": ...}) and everything else that is not one of ours.
+    return ApiUnavailable(f"HTTP {status} {code or json.dumps(document)[:200]}", status=status)
