@@ -18,11 +18,11 @@ def register(app: typer.Typer) -> None:
         key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a picture in the bucket.")],
     ) -> Result:
         """Tell a picture's story step by step, and what to do next."""
-        from imgpipe_cli import explanation
-        from imgpipe_cli.evidence import gather
+        from imgpipe_cli.explain import explanation
+        from imgpipe_cli.explain.evidence import gather
+        from imgpipe_cli.explain.timeline import timeline
         from imgpipe_cli.render import explanations
         from imgpipe_cli.steps import SERVICES
-        from imgpipe_cli.timeline import timeline
 
         connection = run.connect(services=SERVICES)
         # A name as some systems hand it out, then as uploads write it.

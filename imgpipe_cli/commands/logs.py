@@ -13,8 +13,8 @@ from imgpipe_cli.names import FUNCTIONS
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.log_lines import Line
-    from imgpipe_cli.log_reading import Tail
+    from imgpipe_cli.logs.lines import Line
+    from imgpipe_cli.logs.reading import Tail
 
 # What passes by itself while following.
 _PASSING = ("unreachable", "throttled")
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         errors: Annotated[bool, typer.Option("--errors", help="Only warnings and errors.")] = False,
     ) -> Result:
         """Show what the functions log; with --verbose also Lambda's own lines and tracebacks."""
-        from imgpipe_cli.log_reading import FOLLOW_PAUSE_S, LogReader, Tail
+        from imgpipe_cli.logs.reading import FOLLOW_PAUSE_S, LogReader, Tail
 
         chosen = _chosen(functions)
         start = moment(since, datetime.now(UTC))

@@ -55,9 +55,9 @@ def register(app: typer.Typer) -> None:
         else:
             retrying = {}
         if absent or retrying:
-            from imgpipe_cli.missing import explain
+            from imgpipe_cli.explain.missing import why_missing
 
-            explained = explain(run.connect(), [*absent, *retrying])
+            explained = why_missing(run.connect(), [*absent, *retrying])
             current = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
             # Replaced meanwhile, a picture gets no other verdict on its old version.
             waiting = retrying | current

@@ -16,8 +16,8 @@ from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Item
-    from imgpipe_cli.failures import Picture
-    from imgpipe_cli.retrying import Found, Retry
+    from imgpipe_cli.retry.failures import Picture
+    from imgpipe_cli.retry.retrying import Found, Retry
 
 
 def register(app: typer.Typer) -> None:
@@ -79,7 +79,7 @@ def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) ->
 
 def _find(run: Run, named: Sequence[str]) -> Found:
     from imgpipe_cli.api import Api
-    from imgpipe_cli.retrying import find
+    from imgpipe_cli.retry.retrying import find
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
     return answered(run, lambda known: find(connection, Api(known.api_url, known.token), named))
@@ -87,11 +87,11 @@ def _find(run: Run, named: Sequence[str]) -> Found:
 
 def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
     """The errors of keys that nobody knows anything of."""
-    from imgpipe_cli.missing import explain
+    from imgpipe_cli.explain.missing import why_missing
 
     known = {picture.key for picture in found.pictures}
     absent = [key for key in named if key not in known]
-    return [one.problem for one in explain(run.connect(), absent).values()] if absent else []
+    return [one.problem for one in why_missing(run.connect(), absent).values()] if absent else []
 
 
 def _chosen(
@@ -115,7 +115,7 @@ def _carry_out(
 ) -> Retry:
     """Have the chosen looked at again, wait for what comes by itself, and clear the queue."""
     from imgpipe_cli.render import failures as shown
-    from imgpipe_cli.retrying import Retry, clear, run_again
+    from imgpipe_cli.retry.retrying import Retry, clear, run_again
 
     threshold = shown_from(run, min_confidence, run.pipeline())
     outcomes: list[Picture] = []
@@ -159,7 +159,7 @@ def _wait(
     if not coming:
         return [], []
     from imgpipe_cli.api import Api
-    from imgpipe_cli.failures import event_due_s, with_verdict
+    from imgpipe_cli.retry.failures import event_due_s, with_verdict
     from imgpipe_cli.waiting import Waiter
 
     known = run.pipeline()

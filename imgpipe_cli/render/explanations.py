@@ -10,11 +10,11 @@ from imgpipe_cli.render import log_lines
 from imgpipe_cli.render.words import count, safe, seconds, size
 
 if TYPE_CHECKING:
-    from imgpipe_cli.evidence import Evidence
-    from imgpipe_cli.explanation import Verdict
-    from imgpipe_cli.log_lines import Line
+    from imgpipe_cli.explain.evidence import Evidence
+    from imgpipe_cli.explain.explanation import Verdict
+    from imgpipe_cli.explain.timeline import Moment
+    from imgpipe_cli.logs.lines import Line
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.timeline import Moment
 
 _STATES = {"done": "Done", "failed": "Failed", "pending": "Pending", "not_found": "Not found"}
 # The last ones say how it ended.
@@ -116,7 +116,7 @@ def _queue(found: Evidence) -> list[str]:
 
 
 def _parts(found: Evidence) -> Iterator[str]:
-    from imgpipe_cli import parts
+    from imgpipe_cli.explain import parts
 
     for part in found.parts:
         yield safe(parts.said(part))

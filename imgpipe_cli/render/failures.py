@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli.render.words import count, safe
 
 if TYPE_CHECKING:
-    from imgpipe_cli.failure_queue import Contents
-    from imgpipe_cli.failures import Picture
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.retrying import Found, Retry
+    from imgpipe_cli.retry.failure_queue import Contents
+    from imgpipe_cli.retry.failures import Picture
+    from imgpipe_cli.retry.retrying import Found, Retry
     from imgpipe_cli.settings import Settings
 
 _NEVER_MIND = "done"
@@ -91,7 +91,7 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def question(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What is asked before anything happens, with what it may cost."""
-    from imgpipe_cli.failures import asked_for
+    from imgpipe_cli.retry.failures import asked_for
     from imgpipe_cli.settings import PRICES_PER_1000
 
     features = [feature for one in chosen for feature in asked_for(one, settings.features)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from imgpipe_cli.log_lines import Line
+from imgpipe_cli.logs.lines import Line
 from imgpipe_cli.moments import iso
 from imgpipe_cli.render.words import safe
 

@@ -51,6 +51,7 @@ class TokenParameter(Resource):
     """A SecureString, made once and never changed by `up`."""
 
     name = "token"
+    title = "the access token"
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Seen:

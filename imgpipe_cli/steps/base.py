@@ -222,15 +222,17 @@ def _with_secrets(value: Any) -> Any:
 class Resource(ABC):
     """One thing in AWS.
 
-    name: unique among all resources. needs: resources that must be right before this one is touched
-    (this one is removed before they are). within: the resource it lives inside; it goes when that goes,
-    and is not ours when that is not ours. serial: AWS takes one change at a time, then a new look.
+    name: unique among all resources. title: what it is to users, as the subject of a sentence.
+    needs: resources that must be right before this one is touched (this one is removed before they are).
+    within: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
+    serial: AWS takes one change at a time, then a new look.
     side_by_side: the changes of one look do not depend on each other (its removals always do).
     visible_within_s: how long a look may find nothing of what was made with success.
     last_counts: what another run made of it after this one's change stays.
     """
 
     name: str
+    title: str
     needs: tuple[str, ...] = ()
     within: str | None = None
     serial: bool = False

@@ -33,6 +33,7 @@ class Bucket(S3Bucket):
     """Versioned, encrypted, private, TLS only."""
 
     name = "bucket"
+    title = "the upload bucket"
     step = "bucket"
     versioned = True
     lifecycle = _LIFECYCLE

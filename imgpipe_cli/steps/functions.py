@@ -43,8 +43,9 @@ class LogGroup(Resource):
 
     needs = ("settings",)
 
-    def __init__(self, name: str, group: Callable[[Names], str]) -> None:
+    def __init__(self, name: str, title: str, group: Callable[[Names], str]) -> None:
         self.name = name
+        self.title = title
         self._group = group
 
     def observe(self, aws: Aws, names: Names) -> Seen:
@@ -92,6 +93,7 @@ class Shape:
     """What differs between the functions. memory in MB, timeout in seconds."""
 
     function: str
+    title: str
     memory: int
     timeout: int
     environment: Callable[[Names, Settings, str], Mapping[str, str]]
@@ -115,6 +117,7 @@ class Function(Resource):
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.name = f"function.{shape.function}"
+        self.title = shape.title
         token = ("token",) if shape.needs_token else ()
         self.needs = (f"role.{shape.function}", f"logs.{shape.function}", *token)
 

@@ -94,6 +94,7 @@ class Api(Resource):
     """The API itself with its CORS rules. Never created blindly twice; a second one of ours is removed."""
 
     name = "api"
+    title = "the HTTP API"
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Seen:
@@ -146,6 +147,7 @@ class Routing(Resource):
     """One integration for each function and one route for each entry of ROUTES."""
 
     name = "api.routes"
+    title = "the routes of the HTTP API"
     # An integration only names its function, which can still be in the making.
     needs = ("api",)
     within = "api"
@@ -234,6 +236,7 @@ class Stage(Resource):
     """The stage `prod`: deploys by itself, throttled, with access logs."""
 
     name = "api.stage"
+    title = "the stage of the HTTP API"
     needs = ("api", "logs.api")
     within = "api"
 
@@ -305,6 +308,7 @@ def _api_permission(function: str, route: str) -> Permission:
 
     return Permission(
         f"permission.api.{function}",
+        f"the API's permission to call the function {function}",
         function,
         service="apigateway.amazonaws.com",
         source_arn=source_arn,
@@ -316,7 +320,7 @@ STEP = Step(
     "api",
     "HTTP API",
     (
-        LogGroup("logs.api", lambda names: names.access_log_group),
+        LogGroup("logs.api", "the log group of the HTTP API", lambda names: names.access_log_group),
         Api(),
         Routing(),
         Stage(),

@@ -32,6 +32,7 @@ class FailureQueue(Resource):
     """Events whose every attempt failed wait here for 14 days."""
 
     name = "queue"
+    title = "the failure queue"
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Seen:
@@ -99,6 +100,7 @@ class Retries(Resource):
     """Two more attempts after a failure, within six hours; then the failure queue."""
 
     name = "retries"
+    title = "the ingest function's retry policy"
     needs = ("function.ingest", "queue")
     within = "function.ingest"
 
@@ -153,10 +155,14 @@ STEP = Step(
     "ingest",
     "Ingest function",
     (
-        LogGroup("logs.ingest", lambda names: names.log_group("ingest")),
+        LogGroup(
+            "logs.ingest", "the log group of the ingest function", lambda names: names.log_group("ingest")
+        ),
         FailureQueue(),
         # 512 MB buys the CPU for a quick start.
-        Function(Shape("ingest", memory=512, timeout=TIMEOUT_S, environment=_environment)),
+        Function(
+            Shape("ingest", "the ingest function", memory=512, timeout=TIMEOUT_S, environment=_environment)
+        ),
         Retries(),
     ),
 )

@@ -32,6 +32,7 @@ class Permission(Resource):
     def __init__(
         self,
         name: str,
+        title: str,
         function: str,
         *,
         service: str,
@@ -41,6 +42,7 @@ class Permission(Resource):
     ) -> None:
         """source_account: also bind it to our account, for a source whose ARN names none."""
         self.name = name
+        self.title = title
         self.function = function
         self.needs = (f"function.{function}", *needs)
         self.within = f"function.{function}"

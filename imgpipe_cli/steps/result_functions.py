@@ -32,9 +32,31 @@ STEP = Step(
     "results",
     "Result functions",
     (
-        LogGroup("logs.get_result", lambda names: names.log_group("get_result")),
-        LogGroup("logs.web", lambda names: names.log_group("web")),
-        Function(Shape("get_result", memory=256, timeout=20, environment=_get_result, needs_token=True)),
-        Function(Shape("web", memory=256, timeout=20, environment=_web, needs_token=True)),
+        LogGroup(
+            "logs.get_result",
+            "the log group of the function get_result",
+            lambda names: names.log_group("get_result"),
+        ),
+        LogGroup("logs.web", "the log group of the function web", lambda names: names.log_group("web")),
+        Function(
+            Shape(
+                "get_result",
+                "the function get_result, which reads results,",
+                memory=256,
+                timeout=20,
+                environment=_get_result,
+                needs_token=True,
+            )
+        ),
+        Function(
+            Shape(
+                "web",
+                "the function web, which serves the page,",
+                memory=256,
+                timeout=20,
+                environment=_web,
+                needs_token=True,
+            )
+        ),
     ),
 )

@@ -29,6 +29,7 @@ class ResultsBucket(S3Bucket):
     """
 
     name = "results_bucket"
+    title = "the results bucket"
     step = "table"
     versioned = False
     lifecycle = (ABORT_MULTIPART, _TOMBSTONES)

@@ -126,6 +126,8 @@ class Role(Resource):
     def __init__(self, function: str) -> None:
         self.function = function
         self.name = f"role.{function}"
+        called = "ingest function" if function == "ingest" else f"function {function}"
+        self.title = f"the role of the {called}"
 
     def observe(self, aws: Aws, names: Names) -> Seen:
         role = names.role(self.function)

@@ -79,6 +79,7 @@ class SettingsParameter(Resource):
     """A String parameter that holds the settings as JSON: any machine can run the next command."""
 
     name = "settings"
+    title = "the record of the pipeline's settings"
     visible_within_s = 20.0
     last_counts = True
 

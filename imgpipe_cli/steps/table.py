@@ -40,6 +40,7 @@ class Table(Resource):
     """On-demand, keyed by the S3 object key, with an index by time."""
 
     name = "table"
+    title = "the results table"
     needs = ("settings",)
     serial = True
 
@@ -127,6 +128,7 @@ class Expiry(Resource):
     """Time to live, so that the tombstones of removed pictures go by themselves."""
 
     name = "table.ttl"
+    title = "the expiry of old results in the results table"
     needs = ("table",)
     within = "table"
 

@@ -39,6 +39,7 @@ class Notification(Resource):
     """One entry in the bucket's notification document; what others put there stays."""
 
     name = "notification"
+    title = "the trigger, by which the bucket tells the ingest function of pictures,"
     # Everything that the first event needs is there before the first event can come.
     needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
     within = "bucket"
@@ -109,6 +110,7 @@ STEP = Step(
     (
         Permission(
             "permission.bucket",
+            "the bucket's permission to call the ingest function",
             "ingest",
             service="s3.amazonaws.com",
             # A bucket's ARN has no account: the permission names the account as well, so that nobody

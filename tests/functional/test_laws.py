@@ -46,6 +46,11 @@ def account() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
+def test_every_resource_has_a_title_to_begin_a_sentence_with(resource: Resource) -> None:
+    assert resource.title.startswith("the ")
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
 def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
     assert not resource.observe(RecordingAws(), NAMES).exists
 

@@ -15,13 +15,13 @@ from typing import Any
 import boto3
 import pytest
 
-from imgpipe_cli import failure_queue, failures
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.failure_queue import Entry, FailedEvent
-from imgpipe_cli.failures import Current, Picture, Places, judged, settled
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.retrying import Cleared, clear, run_again
+from imgpipe_cli.retry import failure_queue, failures
+from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
+from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled
+from imgpipe_cli.retry.retrying import Cleared, clear, run_again
 from tests.api_server import TOKEN, Request, failed, item, serving
 from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account
 from tests.functional.played_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account

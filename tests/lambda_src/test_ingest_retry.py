@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imgpipe_cli.failure_queue import FailedEvent, entry_of
-from imgpipe_cli.failures import Current, Picture
 from imgpipe_cli.names import Names
-from imgpipe_cli.retrying import event_of
+from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
+from imgpipe_cli.retry.failures import Current, Picture
+from imgpipe_cli.retry.retrying import event_of
 from ingest.app import Unfinished
 from ingest.event import Arrival, parse_event
 

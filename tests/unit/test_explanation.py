@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.attempts import Attempt
-from imgpipe_cli.evidence import Evidence, Version
-from imgpipe_cli.explanation import Verdict, verdict
-from imgpipe_cli.failure_queue import FailedEvent, Peek
-from imgpipe_cli.log_lines import Line
+from imgpipe_cli.explain.attempts import Attempt
+from imgpipe_cli.explain.evidence import Evidence, Version
+from imgpipe_cli.explain.explanation import Verdict, verdict
+from imgpipe_cli.explain.timeline import timeline
+from imgpipe_cli.logs.lines import Line
 from imgpipe_cli.moments import iso
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
 from imgpipe_cli.runner import ResourceState
-from imgpipe_cli.timeline import timeline
 from tests.api_server import item
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -19,6 +19,7 @@ PACKAGE = "imgpipe_cli"
 # Part -> the parts it may import. Parts are modules, or the packages commands, render, steps and local.
 BASE = {"problems", "state_dir", "regular_files", "keys", "imgpipe_cli"}
 DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
+RESULTS = {"api", "waiting", "listing"}
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"commands", "render", "problems", "aws", "aws_problems", "api", "imgpipe_cli"},
@@ -35,6 +36,11 @@ ALLOWED: dict[str, set[str]] = {
     "steps": DATA | {"aws", "aws_problems"},
     "target": DATA | {"aws", "aws_problems", "local"},
     "local": BASE,
+    "logs": DATA | {"aws", "aws_problems"},
+    "retry": DATA | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS},
+    "explain": DATA
+    | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS}
+    | {"pipeline", "runner", "logs", "retry"},
     "aws": BASE | {"known_values"},
     "known_values": set(),
     "aws_problems": BASE | {"aws", "permissions"},

@@ -102,7 +102,7 @@ def test_every_note_that_is_told_has_its_words() -> None:
 
 class Thing(Resource):
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.title = name
 
     def observe(self, aws: Any, names: Any) -> Seen:
         raise NotImplementedError

@@ -18,8 +18,8 @@ from typing import Any, Literal
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.failure_queue import Entry, FailedEvent
 from imgpipe_cli.listing import PAGE, pages
+from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.stored_picture import head
 from imgpipe_cli.waiting import is_final, is_retrying
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from imgpipe_cli import parts
-from imgpipe_cli.attempts import Attempt
-from imgpipe_cli.evidence import Evidence, Item, Version
-from imgpipe_cli.failure_queue import FailedEvent
+from imgpipe_cli.explain import parts
+from imgpipe_cli.explain.attempts import Attempt
+from imgpipe_cli.explain.evidence import Evidence, Item, Version
 from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.retry.failure_queue import FailedEvent
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.waiting import TRIED_FOR
 
@@ -115,7 +115,7 @@ def _stored(found: Evidence, result: Item) -> Verdict:
 
 def _unreadable(found: Evidence) -> Verdict:
     why = f"The API does not give the result ({found.result_error})."
-    part = parts.first(found.parts, list(parts.READING))
+    part = parts.first(found.parts, parts.READING)
     if part is not None:
         return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
     if found.api_errors:
@@ -142,7 +142,7 @@ def _handled(found: Evidence, last: Attempt) -> Verdict:
     at = _clock(last.ended or last.began)
     if last.outcome in ("done", "failed"):
         why = f"The ingest function wrote a result at {at}, but the API does not find it."
-        part = parts.first(found.parts, list(parts.READING))
+        part = parts.first(found.parts, parts.READING)
         if part is not None:
             return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
         return Verdict("failed", "result_lost", why, f"It was deleted from its store: {_again(found)}.")
@@ -154,7 +154,7 @@ def _never_tried(found: Evidence) -> Verdict:
     waiting = own_failures(found)
     if waiting:
         said = _sentence(waiting[-1].error or "no reason is given")
-        part = parts.first(found.parts, list(parts.WORKING))
+        part = parts.first(found.parts, parts.WORKING)
         return _given_up(found, "every_attempt_failed", f"Every attempt failed: {said}", part)
     broken = parts.calling(found.parts)
     if broken is not None:
@@ -188,7 +188,7 @@ def _not_received(found: Evidence) -> Verdict:
 
 def _failing(found: Evidence, code: str, why: str, at: datetime, *, hint: str = "") -> Verdict:
     """The last attempt failed for a reason that may pass: is there another one to come?"""
-    part = parts.first(found.parts, list(parts.WORKING))
+    part = parts.first(found.parts, parts.WORKING)
     tries = len(own_attempts(found))
     if own_failures(found) or tries >= found.tries or found.now - at > TRIED_FOR:
         return _given_up(found, code, why, part)

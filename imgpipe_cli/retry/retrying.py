@@ -17,15 +17,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote_plus
 
-from imgpipe_cli import failure_queue
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.failures import Current, Item, Look, Picture, Places, judged, settled, survey
 from imgpipe_cli.names import Names
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.retry import failure_queue
+from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
+from imgpipe_cli.retry.failures import Current, Item, Look, Picture, Places, judged, settled, survey
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter

@@ -5,48 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imgpipe_cli.runner import ResourceState
+from imgpipe_cli.steps import STEPS
 
-# Resource -> what it is to somebody who waits for a result, in the order of the way through them.
-COMING = {
-    "bucket": "the upload bucket",
-    "notification": "the trigger, by which the bucket tells the ingest function of pictures,",
-    "function.ingest": "the ingest function",
-    "permission.bucket": "the bucket's permission to call the ingest function",
-    "role.ingest": "the role of the ingest function",
-    "table": "the results table",
-    "results_bucket": "the results bucket",
-}
-"""What an event needs to come in and to become a result."""
+COMING = (
+    "bucket",
+    "notification",
+    "function.ingest",
+    "permission.bucket",
+    "role.ingest",
+    "table",
+    "results_bucket",
+)
+"""What an event needs to come in and to become a result, in the order of the way through it."""
 
-CALLING = tuple(COMING)[:4]
+CALLING = COMING[:4]
 """What must be there for an event to reach the ingest function at all."""
 
-WORKING = {name: COMING[name] for name in ("role.ingest", "function.ingest", "table", "results_bucket")}
+WORKING = ("role.ingest", "function.ingest", "table", "results_bucket")
 """What can make the ingest function fail, the likeliest first."""
 
-READING = {
-    "api": "the HTTP API",
-    "api.routes": "the routes of the HTTP API",
-    "api.stage": "the stage of the HTTP API",
-    "permission.api.get_result": "the API's permission to call the function get_result",
-    "function.get_result": "the function get_result, which reads results,",
-    "role.get_result": "the role of the function get_result",
-    "table": COMING["table"],
-    "results_bucket": COMING["results_bucket"],
-    "token": "the access token",
-}
+READING = (
+    "api",
+    "api.routes",
+    "api.stage",
+    "permission.api.get_result",
+    "function.get_result",
+    "role.get_result",
+    "table",
+    "results_bucket",
+    "token",
+)
 """What is needed to read a result over the API."""
 
-_OTHERS = {
-    "settings": "the record of the pipeline's settings",
-    "function.web": "the function web, which serves the page,",
-    "logs.web": "the log group of the function web",
-    "logs.ingest": "the log group of the ingest function",
-    "logs.get_result": "the log group of the function get_result",
-    "queue": "the failure queue",
-    "retries": "the ingest function's retry policy",
-}
-_TITLES = {**COMING, **READING, **_OTHERS}
+_TITLES = {resource.name: resource.title for step in STEPS for resource in step.resources}
 
 
 def first(parts: Sequence[ResourceState], among: Sequence[str]) -> ResourceState | None:
@@ -65,7 +56,7 @@ def calling(wrong: Sequence[ResourceState]) -> ResourceState | None:
 
 def said(part: ResourceState) -> str:
     """One sentence: what is wrong with the part."""
-    title = _TITLES.get(part.resource, f"the part {part.resource}")
+    title = _TITLES[part.resource]
     title = title[0].upper() + title[1:]
     details = "; ".join(part.differences)
     match part.state:

@@ -13,15 +13,15 @@ from typing import Any
 
 from imgpipe_cli import outputs, runner
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.failure_queue import Peek, peek
-from imgpipe_cli.log_lines import Line, in_order, line
-from imgpipe_cli.log_reading import LogReader
+from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
+from imgpipe_cli.logs.lines import Line, in_order, line
+from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
+from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
@@ -172,7 +172,7 @@ def _versions(connection: Connection, key: str) -> tuple[Version, ...]:
 
 
 def _near(connection: Connection, key: str) -> tuple[str, ...]:
-    from imgpipe_cli.missing import keys_there, nearest
+    from imgpipe_cli.explain.missing import keys_there, nearest
 
     return tuple(nearest(key, keys_there(connection)))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.log_lines import Line, in_order, line
+from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import ExitCode, Problem
 

@@ -28,7 +28,7 @@ class Missing:
     version_id: str | None = None
 
 
-def explain(connection: Connection, keys: list[str]) -> dict[str, Missing]:
+def why_missing(connection: Connection, keys: list[str]) -> dict[str, Missing]:
     """Look into the bucket for each key. Raises Problem."""
     aws, names = connection.aws, connection.names
     try:
