@@ -22,7 +22,7 @@ from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.access_token import NEW_TOKEN, fingerprint, token_sha256
 from imgpipe_cli.steps.base import Overtaken, Resource, Step
-from imgpipe_cli.steps.functions import Function
+from imgpipe_cli.steps.parts.functions import Function
 from imgpipe_cli.steps.settings import Overwrite, SettingsParameter
 from imgpipe_cli.target import Connection, Remembered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgpipe_cli.names import Names
 from imgpipe_cli.steps.base import Step
-from imgpipe_cli.steps.s3_bucket import ABORT_MULTIPART, S3Bucket
+from imgpipe_cli.steps.parts.s3_bucket import ABORT_MULTIPART, S3Bucket
 
 _LIFECYCLE = (
     ABORT_MULTIPART,

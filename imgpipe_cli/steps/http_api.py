@@ -14,8 +14,8 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import FUNCTIONS, STAGE, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step, Unknown
-from imgpipe_cli.steps.functions import LogGroup
-from imgpipe_cli.steps.permission import Permission
+from imgpipe_cli.steps.parts.functions import LogGroup
+from imgpipe_cli.steps.parts.permission import Permission
 
 # Route -> the function that answers it.
 ROUTES: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
-from imgpipe_cli.steps.functions import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_variables
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Well above the SDK's worst case.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from imgpipe_cli.names import INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Step
-from imgpipe_cli.steps.functions import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_variables
 
 
 def _get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from imgpipe_cli.steps.base import Step
-from imgpipe_cli.steps.results_bucket import ResultsBucket
-from imgpipe_cli.steps.table import Expiry, Table
+from imgpipe_cli.steps.parts.results_bucket import ResultsBucket
+from imgpipe_cli.steps.parts.table import Expiry, Table
 
 # What belongs to each store, outermost first: what has to go when the results have moved.
 RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}

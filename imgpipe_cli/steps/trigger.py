@@ -11,7 +11,7 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
-from imgpipe_cli.steps.permission import Permission
+from imgpipe_cli.steps.parts.permission import Permission
 
 _ID = "imgpipe-ingest"
 _EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]

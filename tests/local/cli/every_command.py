@@ -8,7 +8,7 @@ from typing import Any
 
 from imgpipe_cli import result_stores
 from imgpipe_cli.aws import Aws, Place
-from imgpipe_cli.steps.emptying import empty_bucket
+from imgpipe_cli.steps.parts.emptying import empty_bucket
 from tests.functional import account
 from tests.local.cli import drift
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until

@@ -13,7 +13,7 @@ from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Routine, Seen
-from imgpipe_cli.steps.emptying import count_versions, empty_bucket
+from imgpipe_cli.steps.parts.emptying import count_versions, empty_bucket
 
 _BLOCK_ALL = {
     "BlockPublicAcls": True,

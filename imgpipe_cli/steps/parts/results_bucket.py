@@ -8,7 +8,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Seen
-from imgpipe_cli.steps.s3_bucket import ABORT_MULTIPART, S3Bucket
+from imgpipe_cli.steps.parts.s3_bucket import ABORT_MULTIPART, S3Bucket
 
 INDEX = "index/"
 # The tag of lambda_src/shared/result_objects.py.
