@@ -32,27 +32,29 @@ class Config:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dependencies:
+class Needs:
+    """What the route is answered with."""
+
     config: Config
     results: Results
 
 
 @cache
-def dependencies() -> Dependencies:
+def needs() -> Needs:
     """Made at the first event and kept for all that this process answers."""
     config = Config.from_environment(os.environ)
-    return Dependencies(config=config, results=reader(config.store, STORE_LIMITS))
+    return Needs(config=config, results=reader(config.store, STORE_LIMITS))
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:
-    return serve(event, context, dependencies())
+    return serve(event, context, needs())
 
 
-def serve(event: Mapping[str, Any], context: object, needs: Dependencies) -> Response:
+def serve(event: Mapping[str, Any], context: object, needs: Needs) -> Response:
     return respond(event, context, {"GET /result": lambda request: get_result(request, needs)})
 
 
-def get_result(request: Request, needs: Dependencies) -> Response:
+def get_result(request: Request, needs: Needs) -> Response:
     """200 with the result item; ApiError 400, 401 or 404."""
     if needs.config.token_sha256:
         require_token(request, needs.config.token_sha256)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ingest.bucket_store import VerdictBucket
 from ingest.event import Arrival, Ignored, Record, Removal, Unreadable, parse_event
 from ingest.faults import TryAgain
-from ingest.object_store import VerdictObjects
-from ingest.store import VerdictStore, VerdictTable
+from ingest.table_store import VerdictTable
+from ingest.verdict_store import VerdictStore
 from ingest.work import Needs, arrived, removed
 from shared.aws_clients import Limits, dynamodb_client, s3_client, session
 from shared.log import about, log, log_failure
@@ -86,7 +87,7 @@ def needs() -> Needs:
 def _store(store: Store) -> VerdictStore:
     if store.kind == "table":
         return VerdictTable(dynamodb=dynamodb_client(DYNAMODB_LIMITS), name=store.name)
-    return VerdictObjects(s3=s3_client(RESULTS_LIMITS), bucket=store.name)
+    return VerdictBucket(s3=s3_client(RESULTS_LIMITS), bucket=store.name)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:

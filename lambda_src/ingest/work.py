@@ -13,8 +13,8 @@ from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone
 from ingest.reading import Head, read_current, read_head
-from ingest.store import VerdictStore
 from ingest.verdict import Examination, Facts, item, worst
+from ingest.verdict_store import VerdictStore
 from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
 

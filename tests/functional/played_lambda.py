@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.names import Names
 from ingest.app import serve
-from ingest.store import VerdictTable
+from ingest.table_store import VerdictTable
 from ingest.work import Needs
 from shared.dynamo_types import from_attributes, plain
 from shared.results import shown

@@ -120,7 +120,7 @@ def answer(cloud: Cloud, method: str, target: str, headers: Mapping[str, str], b
     }
     if event["routeKey"] == "GET /result":
         config = get_result_app.Config.from_environment(cloud.environment)
-        needs = get_result_app.Dependencies(config=config, results=cloud.results)
+        needs = get_result_app.Needs(config=config, results=cloud.results)
         return get_result_app.serve(event, None, needs)
     return web_app.serve(event, None, cloud.web())
 

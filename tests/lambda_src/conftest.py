@@ -29,8 +29,9 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
-from ingest.object_store import VerdictObjects
-from ingest.store import VerdictStore, VerdictTable
+from ingest.bucket_store import VerdictBucket
+from ingest.table_store import VerdictTable
+from ingest.verdict_store import VerdictStore
 from ingest.work import Needs as IngestNeeds
 from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
@@ -227,7 +228,7 @@ class Cloud:
     def verdicts(self) -> VerdictStore:
         if self.kind == "table":
             return VerdictTable(dynamodb=self.dynamodb, name=TABLE)
-        return VerdictObjects(s3=self.results_s3, bucket=RESULTS_BUCKET)
+        return VerdictBucket(s3=self.results_s3, bucket=RESULTS_BUCKET)
 
     @property
     def results(self) -> Results:

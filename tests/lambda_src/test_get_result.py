@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 DIGEST = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"
 
 
-def deps(cloud: Cloud, token_sha256: str = "") -> app.Dependencies:
+def needs(cloud: Cloud, token_sha256: str = "") -> app.Needs:
     config = app.Config.from_environment({**cloud.environment, "TOKEN_SHA256": token_sha256})
-    return app.Dependencies(config=config, results=cloud.results)
+    return app.Needs(config=config, results=cloud.results)
 
 
 def get(call: Call, cloud: Cloud, query: Any, **more: Any) -> Any:
-    return call(app.serve, deps(cloud), "GET /result", query, token=None, **more)
+    return call(app.serve, needs(cloud), "GET /result", query, token=None, **more)
 
 
 @pytest.mark.parametrize("key", ["a b+c.jpg", "a,b.jpg", "100%.jpg", "%2B", "é/日本.png", "a&key=b", "a=b;c"])
@@ -114,7 +114,7 @@ def test_a_removed_picture_is_not_found(call: Call, cloud: Cloud, pictures: Simp
     ],
 )
 def test_a_private_pipeline_wants_its_token(call: Call, cloud: Cloud, token: str | None, status: int) -> None:
-    answer = call(app.serve, deps(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
+    answer = call(app.serve, needs(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
     assert answer.status == status
     if status == 401:
         assert answer.code == "unauthorized"
@@ -122,12 +122,12 @@ def test_a_private_pipeline_wants_its_token(call: Call, cloud: Cloud, token: str
 
 
 def test_the_route_key_decides(call: Call, cloud: Cloud) -> None:
-    answer = call(app.serve, deps(cloud), "GET /results", {"key": "a"})
+    answer = call(app.serve, needs(cloud), "GET /results", {"key": "a"})
     assert (answer.status, answer.code) == (404, "not_found")
 
 
 def test_parts_that_are_absent_are_no_problem(cloud: Cloud) -> None:
-    answer = app.serve({"routeKey": "GET /result"}, None, deps(cloud))
+    answer = app.serve({"routeKey": "GET /result"}, None, needs(cloud))
     assert answer["statusCode"] == 400
 
 
@@ -150,7 +150,7 @@ def test_an_unexpected_error_says_nothing_inside(
 def test_no_token_reaches_the_logs(call: Call, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.fail(cloud.results_client, cloud.operation("read"), 500, "Broken")
     for token in ("Bearer correct horse battery staple", "Bearer wrong"):
-        call(app.serve, deps(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
+        call(app.serve, needs(cloud, DIGEST), "GET /result", {"key": "a"}, token=token)
     logged = capsys.readouterr().out
     assert "correct horse" not in logged
     assert "wrong" not in logged

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
-from ingest.store import REVISION
+from ingest.verdict_store import REVISION
 from shared.bucket_results import read_object
 from shared.dynamo_types import plain
 from shared.result_objects import TOMBSTONE_TAG, dump, index_of, name_of, result_object
@@ -40,7 +40,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictObjects:
+class VerdictBucket:
     """The bucket of results as the ingest function uses it."""
 
     s3: S3Client

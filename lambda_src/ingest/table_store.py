@@ -1,7 +1,6 @@
 """Reading and writing verdicts, in a table.
 
-Every write has the condition that nothing has changed since the item was read. What may follow on what is
-decided in `history.py` alone, and no order of events can put an old verdict over a new one.
+Every write has the condition that nothing has changed since the item was read.
 Needs `dynamodb:GetItem` and `dynamodb:PutItem` on the table, and nothing else.
 """
 
@@ -9,31 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ingest.verdict_store import REVISION
 from shared.dynamo_types import from_attributes, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef
-
-
-class VerdictStore(Protocol):
-    """Where verdicts are kept, as the ingest function uses it. What the store itself raises comes through."""
-
-    def read(self, key: str) -> dict[str, Any] | None:
-        """The stored item with its internal attributes, or None. Never stale: that would pay twice."""
-        ...
-
-    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
-        """Put `item` in place of what was `seen`; False when that has changed since."""
-        ...
-
-
-REVISION = ("sequencer", "status", "versionId", "analyzedAt")
-"""What of an item is another after every write that matters."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,26 @@
+"""What the ingest function asks of the place where verdicts are kept, be it a table or a bucket.
+
+What may follow on what is decided in `history.py` alone, and since every write has the condition that nothing
+has changed since the read, no order of events can put an old verdict over a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class VerdictStore(Protocol):
+    """Where verdicts are kept, as the ingest function uses it. What the store itself raises comes through."""
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The stored item with its internal attributes, or None. Never stale: that would pay twice."""
+        ...
+
+    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+        """Put `item` in place of what was `seen`; False when that has changed since."""
+        ...
+
+
+REVISION = ("sequencer", "status", "versionId", "analyzedAt")
+"""What of an item is another after every write that matters."""
