@@ -13,7 +13,7 @@ from pathlib import Path
 import emulator
 import result_answerer
 import timed_process
-from imgpipe_cli.target import Memory, Remembered, Target
+from imgpipe_cli.target import Remembered, Target, Targets
 
 _YARDSTICKS = Path(__file__).resolve().parent / "yardsticks"
 # Modules that cost more than all the rest of a quick command together.
@@ -88,7 +88,7 @@ def _compared(
 
 def _remember(home: Path, url: str) -> None:
     """What `up` leaves behind, so that `result` knows where to ask."""
-    Memory(home).put(
+    Targets(home).put(
         Remembered(
             target=Target("bench", region=emulator.REGION),
             account=emulator.ACCOUNT,

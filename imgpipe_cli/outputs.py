@@ -10,7 +10,7 @@ from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
-from imgpipe_cli.steps.http_api import Api
+from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.settings import SettingsParameter
 from imgpipe_cli.target import Connection, Remembered
 
@@ -36,7 +36,7 @@ def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:
 
 def discover(connection: Connection) -> Remembered:
     """The outputs of a pipeline that another machine set up. Raises Problem("not_set_up")."""
-    resources = (SettingsParameter(), TokenParameter(), Api())
+    resources = (SettingsParameter(), TokenParameter(), ApiResource())
     try:
         looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
     except AwsError as error:

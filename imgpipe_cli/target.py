@@ -81,7 +81,7 @@ class Connection:
 # --- what is remembered --------------------------------------------------------------------------
 
 
-class Memory:
+class Targets:
     """The remembered pipelines and the last target. Lives in one 0600 file of the state folder."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import html
 import importlib.util
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,4 +96,4 @@ def _modules(web: Path) -> Any:
 def is_saved_page(path: Path) -> bool:
     """Whether the file is one that `imgpipe open --save` wrote."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return re.search(re.escape(MARK), file.read(8192)) is not None
+        return MARK in file.read(8192)

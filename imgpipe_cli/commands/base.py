@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.api import Item
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.target import Connection, Memory, Remembered, Target
+    from imgpipe_cli.target import Connection, Remembered, Target, Targets
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,13 @@ class Run:
         return value if value is not None else self.configuration.get(name)
 
     @cached_property
-    def memory(self) -> Memory:
-        return target.Memory()
+    def targets(self) -> Targets:
+        return target.Targets()
 
     @cached_property
     def _resolved(self) -> tuple[Target, Remembered | None]:
         options = self.options
-        last, known = self.memory.read()
+        last, known = self.targets.read()
         local = self.asked("local", options.local)
         if local is None and options.profile is not None:
             local = False  # who names a profile means AWS, also after an `up --local`
@@ -187,7 +187,7 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect())
-        self.memory.put(found)
+        self.targets.put(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return found
@@ -199,7 +199,7 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect())
-        self.memory.put(found)
+        self.targets.put(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return True

@@ -11,7 +11,7 @@ import typer
 from imgpipe_cli import state_dir
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.target import Memory
+from imgpipe_cli.target import Targets
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         permissions.check_commands(wanted)
         configuration = _configuration(run)
         # Reading what is remembered must not make the folder.
-        run.memory = Memory(state_dir.location())
+        run.targets = Targets(state_dir.location())
         subject = Subject(
             target=run.target,
             remembered=run.remembered,

@@ -98,7 +98,7 @@ def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: boo
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], words: str) -> Result:
-    run.memory.drop(connection.target)
+    run.targets.drop(connection.target)
     if connection.target.local:
         _stop_unused_cloud(run)
     return Result(data={"removed": removed, "left": []}, show=lambda screen: screen.line(words))

@@ -28,16 +28,16 @@ def register(app: typer.Typer) -> None:
         # A name as some systems hand it out, then as uploads write it.
         for spelled in dict.fromkeys((check_key(key), composed(key))):
             found = gather(connection, run.remembered, spelled)
-            verdict = explanation.verdict(found)
-            if verdict.state != "not_found":
+            conclusion = explanation.conclusion(found)
+            if conclusion.state != "not_found":
                 break
         moments = timeline(found)
         verbose = run.options.verbose
-        code = explanation.EXIT_CODES[verdict.state]
-        error = {"code": verdict.cause, "message": verdict.why, "hint": verdict.advice}
+        code = explanation.EXIT_CODES[conclusion.state]
+        error = {"code": conclusion.cause, "message": conclusion.why, "hint": conclusion.advice}
         return Result(
-            data=explanations.document(found, verdict, moments),
-            show=lambda screen: explanations.show(screen, found, verdict, moments, verbose=verbose),
+            data=explanations.document(found, conclusion, moments),
+            show=lambda screen: explanations.show(screen, found, conclusion, moments, verbose=verbose),
             exit_code=code,
             errors=[error] if code is not ExitCode.DONE else [],
         )

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
             old = found.token
             found = token_rotation.rotate(connection, nothing)
-            run.memory.put(found)
+            run.targets.put(found)
             if token_rotation.in_force(old, found):
                 run.screen.note("The token was replaced; the old one is refused from now on.")
             else:
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
                     "The token was replaced. The API does not answer with it yet; see imgpipe status."
                 )
         else:
-            run.memory.put(found)
+            run.targets.put(found)
         return Result(
             data={"token": found.token, "rotated": rotate}, show=lambda screen: screen.line(found.token)
         )

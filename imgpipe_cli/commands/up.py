@@ -120,7 +120,7 @@ def register(app: typer.Typer) -> None:
             _repair_index(run, connection, settings)
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
-        run.memory.put(found)
+        run.targets.put(found)
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         if any(name.startswith(("api", "function", "permission.api")) for name in changed):

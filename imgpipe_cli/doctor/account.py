@@ -12,7 +12,7 @@ from imgpipe_cli.aws import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
-from imgpipe_cli.steps.http_api import Api as ApiResource
+from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter
 from imgpipe_cli.target import Connection

@@ -1,4 +1,4 @@
-"""What became of a picture, and what to do: the verdict over the evidence. Pure."""
+"""What became of a picture, and what to do: the conclusion from the evidence. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UPLOAD_AGAIN = "upload the picture again"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Conclusion:
     """state decides the exit code; cause: a code for scripts; why: what happened; advice: what to do."""
 
     state: State
@@ -44,7 +44,7 @@ class Verdict:
     advice: str
 
 
-def verdict(found: Evidence) -> Verdict:
+def conclusion(found: Evidence) -> Conclusion:
     """The one answer to "where is my result?"."""
     current = found.current
     if current is None and found.result is None:
@@ -77,35 +77,37 @@ def _is_current(found: Evidence, version_id: str | None) -> bool:
 # --- not there -----------------------------------------------------------------------------------
 
 
-def _absent(found: Evidence) -> Verdict:
+def _absent(found: Evidence) -> Conclusion:
     bucket = parts.first(found.parts, ["bucket"])
     if bucket is not None and bucket.state == "missing":
-        return Verdict("failed", parts.cause(bucket), parts.said(bucket), f"{_REPAIR}, then {_UPLOAD_AGAIN}.")
+        return Conclusion(
+            "failed", parts.cause(bucket), parts.said(bucket), f"{_REPAIR}, then {_UPLOAD_AGAIN}."
+        )
     if found.near:
         advice = f"Did you mean {' or '.join(found.near)}? A key is written exactly as in the bucket."
     else:
         advice = "Send it with imgpipe upload; imgpipe list shows what is there."
-    return Verdict("not_found", "not_in_bucket", f"There is no picture {found.key} in the bucket.", advice)
+    return Conclusion("not_found", "not_in_bucket", f"There is no picture {found.key} in the bucket.", advice)
 
 
-def _removed(current: Version) -> Verdict:
+def _removed(current: Version) -> Conclusion:
     why = f"The picture was removed from the bucket at {_clock(current.at)}, and its result with it."
-    return Verdict("not_found", "removed", why, f"If that was a mistake, {_UPLOAD_AGAIN}.")
+    return Conclusion("not_found", "removed", why, f"If that was a mistake, {_UPLOAD_AGAIN}.")
 
 
 # --- there is a result ---------------------------------------------------------------------------
 
 
-def _stored(found: Evidence, result: Item) -> Verdict:
+def _stored(found: Evidence, result: Item) -> Conclusion:
     if result["status"] != "failed":
         if found.current is None:
             why = "The result is there, but the picture is no longer in the bucket."
         else:
             why = f"The result was written at {_clock(datetime.fromisoformat(result['analyzedAt']))}."
-        return Verdict("done", "done", why, f"imgpipe result {found.key} shows it.")
+        return Conclusion("done", "done", why, f"imgpipe result {found.key} shows it.")
     error = result["error"]
     if not error.get("retryable"):
-        return Verdict("failed", str(error["code"]), _sentence(error["message"]), _sentence(error["hint"]))
+        return Conclusion("failed", str(error["code"]), _sentence(error["message"]), _sentence(error["hint"]))
     at = datetime.fromisoformat(result["analyzedAt"])
     return _failing(found, str(error["code"]), _sentence(error["message"]), at, hint=str(error["hint"]))
 
@@ -113,19 +115,19 @@ def _stored(found: Evidence, result: Item) -> Verdict:
 # --- there is no result --------------------------------------------------------------------------
 
 
-def _unreadable(found: Evidence) -> Verdict:
+def _unreadable(found: Evidence) -> Conclusion:
     why = f"The API does not give the result ({found.result_error})."
     part = parts.first(found.parts, parts.READING)
     if part is not None:
-        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
+        return Conclusion("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
     if found.api_errors:
         last = found.api_errors[-1]
         said = str(last.fields.get("errorMessage") or last.message)
         why = f"{why} The function get_result says: {_sentence(said)}"
-    return Verdict("failed", "api_error", why, "imgpipe logs get_result --errors shows more.")
+    return Conclusion("failed", "api_error", why, "imgpipe logs get_result --errors shows more.")
 
 
-def _without_result(found: Evidence) -> Verdict:
+def _without_result(found: Evidence) -> Conclusion:
     tried = own_attempts(found)
     if not tried:
         return _never_tried(found)
@@ -134,23 +136,23 @@ def _without_result(found: Evidence) -> Verdict:
         return _handled(found, last)
     if last.ending == "running" and found.now - last.began < _LONGEST_RUN:
         why = f"The ingest function is looking at it since {_clock(last.began)}."
-        return Verdict("pending", "running", why, f"Wait for it: imgpipe result {found.key} --wait.")
+        return Conclusion("pending", "running", why, f"Wait for it: imgpipe result {found.key} --wait.")
     return _failing(found, _failure_code(last), _failure(last), last.ended or last.began)
 
 
-def _handled(found: Evidence, last: Attempt) -> Verdict:
+def _handled(found: Evidence, last: Attempt) -> Conclusion:
     at = _clock(last.ended or last.began)
     if last.outcome in ("done", "failed"):
         why = f"The ingest function wrote a result at {at}, but the API does not find it."
         part = parts.first(found.parts, parts.READING)
         if part is not None:
-            return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
-        return Verdict("failed", "result_lost", why, f"It was deleted from its store: {_again(found)}.")
+            return Conclusion("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
+        return Conclusion("failed", "result_lost", why, f"It was deleted from its store: {_again(found)}.")
     why = f"The ingest function left the picture alone at {at}: {last.outcome}."
-    return Verdict("failed", "skipped", why, f"If it should be looked at: {_again(found)}.")
+    return Conclusion("failed", "skipped", why, f"If it should be looked at: {_again(found)}.")
 
 
-def _never_tried(found: Evidence) -> Verdict:
+def _never_tried(found: Evidence) -> Conclusion:
     waiting = own_failures(found)
     if waiting:
         said = _sentence(waiting[-1].error or "no reason is given")
@@ -159,34 +161,36 @@ def _never_tried(found: Evidence) -> Verdict:
     broken = parts.calling(found.parts)
     if broken is not None:
         advice = f"{_REPAIR}, then {_again(found)}: S3 tells of a picture only once."
-        return Verdict("failed", parts.cause(broken), parts.said(broken), advice)
+        return Conclusion("failed", parts.cause(broken), parts.said(broken), advice)
     if found.failures:
         return _failing(found, "function_fails", _failure(found.failures[-1]), found.failures[-1].began)
     return _not_received(found)
 
 
-def _not_received(found: Evidence) -> Verdict:
+def _not_received(found: Evidence) -> Conclusion:
     current = found.current
     age = found.now - current.at if current else _LATEST
     if age < _LATEST:
         why = "The bucket's event has not reached the ingest function yet."
         usual = "that takes seconds" if age < _USUAL else "that takes seconds, at busy times minutes"
-        return Verdict("pending", "no_event_yet", why, f"Wait, {usual}: imgpipe result {found.key} --wait.")
+        return Conclusion(
+            "pending", "no_event_yet", why, f"Wait, {usual}: imgpipe result {found.key} --wait."
+        )
     part = parts.first(found.parts, ["logs.ingest", *parts.COMING])
     if part is not None:
         why = f"There is no result, and no log line that says why. {parts.said(part)}"
-        return Verdict("failed", parts.cause(part), why, f"{_REPAIR}, then {_again(found)}.")
+        return Conclusion("failed", parts.cause(part), why, f"{_REPAIR}, then {_again(found)}.")
     if found.logs_complete:
         why = "No event of the picture reached the ingest function; it may be older than the trigger."
-        return Verdict("failed", "never_received", why, f"To have it looked at: {_again(found)}.")
+        return Conclusion("failed", "never_received", why, f"To have it looked at: {_again(found)}.")
     why = "There is no result, and the log of that time is too long to be read whole."
-    return Verdict("failed", "log_too_long", why, f"To have it looked at: {_again(found)}.")
+    return Conclusion("failed", "log_too_long", why, f"To have it looked at: {_again(found)}.")
 
 
 # --- it failed, perhaps for now ------------------------------------------------------------------
 
 
-def _failing(found: Evidence, code: str, why: str, at: datetime, *, hint: str = "") -> Verdict:
+def _failing(found: Evidence, code: str, why: str, at: datetime, *, hint: str = "") -> Conclusion:
     """The last attempt failed for a reason that may pass: is there another one to come?"""
     part = parts.first(found.parts, parts.WORKING)
     tries = len(own_attempts(found))
@@ -194,19 +198,19 @@ def _failing(found: Evidence, code: str, why: str, at: datetime, *, hint: str = 
         return _given_up(found, code, why, part)
     if part is not None:
         advice = f"{_REPAIR}; the next attempt comes by itself."
-        return Verdict("pending", parts.cause(part), f"{why} {parts.said(part)}", advice)
+        return Conclusion("pending", parts.cause(part), f"{why} {parts.said(part)}", advice)
     why = f"{why} It is tried again by itself."
-    return Verdict("pending", code, why, hint or "Wait for the next attempt.")
+    return Conclusion("pending", code, why, hint or "Wait for the next attempt.")
 
 
-def _given_up(found: Evidence, code: str, why: str, part: ResourceState | None) -> Verdict:
+def _given_up(found: Evidence, code: str, why: str, part: ResourceState | None) -> Conclusion:
     where = ", and the event is in the failure queue" if own_failures(found) else ""
     why = f"{why} No attempt is left{where}."
     if part is not None:
         advice = f"{_REPAIR}, then {_again(found)}."
-        return Verdict("failed", parts.cause(part), f"{why} {parts.said(part)}", advice)
+        return Conclusion("failed", parts.cause(part), f"{why} {parts.said(part)}", advice)
     advice = f"See imgpipe logs ingest --errors; once it is over, {_again(found)}."
-    return Verdict("failed", code, why, advice)
+    return Conclusion("failed", code, why, advice)
 
 
 def _again(found: Evidence) -> str:

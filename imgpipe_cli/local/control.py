@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
-from imgpipe_cli.local.health import ask
-from imgpipe_cli.local.limits import NOT_SIMULATED
 from imgpipe_cli.local.lock import FileLock, held
+from imgpipe_cli.local.not_simulated import NOT_SIMULATED
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import unusable
 

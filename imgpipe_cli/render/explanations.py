@@ -1,4 +1,4 @@
-"""A picture's story: the timeline, what is not right, the log lines, the verdict."""
+"""A picture's story: the timeline, what is not right, the log lines, the conclusion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgpipe_cli.render.words import count, safe, seconds, size
 
 if TYPE_CHECKING:
     from imgpipe_cli.explain.evidence import Evidence
-    from imgpipe_cli.explain.explanation import Verdict
+    from imgpipe_cli.explain.explanation import Conclusion
     from imgpipe_cli.explain.timeline import Moment
     from imgpipe_cli.logs.lines import Line
     from imgpipe_cli.render.screen import Screen
@@ -22,7 +22,7 @@ _LINES = 20
 
 
 def show(
-    screen: Screen, found: Evidence, verdict: Verdict, moments: Sequence[Moment], *, verbose: bool
+    screen: Screen, found: Evidence, conclusion: Conclusion, moments: Sequence[Moment], *, verbose: bool
 ) -> None:
     """Print all of it, the verdict last."""
     screen.line(safe(found.key))
@@ -39,8 +39,8 @@ def show(
         screen.line(f"Log lines{left}")
         for line in lines:
             screen.line(f"  {log_lines.text(line, verbose=verbose).replace(chr(10), chr(10) + '  ')}")
-    screen.line(f"{_STATES[verdict.state]}: {safe(verdict.why)}")
-    screen.line(f"What to do: {safe(verdict.advice)}")
+    screen.line(f"{_STATES[conclusion.state]}: {safe(conclusion.why)}")
+    screen.line(f"What to do: {safe(conclusion.advice)}")
 
 
 def _words(moment: Moment) -> Iterator[str]:
@@ -130,16 +130,16 @@ def _shown(found: Evidence, *, verbose: bool) -> list[Line]:
     return [line for line in lines if verbose or line.failed or not line.platform][-_LINES:]
 
 
-def document(found: Evidence, verdict: Verdict, moments: Sequence[Moment]) -> dict[str, Any]:
+def document(found: Evidence, conclusion: Conclusion, moments: Sequence[Moment]) -> dict[str, Any]:
     """The data of `--json`."""
     queue = found.queue
     return {
         "key": found.key,
         "verdict": {
-            "state": verdict.state,
-            "cause": verdict.cause,
-            "why": verdict.why,
-            "advice": verdict.advice,
+            "state": conclusion.state,
+            "cause": conclusion.cause,
+            "why": conclusion.why,
+            "advice": conclusion.advice,
         },
         "timeline": [{"at": iso(moment.at), "kind": moment.kind, **moment.facts} for moment in moments],
         "versions": len(found.versions),

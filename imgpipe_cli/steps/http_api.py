@@ -90,7 +90,7 @@ def _ours(aws: Aws, names: Names) -> list[dict[str, Any]]:
     return [api for api in find_apis(aws, names) if names.owns(api.get("Tags", {}))]
 
 
-class Api(Resource):
+class ApiResource(Resource):
     """The API itself with its CORS rules. Never created blindly twice; a second one of ours is removed."""
 
     name = "api"
@@ -321,7 +321,7 @@ STEP = Step(
     "HTTP API",
     (
         LogGroup("logs.api", "the log group of the HTTP API", lambda names: names.access_log_group),
-        Api(),
+        ApiResource(),
         Routing(),
         Stage(),
         _api_permission("get_result", "*/GET/result"),

@@ -13,7 +13,7 @@ import pytest
 
 from imgpipe_cli.cli import main
 from imgpipe_cli.names import Names
-from imgpipe_cli.target import Memory, Remembered, Target
+from imgpipe_cli.target import Remembered, Target, Targets
 from tests.api_server import TOKEN
 
 ACCOUNT = "123456789012"  # moto's
@@ -87,5 +87,5 @@ def remember(api_url: str, *, project: str = "demo", **changes: Any) -> Remember
         "min_confidence": 70.0,
     }
     entry = Remembered(**(values | changes))
-    Memory().put(entry)
+    Targets().put(entry)
     return entry

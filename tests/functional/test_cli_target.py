@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.target import Memory, Target
+from imgpipe_cli.target import Target, Targets
 from tests.functional.cli import ACCOUNT, Cli, remember, runner
 
 
@@ -32,7 +32,7 @@ def _line(project: str, region: str) -> str:
 
 def _after_down(project: str, region: str) -> None:
     """The place of an earlier pipeline is remembered, the pipeline itself is not."""
-    Memory().drop(Target(project, region=region))
+    Targets().drop(Target(project, region=region))
 
 
 def test_each_source_wins_over_those_after_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_local_in_the_folders_file_means_this_machine(cli: Cli) -> None:
 def test_aws_asked_for_wins_over_a_local_file_variable_and_memory(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Memory().drop(Target("demo", local=True))
+    Targets().drop(Target("demo", local=True))
     assert cli("result", "a", "--json").error == "local_not_running"
     monkeypatch.setenv("IMGPIPE_LOCAL", "1")
     Path("imgpipe.toml").write_text("local = true\n")
@@ -77,12 +77,12 @@ def test_who_names_a_profile_means_aws(cli: Cli, tmp_path: Path, monkeypatch: py
     keys = "aws_access_key_id = testing\naws_secret_access_key = testing\n"
     config.write_text(f"[profile work]\nregion = eu-central-1\n{keys}")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    Memory().drop(Target("demo", local=True))
+    Targets().drop(Target("demo", local=True))
     assert _target(cli, "--profile", "work") == f"{_line('demo', 'eu-central-1')} · profile work"
 
 
 def test_a_profile_in_the_folders_file_leaves_the_local_cloud_alone(cli: Cli) -> None:
-    Memory().drop(Target("demo", local=True))
+    Targets().drop(Target("demo", local=True))
     Path("imgpipe.toml").write_text('profile = "work"\n')
     assert cli("result", "a", "--json").error == "local_not_running"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.target import Memory, Remembered, Target
+from imgpipe_cli.target import Remembered, Target, Targets
 from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.kept_files import CONFIGURATIONS, PASSES, PIPELINE, STATES, FileRow
@@ -59,7 +59,7 @@ def test_a_file_of_the_right_kind_is_taken(cli: Cli, state: Path) -> None:
     """So that the rows above do not pass because nothing is ever read."""
     row = next(row for row in STATES if row.id == "state-url-empty")
     row.make(state / "targets.json")
-    target, (known,) = Memory().read()
+    target, (known,) = Targets().read()
     assert (target, known.token) == (Target("imgpipe", region="eu-west-1"), "never-shown")
 
 
@@ -68,5 +68,5 @@ def test_a_file_that_others_could_read_is_theirs_no_more_once_it_is_written(cli:
     path = state / "targets.json"
     path.write_text("{}")
     path.chmod(0o666)
-    Memory().put(Remembered(**{**PIPELINE, "target": Target("imgpipe", region="eu-west-1")}))
+    Targets().put(Remembered(**{**PIPELINE, "target": Target("imgpipe", region="eu-west-1")}))
     assert path.stat().st_mode & 0o777 == 0o600

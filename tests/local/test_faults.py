@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.local import control
 from imgpipe_cli.local.access import Rules
+from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard import Guard, Receive, Scope, Send
-from imgpipe_cli.local.health import ask
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
 

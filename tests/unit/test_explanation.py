@@ -1,4 +1,4 @@
-"""From what was found to the verdict: what happened, and what to do."""
+"""From what was found to the conclusion: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence, Version
-from imgpipe_cli.explain.explanation import Verdict, verdict
+from imgpipe_cli.explain.explanation import Conclusion, conclusion
 from imgpipe_cli.explain.timeline import timeline
 from imgpipe_cli.logs.lines import Line
 from imgpipe_cli.moments import iso
@@ -77,8 +77,8 @@ def failure(*, retryable: bool, at: datetime = NOW) -> dict[str, Any]:
     return item("a.jpg", "v2", iso(at), status="failed", error=error)
 
 
-def told(**changes: Any) -> Verdict:
-    return verdict(found(**changes))
+def told(**changes: Any) -> Conclusion:
+    return conclusion(found(**changes))
 
 
 # --- there is a result ---------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_a_story_is_told_in_order_and_safely(capsys: pytest.CaptureFixture[str])
     evil = attempt(error="\x1b[2Jno\nand a second line", began=NOW, ended=NOW)
     evidence = found(key="a\x1b.jpg", attempts=(evil,), queue=queued(), parts=(part("table"),))
     moments = timeline(evidence)
-    said = verdict(evidence)
+    said = conclusion(evidence)
     assert [one.kind for one in moments] == ["uploaded", "uploaded", "received", "ended", "queued"]
     show(Screen(), evidence, said, moments, verbose=False)
     out = capsys.readouterr().out

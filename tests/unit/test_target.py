@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.target import Memory, Remembered, Target, resolve
+from imgpipe_cli.target import Remembered, Target, Targets, resolve
 
 AWS = Target("imgpipe", region="eu-west-1")
 LOCAL = Target("imgpipe", local=True)
@@ -112,39 +112,39 @@ def test_a_bad_name_is_refused_even_when_another_is_remembered(project: str) -> 
     assert caught.value.code == "bad_project"
 
 
-# --- Memory --------------------------------------------------------------------------------------
+# --- Targets -------------------------------------------------------------------------------------
 
 
 def test_an_empty_memory_knows_nothing(tmp_path: Path) -> None:
-    assert Memory(tmp_path).read() == (Target(), [])
+    assert Targets(tmp_path).read() == (Target(), [])
 
 
 def test_what_is_put_is_read_again_and_is_the_target(tmp_path: Path) -> None:
-    Memory(tmp_path).put(remembered(AWS))
-    Memory(tmp_path).put(remembered(LOCAL))
-    assert Memory(tmp_path).read() == (LOCAL, [remembered(LOCAL), remembered(AWS)])
+    Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).put(remembered(LOCAL))
+    assert Targets(tmp_path).read() == (LOCAL, [remembered(LOCAL), remembered(AWS)])
 
 
 def test_a_pipeline_put_again_replaces_itself(tmp_path: Path) -> None:
-    Memory(tmp_path).put(remembered(AWS))
-    Memory(tmp_path).put(remembered(AWS, token="new"))
-    assert Memory(tmp_path).read() == (AWS, [remembered(AWS, token="new")])
+    Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).put(remembered(AWS, token="new"))
+    assert Targets(tmp_path).read() == (AWS, [remembered(AWS, token="new")])
 
 
 def test_a_dropped_pipeline_is_forgotten_and_its_place_is_not(tmp_path: Path) -> None:
-    Memory(tmp_path).put(remembered(AWS))
-    Memory(tmp_path).put(remembered(LOCAL))
-    Memory(tmp_path).drop(AWS)
-    assert Memory(tmp_path).read() == (AWS, [remembered(LOCAL)])
+    Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).put(remembered(LOCAL))
+    Targets(tmp_path).drop(AWS)
+    assert Targets(tmp_path).read() == (AWS, [remembered(LOCAL)])
 
 
 def test_without_a_folder_it_lives_in_the_state_folder(state: Path) -> None:
-    Memory().put(remembered())
+    Targets().put(remembered())
     assert [path.name for path in state.iterdir()] == ["targets.json"]
 
 
 def test_only_the_user_may_read_the_token(tmp_path: Path) -> None:
-    Memory(tmp_path).put(remembered())
+    Targets(tmp_path).put(remembered())
     assert stat.S_IMODE((tmp_path / "targets.json").stat().st_mode) == 0o600
 
 
@@ -167,14 +167,14 @@ def test_only_the_user_may_read_the_token(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "targets.json"
     path.write_bytes(content)
-    assert Memory(tmp_path).read() == (Target(), [])
-    Memory(tmp_path).put(remembered())
-    assert Memory(tmp_path).read() == (AWS, [remembered()])
+    assert Targets(tmp_path).read() == (Target(), [])
+    Targets(tmp_path).put(remembered())
+    assert Targets(tmp_path).read() == (AWS, [remembered()])
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
-    memory = Memory(tmp_path)
-    memory.put(remembered())
+    targets = Targets(tmp_path)
+    targets.put(remembered())
     stop, torn = threading.Event(), []
 
     def read() -> None:
@@ -187,7 +187,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(200):
-        memory.put(remembered(token="t" * number * 50))
+        targets.put(remembered(token="t" * number * 50))
     stop.set()
     reader.join()
     assert torn == []
@@ -197,10 +197,10 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 def test_a_state_folder_that_cannot_be_written_is_a_problem_that_names_it(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
-    memory = Memory(folder)
+    targets = Targets(folder)
     folder.rmdir()
     with pytest.raises(Problem) as caught:
-        memory.put(remembered())
+        targets.put(remembered())
     assert caught.value.code == "state_dir_unusable"
     assert str(folder) in caught.value.message
     assert "IMGPIPE_STATE_DIR" in caught.value.hint

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imgpipe_cli.target import Memory
+from imgpipe_cli.target import Targets
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
 
@@ -60,7 +60,7 @@ def form(fields: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
 
 
 def token_of(machine: Machine, project: str) -> str:
-    return next(one.token for one in Memory(machine.state).read()[1] if one.target.project == project)
+    return next(one.token for one in Targets(machine.state).read()[1] if one.target.project == project)
 
 
 @pytest.fixture(scope="module")
