@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.operations import is_read
+
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
-_READS = ("Get", "List", "Describe", "Head", "Scan", "Query")
 
 
 @dataclass(frozen=True)
@@ -68,4 +69,4 @@ class RecordedCall:
     def is_write(self) -> bool:
         if " " in self.operation:
             return self.method not in ("GET", "HEAD")
-        return not self.operation.startswith(_READS)
+        return not is_read(self.operation)

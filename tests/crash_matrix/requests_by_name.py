@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.operations import is_read
+
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
-_READS = ("Get", "List", "Describe", "Head", "Scan", "Query")
 _IDS = re.compile(r"(apis/|integrations/|routes/|uploadId=)[^/?&]+")
 # What tells two requests of one operation apart; the first word is the operation's own subject.
 _SUBJECTS = (
@@ -53,7 +54,7 @@ class Request:
     @property
     def is_write(self) -> bool:
         operation = self._operation(self._body())
-        return not operation.startswith(_READS) if operation else self.method not in ("GET", "HEAD")
+        return not is_read(operation) if operation else self.method not in ("GET", "HEAD")
 
     def _operation(self, body: Mapping[str, Any]) -> str:
         if target := self.headers.get("x-amz-target"):

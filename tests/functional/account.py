@@ -18,19 +18,13 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
+from tests.operations import is_read
 
 REGION = "eu-west-1"
 NAMES = Names("demo", "123456789012", REGION)
 SETTINGS = Settings(first_day="2026-01-01")
 IN_S3 = Settings(first_day="2026-01-01", results="s3")
-_READS = ("get_", "list_", "describe_", "head_", "scan")
-_FUNCTION_KEYS = ("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime")
-_STAGE_KEYS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings")
 _clients: dict[tuple[str, bool], Any] = {}
-
-
-def is_write(operation: str) -> bool:
-    return not operation.startswith(_READS)
 
 
 class Killed(BaseException):
@@ -62,7 +56,7 @@ class RecordingAws(Aws):
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         answer = super().call(service, operation, once=once, **params)
-        if is_write(operation):
+        if not is_read(operation):
             with self._counting:
                 self.writes.append((service, operation))
                 self.params.append(params)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from imgpipe_cli.aws import AwsError
-from tests.functional.account import RecordingAws, is_write
+from tests.functional.account import RecordingAws
+from tests.operations import is_read
 
 _adding = threading.Lock()
 
@@ -50,7 +51,7 @@ class MeetingAws(SharedAws):
         self._after = after
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
-        if not is_write(operation):
+        if is_read(operation):
             return super().call(service, operation, once=once, **params)
         if self._before is not None and self._before <= len(self.writes):
             self._meet(service, operation)

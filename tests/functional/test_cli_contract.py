@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -22,7 +21,7 @@ from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.problems import ExitCode
 from imgpipe_cli.settings import Settings
 from tests.api_server import Answer, PlayedApi, item, serving
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember, runner
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember
 
 
 def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
@@ -32,12 +31,6 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
 
 
 COMMANDS = tuple(_commands(typer.main.get_command(app())))
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.cli import ACCOUNT, REGION, Cli, remember, runner
+from tests.functional.cli import ACCOUNT, REGION, Cli, remember
 from tests.functional.examined import AS_PLAYED, KEY_ID, SECRET, checks, doctor, not_ok, signed_in
 from tests.functional.loopback_aws import LoopbackAws
 
@@ -17,12 +17,6 @@ from tests.functional.loopback_aws import LoopbackAws
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackAws]:
     with signed_in(monkeypatch) as played:
         yield played
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
 
 
 def test_where_nothing_is_wrong_everything_is_ok(aws: LoopbackAws, cli: Cli) -> None:

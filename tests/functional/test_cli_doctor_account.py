@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, runner
+from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli
 from tests.functional.examined import AS_PLAYED, checks, doctor, not_ok, signed_in
 from tests.functional.loopback_aws import LoopbackAws
 
@@ -19,12 +18,6 @@ from tests.functional.loopback_aws import LoopbackAws
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackAws]:
     with signed_in(monkeypatch) as played:
         yield played
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
 
 
 def test_ten_functions_at_once_are_a_warning_with_the_way_to_more(aws: LoopbackAws, cli: Cli) -> None:

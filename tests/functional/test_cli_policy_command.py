@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import boto3
 import pytest
@@ -12,16 +11,10 @@ from moto import mock_aws
 from imgpipe_cli import permissions
 from imgpipe_cli.names import Names
 from imgpipe_cli.target import Target
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember, runner
+from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember
 
 WHERE = ("--region", REGION)
 LONG = ("--project", "a-project-of-24-letters0")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
 
 
 def test_it_is_plain_json_for_the_account_that_is_named(cli: Cli) -> None:

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from imgpipe_cli.moments import iso
-from tests.api_server import Answer, PlayedApi, failed, item, serving
-from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
+from tests.api_server import Answer, PlayedApi, failed, item
+from tests.functional.cli import NAMES, REGION, Cli, remember
 
 LABELS = [{"Name": "Cat", "Confidence": 98.5}, {"Name": "Sofa", "Confidence": 60.0}]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
-
-
-@pytest.fixture
-def played() -> Iterator[PlayedApi]:
-    with serving() as api:
-        remember(api.url)
-        yield api
-
-
-@pytest.fixture
-def bucket() -> Iterator[Any]:
-    with mock_aws():
-        yield make_bucket(boto3.client("s3", region_name=REGION))
 
 
 def _put(bucket: Any, *keys: str) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
-from tests.api_server import PlayedApi, Request, failed, item, serving
+from tests.api_server import PlayedApi, Request, failed, item
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, make_bucket, remember, runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,19 +28,6 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         shutil.copy(EXAMPLES / name, tmp_path)
     Path("words.jpg").write_text("no picture")
     return runner(capsys)
-
-
-@pytest.fixture
-def played() -> Iterator[PlayedApi]:
-    with serving() as api:
-        remember(api.url)
-        yield api
-
-
-@pytest.fixture
-def bucket() -> Iterator[Any]:
-    with mock_aws():
-        yield make_bucket(boto3.client("s3", region_name=REGION))
 
 
 def _versions(bucket: Any) -> dict[str, str]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from imgpipe_cli import runner
 from imgpipe_cli.settings import Settings
-from tests.functional.account import RecordingAws, fresh_account, inventory, nothing, pipeline, up
+from tests.functional.account import RecordingAws, inventory, nothing, pipeline, up
 from tests.functional.drifts import DRIFTS, Drift
 
-
-@pytest.fixture(autouse=True)
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
+pytestmark = pytest.mark.usefixtures("account")
 
 
 def shown(settings: Settings) -> dict[str, tuple[str, ...]]:

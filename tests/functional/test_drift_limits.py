@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.functional.account import (
     SETTINGS,
     RecordingAws,
     down,
-    fresh_account,
     inventory,
     nothing,
     pipeline,
@@ -27,13 +25,10 @@ from tests.functional.account import (
 )
 from tests.functional.drift_hands import BUCKET, INDEX, INGEST, KEYS, ROLE, Do, call, each, gateway, queue, s3
 
+pytestmark = pytest.mark.usefixtures("account")
+
+
 ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
-
-
-@pytest.fixture(autouse=True)
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
 
 
 def not_ready() -> list[runner.ResourceState]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from imgpipe_cli import runner
@@ -20,12 +18,14 @@ from tests.functional.account import (
     SETTINGS,
     RecordingAws,
     down,
-    fresh_account,
     inventory,
     nothing,
     pipeline,
     up,
 )
+
+pytestmark = pytest.mark.usefixtures("account")
+
 
 RESOURCES = [pytest.param(r, id=r.name) for step in STEPS for r in step.resources]
 OWNABLE = [
@@ -37,12 +37,6 @@ OWNABLE = [
 
 
 STORES = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
-
-
-@pytest.fixture(autouse=True)
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.api_server import Answer, PlayedApi, failed, item, serving
-from tests.functional.cli import Cli, remember, runner
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    return runner(capsys)
-
-
-@pytest.fixture
-def played() -> Iterator[PlayedApi]:
-    with serving() as api:
-        remember(api.url)
-        yield api
+from tests.api_server import Answer, PlayedApi, failed, item
+from tests.functional.cli import Cli
 
 
 def store(played: PlayedApi, count: int) -> None:

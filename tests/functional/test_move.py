@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,9 @@ from tests.functional.account import (
     pipeline,
     up,
 )
+
+pytestmark = pytest.mark.usefixtures("account")
+
 
 BOTH_WAYS = pytest.mark.parametrize(
     ("start", "end"), [(SETTINGS, IN_S3), (IN_S3, SETTINGS)], ids=["to s3", "back"]
@@ -91,12 +94,6 @@ def right_index(items: list[dict[str, Any]]) -> set[str]:
 
 def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = nothing) -> Any:
     return up(aws, moved_to(end.results, deployed()), workers=1, emit=emit)
-
-
-@pytest.fixture(autouse=True)
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
 
 
 @BOTH_WAYS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,13 +18,15 @@ from tests.functional.account import (
     SETTINGS,
     PlainHttpAws,
     down,
-    fresh_account,
     inventory,
     nothing,
     pipeline,
     up,
 )
 from tests.functional.retagging import retag
+
+pytestmark = pytest.mark.usefixtures("account")
+
 
 # Tags that are nearly ours.
 LOOK_ALIKES: dict[str, dict[str, str]] = {
@@ -41,12 +43,6 @@ LOOK_ALIKES: dict[str, dict[str, str]] = {
     "with account and region": {"Project": "demo/123456789012/eu-west-1", "ManagedBy": "imgpipe"},
 }
 TAGS = pytest.mark.parametrize("tags", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
-
-
-@pytest.fixture(autouse=True)
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
 
 
 def names_unique(settings: Settings) -> set[str]:

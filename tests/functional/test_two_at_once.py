@@ -7,7 +7,7 @@ or with IMGPIPE_EVERY=1 at each.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -283,12 +283,6 @@ def test_up_and_down_side_by_side_leave_what_one_more_run_makes_right(
 
 
 # --- other commands ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def account() -> Iterator[None]:
-    with fresh_account():
-        yield
 
 
 def connection(aws: Aws) -> Connection:

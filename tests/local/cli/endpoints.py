@@ -17,14 +17,9 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.local.rekognition import Rekognition
 from tests.local.cli.machine import client, until
+from tests.local.conftest import free_port
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

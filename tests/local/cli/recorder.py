@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-_READS = ("Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet")
+from tests.operations import is_read
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Recorder:
 
 def _only_reads(call: str) -> bool:
     method, _, what = call.partition(" ")
-    return method in ("GET", "HEAD") or what.startswith(_READS)
+    return method in ("GET", "HEAD") or is_read(what)
 
 
 def _named(method: str, path: str, target: str | None, body: bytes) -> str:

@@ -26,6 +26,7 @@ from moto.core.models import botocore_stubber
 
 from imgpipe_cli.aws import Aws, Place
 from tests.functional.account import fresh_account
+from tests.operations import is_read
 
 REGION = "eu-west-1"
 # How long, in real seconds, everybody must be quiet before the simulated clock moves on.
@@ -44,7 +45,7 @@ class Call:
 
     @property
     def is_read(self) -> bool:
-        return self.operation.startswith(("Get", "List", "Describe", "Head", "Scan", "Query"))
+        return is_read(self.operation)
 
     @property
     def key(self) -> str:
@@ -89,18 +90,18 @@ class Behaviour:
     def name(self) -> str:
         return type(self).__name__
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         """What AWS answers instead of carrying the call out; None if it has nothing against it."""
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:  # noqa: ARG002 - the interface
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:  # noqa: ARG002 - the interface
         """Whether this read still answers what it did before the last change."""
         return False
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
         """Change a good answer in place; whether it did."""
         return False
 
-    def after(self, account: RealAccount, call: Call) -> None:
+    def after(self, account: BehavingAccount, call: Call) -> None:
         """What else becomes of a call that was carried out."""
 
 
@@ -151,7 +152,7 @@ class Clock:
 
 
 @dataclass
-class RealAccount:
+class BehavingAccount:
     """An account in which these behaviours show.
 
     met: how often each behaviour showed, by its name. carried_out: the changes that reached the account.
@@ -250,10 +251,10 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in params.items() if isinstance(value, str)}
 
 
-class RealAws(Aws):
+class BehavingAws(Aws):
     """One run of imgpipe on that account: AWS's own endpoints, credentials from the environment."""
 
-    def __init__(self, account: RealAccount) -> None:
+    def __init__(self, account: BehavingAccount) -> None:
         super().__init__(Place(region=account.region), sleep=account.clock.sleep, clock=account.clock)
         self._account = account
         self._clients = account.clients
@@ -265,6 +266,6 @@ class RealAws(Aws):
 
 
 @contextmanager
-def real_account(*behaviours: Behaviour, region: str = REGION) -> Iterator[RealAccount]:
+def behaving_account(*behaviours: Behaviour, region: str = REGION) -> Iterator[BehavingAccount]:
     with fresh_account():
-        yield RealAccount(behaviours, region)
+        yield BehavingAccount(behaviours, region)

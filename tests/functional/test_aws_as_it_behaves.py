@@ -23,15 +23,15 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.real_aws import Behaviour, Call, RealAccount, RealAws, real_account
-from tests.functional.real_functions import (
+from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, Behaviour, Call, behaving_account
+from tests.functional.behaviours_of_functions import (
     FunctionDeleting,
     FunctionPending,
     RoleNotAssumable,
     UpdateInProgress,
 )
-from tests.functional.real_services import CHECKS, PASSING, FunctionNeeded, TagsLag
-from tests.functional.real_stores import FreshBucket, TableCreating, TableDeleting, TableUpdating
+from tests.functional.behaviours_of_services import CHECKS, PASSING, FunctionNeeded, TagsLag
+from tests.functional.behaviours_of_stores import FreshBucket, TableCreating, TableDeleting, TableUpdating
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 # Longer than this no user waits, and no single limit of the runner is.
@@ -47,35 +47,35 @@ def _all() -> list[Behaviour]:
     return [kind() for kind in (*CHECKS, *PASSING)]
 
 
-def _states(account: RealAccount, settings: Settings) -> set[str]:
+def _states(account: BehavingAccount, settings: Settings) -> set[str]:
     """What `status` says a moment later: the last change, time to live, still keeps the table busy."""
     account.clock.sleep(TableUpdating.lag)
-    line = pipeline(RealAws(account))
+    line = pipeline(BehavingAws(account))
     return {state.state for state in runner.states(line, runner.look(line, nothing), settings)}
 
 
-def _live(account: RealAccount, settings: Settings, other: Settings, workers: int) -> None:
+def _live(account: BehavingAccount, settings: Settings, other: Settings, workers: int) -> None:
     """Set up, run again, change, remove, and set up at once again."""
     before = inventory()
-    up(RealAws(account), settings, workers=workers)
+    up(BehavingAws(account), settings, workers=workers)
     assert account.clock.now < _LIMIT_S
     writes = account.writes
-    up(RealAws(account), settings, workers=workers)
+    up(BehavingAws(account), settings, workers=workers)
     assert account.writes == writes
     assert _states(account, settings) == {"ready"}
-    up(RealAws(account), other, workers=workers)
+    up(BehavingAws(account), other, workers=workers)
     assert account.writes > writes
     assert _states(account, other) == {"ready"}
-    assert down(RealAws(account), workers=workers) == []
+    assert down(BehavingAws(account), workers=workers) == []
     assert inventory() == before
-    up(RealAws(account), settings, workers=workers)
+    up(BehavingAws(account), settings, workers=workers)
     assert _states(account, settings) == {"ready"}
     assert account.clock.now < 2 * _LIMIT_S
 
 
 @pytest.mark.parametrize("kind", PASSING, ids=lambda kind: kind.__name__)
 def test_each_behaviour_of_aws_is_waited_out(kind: type[Behaviour]) -> None:
-    with real_account(*_alone(kind)) as account:
+    with behaving_account(*_alone(kind)) as account:
         _live(account, SETTINGS, OTHER, workers=16)
         assert account.met[kind.__name__] > 0, "it was never met, so nothing is shown"
 
@@ -84,7 +84,7 @@ def test_each_behaviour_of_aws_is_waited_out(kind: type[Behaviour]) -> None:
 @pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
 def test_all_of_them_together_are_waited_out(settings: Settings, workers: int) -> None:
     other = Settings(features=("labels", "faces"), first_day="2026-01-01", results=settings.results)
-    with real_account(*_all()) as account:
+    with behaving_account(*_all()) as account:
         _live(account, settings, other, workers)
         for kind in CHECKS:
             assert account.met[kind.__name__] == 0, "a sound pipeline has nothing that is refused for ever"
@@ -92,13 +92,13 @@ def test_all_of_them_together_are_waited_out(settings: Settings, workers: int) -
 
 @pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
 def test_the_results_move_in_all_of_it(settings: Settings) -> None:
-    with real_account(*_all()) as account:
-        up(RealAws(account), settings)
+    with behaving_account(*_all()) as account:
+        up(BehavingAws(account), settings)
         moving = Settings(first_day="2026-01-01", results=settings.results, move="copy")
-        up(RealAws(account), moving)
+        up(BehavingAws(account), moving)
         assert _states(account, moving.at_rest) == {"ready"}
         writes = account.writes
-        up(RealAws(account), moving.at_rest)
+        up(BehavingAws(account), moving.at_rest)
         assert account.writes == writes
 
 
@@ -108,13 +108,13 @@ def test_the_results_move_in_all_of_it(settings: Settings) -> None:
 class _Watcher:
     """Asks for the status whenever `up` or `down` waits for one resource."""
 
-    def __init__(self, account: RealAccount, resource: str) -> None:
+    def __init__(self, account: BehavingAccount, resource: str) -> None:
         self._account, self._resource = account, resource
         self.told: list[tuple[str, str]] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Waiting) and event.resource == self._resource:
-            line = pipeline(RealAws(self._account))
+            line = pipeline(BehavingAws(self._account))
             looks = runner.look(line, nothing)
             for state in runner.states(line, looks, SETTINGS):
                 if state.resource == self._resource:
@@ -133,18 +133,18 @@ class _Watcher:
 def test_status_says_busy_while_something_is_made(
     behaviours: Sequence[Behaviour], resource: str, said: str
 ) -> None:
-    with real_account(*behaviours) as account:
+    with behaving_account(*behaviours) as account:
         watcher = _Watcher(account, resource)
-        up(RealAws(account), emit=watcher, workers=1)
+        up(BehavingAws(account), emit=watcher, workers=1)
     assert ("busy", said) in watcher.told
     assert {state for state, *_ in watcher.told} <= {"busy", "ready"}
 
 
 def test_status_says_busy_while_something_is_updated() -> None:
-    with real_account(UpdateInProgress()) as account:
-        up(RealAws(account))
+    with behaving_account(UpdateInProgress()) as account:
+        up(BehavingAws(account))
         watcher = _Watcher(account, "function.ingest")
-        up(RealAws(account), OTHER, emit=watcher, workers=1)
+        up(BehavingAws(account), OTHER, emit=watcher, workers=1)
     assert ("busy", "active, update inprogress") in watcher.told
 
 
@@ -154,10 +154,10 @@ def test_status_says_busy_while_something_is_updated() -> None:
     ids=["table", "function"],
 )
 def test_status_says_busy_while_something_is_removed(behaviour: Behaviour, resource: str) -> None:
-    with real_account(behaviour) as account:
-        up(RealAws(account))
+    with behaving_account(behaviour) as account:
+        up(BehavingAws(account))
         watcher = _Watcher(account, resource)
-        down(RealAws(account), emit=watcher, workers=1)
+        down(BehavingAws(account), emit=watcher, workers=1)
     assert watcher.told
     assert set(watcher.told) == {("busy", "deleting")}
 
@@ -172,7 +172,7 @@ class _Killed(Behaviour):
         super().__init__()
         self._left = number
 
-    def after(self, account: RealAccount, call: Call) -> None:  # noqa: ARG002
+    def after(self, account: BehavingAccount, call: Call) -> None:  # noqa: ARG002
         self._left -= 1
         if self._left == 0:
             raise Killed
@@ -182,12 +182,12 @@ class _Killed(Behaviour):
 def test_up_killed_in_all_of_it_is_finished_by_the_next_up_at_once(number: int) -> None:
     # Without the tags nobody can know whose a thing is: see the next test.
     behaviours = [behaviour for behaviour in _all() if not isinstance(behaviour, TagsLag)]
-    with real_account(*behaviours, _Killed(number)) as account:
+    with behaving_account(*behaviours, _Killed(number)) as account:
         with pytest.raises(Killed):
-            up(RealAws(account))
-        up(RealAws(account))
+            up(BehavingAws(account))
+        up(BehavingAws(account))
         assert _states(account, SETTINGS) == {"ready"}
-        assert down(RealAws(account)) == []
+        assert down(BehavingAws(account)) == []
 
 
 # --- regions -------------------------------------------------------------------------------------
@@ -198,13 +198,13 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
     """us-east-1 answers 200 to whoever makes his own bucket again, the others refuse it."""
     names = Names(NAMES.project, NAMES.account, region)
     events: list[Event] = []
-    with real_account(FreshBucket(), _Killed(2), *[kind() for kind in CHECKS], region=region) as account:
+    with behaving_account(FreshBucket(), _Killed(2), *[kind() for kind in CHECKS], region=region) as account:
         with pytest.raises(Killed):  # the settings are written, the bucket is made
             _up(account, names, nothing)
         _up(account, names, events.append)
         made = [h.operation for h in account.history].count("CreateBucket")
         assert made == (2 if region == "us-east-1" else 1)
-        line = Pipeline(STEPS, RealAws(account), names)
+        line = Pipeline(STEPS, BehavingAws(account), names)
         looks = runner.look(line, nothing)
         assert {state.state for state in runner.states(line, looks, SETTINGS)} == {"ready"}
         assert runner.down(line, runner.planned_removals(line, looks, nothing), nothing) == []
@@ -212,6 +212,6 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
     assert [event.what for event in asked].count(f"bucket {names.bucket}") == 1
 
 
-def _up(account: RealAccount, names: Names, emit: object) -> None:
-    line = Pipeline(STEPS, RealAws(account), names, workers=1)
+def _up(account: BehavingAccount, names: Names, emit: object) -> None:
+    line = Pipeline(STEPS, BehavingAws(account), names, workers=1)
     runner.up(line, runner.look(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]

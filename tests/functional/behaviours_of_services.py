@@ -1,11 +1,14 @@
-"""How API Gateway, Logs, tags and quotas really behave. In brackets what says so: see real_functions.py."""
+"""How API Gateway, Logs, tags and quotas really behave.
+
+In brackets what says so: see behaviours_of_functions.py.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.functional import real_functions, real_stores
-from tests.functional.real_aws import Behaviour, Call, RealAccount, Refusal
+from tests.functional import behaviours_of_functions, behaviours_of_stores
+from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
 
 # --- API Gateway ---------------------------------------------------------------------------------
 
@@ -19,7 +22,7 @@ class ChangesCollide(Behaviour):
 
     lag = 0.5
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         api = call.params.get("ApiId")
         if not _is_change(call) or api is None:
             return None
@@ -40,7 +43,7 @@ class TooManyChanges(Behaviour):
         super().__init__()
         self._left, self._at = self.burst, 0.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.service != "apigatewayv2":
             return None
         now = account.clock.now
@@ -56,21 +59,21 @@ class DeletedApiListed(Behaviour):
 
     lag = 4.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         api = call.params.get("ApiId")
         # moto deletes what is gone without a word.
         if call.operation == "DeleteApi" and account.ago("DeleteApi", ApiId=api) < float("inf"):
             return Refusal("NotFoundException", f"Invalid API identifier specified {api}", 404)
         return None
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         return call.operation == "GetApis" and account.ago("DeleteApi") < self.lag
 
 
 class FunctionNeeded(Behaviour):
     """An integration with a function that is not there is refused. [unsourced: the opposite is usual]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "CreateIntegration":
             function = call.params["IntegrationUri"].rsplit(":", 1)[1]
             if not account.is_there("CreateFunction", "DeleteFunction", FunctionName=function):
@@ -87,7 +90,7 @@ class LogDelivery(Behaviour):
         super().__init__(lag)
         self._asked: float | None = None
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation != "CreateStage":
             return None
         self._asked = account.clock.now if self._asked is None else self._asked
@@ -108,7 +111,7 @@ class LogGroupBusy(Behaviour):
 
     lag = 1.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in ("PutRetentionPolicy", "DeleteLogGroup"):
             group = call.params["logGroupName"]
             changes = ("CreateLogGroup", "PutRetentionPolicy")
@@ -121,7 +124,7 @@ class LogGroupBusy(Behaviour):
 class RetentionChecked(Behaviour):
     """Logs keep lines for certain numbers of days only. [bc:logs/Days]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
         days = call.params.get("retentionInDays")
         if call.operation == "PutRetentionPolicy" and days not in (*_RETENTIONS, *_LONG_RETENTIONS):
             return Refusal("InvalidParameterException", f"{days} is no valid retention")
@@ -137,13 +140,13 @@ class TagsLag(Behaviour):
 
     lag = 6.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         fresh = account.ago("CreateBucket", Bucket=call.params.get("Bucket")) < self.lag
         if call.operation == "GetBucketTagging" and fresh:
             return Refusal("NoSuchTagSet", "The TagSet does not exist", 404)
         return None
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         params = call.params
         hide: tuple[float, dict[str, Any], str, Any]
         match call.service, call.operation:
@@ -172,12 +175,12 @@ class TagsLag(Behaviour):
             where[key] = empty
         return age < self.lag
 
-    def _parameter(self, account: RealAccount, name: str) -> float:
+    def _parameter(self, account: BehavingAccount, name: str) -> float:
         """Seconds since it was made: an update has no tags."""
         made = [h.at for h in account.history if h.params.get("Name") == name and "Tags" in h.params]
         return account.clock.now - max(made, default=float("-inf"))
 
-    def _hidden(self, account: RealAccount, api: dict[str, Any]) -> bool:
+    def _hidden(self, account: BehavingAccount, api: dict[str, Any]) -> bool:
         hidden = account.ago("CreateApi", Name=api["Name"]) < self.lag
         if hidden:
             api["Tags"] = {}
@@ -194,7 +197,7 @@ class Refused(Behaviour):
         super().__init__()
         self._operation, self._refusal = operation, refusal
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
         return self._refusal if call.operation == self._operation else None
 
 
@@ -202,28 +205,28 @@ class Refused(Behaviour):
 
 # What passes by itself. Each is met by a pipeline that is set up, changed, removed and set up again.
 PASSING: tuple[type[Behaviour], ...] = (
-    real_functions.RoleNotAssumable,
-    real_functions.PolicyNotVisible,
-    real_functions.FreshRole,
-    real_functions.DeletedRoleSeen,
-    real_functions.RoleDeleteConflict,
-    real_functions.FunctionNotVisible,
-    real_functions.FunctionPending,
-    real_functions.UpdateInProgress,
-    real_functions.FunctionDeleting,
-    real_functions.StatementNotReadable,
-    real_functions.QueueNotVisible,
-    real_functions.QueueDeletedRecently,
-    real_functions.DestinationChecked,
-    real_stores.BucketDefaults,
-    real_stores.FreshBucket,
-    real_stores.PartsCollide,
-    real_stores.PartsLag,
-    real_stores.BucketRecreated,
-    real_stores.PermissionNotVisible,
-    real_stores.TableCreating,
-    real_stores.TableDeleting,
-    real_stores.TableUpdating,
+    behaviours_of_functions.RoleNotAssumable,
+    behaviours_of_functions.PolicyNotVisible,
+    behaviours_of_functions.FreshRole,
+    behaviours_of_functions.DeletedRoleSeen,
+    behaviours_of_functions.RoleDeleteConflict,
+    behaviours_of_functions.FunctionNotVisible,
+    behaviours_of_functions.FunctionPending,
+    behaviours_of_functions.UpdateInProgress,
+    behaviours_of_functions.FunctionDeleting,
+    behaviours_of_functions.StatementNotReadable,
+    behaviours_of_functions.QueueNotVisible,
+    behaviours_of_functions.QueueDeletedRecently,
+    behaviours_of_functions.DestinationChecked,
+    behaviours_of_stores.BucketDefaults,
+    behaviours_of_stores.FreshBucket,
+    behaviours_of_stores.PartsCollide,
+    behaviours_of_stores.PartsLag,
+    behaviours_of_stores.BucketRecreated,
+    behaviours_of_stores.PermissionNotVisible,
+    behaviours_of_stores.TableCreating,
+    behaviours_of_stores.TableDeleting,
+    behaviours_of_stores.TableUpdating,
     ChangesCollide,
     TooManyChanges,
     DeletedApiListed,
@@ -234,9 +237,9 @@ PASSING: tuple[type[Behaviour], ...] = (
 )
 # What AWS checks and a sound pipeline never meets.
 CHECKS: tuple[type[Behaviour], ...] = (
-    real_functions.DuplicateStatement,
-    real_functions.EnvironmentChecked,
-    real_stores.BucketNames,
-    real_stores.OverlappingRules,
+    behaviours_of_functions.DuplicateStatement,
+    behaviours_of_functions.EnvironmentChecked,
+    behaviours_of_stores.BucketNames,
+    behaviours_of_stores.OverlappingRules,
     RetentionChecked,
 )

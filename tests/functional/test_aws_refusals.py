@@ -13,8 +13,14 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.problems import Problem
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, up
-from tests.functional.real_aws import Behaviour, RealAccount, RealAws, Refusal, real_account
-from tests.functional.real_functions import (
+from tests.functional.aws_as_it_behaves import (
+    BehavingAccount,
+    BehavingAws,
+    Behaviour,
+    Refusal,
+    behaving_account,
+)
+from tests.functional.behaviours_of_functions import (
     DestinationChecked,
     DuplicateStatement,
     EnvironmentChecked,
@@ -26,13 +32,13 @@ from tests.functional.real_functions import (
     RoleNotAssumable,
     UpdateFails,
 )
-from tests.functional.real_services import (
+from tests.functional.behaviours_of_services import (
     CHECKS,
     LogDelivery,
     Refused,
     RetentionChecked,
 )
-from tests.functional.real_stores import (
+from tests.functional.behaviours_of_stores import (
     BucketNames,
     BucketTaken,
     OverlappingRules,
@@ -152,8 +158,8 @@ _UP = {
 @pytest.mark.parametrize("case", _UP.values(), ids=list(_UP))
 def test_up_ends_in_a_message_that_names_the_cause(case: Case, workers: int) -> None:
     behaviour = case.behaviour()
-    with real_account(behaviour) as account:
-        _ends(account, behaviour, case, lambda: up(RealAws(account), workers=workers))
+    with behaving_account(behaviour) as account:
+        _ends(account, behaviour, case, lambda: up(BehavingAws(account), workers=workers))
 
 
 _DOWN = {
@@ -181,12 +187,12 @@ _DOWN = {
 @pytest.mark.parametrize("case", _DOWN.values(), ids=list(_DOWN))
 def test_down_ends_in_a_message_that_names_the_cause(case: Case) -> None:
     behaviour = case.behaviour()
-    with real_account(behaviour) as account:
-        up(RealAws(account))
-        _ends(account, behaviour, case, lambda: down(RealAws(account)))
+    with behaving_account(behaviour) as account:
+        up(BehavingAws(account))
+        _ends(account, behaviour, case, lambda: down(BehavingAws(account)))
 
 
-def _ends(account: RealAccount, behaviour: Behaviour, case: Case, run: Callable[[], object]) -> None:
+def _ends(account: BehavingAccount, behaviour: Behaviour, case: Case, run: Callable[[], object]) -> None:
     began = account.clock.now
     with pytest.raises(Problem) as ended:
         run()
@@ -201,25 +207,25 @@ def _ends(account: RealAccount, behaviour: Behaviour, case: Case, run: Callable[
 def test_what_is_refused_for_good_is_told_at_once_beside_what_may_pass() -> None:
     busy = _refused("PutBucketVersioning", "OperationAborted", "Another operation is in progress", 409)()
     denied = _refused("PutBucketCors", "AccessDenied", "Access Denied", 403)()
-    with real_account(busy, denied) as account:
+    with behaving_account(busy, denied) as account:
         with pytest.raises(Problem, match="s3:PutBucketCORS is missing"):
-            up(RealAws(account), workers=16)
+            up(BehavingAws(account), workers=16)
         assert account.clock.now < 30
 
 
 def test_a_queue_whose_name_is_never_free_again_is_named() -> None:
-    with real_account(QueueDeletedRecently(math.inf)) as account:
-        up(RealAws(account))
-        down(RealAws(account))
+    with behaving_account(QueueDeletedRecently(math.inf)) as account:
+        up(BehavingAws(account))
+        down(BehavingAws(account))
         with pytest.raises(Problem, match="SQS keeps the name of the removed queue for 60 s"):
-            up(RealAws(account))
+            up(BehavingAws(account))
 
 
 def test_an_update_that_lambda_cannot_carry_out_is_told_with_its_reason() -> None:
     failing = UpdateFails()
-    with real_account(failing) as account:
+    with behaving_account(failing) as account:
         with pytest.raises(Problem) as failed:
-            up(RealAws(account))
+            up(BehavingAws(account))
         assert failed.value.code == "function_failed"
         assert failing.reason in failed.value.message
 
@@ -243,30 +249,30 @@ _THEIRS = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
     "filtered", [{}, {"Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".png"}]}}}]
 )
 def test_somebody_elses_rule_for_the_same_events_stops_up_before_any_change(filtered: Any) -> None:
-    with real_account(OverlappingRules()) as account:
-        up(RealAws(account))
+    with behaving_account(OverlappingRules()) as account:
+        up(BehavingAws(account))
         _add_rule(LambdaFunctionArn=_THEIRS, Events=["s3:ObjectCreated:Put"], **filtered)
         writes = account.writes
         with pytest.raises(Problem) as refused:
-            up(RealAws(account))
+            up(BehavingAws(account))
         assert account.writes == writes
         assert account.met["OverlappingRules"] == 0, "it is found before S3 is asked"
         assert refused.value.code == "notification_overlaps"
         for part in (NAMES.bucket, "rule theirs", _THEIRS, "s3:ObjectCreated:Put"):
             assert part in refused.value.message
         assert "Event notifications" in refused.value.hint
-        assert down(RealAws(account), keep=frozenset({"bucket"})) == []
+        assert down(BehavingAws(account), keep=frozenset({"bucket"})) == []
 
 
 def test_somebody_elses_rule_whose_function_is_gone_is_named() -> None:
-    with real_account(PermissionNotVisible(), OverlappingRules()) as account:
-        up(RealAws(account))
+    with behaving_account(PermissionNotVisible(), OverlappingRules()) as account:
+        up(BehavingAws(account))
         _add_rule(LambdaFunctionArn=_THEIRS, Events=["s3:ObjectRestore:*"])
         with pytest.raises(Problem) as refused:
-            up(RealAws(account))
+            up(BehavingAws(account))
         assert _THEIRS in refused.value.message
         assert "a function that is gone" in refused.value.hint
-        assert down(RealAws(account)) == []
+        assert down(BehavingAws(account)) == []
 
 
 # --- what AWS checks -----------------------------------------------------------------------------
@@ -315,17 +321,17 @@ _ROLE = NAMES.role_arn("ingest")
 def test_what_aws_checks_is_refused(
     kind: type[Behaviour], service: str, operation: str, params: dict[str, Any], code: str
 ) -> None:
-    with real_account(kind()) as account:
+    with behaving_account(kind()) as account:
         with pytest.raises(ClientError) as refused:
-            getattr(RealAws(account).client(service), operation)(**params)
+            getattr(BehavingAws(account).client(service), operation)(**params)
         assert refused.value.response["Error"]["Code"] == code
         assert account.met[kind.__name__] == 1
 
 
 def test_a_statement_id_that_is_there_and_rules_that_overlap_are_refused() -> None:
-    with real_account(*[kind() for kind in CHECKS]) as account:
-        up(RealAws(account), SETTINGS)
-        functions, s3 = RealAws(account).client("lambda"), RealAws(account).client("s3")
+    with behaving_account(*[kind() for kind in CHECKS]) as account:
+        up(BehavingAws(account), SETTINGS)
+        functions, s3 = BehavingAws(account).client("lambda"), BehavingAws(account).client("s3")
         policy = json.loads(functions.get_policy(FunctionName=NAMES.function("ingest"))["Policy"])
         statement = {
             "FunctionName": NAMES.function("ingest"),

@@ -1,4 +1,4 @@
-"""How buckets and tables really behave. In brackets what says so: see real_functions.py."""
+"""How buckets and tables really behave. In brackets what says so: see behaviours_of_functions.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.functional.account import RecordingAws
-from tests.functional.real_aws import Behaviour, Call, RealAccount, Refusal
+from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
 
 _PARTS = (
     "BucketTagging",
@@ -36,7 +36,7 @@ class BucketDefaults(Behaviour):
     """A new bucket has the tags of its create call, encryption, and no public access.
     [S3:create-bucket-faq; bc:s3/CreateBucketConfiguration]"""
 
-    def after(self, account: RealAccount, call: Call) -> None:
+    def after(self, account: BehavingAccount, call: Call) -> None:
         if call.operation != "CreateBucket":
             return
         s3, bucket = RecordingAws().client("s3"), call.params["Bucket"]
@@ -55,7 +55,7 @@ class FreshBucket(Behaviour):
 
     lag = 4.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         age = account.ago("CreateBucket", Bucket=call.params.get("Bucket"))
         if call.operation == "HeadBucket" and age < self.lag / 2:
             return Refusal("404", "Not Found", 404)
@@ -70,7 +70,7 @@ class PartsCollide(Behaviour):
 
     lag = 0.5
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         bucket = call.params.get("Bucket")
         if call.operation not in _PUTS:
             return None
@@ -82,7 +82,7 @@ class PartsLag(Behaviour):
 
     lag = 4.0
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         if call.operation not in _GETS:
             return False
         return account.ago("Put" + call.operation[3:], Bucket=call.params["Bucket"]) < self.lag
@@ -93,7 +93,7 @@ class BucketRecreated(Behaviour):
 
     lag = 90.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         bucket = call.params.get("Bucket")
         if call.operation == "CreateBucket" and account.ago("DeleteBucket", Bucket=bucket) < self.lag:
             return _ABORTED
@@ -103,7 +103,7 @@ class BucketRecreated(Behaviour):
 class BucketNames(Behaviour):
     """S3 checks a bucket's name and place. [S3:bucketnamingrules]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation != "CreateBucket":
             return None
         name = call.params["Bucket"]
@@ -125,7 +125,7 @@ class BucketTaken(Behaviour):
         super().__init__()
         self._seen = seen
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "CreateBucket":
             text = (
                 "The requested bucket name is not available. The bucket namespace is shared by all users of "
@@ -143,7 +143,7 @@ class PermissionNotVisible(Behaviour):
 
     lag = 10.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         skip = call.params.get("SkipDestinationValidation")
         if call.operation != "PutBucketNotificationConfiguration" or skip:
             return None
@@ -163,7 +163,7 @@ class OverlappingRules(Behaviour):
     """Two rules of a notification that meet for the same event are refused.
     [S3:notification-how-to-filtering; text: gh:aws-solutions/aws-waf-security-automations#49]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
         if call.operation != "PutBucketNotificationConfiguration":
             return None
         document = call.params["NotificationConfiguration"]
@@ -199,7 +199,7 @@ class TableCreating(Behaviour):
 
     lag = 20.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in ("DeleteTable", "UpdateTable", "UpdateTimeToLive") and self._new(account, call):
             text = (
                 f"Attempt to change a resource which is still in use: Table is being created: {_table(call)}"
@@ -207,7 +207,7 @@ class TableCreating(Behaviour):
             return Refusal("ResourceInUseException", text)
         return None
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         new = call.operation == "DescribeTable" and self._new(account, call)
         if new:
             answer["Table"]["TableStatus"] = "CREATING"
@@ -215,7 +215,7 @@ class TableCreating(Behaviour):
                 index["IndexStatus"] = "CREATING"
         return new
 
-    def _new(self, account: RealAccount, call: Call) -> bool:
+    def _new(self, account: BehavingAccount, call: Call) -> bool:
         table = {"TableName": _table(call)}
         there = account.is_there("CreateTable", "DeleteTable", **table)
         return there and account.ago("CreateTable", **table) < self.lag
@@ -226,7 +226,7 @@ class TableDeleting(Behaviour):
 
     lag = 20.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "CreateTable" and self._deleting(account, call):
             text = (
                 f"Attempt to change a resource which is still in use: Table is being deleted: {_table(call)}"
@@ -234,16 +234,16 @@ class TableDeleting(Behaviour):
             return Refusal("ResourceInUseException", text)
         return None
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         return call.operation == "DescribeTable" and self._deleting(account, call)
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         deleting = self.looks_back(account, call)
         if deleting:
             answer["Table"]["TableStatus"] = "DELETING"
         return deleting
 
-    def _deleting(self, account: RealAccount, call: Call) -> bool:
+    def _deleting(self, account: BehavingAccount, call: Call) -> bool:
         return account.ago("DeleteTable", TableName=_table(call)) < self.lag
 
 
@@ -254,7 +254,7 @@ class TableUpdating(Behaviour):
     lag = 6.0
     settling = 3600.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in ("DeleteTable", "UpdateTable") and self._ago(account, call) < self.lag:
             text = (
                 f"Attempt to change a resource which is still in use: Table is being updated: {_table(call)}"
@@ -265,7 +265,7 @@ class TableUpdating(Behaviour):
             return Refusal("ValidationException", text)
         return None
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         if call.operation == "DescribeTable" and self._ago(account, call) < self.lag:
             answer["Table"]["TableStatus"] = "UPDATING"
             return True
@@ -274,7 +274,7 @@ class TableUpdating(Behaviour):
             return True
         return False
 
-    def _ago(self, account: RealAccount, call: Call) -> float:
+    def _ago(self, account: BehavingAccount, call: Call) -> float:
         table = {"TableName": _table(call)}
         there = account.is_there("UpdateTimeToLive", "DeleteTable", **table)
         return account.ago("UpdateTimeToLive", **table) if there else float("inf")

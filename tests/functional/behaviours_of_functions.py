@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.functional.real_aws import Behaviour, Call, RealAccount, Refusal
+from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
 
 _MAKING = ("CreateFunction", "UpdateFunctionConfiguration")
 _UPDATES = ("UpdateFunctionCode", "UpdateFunctionConfiguration")
@@ -17,7 +17,7 @@ _CONFLICT = "The operation cannot be performed at this time. "
 _RESERVED = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_LAMBDA_")
 
 
-def _role(account: RealAccount, call: Call) -> str:
+def _role(account: BehavingAccount, call: Call) -> str:
     """The role of the function that the call is about."""
     arn = call.params.get("Role")
     if arn is None:
@@ -39,7 +39,7 @@ class RoleNotAssumable(Behaviour):
 
     lag = 15.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in _MAKING and account.ago("CreateRole", RoleName=_role(account, call)) < self.lag:
             text = "The role defined for the function cannot be assumed by Lambda."
             return Refusal("InvalidParameterValueException", text)
@@ -52,7 +52,7 @@ class PolicyNotVisible(Behaviour):
 
     lag = 40.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "PutFunctionEventInvokeConfig":
             role = _role(account, call)
             if account.ago("PutRolePolicy", RoleName=role) < self.lag:
@@ -66,7 +66,7 @@ class FreshRole(Behaviour):
 
     lag = 3.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         role = call.params.get("RoleName")
         fresh = account.ago("CreateRole", RoleName=role) < self.lag
         if call.service == "iam" and call.operation != "CreateRole" and fresh:
@@ -79,7 +79,7 @@ class DeletedRoleSeen(Behaviour):
 
     lag = 4.0
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         role = call.params.get("RoleName")
         return call.operation == "GetRole" and account.ago("DeleteRole", RoleName=role) < self.lag
 
@@ -89,7 +89,7 @@ class RoleDeleteConflict(Behaviour):
 
     lag = 2.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         role = call.params.get("RoleName")
         if call.operation == "DeleteRole" and account.ago("DeleteRolePolicy", RoleName=role) < self.lag:
             return Refusal("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
@@ -104,7 +104,7 @@ class FunctionNotVisible(Behaviour):
 
     lag = 2.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         function = call.params.get("FunctionName")
         fresh = account.ago("CreateFunction", FunctionName=function) < self.lag
         if call.service == "lambda" and call.operation != "CreateFunction" and fresh:
@@ -119,19 +119,19 @@ class FunctionPending(Behaviour):
     lag = 6.0
     refused = (*_UPDATES, "AddPermission", "PutFunctionEventInvokeConfig")
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in self.refused and self._pending(account, call):
             text = f"{_CONFLICT}The function is currently in the following state: Pending"
             return Refusal("ResourceConflictException", text, 409)
         return None
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         pending = call.operation == "GetFunction" and self._pending(account, call)
         if pending:
             answer["Configuration"] |= {"State": "Pending", "StateReason": "The function is being created."}
         return pending
 
-    def _pending(self, account: RealAccount, call: Call) -> bool:
+    def _pending(self, account: BehavingAccount, call: Call) -> bool:
         return account.ago("CreateFunction", FunctionName=call.params["FunctionName"]) < self.lag
 
 
@@ -142,19 +142,19 @@ class UpdateInProgress(Behaviour):
     lag = 5.0
     longer = 2.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in _UPDATES and self._ago(account, call) < self.lag + self.longer:
             text = f"{_CONFLICT}An update is in progress for resource: {call.params['FunctionName']}"
             return Refusal("ResourceConflictException", text, 409)
         return None
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         shown = call.operation == "GetFunction" and self._ago(account, call) < self.lag
         if shown:
             answer["Configuration"]["LastUpdateStatus"] = "InProgress"
         return shown
 
-    def _ago(self, account: RealAccount, call: Call) -> float:
+    def _ago(self, account: BehavingAccount, call: Call) -> float:
         function = call.params["FunctionName"]
         return min(account.ago(update, FunctionName=function) for update in _UPDATES)
 
@@ -165,29 +165,29 @@ class FunctionDeleting(Behaviour):
 
     lag = 5.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in ("CreateFunction", "DeleteFunction") and self._deleting(account, call):
             text = f"{_CONFLICT}The function is currently in the following state: Deleting"
             return Refusal("ResourceConflictException", text, 409)
         return None
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         return call.operation == "GetFunction" and self._deleting(account, call)
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         deleting = self.looks_back(account, call)
         if deleting:
             answer["Configuration"]["State"] = "Deleting"
         return deleting
 
-    def _deleting(self, account: RealAccount, call: Call) -> bool:
+    def _deleting(self, account: BehavingAccount, call: Call) -> bool:
         return account.ago("DeleteFunction", FunctionName=call.params["FunctionName"]) < self.lag
 
 
 class DuplicateStatement(Behaviour):
     """A statement id that is there is refused. [bc:lambda/AddPermission]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation != "AddPermission":
             return None
         sid, function = call.params["StatementId"], call.params["FunctionName"]
@@ -208,7 +208,7 @@ class StatementNotReadable(Behaviour):
 
     lag = 4.0
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
         if call.operation != "GetPolicy":
             return False
         document = json.loads(answer["Policy"])
@@ -226,7 +226,7 @@ class StatementNotReadable(Behaviour):
 class EnvironmentChecked(Behaviour):
     """An environment over 4 KB, or with a reserved name, is refused. [LM:configuration-envvars]"""
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
         if call.operation not in _MAKING:
             return None
         variables = call.params.get("Environment", {}).get("Variables", {})
@@ -242,7 +242,7 @@ class FunctionFails(Behaviour):
 
     reason = "The function's role was deleted while it was being created."
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
         if call.operation == "GetFunction":
             answer["Configuration"] |= {"State": "Failed", "StateReason": self.reason}
         return call.operation == "GetFunction"
@@ -253,7 +253,7 @@ class UpdateFails(Behaviour):
 
     reason = "The function's execution role cannot read the key that encrypts its environment."
 
-    def alter(self, account: RealAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
         if call.operation == "GetFunction":
             reason = {"LastUpdateStatusReason": self.reason}
             answer["Configuration"] |= {"LastUpdateStatus": "Failed", **reason}
@@ -270,7 +270,7 @@ class QueueNotVisible(Behaviour):
 
     lag = 1.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         name = call.params.get("QueueName") or str(call.params.get("QueueUrl", "")).rsplit("/", 1)[-1]
         fresh = account.ago("CreateQueue", QueueName=name) < self.lag
         if call.service == "sqs" and call.operation != "CreateQueue" and fresh:
@@ -285,7 +285,7 @@ class QueueDeletedRecently(Behaviour):
     lag = 60.0
     answers = 20.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "CreateQueue" and self._ago(account, call.params["QueueName"]) < self.lag:
             text = (
                 "You must wait 60 seconds after deleting a queue before you can create another with its name."
@@ -293,13 +293,13 @@ class QueueDeletedRecently(Behaviour):
             return Refusal("AWS.SimpleQueueService.QueueDeletedRecently", text)
         return None
 
-    def looks_back(self, account: RealAccount, call: Call) -> bool:
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
         if call.operation not in ("GetQueueUrl", "GetQueueAttributes", "ListQueueTags"):
             return False
         name = call.params.get("QueueName") or str(call.params["QueueUrl"]).rsplit("/", 1)[-1]
         return self._ago(account, name) < self.answers
 
-    def _ago(self, account: RealAccount, name: str) -> float:
+    def _ago(self, account: BehavingAccount, name: str) -> float:
         deleted = [h for h in account.history if h.operation == "DeleteQueue"]
         times = [h.at for h in deleted if str(h.params["QueueUrl"]).endswith(f"/{name}")]
         return account.clock.now - max(times, default=float("-inf"))
@@ -311,7 +311,7 @@ class DestinationChecked(Behaviour):
 
     lag = 45.0
 
-    def refusal(self, account: RealAccount, call: Call) -> Refusal | None:
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation == "PutFunctionEventInvokeConfig":
             arn = call.params["DestinationConfig"]["OnFailure"]["Destination"]
             if not self.lag <= account.ago("CreateQueue", QueueName=arn.rsplit(":", 1)[1]) < float("inf"):

@@ -1,0 +1,44 @@
+"""The fixtures that several of these files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.api_server import PlayedApi, serving
+from tests.functional.account import fresh_account
+from tests.functional.cli import REGION, Cli, make_bucket, remember, runner
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return runner(capsys)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedApi]:
+    """The API of the pipeline that is remembered."""
+    with serving() as api:
+        remember(api.url)
+        yield api
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    """The pipeline's bucket, in an account of moto's."""
+    with mock_aws():
+        yield make_bucket(boto3.client("s3", region_name=REGION))
+
+
+@pytest.fixture
+def account() -> Iterator[None]:
+    """An empty account of moto's."""
+    with fresh_account():
+        yield
