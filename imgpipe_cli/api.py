@@ -88,12 +88,9 @@ class Api:
 
     # --- results -------------------------------------------------------------------------------
 
-    def result(self, key: str, *, min_confidence: float | None = None) -> Item | None:
+    def result(self, key: str) -> Item | None:
         """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
-        query: dict[str, Any] = {"key": key}
-        if min_confidence is not None:
-            query["min_confidence"] = f"{min_confidence:g}"
-        status, document = self.get("/result", query)
+        status, document = self.get("/result", {"key": key})
         if status == 200:
             return dict(document)
         if status == 404 and _code(document) == "not_found":

@@ -144,10 +144,6 @@ class Names:
     def parameter_arn(self, parameter: str) -> str:
         return self._arn("ssm", f"parameter{parameter}")
 
-    def api_arn(self, api_id: str) -> str:
-        """The ARN that tags hang on; it has no account."""
-        return f"arn:{self.partition}:apigateway:{self.region}::/apis/{api_id}"
-
     def api_route_arn(self, api_id: str, route: str) -> str:
         """The source ARN of an invocation, for example route `*/GET/result`."""
         return self._arn("execute-api", f"{api_id}/{route}")

@@ -312,11 +312,6 @@ def actions_of(service: str, operation: str) -> Entry:
     return CALLS[service, operation]
 
 
-def calls_of(command: str) -> frozenset[tuple[str, str]]:
-    """The calls that a command may send, besides the one that asks who is calling."""
-    return frozenset(call for call, entry in CALLS.items() if command in entry.commands)
-
-
 def check_commands(commands: Sequence[str]) -> None:
     """Raise a usage Problem for a command that is none, or when none is named."""
     unknown = [command for command in commands if command not in COMMANDS]

@@ -7,7 +7,6 @@ Of two rotations at once the token written last counts, for both.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -114,8 +113,8 @@ def in_force(
     old: str,
     found: Remembered,
     *,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
 ) -> bool:
     """Wait until the API takes the new token and refuses the old one. False if it does not in time."""
     end, pause_s = clock() + _LIMIT_S, 0.1

@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
             old = found.token
             found = token_rotation.rotate(connection, nothing)
             run.targets.put(found)
-            if token_rotation.in_force(old, found):
+            aws = connection.aws
+            if token_rotation.in_force(old, found, sleep=aws.sleep, clock=aws.clock):
                 run.screen.note("The token was replaced; the old one is refused from now on.")
             else:
                 run.screen.note(

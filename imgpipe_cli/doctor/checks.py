@@ -66,8 +66,8 @@ def exit_code(checks: Iterable[Check]) -> ExitCode:
     return ExitCode.FAILED if any(check.verdict == "failed" for check in checks) else ExitCode.DONE
 
 
-def of_problem(check: str, found: Problem, verdict: Verdict = "failed") -> Check:
-    return Check(check, verdict, found.message, found.hint)
+def of_problem(check: str, found: Problem) -> Check:
+    return Check(check, "failed", found.message, found.hint)
 
 
 # Told once, by the check of the credentials.

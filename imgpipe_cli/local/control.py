@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,6 @@ from imgpipe_cli.state_dir import unusable
 if TYPE_CHECKING:
     from imgpipe_cli.local.faults import Faults
 
-OnWait = Callable[[str, float], None]
 Condition = Literal["running", "stopped", "ended", "silent"]
 
 # Half a second on a quiet machine; the first start of a fresh installation compiles MiniStack first.
@@ -86,40 +85,34 @@ def start(
     state_dir: Path | None = None,
     *,
     port: int | None = None,
-    on_wait: OnWait = lambda _what, _seconds: None,
     timeout_s: float = _START_TIMEOUT_S,
     command: Sequence[str] | None = None,
 ) -> LocalCloud:
     """Start the cloud, or find the one that runs; two commands at once get the same.
 
     port: this port or a Problem; without one the last port is used again, else the usual, else a free one.
-    on_wait: hears what is waited for and for how long. command: another server program (tests).
+    command: another server program (tests).
     """
     files = local_files(state_dir)
     if cloud := running(state_dir):
         return _on_port(cloud, port)
     make_folders(files)
-    lock = _locked(files, timeout_s, on_wait)
+    lock = _locked(files, timeout_s)
     try:
         # Another command may have started it while we waited.
-        return _on_port(running(state_dir) or _start(files, port, on_wait, timeout_s, command), port)
+        return _on_port(running(state_dir) or _start(files, port, timeout_s, command), port)
     finally:
         lock.release()
 
 
-def stop(
-    state_dir: Path | None = None,
-    *,
-    timeout_s: float = _STOP_TIMEOUT_S,
-    on_wait: OnWait = lambda _w, _s: None,
-) -> bool:
+def stop(state_dir: Path | None = None) -> bool:
     """Save everything and end the cloud; False when none ran. Returns once its process is gone."""
     files = local_files(state_dir)
     if not files.root.is_dir():
         return False
-    lock = _locked(files, timeout_s, on_wait)
+    lock = _locked(files, _STOP_TIMEOUT_S)
     try:
-        return _stop(files, timeout_s, on_wait)
+        return _stop(files)
     finally:
         lock.release()
 
@@ -179,9 +172,9 @@ def not_running() -> Problem:
     )
 
 
-def log_file(state_dir: Path | None = None) -> Path:
+def log_file() -> Path:
     """The log; it may not exist yet."""
-    return local_files(state_dir).log
+    return local_files(None).log
 
 
 def env(cloud: LocalCloud) -> dict[str, str]:
@@ -234,10 +227,10 @@ def _on_port(cloud: LocalCloud, port: int | None) -> LocalCloud:
     return cloud
 
 
-def _locked(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> FileLock:
+def _locked(files: LocalFiles, timeout_s: float) -> FileLock:
     lock = FileLock(files.start_lock)
     try:
-        taken = lock.wait(timeout_s, lambda waited: on_wait("another imgpipe command", waited))
+        taken = lock.wait(timeout_s)
     except OSError as error:
         raise unusable(files.root, error) from error
     if not taken:
@@ -248,7 +241,7 @@ def _locked(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> FileLock:
 
 
 def _start(
-    files: LocalFiles, port: int | None, on_wait: OnWait, timeout_s: float, command: Sequence[str] | None
+    files: LocalFiles, port: int | None, timeout_s: float, command: Sequence[str] | None
 ) -> LocalCloud:
     """Spawn the server and wait until it serves; the caller holds the start lock."""
     from imgpipe_cli.local import log, spawn
@@ -270,13 +263,12 @@ def _start(
     except OSError as error:
         raise unusable(files.root, error) from error
     started = time.monotonic()
-    while (waited := time.monotonic() - started) < timeout_s:
+    while time.monotonic() - started < timeout_s:
         # Written last of all, so what stands there is served.
         if (written := read_json(files.cloud)) is not None and _answering(files, written):
             return _cloud(written)
         if child.poll() is not None:
             break
-        on_wait("the local cloud to start", waited)
         time.sleep(0.02)
     else:
         child.kill()
@@ -294,7 +286,7 @@ def _failure(files: LocalFiles, last_lines: str) -> Problem:
     )
 
 
-def _stop(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> bool:
+def _stop(files: LocalFiles) -> bool:
     """End the process that holds the cloud's lock; the caller holds the start lock."""
     from imgpipe_cli.local import spawn
 
@@ -305,23 +297,21 @@ def _stop(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> bool:
     if written is not None:
         with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
             ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
-    if not _gone(files, timeout_s, on_wait) and written is not None:
+    if not _gone(files, _STOP_TIMEOUT_S) and written is not None:
         # The lock is still held, so this pid is still ours. The last snapshot is at most seconds old.
         _kill(written["pid"])
-        _gone(files, 5, on_wait)
+        _gone(files, 5)
     if written is not None:
         spawn.reap(written["pid"])
     files.cloud.unlink(missing_ok=True)
     return True
 
 
-def _gone(files: LocalFiles, timeout_s: float, on_wait: OnWait) -> bool:
+def _gone(files: LocalFiles, timeout_s: float) -> bool:
     started = time.monotonic()
     while held(files.cloud_lock):
-        waited = time.monotonic() - started
-        if waited > timeout_s:
+        if time.monotonic() - started > timeout_s:
             return False
-        on_wait("the local cloud to stop", waited)
         time.sleep(0.02)
     return True
 

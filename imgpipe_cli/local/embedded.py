@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -176,7 +175,6 @@ class Cloud:
             "memory_bytes": memory_bytes(self._worker_pids()),
             "data_bytes": size_bytes(self._files.data),
             "projects": self._projects(),
-            "at": time.time(),
         }
 
     def _worker_pids(self) -> list[int]:

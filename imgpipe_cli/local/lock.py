@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -33,14 +32,12 @@ class FileLock:
         self._descriptor = descriptor
         return True
 
-    def wait(self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None) -> bool:
-        """Take the lock, waiting up to `timeout_s`; on_wait hears the seconds waited so far."""
+    def wait(self, timeout_s: float) -> bool:
+        """Take the lock, waiting up to `timeout_s`; False if it was not free in time."""
         started = time.monotonic()
         while not self.acquire():
-            waited = time.monotonic() - started
-            if waited > timeout_s:
+            if time.monotonic() - started > timeout_s:
                 return False
-            on_wait(waited)
             time.sleep(0.02)
         return True
 

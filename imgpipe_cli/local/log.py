@@ -11,6 +11,7 @@ from pathlib import Path
 
 # Enough for the last few thousand lines; one older file of the same size is kept beside it.
 MAX_BYTES = 2_000_000
+_LAST_LINES = 5
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -43,10 +44,10 @@ def trim(log: Path) -> None:
             os.truncate(log, 0)
 
 
-def last_lines(log: Path, count: int = 5) -> str:
+def last_lines(log: Path) -> str:
     """The end of the log, for an error message."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(line for line in lines[-count:] if line.strip())
+    return "\n".join(line for line in lines[-_LAST_LINES:] if line.strip())

@@ -17,16 +17,15 @@ _LONG = frozenset({"stackTrace", "location", "models", "versionId"})
 _NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
-def text(line: Line, *, verbose: bool = False, date: bool = True) -> str:
+def text(line: Line, *, verbose: bool = False) -> str:
     """Time, function, what happened and its fields; a traceback in lines of its own with verbose."""
     at = line.at.astimezone()
-    time = f"{at:%Y-%m-%d %H:%M:%S}" if date else f"{at:%H:%M:%S}"
     level = "" if line.level == "INFO" else f"{safe(line.level)} "
     # Names of our own events read as words; plain text stays as it is.
     named = line.message.isidentifier() and not line.platform
     said = safe(line.message.replace("_", " ") if named else " ".join(line.message.split()))
     fields = "  ".join(_fields(line, verbose=verbose))
-    head = f"{time}.{at.microsecond // 1000:03}  {line.function:<10}  {level}{said}"
+    head = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}  {line.function:<10}  {level}{said}"
     first = f"{head}  {fields}".rstrip()
     return "\n".join([first, *(_trace(line) if verbose else ())])
 

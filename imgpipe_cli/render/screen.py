@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -304,7 +304,3 @@ def _console(stream: Any) -> Console:
         width=None if terminal else _PLAIN_WIDTH,
         color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
     )
-
-
-Show = Callable[[Screen], None]
-__all__ = ["Screen", "Show", "problem_data"]

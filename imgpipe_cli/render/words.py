@@ -33,9 +33,9 @@ def size(size_bytes: float) -> str:
     raise AssertionError("unreachable")
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, one: str) -> str:
     """2, "picture" -> "2 pictures"."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else f'{one}s'}"
 
 
 def seconds(duration_s: float) -> str:

@@ -20,13 +20,13 @@ _EXPORT = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULT
 _LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
-def joined(folder: Path, start: str = START) -> str:
-    """`start` and all that it imports, each module once and after those that it needs.
+def joined(folder: Path) -> str:
+    """`app.js` and all that it imports, each module once and after those that it needs.
 
     Raises ValueError for an import or export in another form than these modules use.
     """
     done: dict[str, str] = {}
-    _add(folder, start, done)
+    _add(folder, START, done)
     text = "\n".join(done.values())
     if found := _LEFT_OVER.search(text):
         raise ValueError(f"cannot join: {found[0]}")

@@ -66,6 +66,7 @@ def _queue(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]
 
 def _apis(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]) -> None:
     for api in aws.call("apigatewayv2", "get_apis")["Items"]:
-        arn = NAMES.api_arn(api["ApiId"])
+        # It has no account.
+        arn = f"arn:aws:apigateway:{NAMES.region}::/apis/{api['ApiId']}"
         aws.call("apigatewayv2", "untag_resource", ResourceArn=arn, TagKeys=_OURS)
         aws.call("apigatewayv2", "tag_resource", ResourceArn=arn, Tags=tags)

@@ -53,13 +53,6 @@ def test_a_key_without_a_result_is_none(api: Api) -> None:
     assert api.result("nobody.jpg") is None
 
 
-def test_the_threshold_is_sent_only_when_it_is_asked_for(played: PlayedApi, api: Api) -> None:
-    api.result("a")
-    api.result("a", min_confidence=80.0)
-    api.result("a", min_confidence=72.5)
-    assert [request.query.get("min_confidence") for request in played.asked] == [None, "80", "72.5"]
-
-
 def test_the_token_is_a_bearer_and_no_token_is_no_header(played: PlayedApi) -> None:
     Api(played.url, TOKEN).result("a")
     Api(played.url).result("a")

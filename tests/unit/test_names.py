@@ -107,7 +107,6 @@ def test_every_arn_is_of_the_partition(partition: str) -> None:
     assert names.parameter_arn(names.token_parameter) == (
         f"{here}:ssm:eu-west-1:{ACCOUNT}:parameter/imgpipe/demo/token"
     )
-    assert names.api_arn("abc") == f"{here}:apigateway:eu-west-1::/apis/abc"
     assert names.api_route_arn("abc", "*/GET/result") == (
         f"{here}:execute-api:eu-west-1:{ACCOUNT}:abc/*/GET/result"
     )

@@ -89,8 +89,8 @@ def items(holder: Fields, name: str, *, most: int) -> list[Any]:
     return found
 
 
-def names(holder: Fields, name: str, *, most: int = 100) -> frozenset[str]:
-    found = items(holder, name, most=most)
+def names(holder: Fields, name: str) -> frozenset[str]:
+    found = items(holder, name, most=100)
     if not all(isinstance(entry, str) for entry in found):
         raise invalid_parameter(f"{name} must hold strings.")
     return frozenset(found)
