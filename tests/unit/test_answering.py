@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from imgpipe_cli.answering import wait_until_answering
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.target import Remembered, Target
-from tests.api_server import TOKEN, Answer, Clock, PlayedApi, serving
+from tests.api_server import TOKEN, Answer, Clock, PlayedApi
 
 # What API Gateway says before the stage is deployed, while it may not call the function, and under load.
 _NOT_DEPLOYED = Answer(404, {"message": "Not Found"})
 _NOT_PERMITTED = Answer(500, {"message": "Internal Server Error"})
 _NOT_THERE = Answer(503, {"message": "Service Unavailable"})
-
-
-@pytest.fixture
-def played() -> Iterator[PlayedApi]:
-    with serving() as api:
-        yield api
 
 
 class Wait:

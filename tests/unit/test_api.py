@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,12 +28,6 @@ KEYS = [
     " lead and trail ",
     "tab\tline\n.jpg",
 ]
-
-
-@pytest.fixture
-def played() -> Iterator[PlayedApi]:
-    with serving() as api:
-        yield api
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import imgpipe_cli
 ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
 
-# Part -> the parts it may import. Parts are modules, or the packages commands, render, steps and local.
+# Part -> the parts it may import. Parts are the modules and packages of imgpipe_cli.
 BASE = {"problems", "state_dir", "regular_files", "keys", "imgpipe_cli"}
 DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
 RESULTS = {"api", "waiting", "listing"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.listing import Wanted, matching, page_size, pages, status_of
+from imgpipe_cli.listing import Wanted, filtered, matching, page_size, pages, status_of
 from imgpipe_cli.moments import iso
 from tests.api_server import failed, item
 
@@ -113,3 +113,13 @@ def test_a_label_counts_by_any_of_its_names_from_a_confidence_on(
 )
 def test_a_page_is_no_larger_than_what_is_shown(wanted: Wanted, limit: int, size: int) -> None:
     assert page_size(wanted, limit) == size
+
+
+def test_filtering_leaves_the_stored_item_alone() -> None:
+    label = {"Name": "Cat", "Confidence": 60.0}
+    stored = item("a", labels=[label, {"Name": "Dog", "Confidence": 80.0}], faces=[{"Confidence": 70.0}])
+    shown = filtered(stored, 70.0)
+    assert [one["Name"] for one in shown["labels"]] == ["Dog"]
+    assert len(shown["faces"]) == 1
+    assert "text" not in shown
+    assert len(stored["labels"]) == 2
