@@ -202,6 +202,10 @@ CALLS: Mapping[tuple[str, str], Entry] = {
         (TOKEN, ("token",), "ssm:PutParameter"),
         (PARAMETERS, _UP, "ssm:AddTagsToResource"),
     ),
+    # Where another run has removed the parameter meanwhile, its new value makes it anew, without tags.
+    ("ssm", "add_tags_to_resource"): _rows(
+        (PARAMETERS, _UP, "ssm:AddTagsToResource"), (TOKEN, ("token",), "ssm:AddTagsToResource")
+    ),
     ("ssm", "delete_parameter"): _row(PARAMETERS, _DOWN, "ssm:DeleteParameter"),
     # --- dynamodb
     ("dynamodb", "describe_table"): _row(TABLE, _LOOK, "dynamodb:DescribeTable"),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from imgpipe_cli import permission_scopes, permissions
 from imgpipe_cli.cli import app
@@ -100,6 +106,55 @@ def test_a_command_that_is_none_is_wrong_usage(commands: list[str]) -> None:
         permissions.document(NAMES, commands)
     assert refused.value.exit_code is ExitCode.USAGE
     assert "up, upload" in refused.value.hint
+
+
+# Sent by the SDK itself, for a profile that takes a role.
+OF_THE_SDK = {("sts", "assume_role")}
+# What Lambda asks by itself for the tags in its answer to GetFunction.
+OF_LAMBDA = {"list_tags"}
+# What needs no policy: the local cloud is not AWS, and doctor also tells what it may not ask.
+FOLDERS_WITHOUT_POLICY = {"local", "doctor"}
+
+
+@cache
+def operations() -> dict[str, set[str]]:
+    """Service -> its operations, by boto3's names."""
+    session = botocore.session.get_session()
+    services = {service for service, _ in permissions.CALLS}
+    return {
+        service: {xform_name(name) for name in session.get_service_model(service).operation_names}
+        for service in services
+    }
+
+
+def named_in(source: str) -> tuple[set[tuple[str, str]], set[str]]:
+    """The calls that the code names by service and operation, and all operations that it names."""
+    known = operations()
+    pairs: set[tuple[str, str]] = set()
+    alone: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            words = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+            pairs |= {(one, two) for one, two in pairwise(words) if two in known.get(str(one), ())}  # type: ignore[misc]  # both are strings then
+        elif isinstance(node, ast.Constant) and any(node.value in names for names in known.values()):
+            alone.add(str(node.value))
+    return pairs, alone
+
+
+def test_every_call_in_the_code_has_a_row() -> None:
+    """Also one that no test provokes."""
+    root = Path(permissions.__file__).parent
+    files = [path for path in root.rglob("*.py") if FOLDERS_WITHOUT_POLICY.isdisjoint(path.parts)]
+    code = {path: named_in(path.read_text()) for path in files if path.name != "permissions.py"}
+    pairs = {pair for found, _ in code.values() for pair in found}
+    assert pairs - permissions.CALLS.keys() == OF_THE_SDK
+    with_rows = {operation for _, operation in {*permissions.CALLS, *OF_THE_SDK}}
+    assert {operation for _, found in code.values() for operation in found} - with_rows == OF_LAMBDA
+
+
+def test_a_call_in_the_code_is_found() -> None:
+    assert named_in('Overwrite("ssm", "put_parameter", {})')[0] == {("ssm", "put_parameter")}
+    assert named_in('part("get_bucket_tagging", "Tags")')[1] == {"get_bucket_tagging"}
 
 
 def test_a_call_without_a_row_is_an_error() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+
+import pytest
 
 from imgpipe_cli import result_stores
 from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket
+from imgpipe_cli.steps.settings import Overwrite
 from tests.functional import account
 from tests.local.cli import drift
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
@@ -133,15 +138,31 @@ def _move_to_table(operator: Operator, machine: Machine) -> None:
     machine.client("s3").create_multipart_upload(Bucket=names.results_bucket, Key="never-ended")
     operator.run("up", "--no-model", "--results", "table", "--yes")
     # When the pipeline writes a result just while it is copied, the copy looks again.
+    store = result_stores.store("table", _aws(operator, machine), names)
+    (item,) = [one for one in store.items({}) if one["objectKey"] == "cat.jpg"]
+    assert not operator.during("up", lambda: store.put(item, absent=False))
+
+
+def _aws(operator: Operator, machine: Machine) -> Aws:
+    """The door to the local cloud for what is tried without the command line."""
     place = Place(
-        region=names.region,
+        region=operator.names.region,
         endpoint=machine.cloud().endpoint,
         access_key_id=operator.key["AccessKeyId"],
         secret_access_key=operator.key["SecretAccessKey"],
     )
-    store = result_stores.store("table", Aws(place), names)
-    (item,) = [one for one in store.items({}) if one["objectKey"] == "cat.jpg"]
-    assert not operator.during("up", lambda: store.put(item, absent=False))
+    return Aws(place)
+
+
+def _overwrite_what_is_gone(operator: Operator, machine: Machine) -> None:
+    """Another run removes a parameter just before its new value is written."""
+    names, aws = operator.names, _aws(operator, machine)
+    for command, name in (("up", names.settings_parameter), ("token", names.token_parameter)):
+        params = {"Name": name, "Type": "SecureString", "Value": "new", "Overwrite": True}
+        overwrite = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
+        with pytest.raises(Overtaken):
+            operator.during(command, partial(overwrite.run, aws, account.nothing))
+        machine.client("ssm").delete_parameter(Name=name)
 
 
 def _take_down(operator: Operator, machine: Machine) -> None:
@@ -154,6 +175,7 @@ def _take_down(operator: Operator, machine: Machine) -> None:
     operator.run("down", "--yes")
     iam.delete_policy(PolicyArn=arn)
     operator.run("status", code=3)
+    _overwrite_what_is_gone(operator, machine)
     # Once more, with the other store; its new bucket is repaired too.
     operator.run("up", "--no-model", "--yes", "--results", "s3")
     drift.of_new_bucket(machine, names.results_bucket)

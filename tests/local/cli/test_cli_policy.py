@@ -71,10 +71,6 @@ GATEWAY = "arn:aws:apigateway:us-east-1::"
 NOT_CHECKED_HERE = {
     ("Buckets", "s3:TagResource"): [NAMES.bucket_arn, NAMES.results_bucket_arn],
     ("StoredResults", "s3:PutObjectTagging"): [f"{NAMES.results_bucket_arn}/*"],
-    ("Parameters", "ssm:AddTagsToResource"): [
-        f"arn:aws:ssm:us-east-1:000000000000:parameter/imgpipe/operated/{name}"
-        for name in ("settings", "token")
-    ],
     ("Table", "dynamodb:TagResource"): [NAMES.table_arn],
     ("Roles", "iam:TagRole"): ROLE_ARNS,
     ("PassRoles", "iam:PassRole"): ROLE_ARNS,
