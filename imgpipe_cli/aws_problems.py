@@ -83,10 +83,13 @@ def _denied(error: AwsError, where: str) -> Problem:
     found = _DENIED_TEXT.search(error.message)
     action = denied_action(error)
     resource = found["resource"] if found and found["resource"] else ""
+    hint = "Add it to the user or role you sign in with: imgpipe policy prints what commands need."
+    if error.operation == "head_bucket":
+        hint += " If you have it, the bucket is somebody else's: choose another name with --project."
     return Problem(
         "access_denied",
         f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
-        hint="Add it to the user or role you sign in with: imgpipe policy prints what commands need.",
+        hint=hint,
     )
 
 

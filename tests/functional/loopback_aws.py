@@ -65,6 +65,10 @@ class LoopbackAws:
             case action:
                 return self._nothing(f"iam:{action}")
 
+    def s3(self) -> tuple[int, str]:
+        """It knows none of the caller's rights, whatever is asked."""
+        return 403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
     def get(self, path: str) -> tuple[int, str]:
         if path.rstrip("/").endswith("/account-settings"):
             if "lambda:GetAccountSettings" in self.denied:
@@ -159,6 +163,9 @@ def serving() -> Iterator[LoopbackAws]:
             self._send("text/xml", *played.post(given, signed="Authorization" in self.headers))
 
         def do_GET(self) -> None:
+            if self.path.startswith("/s3/"):
+                self._send("application/xml", *played.s3())
+                return
             self._send("application/json", *played.get(self.path.split("?")[0]))
 
         def _send(self, kind: str, status: int, body: str) -> None:
@@ -168,7 +175,10 @@ def serving() -> Iterator[LoopbackAws]:
                 self.send_header("x-amzn-ErrorType", json.loads(body)["Code"])
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
-            self.wfile.write(body.encode())
+            if self.command != "HEAD":
+                self.wfile.write(body.encode())
+
+        do_HEAD = do_GET
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             assert timestamp is None  # only ever asked for the Date of the answer

@@ -106,7 +106,13 @@ _UP = {
         "logs:CreateLogDelivery",
         150,
     ),
-    "taken": Case(lambda: BucketTaken(seen=True), "not_ours", ("bucket (S3 answers 403)",), "--project", 30),
+    "taken": Case(
+        lambda: BucketTaken(seen=True),
+        "access_denied",
+        (f"the permission s3:ListBucket is missing for arn:aws:s3:::{NAMES.bucket}.",),
+        "If you have it, the bucket is somebody else's: choose another name with --project.",
+        30,
+    ),
     "taken, unseen": Case(
         lambda: BucketTaken(seen=False),
         "timeout",

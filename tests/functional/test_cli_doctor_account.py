@@ -119,6 +119,16 @@ def test_reads_that_are_denied_are_named(aws: LoopbackAws, cli: Cli) -> None:
     assert checks(doctor(cli, "--for", "upload"))["permissions"]["verdict"] == "not_checked"
 
 
+def test_who_may_nothing_in_s3_is_told_so(
+    aws: LoopbackAws, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"{aws.url}/s3")
+    aws.denied = frozenset({"iam:SimulatePrincipalPolicy"})
+    found = checks(doctor(cli))["permissions"]
+    assert found["verdict"] == "failed"
+    assert any(line.startswith("s3:ListBucket (for up") for line in found["details"])
+
+
 def test_a_federated_user_has_nothing_to_simulate(aws: LoopbackAws, cli: Cli) -> None:
     aws.arn = f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
     found = checks(doctor(cli))["permissions"]

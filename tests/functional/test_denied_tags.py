@@ -1,4 +1,4 @@
-"""A function whose tags may not be read is not taken for somebody else's."""
+"""What may not be looked at is not taken for somebody else's: the missing permission is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.steps.result_functions import STEP
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.steps import STEPS
+from imgpipe_cli.steps.base import Resource
 from tests.functional.account import NAMES, RecordingAws, fresh_account, up
 
 REFUSED = (
@@ -28,12 +30,64 @@ class WithoutListTags(RecordingAws):
         return answer
 
 
+def resource(name: str) -> Resource:
+    return next(one for step in STEPS for one in step.resources if one.name == name)
+
+
 def test_the_missing_permission_is_named() -> None:
-    web = next(resource for resource in STEP.resources if resource.name == "function.web")
     with fresh_account():
         up(RecordingAws())
         with pytest.raises(AwsError) as refused:
-            web.observe(WithoutListTags(), NAMES)
+            resource("function.web").observe(WithoutListTags(), NAMES)
     found = problem(refused.value)
     assert found.code == "access_denied"
     assert "lambda:ListTags is missing for arn:aws:lambda" in found.message
+
+
+class Answering(RecordingAws):
+    """AWS that answers one operation with an error, and tables with another status."""
+
+    def __init__(self, operation: str, code: str, *, status: str = "ACTIVE") -> None:
+        super().__init__()
+        self._operation, self._code, self._status = operation, code, status
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if operation == self._operation:
+            raise AwsError(self._code, "", service=service, operation=operation)
+        answer = super().call(service, operation, once=once, **params)
+        if operation == "describe_table":
+            answer["Table"]["TableStatus"] = self._status
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "missing"),
+    [
+        ("list_tags_of_resource", "AccessDeniedException", "dynamodb:ListTagsOfResource"),
+        ("head_bucket", "403", f"s3:ListBucket is missing for arn:aws:s3:::{NAMES.bucket}."),
+    ],
+)
+def test_a_denied_look_ends_up_before_any_change(operation: str, code: str, missing: str) -> None:
+    with fresh_account():
+        up(RecordingAws())
+        aws = Answering(operation, code)
+        with pytest.raises(Problem, match=missing) as refused:
+            up(aws)
+        assert (refused.value.code, aws.writes) == ("access_denied", [])
+
+
+@pytest.mark.parametrize("status", ["CREATING", "DELETING"])
+def test_tags_that_are_denied_while_the_table_is_made_or_removed_are_looked_at_later(status: str) -> None:
+    with fresh_account():
+        up(RecordingAws())
+        aws = Answering("list_tags_of_resource", "AccessDeniedException", status=status)
+        seen = resource("table").observe(aws, NAMES)
+        assert (seen.torn, seen.foreign) == (True, False)
+
+
+def test_a_bucket_of_our_name_in_another_region_is_somebody_elses() -> None:
+    with fresh_account():
+        aws = Answering("head_bucket", "301")
+        with pytest.raises(Problem, match=r"bucket \(S3 answers 301\)") as refused:
+            up(aws)
+        assert (refused.value.code, aws.writes) == ("not_ours", [])

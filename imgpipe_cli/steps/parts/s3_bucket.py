@@ -31,8 +31,9 @@ ABORT_MULTIPART: Mapping[str, Any] = {
     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
 }
 _TLS_ONLY = "DenyPlainHttp"
-# HeadBucket of a bucket that is somebody else's, or in another region.
-_NOT_OURS = ("403", "301", "AccessDenied")
+# HeadBucket of a bucket in another region, where none of ours ever is.
+_NOT_OURS = ("301",)
+_DENIED = ("403", "AccessDenied")
 
 # A bucket that is seconds old (or was deleted a moment ago) answers these for a while.
 _FRESH = (
@@ -72,7 +73,6 @@ class S3Bucket(Resource):
         try:
             found = aws.together(_reads(aws, names, bucket))
         except AwsError as error:
-            # The name is ours by account and region, so a bucket that we may not see is foreign.
             if error.operation == "head_bucket" and error.code in _NOT_OURS:
                 return Seen(exists=True, owned=False, detail=f"S3 answers {error.code}")
             raise
@@ -169,13 +169,23 @@ class S3Bucket(Resource):
 
 def _head(aws: Aws, names: Names, bucket: str) -> Any:
     """The bucket if there is one of that name in our account; raises AwsError for one that is not ours."""
-    return aws.find(
-        "s3",
-        "head_bucket",
-        missing=("404", "NoSuchBucket"),
-        Bucket=bucket,
-        ExpectedBucketOwner=names.account,
-    )
+    try:
+        return aws.find(
+            "s3",
+            "head_bucket",
+            missing=("404", "NoSuchBucket"),
+            Bucket=bucket,
+            ExpectedBucketOwner=names.account,
+        )
+    except AwsError as error:
+        if error.code not in _DENIED:
+            raise
+        # Nearly always a missing permission, since the name holds account and region; S3 answers the same for
+        # a bucket of another account. HEAD has no text, so this is worded like the others.
+        text = f"not authorized to perform: s3:ListBucket on resource: arn:{names.partition}:s3:::{bucket}"
+        raise AwsError(
+            error.code, text, service=error.service, operation=error.operation, status=error.status
+        ) from error
 
 
 def _reads(aws: Aws, names: Names, bucket: str) -> dict[str, Callable[[], Any]]:

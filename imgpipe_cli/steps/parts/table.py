@@ -59,8 +59,11 @@ class Table(Resource):
         )
         if found["table"] is None:
             return MISSING
-        table, tags = found["table"]["Table"], (found["tags"] or {}).get("Tags")
-        status = table["TableStatus"]
+        table = found["table"]["Table"]
+        status, in_passing = table["TableStatus"], table["TableStatus"] in ("CREATING", "DELETING")
+        if isinstance(found["tags"], AwsError) and not in_passing:
+            raise found["tags"]
+        tags = found["tags"].get("Tags") if isinstance(found["tags"], Mapping) else None
         indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
         building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
         return Seen(
@@ -69,7 +72,7 @@ class Table(Resource):
             owned=names.owns(tags or []),
             detail=status.lower() if status != "ACTIVE" or not building else "index is being built",
             # While it is being made or removed its tags may not be readable; nothing is changed meanwhile.
-            torn=found["tags"] is None or (not tags and status in ("CREATING", "DELETING")),
+            torn=found["tags"] is None or (not tags and in_passing),
             facts={
                 "keys": table["KeySchema"],
                 "types": {
@@ -162,12 +165,13 @@ class Expiry(Resource):
 
 
 def _tags(aws: Aws, arn: str) -> Any:
-    """The answer with the table's tags; None where there is no table (yet, or any more)."""
+    """The answer with the table's tags, or the denial; None where there is no table (yet, or any more)."""
     try:
         return aws.find("dynamodb", "list_tags_of_resource", missing=_NOT_THERE, ResourceArn=arn)
     except AwsError as error:
-        if error.code == "AccessDeniedException":  # also what is answered right after the create call
-            return {}
+        # Also what is answered while the table is being made: its status tells which it is.
+        if error.code == "AccessDeniedException":
+            return error
         raise
 
 
