@@ -39,9 +39,13 @@ _THROTTLED = {
     "ProvisionedThroughputExceededException",
 }
 _QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
+# The resource is an ARN, in quotes in newer answers of S3, or in IAM's words, such as `role demo-ingest`.
 _DENIED_TEXT = re.compile(
-    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
+    r"not authorized to perform: (?P<action>[\w:*-]+)"
+    r"(?: on resource: (?:\"(?P<quoted>[^\"]+)\"|(?P<resource>(?:(?:role|user|policy|group) )?\S+)))?"
 )
+# CloudWatch Logs, of a log group with tags; the action of the call itself is allowed then.
+_ADDITIONAL_TEXT = re.compile(r"additional permission \"(?P<action>[\w:]+)\" is required")
 
 
 def problem(error: AwsError, doing: str = "") -> Problem:
@@ -75,14 +79,14 @@ def denied_action(error: AwsError) -> str | None:
     """The action that is not allowed, by its name; None if the error says something else."""
     if error.code not in _DENIED:
         return None
-    found = _DENIED_TEXT.search(error.message)
-    return found["action"] if found else _action(error)
+    found = _ADDITIONAL_TEXT.search(error.message) or _DENIED_TEXT.search(error.message)
+    return _spelled(found["action"]) if found else _action(error)
 
 
 def _denied(error: AwsError, where: str) -> Problem:
     found = _DENIED_TEXT.search(error.message)
     action = denied_action(error)
-    resource = found["resource"] if found and found["resource"] else ""
+    resource = (found["quoted"] or found["resource"] or "") if found else ""
     hint = "Add it to the user or role you sign in with: imgpipe policy prints what commands need."
     if error.operation == "head_bucket":
         hint += " If you have it, the bucket is somebody else's: choose another name with --project."
@@ -91,6 +95,14 @@ def _denied(error: AwsError, where: str) -> Problem:
         f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
         hint=hint,
     )
+
+
+def _spelled(action: str) -> str:
+    """The action as policies have it: SQS writes it in small letters."""
+    from imgpipe_cli.permissions import CALLS
+
+    known = {name.lower(): name for entry in CALLS.values() for name in entry.actions}
+    return known.get(action.lower(), action)
 
 
 def _action(error: AwsError) -> str:

@@ -14,7 +14,7 @@ import botocore.exceptions as raised
 import pytest
 
 from imgpipe_cli.aws import Aws, AwsError, Place
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws_problems import denied_action, problem
 from imgpipe_cli.problems import ExitCode, Problem
 
 DENIED = (
@@ -78,6 +78,38 @@ def test_a_missing_permission_is_named_with_its_resource() -> None:
     assert found.message == (
         "the permission iam:CreateRole is missing for arn:aws:iam::123456789012:role/demo."
     )
+
+
+USER = "User: arn:aws:iam::123456789012:user/x is not authorized to perform: "
+
+
+@pytest.mark.parametrize(
+    ("message", "missing"),
+    [
+        (
+            f"{USER}iam:GetRole on resource: role demo-ingest because no identity-based policy allows it",
+            "iam:GetRole is missing for role demo-ingest.",
+        ),
+        (
+            f'{USER}s3:GetBucketTagging on resource: "arn:aws:s3:::demo-uploads" because no policy allows it',
+            "s3:GetBucketTagging is missing for arn:aws:s3:::demo-uploads.",
+        ),
+        (
+            "User with accountId: 123456789012 is not authorized to perform CreateLogGroup with Tags. "
+            'An additional permission "logs:TagResource" is required.',
+            "logs:TagResource is missing.",
+        ),
+        (
+            f"{USER}sqs:createqueue on resource: arn:aws:sqs:eu-west-1:123456789012:demo-failed because no",
+            "sqs:CreateQueue is missing for arn:aws:sqs:eu-west-1:123456789012:demo-failed.",
+        ),
+        (f"{USER}ecs:runtask on resource: *", "ecs:runtask is missing for *."),
+    ],
+)
+def test_each_services_way_of_telling_what_is_missing_is_understood(message: str, missing: str) -> None:
+    error = AwsError("AccessDeniedException", message, service="logs", operation="create_log_group")
+    assert problem(error).message == f"the permission {missing}"
+    assert denied_action(error) == missing.split(" ", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(
