@@ -78,7 +78,8 @@ def of_error(check: str, error: AwsError) -> Check:
     """A call that failed; one that was not allowed, or not even sent, says nothing about what was asked."""
     action = denied_action(error)
     if action is not None:
-        return Check(check, "not_checked", f"{action} is not allowed")
+        fix = f"Allow {action} to have this checked."
+        return Check(check, "not_checked", f"{action} is not allowed", fix)
     if error.code in _NO_CREDENTIALS:
         return Check(check, "not_checked", "there are no credentials to ask with")
     return of_problem(check, problem(error))

@@ -21,7 +21,14 @@ from imgpipe_cli.target import Connection
 _SIDE_BY_SIDE = 4
 # IAM is called in one region of each partition.
 _IAM_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-_NOT_SEEN = "A simulation does not see session policies, resource control policies and VPC endpoint policies."
+_NOT_SEEN = (
+    "A simulation does not see session policies, the policies of buckets and other resources, resource "
+    "control policies and VPC endpoint policies."
+)
+# Without iam:GetRole, where IAM Identity Center has its roles: in some regions below one more folder.
+_SSO_ROLE = "AWSReservedSSO_"
+_SSO_PATH = "aws-reserved/sso.amazonaws.com/"
+_PRINTS = "imgpipe policy prints what the commands need"
 _FIX = "imgpipe policy prints what is needed; have an administrator attach it"
 _FIX_ABOVE = (
     "An administrator has to change what denies them; attaching the output of imgpipe policy is not enough."
@@ -32,13 +39,15 @@ _FIX_ABOVE = (
 class Decision:
     """What a simulation says of one action on one resource.
 
-    denied_by: what denies it whatever the caller's own policies allow.
+    denied_by: what denies it whatever the caller's own policies allow. depends_on: what a policy asks of the
+    real call, such as aws:MultiFactorAuthPresent, and a simulation does not know; then it decides nothing.
     """
 
     action: str
     resource: str
     allowed: bool
     denied_by: str = ""
+    depends_on: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,22 @@ class Simulation:
 
     decisions: Sequence[Decision]
     unclear: Sequence[str] = ()
+
+    @property
+    def missing(self) -> list[Decision]:
+        return [one for one in self.decisions if not one.allowed and not one.depends_on]
+
+    @property
+    def undecided(self) -> list[Decision]:
+        return [one for one in self.decisions if not one.allowed and one.depends_on]
+
+
+@dataclass(frozen=True)
+class Unsimulated:
+    """Why nothing was decided by a simulation, and what to do to have it decided."""
+
+    reason: str
+    fix: str
 
 
 def permissions_of(connection: Connection, caller: str, commands: Sequence[str]) -> Iterator[Check]:
@@ -58,36 +83,76 @@ def permissions_of(connection: Connection, caller: str, commands: Sequence[str])
     if caller.endswith(":root"):
         yield Check("permissions", "ok", "the root user may do everything that its organization allows")
         return
-    source, reason = principal(aws, caller)
-    if source is not None:
-        try:
-            yield simulated(simulate(aws, names, source, commands), needed_by(names, commands), source)
+    why = _unsimulable(caller)
+    if why is None:
+        found, source = _simulated_as(aws, names, caller, commands)
+        if isinstance(found, Unsimulated):
+            why = found
+        elif found.missing or (found.decisions and not found.undecided):
+            yield simulated(found, needed_by(names, commands), source)
             return
-        except AwsError as error:
-            reason = f"{denied_action(error)} is not allowed" if denied_action(error) else error.code
+        else:
+            why = _undecided(found)
     denied, tried = read_everything(connection)
-    others = by_action(needed_by(names, COMMANDS)).keys() - by_action(needed_by(names, commands)).keys()
-    denied = [action for action in denied if action not in others]
-    yield tried_out(denied, tried, reason, by_action(needed_by(names, commands)))
+    own = by_action(needed_by(names, commands))
+    others = by_action(needed_by(names, COMMANDS)).keys() - own.keys()
+    missing = [action for action in denied if action not in others]
+    yield tried_out(missing, tried, len(denied) - len(missing), why, own)
 
 
 # --- who -----------------------------------------------------------------------------------------
 
 
-def principal(aws: Aws, caller: str) -> tuple[str | None, str]:
-    """The ARN of the user or role whose policies can be simulated; else None and why not."""
+def _unsimulable(caller: str) -> Unsimulated | None:
+    kind = caller.split(":", 5)[5].partition("/")[0]
+    if kind in ("user", "assumed-role"):
+        return None
+    return Unsimulated(f"a {kind} has no policies of its own to simulate", f"{_PRINTS}.")
+
+
+def principals(aws: Aws, caller: str) -> list[str]:
+    """The ARN of the user or role whose policies are to be simulated; several where it has to be guessed."""
     parts = caller.split(":", 5)
     kind, _, rest = parts[5].partition("/")
     if kind == "user":
-        return caller, ""
-    if kind != "assumed-role":
-        return None, f"a {kind} has no policies of its own to simulate"
+        return [caller]
     name = rest.split("/")[0]
     try:
         # The caller's ARN leaves out the role's path.
-        return str(aws.call("iam", "get_role", RoleName=name)["Role"]["Arn"]), ""
+        return [str(aws.call("iam", "get_role", RoleName=name)["Role"]["Arn"])]
     except AwsError:
-        return f"arn:{parts[1]}:iam::{parts[4]}:role/{name}", ""
+        paths = [_SSO_PATH, f"{_SSO_PATH}{aws.region}/"] if name.startswith(_SSO_ROLE) else [""]
+        return [f"arn:{parts[1]}:iam::{parts[4]}:role/{path}{name}" for path in paths]
+
+
+def _simulated_as(
+    aws: Aws, names: Names, caller: str, commands: Sequence[str]
+) -> tuple[Simulation | Unsimulated, str]:
+    """What a simulation says, or why there is none; and of whose policies."""
+    for source in principals(aws, caller):
+        try:
+            return simulate(aws, names, source, commands), source
+        except AwsError as error:
+            if error.code == "NoSuchEntity":
+                continue  # a role of another path
+            if action := denied_action(error):
+                return Unsimulated(
+                    f"{action} is not allowed", f"Allow {action} on {source}. {_PRINTS}."
+                ), source
+            return Unsimulated(error.code, f"{_PRINTS}."), source
+    reason = "iam:GetRole of your own role is not allowed, so its path is unknown"
+    return Unsimulated(reason, f"Allow iam:GetRole on your own role. {_PRINTS}."), ""
+
+
+def _undecided(found: Simulation) -> Unsimulated:
+    """Of a simulation that neither misses anything nor allows everything."""
+    keys = sorted({key for one in found.undecided for key in one.depends_on})
+    if not keys:
+        return Unsimulated("IAM simulates none of these actions", f"{_PRINTS}.")
+    actions = len({one.action for one in found.undecided})
+    total = len({one.action for one in found.decisions})
+    verb = "depends" if actions == 1 else "depend"
+    return Unsimulated(f"{actions} of {total} actions {verb} on {', '.join(keys)}", f"{_PRINTS}.")
 
 
 def needed_by(names: Names, commands: Sequence[str]) -> dict[tuple[str, str], list[str]]:
@@ -173,12 +238,17 @@ def decisions(result: Mapping[str, Any]) -> Iterator[Decision]:
     for one in specific:
         decision = str(one["EvalResourceDecision"])
         yield Decision(
-            action, str(one["EvalResourceName"]), decision == "allowed", _denied_by(decision, one, result)
+            action,
+            str(one["EvalResourceName"]),
+            decision == "allowed",
+            _denied_by(decision, one, result),
+            one.get("MissingContextValues") or (),
         )
     if not specific:
         decision = str(result["EvalDecision"])
         resource = str(result.get("EvalResourceName", "*"))
-        yield Decision(action, resource, decision == "allowed", _denied_by(decision, result))
+        depends_on = result.get("MissingContextValues") or ()
+        yield Decision(action, resource, decision == "allowed", _denied_by(decision, result), depends_on)
 
 
 def _denied_by(decision: str, *results: Mapping[str, Any]) -> str:
@@ -193,18 +263,24 @@ def _denied_by(decision: str, *results: Mapping[str, Any]) -> str:
 
 
 def simulated(found: Simulation, needed: Mapping[tuple[str, str], Sequence[str]], source: str) -> Check:
-    """What a simulation says, missing actions by name."""
-    missing = [decision for decision in found.decisions if not decision.allowed]
+    """What a simulation says that decided something, missing actions by name."""
     actions = {decision.action for decision in found.decisions}
     unclear = [f"{action}: IAM does not simulate it" for action in dict.fromkeys(found.unclear)]
-    if not missing:
-        seen = f"{len(actions)} actions simulated for {source}: all allowed"
+    left = f"; {len(unclear)} not simulated" if unclear else ""
+    if not found.missing:
+        seen = f"{len(actions)} actions simulated for {source}: all allowed{left}"
+        if ":role/" in source:  # whoever took the role may have been given less of it
+            return Check("permissions", "ok", f"{seen}. {_NOT_SEEN}", details=unclear)
         return Check("permissions", "ok", seen, details=[*unclear, _NOT_SEEN])
-    names = dict.fromkeys(decision.action for decision in missing)
-    seen = f"{len(names)} of {len(actions)} actions are missing for {source}"
-    above = any(decision.denied_by for decision in missing)
+    unclear += [
+        f"{one.action} on {_short(one.resource)}: depends on {', '.join(one.depends_on)}"
+        for one in found.undecided
+    ]
+    names = dict.fromkeys(decision.action for decision in found.missing)
+    seen = f"{len(names)} of {len(actions)} actions are missing for {source}{left}"
+    above = any(decision.denied_by for decision in found.missing)
     fix = _FIX_ABOVE if above else f"{_FIX} to {_short(source)}."
-    return Check("permissions", "failed", seen, fix, [*_lines(missing, needed), *unclear])
+    return Check("permissions", "failed", seen, fix, [*_lines(found.missing, needed), *unclear])
 
 
 def _lines(missing: Iterable[Decision], needed: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
@@ -228,12 +304,12 @@ def _short(arn: str) -> str:
 
 
 def read_everything(connection: Connection) -> tuple[list[str], int]:
-    """The actions that were denied while looking at every part of the pipeline, and how many parts those
-    were. Only reads, the same that every command begins with. Raises AwsError for other errors."""
+    """The action that was denied at each part of the pipeline at which one was, and how many parts there
+    are. Only reads, the same that every command begins with. Raises AwsError for other errors."""
     resources = [resource for step in STEPS for resource in step.resources]
     with ThreadPoolExecutor(len(resources), thread_name_prefix="look") as pool:
         found = list(pool.map(partial(_denied, connection), resources))
-    return list(dict.fromkeys(action for action in found if action)), len(resources)
+    return [action for action in found if action], len(resources)
 
 
 def _denied(connection: Connection, resource: Resource) -> str | None:
@@ -247,12 +323,18 @@ def _denied(connection: Connection, resource: Resource) -> str | None:
     return None
 
 
-def tried_out(denied: Sequence[str], tried: int, reason: str, needed: Mapping[str, Sequence[str]]) -> Check:
-    """denied: of the reads of so many parts. reason: why nothing was simulated."""
-    how = f"not simulated ({reason}), only read"
+def tried_out(
+    denied: Sequence[str], tried: int, beside: int, why: Unsimulated, needed: Mapping[str, Sequence[str]]
+) -> Check:
+    """denied: the action at each part where one was. beside: how many of the parts tried were denied and
+    concern other commands only."""
+    how = f"not simulated ({why.reason}), only read"
     if not denied:
-        seen = f"{how}: all {tried} parts of the pipeline may be read, writing is not checked"
-        return Check("permissions", "not_checked", seen, "imgpipe policy prints everything that is needed.")
-    lines = [f"{action} (for {', '.join(needed.get(action, ())) or 'imgpipe'})" for action in denied]
-    seen = f"{how}: {len(denied)} actions are missing at least"
-    return Check("permissions", "failed", seen, f"{_FIX}.", lines)
+        parts = f"{tried - beside} of {tried}" if beside else f"all {tried}"
+        others = ", and these commands do not look at the others" if beside else ""
+        seen = f"{how}: {parts} parts of the pipeline may be read{others}; writing is not checked"
+        return Check("permissions", "not_checked", seen, why.fix)
+    missing = dict.fromkeys(denied)
+    lines = [f"{action} (for {', '.join(needed.get(action, ())) or 'imgpipe'})" for action in missing]
+    are = "1 action is" if len(missing) == 1 else f"{len(missing)} actions are"
+    return Check("permissions", "failed", f"{how}: {are} missing at least", f"{_FIX}.", lines)

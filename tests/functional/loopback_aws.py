@@ -29,6 +29,8 @@ class LoopbackAws:
     ahead: of its clock. refused: the code with which STS refuses. role_path: of every role.
     allowed: what the simulation says. above: what denies the rest, as a detail of the answer, such as
     OrganizationsDecisionDetail. apart: actions that are not simulated together with others.
+    asks_for: a key of the real call that the caller's policies ask for. simulated_as: the only ARN that it
+    knows; any if empty. refuses_all: it simulates no action at all.
     denied: actions that the caller itself may not do.
     """
 
@@ -41,6 +43,9 @@ class LoopbackAws:
     allowed: Callable[[str, str], bool] = lambda _action, _resource: True
     above: str = ""
     apart: frozenset[str] = frozenset()
+    asks_for: str = ""
+    simulated_as: str = ""
+    refuses_all: bool = False
     denied: frozenset[str] = frozenset()
     requests: list[Parameters] = field(default_factory=list)
 
@@ -60,7 +65,7 @@ class LoopbackAws:
                 return self._identity(signed)
             case "SimulatePrincipalPolicy":
                 return self._simulation(given)
-            case "GetRole" if "AWSReserved" in given["RoleName"] or given["RoleName"] == "builder":
+            case "GetRole" if given["RoleName"] == "builder" and "iam:GetRole" not in self.denied:
                 return self._role(given["RoleName"])
             case action:
                 return self._nothing(f"iam:{action}")
@@ -104,7 +109,11 @@ class LoopbackAws:
     def _simulation(self, given: Parameters) -> tuple[int, str]:
         if "iam:SimulatePrincipalPolicy" in self.denied:
             return self._nothing("iam:SimulatePrincipalPolicy")
+        if self.simulated_as not in ("", given["PolicySourceArn"]):
+            return 404, _error("NoSuchEntity", "There is none.")
         actions, resources = _members(given, "ActionNames"), _members(given, "ResourceArns")
+        if self.refuses_all:
+            return 400, _error("InvalidInput", "Invalid Input Actions.")
         apart = [action for action in actions if action in self.apart]
         if apart and len(apart) < len(actions):
             others = [action for action in actions if action not in self.apart]
@@ -128,8 +137,12 @@ class LoopbackAws:
         decision = _decision(self.allowed(action, resource))
         return (
             f"<member><EvalResourceName>{resource}</EvalResourceName>"
-            f"<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
+            f"<EvalResourceDecision>{decision}</EvalResourceDecision>{self._missing()}</member>"
         )
+
+    def _missing(self) -> str:
+        key = f"<member>{self.asks_for}</member>" if self.asks_for else ""
+        return f"<MissingContextValues>{key}</MissingContextValues>"
 
 
 def _decision(allowed: bool) -> str:

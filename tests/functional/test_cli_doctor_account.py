@@ -96,6 +96,44 @@ def test_a_role_is_simulated_with_its_path_and_the_calls_context(aws: LoopbackAw
     assert "iam:PassedToService" in passing.values()
 
 
+MFA = "aws:MultiFactorAuthPresent"
+
+
+def test_what_depends_on_the_real_call_is_not_called_missing(aws: LoopbackAws, cli: Cli) -> None:
+    """A Deny on BoolIfExists of it denies everything in a simulation, to a user signed in with it too."""
+    aws.allowed, aws.asks_for = (lambda _action, _resource: False), MFA
+    printed = doctor(cli)
+    found = checks(printed)["permissions"]
+    assert (printed.code, found["verdict"]) == (0, "not_checked")
+    assert f"actions depend on {MFA}), only read: all 25 parts" in found["seen"]
+    aws.denied = frozenset({"lambda:GetFunction"})
+    assert checks(doctor(cli))["permissions"]["verdict"] == "failed"
+
+
+def test_roles_of_identity_center_are_found_without_the_right_to_read_them(
+    aws: LoopbackAws, cli: Cli
+) -> None:
+    name = "AWSReservedSSO_admins_0123456789abcdef"
+    aws.arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/ann"
+    aws.denied = frozenset({"iam:GetRole"})
+    for folder in ("", f"{REGION}/"):
+        aws.simulated_as = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{folder}{name}"
+        found = checks(doctor(cli))["permissions"]
+        assert found["verdict"] == "ok"
+        assert f"simulated for {aws.simulated_as}: all allowed" in found["seen"]
+        assert "does not see session policies" in found["seen"]
+
+
+def test_a_role_whose_path_is_unknown_is_told_with_what_would_tell_it(aws: LoopbackAws, cli: Cli) -> None:
+    aws.arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/ann"
+    aws.simulated_as = f"arn:aws:iam::{ACCOUNT}:role/team/builder"
+    aws.denied = frozenset({"iam:GetRole"})
+    found = checks(doctor(cli, "--for", "upload"))["permissions"]
+    assert found["verdict"] == "not_checked"
+    assert "iam:GetRole of your own role is not allowed, so its path is unknown" in found["seen"]
+    assert found["fix"].startswith("Allow iam:GetRole on your own role.")
+
+
 # --- where nothing is simulated --------------------------------------------------------------------
 
 
@@ -106,7 +144,8 @@ def test_a_denied_simulation_is_replaced_by_reading(aws: LoopbackAws, cli: Cli) 
     assert printed.code == 0
     assert found["verdict"] == "not_checked"
     assert "iam:SimulatePrincipalPolicy is not allowed" in found["seen"]
-    assert "writing is not checked" in found["seen"]
+    assert "all 25 parts of the pipeline may be read; writing is not checked" in found["seen"]
+    assert found["fix"].startswith(f"Allow iam:SimulatePrincipalPolicy on {aws.arn}.")
 
 
 def test_reads_that_are_denied_are_named(aws: LoopbackAws, cli: Cli) -> None:
@@ -116,7 +155,10 @@ def test_reads_that_are_denied_are_named(aws: LoopbackAws, cli: Cli) -> None:
     assert (printed.code, printed.error) == (1, "permissions")
     assert {line.split(" (")[0] for line in found["details"]} == {"iam:GetRole", "lambda:GetFunction"}
     assert all("up" in line for line in found["details"])
-    assert checks(doctor(cli, "--for", "upload"))["permissions"]["verdict"] == "not_checked"
+    upload = checks(doctor(cli, "--for", "upload"))["permissions"]
+    assert upload["verdict"] == "not_checked"
+    # Three roles, and three functions with three permissions and the retries: other commands look at them.
+    assert "15 of 25 parts of the pipeline may be read, and these commands do not look" in upload["seen"]
 
 
 def test_who_may_nothing_in_s3_is_told_so(
@@ -127,6 +169,13 @@ def test_who_may_nothing_in_s3_is_told_so(
     found = checks(doctor(cli))["permissions"]
     assert found["verdict"] == "failed"
     assert any(line.startswith("s3:ListBucket (for up") for line in found["details"])
+
+
+def test_a_simulation_that_decides_nothing_is_none(aws: LoopbackAws, cli: Cli) -> None:
+    aws.refuses_all = True
+    found = checks(doctor(cli))["permissions"]
+    assert found["verdict"] == "not_checked"
+    assert "not simulated (IAM simulates none of these actions), only read" in found["seen"]
 
 
 def test_a_federated_user_has_nothing_to_simulate(aws: LoopbackAws, cli: Cli) -> None:

@@ -60,6 +60,7 @@ def test_an_error_is_an_answer() -> None:
         "clock": "failed",
     }
     assert found["pipeline"].seen == "ssm:GetParameter is not allowed"
+    assert found["pipeline"].fix == "Allow ssm:GetParameter to have this checked."
     assert (found["disk"].seen, found["disk"].fix) == ("The disk is full.", "Make room.")
     assert "ZeroDivisionError: oops" in found["clock"].seen
 
@@ -273,7 +274,24 @@ def test_an_action_that_iam_does_not_simulate_is_told_and_is_no_failure() -> Non
         "arn:aws:iam::123456789012:user/ann",
     )
     assert found.verdict == "ok"
+    assert found.seen.endswith("all allowed; 1 not simulated")
     assert "apigateway:TagResource: IAM does not simulate it" in found.details
+
+
+def test_what_a_simulation_does_not_see_is_told() -> None:
+    allowed = rights.Simulation([rights.Decision("s3:PutObject", "*", allowed=True)])
+    user = rights.simulated(allowed, {}, "arn:aws:iam::123456789012:user/ann")
+    role = rights.simulated(allowed, {}, "arn:aws:iam::123456789012:role/builder")
+    for told in (user.details[-1], role.seen):  # who took a role may have been given less of it
+        assert "does not see session policies, the policies of buckets" in told
+
+
+def test_what_depends_on_the_real_call_is_told_beside_what_is_missing() -> None:
+    asked = rights.Decision("s3:PutObject", "a:b:c:d:e:b/*", allowed=False, depends_on=["aws:SourceIp"])
+    missing = rights.Decision("s3:GetObject", "a:b:c:d:e:b/*", allowed=False)
+    found = rights.simulated(rights.Simulation([asked, missing]), {}, "arn:aws:iam::1:user/ann")
+    assert found.seen.startswith("1 of 2 actions are missing")
+    assert list(found.details) == ["s3:GetObject on b/*", "s3:PutObject on b/*: depends on aws:SourceIp"]
 
 
 # --- the local cloud -------------------------------------------------------------------------------
