@@ -104,7 +104,7 @@ def _begin(question: Question) -> Future[list[Check]]:
         except BaseException as error:
             future.set_exception(error)
 
-    # Not a pool: the end of the program would wait for its threads.
+    # Not a pool: the end of the program would wait for its threads. __main__.py knows them by their name.
     threading.Thread(target=answer, name="doctor", daemon=True).start()
     return future
 

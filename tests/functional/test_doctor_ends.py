@@ -1,0 +1,76 @@
+"""`imgpipe doctor` ends also where what it asked never ends to answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.functional.cli import PROGRAM, Printed
+from tests.functional.examined import KEY_ID, SECRET, checks
+from tests.functional.loopback_aws import LoopbackAws
+
+
+@pytest.fixture
+def trickling() -> Iterator[str]:
+    """The URL of an AWS whose STS answers; of all other answers a byte comes now and then, for ever."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(errors="replace")
+            if "Action=GetCallerIdentity" in text:
+                signed = "Authorization" in self.headers
+                self._begin(*LoopbackAws("").post({"Action": "GetCallerIdentity"}, signed=signed))
+                return
+            self._begin(200, "", length=1_000_000)
+            while not over.wait(0.5):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+
+        do_GET = do_HEAD = do_PUT = do_POST
+
+        def _begin(self, status: int, body: str, *, length: int | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except ConnectionError:
+                """Who asked has ended."""
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Not in the tests' output."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        over.set()
+        server.shutdown()
+
+
+def test_answers_that_never_end_keep_nobody_waiting(trickling: str) -> None:
+    """Without a limit here: what does not end is ended by the limit of every test."""
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL": trickling,
+        "AWS_ACCESS_KEY_ID": KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "eu-west-1",
+    }
+    line = [*PROGRAM, "doctor", "--project", "demo", "--json"]
+    done = subprocess.run(line, check=False, capture_output=True, text=True, env=environment)
+    found = checks(Printed(done.returncode, done.stdout, done.stderr))
+    assert done.returncode == 1
+    assert found["identity"]["verdict"] == "ok"
+    for check in ("permissions", "pipeline"):
+        assert found[check]["seen"].startswith("no answer within")
