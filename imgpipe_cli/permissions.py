@@ -354,6 +354,20 @@ def document(names: Names, commands: Sequence[str] = COMMANDS) -> dict[str, Any]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def admits(commands: Sequence[str] = COMMANDS) -> str:
+    """What a holder of these permissions can do beyond the pipeline, though each of them is needed; "" where
+    it is nothing. Raises a usage Problem."""
+    given = {action for entry in needs(commands).values() for action in entry.actions}
+    if "iam:PutRolePolicy" in given and "iam:PassRole" in given:
+        return (
+            "whoever may write the policies of the functions' roles and run code under them can become "
+            "administrator of the account: give this to those who may be that"
+        )
+    if "lambda:UpdateFunctionCode" in given:
+        return "whoever may change a function's code can do what its role may do"
+    return ""
+
+
 def _wider(scope: Scope, action: str, granted: Mapping[Scope, set[str]], names: Names) -> bool:
     """Whether the action is granted on more than this as well."""
     own = set(scope.arns(names))

@@ -22,7 +22,8 @@ def text(policy: Mapping[str, Any]) -> str:
 
 
 def explanation(commands: Sequence[str]) -> dict[str, Any]:
-    """Which call needs what and who sends it, what is wider than the pipeline, and what was not verified."""
+    """Which call needs what and who sends it, and of the whole: what it admits, what is wider than the
+    pipeline, and what was not verified."""
     needed = permissions.needs(commands)
     scopes = {grant.scope for entry in needed.values() for grant in entry.grants}
     return {
@@ -35,6 +36,7 @@ def explanation(commands: Sequence[str]) -> dict[str, Any]:
             }
             for call, entry in needed.items()
         ],
+        "admits": permissions.admits(commands),
         "wide": {scope.name: scope.why for scope in sorted(scopes, key=lambda one: one.name) if scope.why},
         "unverified": {
             ".".join(call): entry.unverified for call, entry in needed.items() if entry.unverified
@@ -53,6 +55,8 @@ def explain(screen: Screen, found: Mapping[str, Any]) -> None:
         name = call["call"] if call["verified"] else f"{call['call']} (?)"
         drawn.add_row(Text(name), Text("\n".join(call["actions"])), Text(", ".join(call["commands"])))
     screen.show(drawn)
+    if found["admits"]:
+        screen.line(f"Beyond the pipeline: {found['admits']}.")
     _reasons(screen, "Wider than the pipeline:", found["wide"])
     _reasons(screen, "(?) Not verified on AWS:", found["unverified"])
 

@@ -113,6 +113,17 @@ def test_the_explanation_of_one_command_is_about_that_one(cli: Cli) -> None:
                 "verified": True,
             }
         ],
+        "admits": "",
         "wide": {},
         "unverified": {},
     }
+
+
+def test_the_explanation_says_what_the_policy_admits_beyond_the_pipeline(cli: Cli) -> None:
+    def told(*options: str) -> str:
+        return " ".join(cli("policy", "--explain", *options).out.split())
+
+    assert "can become administrator of the account" in told()
+    assert "can become administrator of the account" in told("--for", "up")
+    assert "whoever may change a function's code can do what its role may do" in told("--for", "token")
+    assert "Beyond the pipeline" not in told("--for", "upload,result,list,retry,watch,open,status,down,logs")
