@@ -59,11 +59,23 @@ TOKEN = Scope("Token", lambda n: [n.parameter_arn(n.token_parameter)])
 ROLES = Scope("Roles", lambda n: [n.role_arn(f) for f in FUNCTIONS])
 PASSED = Scope("PassRoles", lambda n: [n.role_arn(f) for f in FUNCTIONS], passed_to="lambda.amazonaws.com")
 FUNCTION = Scope("Functions", lambda n: [n.function_arn(f) for f in FUNCTIONS])
+# Those that check the access token (steps/result_functions.py).
+TOKEN_HOLDERS = ("get_result", "web")
+HOLDERS = Scope("TokenFunctions", lambda n: [n.function_arn(f) for f in TOKEN_HOLDERS])
+HOLDERS_PASSED = Scope(
+    "PassTokenRoles",
+    lambda n: [n.role_arn(f) for f in TOKEN_HOLDERS],
+    passed_to="lambda.amazonaws.com",
+)
 INGEST = Scope("IngestFunction", lambda n: [n.function_arn("ingest")])
 # IAM wants the ARN of a log group with `:*`, but without it for its tags (Logs API model, LogGroup.arn).
 LOG_GROUPS = Scope("LogGroups", lambda n: [f"{arn}:*" for arn in _log_groups(n)])
 LOG_GROUP_TAGS = Scope("LogGroupTags", _log_groups)
 FUNCTION_LOGS = Scope("FunctionLogs", lambda n: [f"{n.log_group_arn(n.log_group(f))}:*" for f in FUNCTIONS])
+# explain/evidence.py: of the page's function nothing is told about a picture.
+EVIDENCE_LOGS = Scope(
+    "EvidenceLogs", lambda n: [f"{n.log_group_arn(n.log_group(f))}:*" for f in ("ingest", "get_result")]
+)
 APIS = Scope(
     "Apis",
     lambda n: [_api_gateway(n, "/apis"), _api_gateway(n, "/apis/*")],

@@ -22,8 +22,11 @@ from imgpipe_cli.permission_scopes import (
     API_TAGS,
     APIS,
     BUCKETS,
+    EVIDENCE_LOGS,
     FUNCTION,
     FUNCTION_LOGS,
+    HOLDERS,
+    HOLDERS_PASSED,
     INGEST,
     LOG_GROUP_TAGS,
     LOG_GROUPS,
@@ -108,9 +111,11 @@ _DOWN = ("down",)
 _LOOK = ("up", "explain", "status", "down")
 # They find out where the pipeline answers, on a machine that did not set it up.
 _FIND = ("upload", "result", "list", "retry", "watch", "open", "token")
+# They ask whether a picture is there, or still the same.
+_ASK = ("upload", "result", "retry")
 # They look into the failure queue.
 _QUEUE = (*_LOOK, "retry")
-_ALL_FUNCTIONS = (*_LOOK, "token")
+_TOKEN = ("token",)
 _REMOVE_OBJECTS = _rows(
     (STORED, _UP, "s3:DeleteObject"),
     (OBJECTS, _DOWN, "s3:DeleteObject"),
@@ -176,7 +181,11 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ("s3", "list_objects_v2"): _rows(
         (UPLOADS, ("result", "explain", "retry"), "s3:ListBucket"), (RESULTS, ("up", "down"), "s3:ListBucket")
     ),
-    ("s3", "head_object"): _row(PICTURES, ("upload", "result", "retry"), "s3:GetObject"),
+    # Without ListBucket S3 answers 403 for a picture that is not there (any more).
+    ("s3", "head_object"): _rows(
+        (PICTURES, _ASK, "s3:GetObject"),
+        (UPLOADS, _ASK, "s3:ListBucket"),
+    ),
     ("s3", "get_object"): _row(STORED, _UP, "s3:GetObject"),
     ("s3", "put_object"): _rows(
         (PICTURES, ("upload", "watch"), "s3:PutObject"),
@@ -199,12 +208,12 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     # No kms: action: the account's default key for SecureString lets everybody of the account in.
     ("ssm", "put_parameter"): _rows(
         (PARAMETERS, _UP, "ssm:PutParameter"),
-        (TOKEN, ("token",), "ssm:PutParameter"),
+        (TOKEN, _TOKEN, "ssm:PutParameter"),
         (PARAMETERS, _UP, "ssm:AddTagsToResource"),
     ),
     # Where another run has removed the parameter meanwhile, its new value makes it anew, without tags.
     ("ssm", "add_tags_to_resource"): _rows(
-        (PARAMETERS, _UP, "ssm:AddTagsToResource"), (TOKEN, ("token",), "ssm:AddTagsToResource")
+        (PARAMETERS, _UP, "ssm:AddTagsToResource"), (TOKEN, _TOKEN, "ssm:AddTagsToResource")
     ),
     ("ssm", "delete_parameter"): _row(PARAMETERS, _DOWN, "ssm:DeleteParameter"),
     # --- dynamodb
@@ -233,7 +242,12 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ("iam", "delete_role"): _row(ROLES, _DOWN, "iam:DeleteRole"),
     # --- lambda
     # Without ListTags the answer has no tags, and the function looks like somebody else's.
-    ("lambda", "get_function"): _row(FUNCTION, _ALL_FUNCTIONS, "lambda:GetFunction", "lambda:ListTags"),
+    ("lambda", "get_function"): _rows(
+        (FUNCTION, _LOOK, "lambda:GetFunction"),
+        (FUNCTION, _LOOK, "lambda:ListTags"),
+        (HOLDERS, _TOKEN, "lambda:GetFunction"),
+        (HOLDERS, _TOKEN, "lambda:ListTags"),
+    ),
     ("lambda", "get_function_event_invoke_config"): _row(
         INGEST, _LOOK, "lambda:GetFunctionEventInvokeConfig"
     ),
@@ -243,10 +257,14 @@ CALLS: Mapping[tuple[str, str], Entry] = {
         (FUNCTION, _UP, "lambda:TagResource"),
         (PASSED, _UP, "iam:PassRole"),
     ),
-    ("lambda", "update_function_code"): _row(FUNCTION, ("up", "token"), "lambda:UpdateFunctionCode"),
+    ("lambda", "update_function_code"): _rows(
+        (FUNCTION, _UP, "lambda:UpdateFunctionCode"), (HOLDERS, _TOKEN, "lambda:UpdateFunctionCode")
+    ),
     ("lambda", "update_function_configuration"): _rows(
-        (FUNCTION, ("up", "token"), "lambda:UpdateFunctionConfiguration"),
-        (PASSED, ("up", "token"), "iam:PassRole"),
+        (FUNCTION, _UP, "lambda:UpdateFunctionConfiguration"),
+        (PASSED, _UP, "iam:PassRole"),
+        (HOLDERS, _TOKEN, "lambda:UpdateFunctionConfiguration"),
+        (HOLDERS_PASSED, _TOKEN, "iam:PassRole"),
     ),
     ("lambda", "invoke"): _row(INGEST, ("retry",), "lambda:InvokeFunction"),
     ("lambda", "put_function_event_invoke_config"): _row(INGEST, _UP, "lambda:PutFunctionEventInvokeConfig"),
@@ -292,7 +310,10 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ),
     ("logs", "put_retention_policy"): _row(LOG_GROUPS, _UP, "logs:PutRetentionPolicy"),
     ("logs", "delete_log_group"): _row(LOG_GROUPS, _DOWN, "logs:DeleteLogGroup"),
-    ("logs", "filter_log_events"): _row(FUNCTION_LOGS, ("explain", "logs"), "logs:FilterLogEvents"),
+    ("logs", "filter_log_events"): _rows(
+        (FUNCTION_LOGS, ("logs",), "logs:FilterLogEvents"),
+        (EVIDENCE_LOGS, ("explain",), "logs:FilterLogEvents"),
+    ),
     # --- sqs
     ("sqs", "get_queue_url"): _row(QUEUE, _QUEUE, "sqs:GetQueueUrl"),
     ("sqs", "get_queue_attributes"): _row(QUEUE, _QUEUE, "sqs:GetQueueAttributes"),

@@ -19,6 +19,8 @@ from imgpipe_cli.cli import app
 from imgpipe_cli.names import PROJECT_MAX, Names
 from imgpipe_cli.permission_scopes import Scope
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.steps import STEPS
+from imgpipe_cli.steps.parts.functions import Function
 
 NAMES = Names("demo", "123456789012", "eu-west-1")
 LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")
@@ -174,6 +176,28 @@ def test_what_a_role_is_passed_to_is_bound_and_only_up_and_token_pass_one() -> N
         if "iam:PassRole" in json.dumps(permissions.document(NAMES, [command]))
     }
     assert passing == {"up", "token"}
+
+
+def test_a_rotation_of_the_token_concerns_the_functions_that_check_it_only() -> None:
+    shapes = [one.shape for step in STEPS for one in step.resources if isinstance(one, Function)]
+    assert {one.function for one in shapes if one.needs_token} == set(permission_scopes.TOKEN_HOLDERS)
+    resources = {resource for _, resource in grants(permissions.document(NAMES, ["token"]))}
+    concerned = {arn for arn in resources if ":function:" in arn or ":role/" in arn}
+    held = permission_scopes.TOKEN_HOLDERS
+    assert concerned == {*map(NAMES.function_arn, held), *map(NAMES.role_arn, held)}
+
+
+def test_an_explanation_reads_no_log_of_the_page() -> None:
+    explain = grants(permissions.document(NAMES, ["explain"]))
+    read = {resource for action, resource in explain if action == "logs:FilterLogEvents"}
+    groups = (NAMES.log_group_arn(NAMES.log_group(function)) for function in ("ingest", "get_result"))
+    assert read == {f"{arn}:*" for arn in groups}
+
+
+@pytest.mark.parametrize("command", permissions.actions_of("s3", "head_object").commands)
+def test_who_asks_for_a_picture_is_told_that_there_is_none(command: str) -> None:
+    """S3 answers 403, not 404, to who may not list the bucket; `upload --wait` took it for still there."""
+    assert ("s3:ListBucket", NAMES.bucket_arn) in grants(permissions.document(NAMES, [command]))
 
 
 def test_other_worlds_of_aws_have_their_own_arns() -> None:
