@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from imgpipe_cli import state_dir
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.base import Options, Result, Run, command
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.target import Targets
+from imgpipe_cli.target import Target, Targets
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +29,7 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Check machine, credentials, account, pipeline; say what to do. Changes nothing."""
         from imgpipe_cli import permissions
-        from imgpipe_cli.doctor.checks import exit_code
+        from imgpipe_cli.doctor.checks import addressed, exit_code
         from imgpipe_cli.doctor.examination import Subject, examine
         from imgpipe_cli.render import examinations
 
@@ -48,7 +50,9 @@ def register(app: typer.Typer) -> None:
             commands=wanted,
         )
         found = examine(subject)
-        checks, signed_in = found.checks, found.connection
+        only = "" if commands is None else ",".join(wanted)
+        checks = [addressed(check, _options(run), only) for check in found.checks]
+        signed_in = found.connection
         if signed_in is not None:
             place = (signed_in.names.account, signed_in.aws.region, signed_in.endpoint)
             run.screen.target(signed_in.target, *place)
@@ -60,6 +64,36 @@ def register(app: typer.Typer) -> None:
             exit_code=exit_code(checks),
             errors=examinations.errors(checks),
         )
+
+
+def _options(run: Run) -> str:
+    """The options without which a command in the same shell would look at another place than this one."""
+    asked = run.options
+    given = Options(
+        project=asked.project if asked.project == os.environ.get("IMGPIPE_PROJECT") else None,
+        region=asked.region if asked.region == os.environ.get("IMGPIPE_REGION") else None,
+        profile=asked.profile if asked.profile == os.environ.get("IMGPIPE_PROFILE") else None,
+        local=asked.local if "IMGPIPE_LOCAL" in os.environ else None,
+    )
+    found = ""
+    # One by one: what a pipeline is remembered with need not be said.
+    for name in ("project", "local", "profile", "region"):
+        value = getattr(run.target, name)
+        if value is not None and value != getattr(_target(run, given), name):
+            given = replace(given, **{name: value})
+            place = "--local" if value else "--aws"
+            found += f" {place}" if name == "local" else f" --{name} {shlex.quote(value)}"
+    return found
+
+
+def _target(run: Run, options: Options) -> Target:
+    """Where a command with these options goes."""
+    other = Run(run.command, options, run.screen, run.folder)
+    other.targets, other.configuration = run.targets, run.configuration
+    try:
+        return other.target
+    except Problem:  # these alone are wrong usage
+        return Target()
 
 
 def _listed(commands: str) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imgpipe_cli import outputs
+from imgpipe_cli import outputs, runner
 from imgpipe_cli.answering import callable_at_its_url, refusal
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws import Aws, AwsError, is_aws
-from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.pipeline import Pipeline
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.steps.access_token import TokenParameter
-from imgpipe_cli.steps.base import Seen
+from imgpipe_cli.steps.base import Seen, Step
 from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter
@@ -60,13 +62,18 @@ def pipeline_of(connection: Connection) -> Iterator[Check]:
     looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
     found = outputs.of(connection, looks)
     project = connection.target.project
-    local = " --local" if connection.target.local else ""
+    try:
+        part = Step("doctor", "", resources)
+        runner.refuse_foreign(Pipeline((part,), connection.aws, connection.names), looks)
+    except Problem as error:
+        yield of_problem("pipeline", error)
+        return
     if found is None:
         there = [name for name, seen in looks.items() if seen.exists]
         if not there:
-            yield Check("pipeline", "ok", f"{project} is not set up here (imgpipe up{local})")
+            yield Check("pipeline", "ok", f"{project} is not set up here (imgpipe up)")
         else:
-            yield Check("pipeline", "warning", f"{project} is set up only in part", f"imgpipe up{local}")
+            yield Check("pipeline", "warning", f"{project} is set up only in part", "imgpipe up")
         return
     detail = refusal(Api(found.api_url, found.token)) if callable_at_its_url(found) else None
     yield pipeline(project, detail, _failed_events(looks["queue"]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from imgpipe_cli.aws import AwsError
@@ -56,6 +57,24 @@ class Check:
     @property
     def title(self) -> str:
         return TITLES[self.id]
+
+
+# Commands as texts have them. Those that say themselves where, such as `imgpipe up --local`, stay.
+_COMMAND = re.compile(r"\bimgpipe (?P<name>up|status|retry|policy|doctor)\b(?! --(?:local|region))")
+
+
+def addressed(check: Check, options: str, only: str) -> Check:
+    """The same with commands that look at what was looked at.
+
+    options: those that name it, where commands without any mean another place. only: the commands whose
+    permissions were asked for, if not all.
+    """
+
+    def whole(found: re.Match[str]) -> str:
+        limited = f" --for {only}" if only and found["name"] == "policy" else ""
+        return f"{found[0]}{options}{limited}"
+
+    return replace(check, seen=_COMMAND.sub(whole, check.seen), fix=_COMMAND.sub(whole, check.fix))
 
 
 Question = Callable[[], Iterable[Check]]

@@ -29,7 +29,7 @@ def test_where_nothing_is_wrong_everything_is_ok(aws: LoopbackAws, cli: Cli) -> 
     assert found["identity"]["seen"] == f"user/ann of account {ACCOUNT}"
     assert found["clock"]["seen"] == "right to two seconds"
     assert found["concurrency"]["seen"] == "1,000 functions may run at once"
-    assert found["pipeline"]["seen"] == "demo is not set up here (imgpipe up)"
+    assert found["pipeline"]["seen"] == "demo is not set up here (imgpipe up --project demo)"
     assert printed.err.startswith("project demo · AWS") or f"account {ACCOUNT}" in printed.err
 
 
@@ -158,7 +158,8 @@ def test_the_root_user_is_warned_of_and_needs_no_simulation(aws: LoopbackAws, cl
     assert printed.code == 0
     assert not_ok(printed) == AS_PLAYED | {"identity": "warning"}
     assert checks(printed)["identity"]["fix"] == (
-        "Make an IAM user or role for this (imgpipe policy prints what it needs), and sign in as that."
+        "Make an IAM user or role for this (imgpipe policy --project demo prints what it needs), and sign in "
+        "as that."
     )
     assert not aws.simulations()
 

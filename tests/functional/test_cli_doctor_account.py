@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli
+from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember
 from tests.functional.examined import AS_PLAYED, checks, doctor, not_ok, signed_in
 from tests.functional.loopback_aws import LoopbackAws
 
@@ -47,7 +48,8 @@ def test_missing_permissions_are_named_with_resource_and_commands(aws: LoopbackA
     assert found["seen"].startswith("3 of ")
     lines = [line.split(" (for ")[0] for line in found["details"]]
     assert "dynamodb:CreateTable on table/demo-results" in lines
-    assert "iam:PassRole on role/demo-eu-west-1-get-result and 2 more" in lines
+    assert "iam:PassRole on role/demo-eu-west-1-get-result and 1 more" in lines  # for up and token
+    assert "iam:PassRole on role/demo-eu-west-1-ingest" in lines  # for up alone
     # The results bucket's objects are allowed, the pictures are not.
     assert f"s3:PutObject on {NAMES.bucket}/*" in lines
     assert f"s3:PutObject on {NAMES.results_bucket}/*" not in lines
@@ -197,4 +199,45 @@ def test_a_pipeline_that_is_there_in_part(aws: LoopbackAws, cli: Cli) -> None:
     printed = doctor(cli)
     assert printed.code == 0
     assert not_ok(printed) == AS_PLAYED | {"pipeline": "warning"}
-    assert checks(printed)["pipeline"]["fix"] == "imgpipe up"
+    assert checks(printed)["pipeline"]["fix"] == "imgpipe up --project demo"
+
+
+@pytest.mark.parametrize("theirs", [NAMES.settings_parameter, NAMES.token_parameter])
+def test_a_pipeline_of_somebody_else_is_not_to_be_finished(aws: LoopbackAws, cli: Cli, theirs: str) -> None:
+    parameters: Any = boto3.client("ssm", region_name=REGION)
+    parameters.put_parameter(Name=theirs, Value="{}", Type="String")
+    printed = doctor(cli)
+    assert printed.code == 1
+    found = checks(printed)["pipeline"]
+    assert f"parameter {theirs}" in found["seen"]
+    assert found["fix"].startswith("Choose another name with --project")
+
+
+# --- what to do, where -----------------------------------------------------------------------------
+
+
+def _told(cli: Cli, *options: str) -> str:
+    return str(checks(cli("doctor", "--json", *options))["pipeline"]["seen"])
+
+
+def test_a_fix_is_for_the_place_that_was_looked_at(
+    aws: LoopbackAws, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember("http://127.0.0.1:1", project="last")
+    assert _told(cli) == "last is not set up here (imgpipe up)"
+    assert _told(cli, "--project", "holiday") == "holiday is not set up here (imgpipe up --project holiday)"
+    told = _told(cli, "--project", "holiday", "--region", "us-west-2")
+    assert told.endswith("(imgpipe up --project holiday --region us-west-2)")
+    Path("imgpipe.toml").write_text('project = "work"\n')
+    assert _told(cli) == "work is not set up here (imgpipe up)"
+    monkeypatch.setenv("IMGPIPE_PROJECT", "holiday")
+    assert _told(cli) == "holiday is not set up here (imgpipe up)"
+    monkeypatch.delenv("IMGPIPE_PROJECT")
+    Path("imgpipe.toml").write_text("local = true\n")
+    assert _told(cli, "--aws").endswith("(imgpipe up --aws)")
+
+
+def test_a_fix_is_for_the_commands_that_were_asked_about(aws: LoopbackAws, cli: Cli) -> None:
+    aws.allowed = lambda _action, _resource: False
+    found = checks(doctor(cli, "--for", "upload, result"))["permissions"]
+    assert found["fix"].startswith("imgpipe policy --project demo --for upload,result prints")
