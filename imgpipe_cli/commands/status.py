@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     def status(run: Run) -> Result:
         """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
         from imgpipe_cli import outputs, runner
-        from imgpipe_cli.commands.up import output_data
+        from imgpipe_cli.commands.up import note_own_keys, output_data
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
         from imgpipe_cli.settings import Settings
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         readable = stored.exists and stored.owned
         settings = Settings.from_json(stored.facts["value"]) if readable else Settings()
         found = runner.states(pipeline, looks, settings)
+        note_own_keys(run, looks, connection)
         output = outputs.of(connection, looks)
         code = exit_code({state.state for state in found})
         data = {

@@ -106,6 +106,7 @@ def register(app: typer.Typer) -> None:
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
             run.note("no_tls_policy", connection.endpoint or "")
+        note_own_keys(run, looks, connection)
         if dry_run:
             changes = moving.planned_changes(pipeline, looks, settings)
             return Result(
@@ -127,6 +128,14 @@ def register(app: typer.Typer) -> None:
             _until_answering(run, found)
         data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
+
+
+def note_own_keys(run: Run, looks: Looks, connection: Connection) -> None:
+    """Tell which KMS keys the functions may not use by imgpipe's doing."""
+    from imgpipe_cli.encryption_keys import own_keys
+
+    if keys := list(own_keys(looks, connection.names)):
+        run.note("own_key", ", ".join(keys))
 
 
 def output_data(found: Remembered) -> dict[str, Any]:

@@ -61,6 +61,10 @@ NOTES = {
     "no_object_model": "No object model is installed, so objects are not named: imgpipe local models fetch",
     "model_not_fetched": "Objects are not named, the model could not be fetched: {detail} "
     "Later: imgpipe local models fetch",
+    "own_key": (
+        "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
+        "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."
+    ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
     "api_not_answering": "The API does not answer yet; try {detail} in a minute, and see imgpipe status.",
     "results_copied": "Results copied: {detail}.",

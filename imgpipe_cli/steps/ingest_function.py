@@ -64,6 +64,7 @@ class FailureQueue(Resource):
                 # A key of the account's own is encryption too.
                 "encrypted": attributes.get("SqsManagedSseEnabled", "true") == "true"
                 or bool(attributes.get("KmsMasterKeyId")),
+                "key": attributes.get("KmsMasterKeyId"),
                 "messages": int(attributes.get("ApproximateNumberOfMessages", 0)),
             },
         )
