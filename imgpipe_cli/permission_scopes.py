@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from imgpipe_cli.names import FUNCTIONS, INDEX, Names
 
@@ -57,16 +58,13 @@ PARAMETERS = Scope(
 )
 TOKEN = Scope("Token", lambda n: [n.parameter_arn(n.token_parameter)])
 ROLES = Scope("Roles", lambda n: [n.role_arn(f) for f in FUNCTIONS])
-PASSED = Scope("PassRoles", lambda n: [n.role_arn(f) for f in FUNCTIONS], passed_to="lambda.amazonaws.com")
+_LAMBDA = "lambda.amazonaws.com"
+PASSED = Scope("PassRoles", lambda n: [n.role_arn(f) for f in FUNCTIONS], passed_to=_LAMBDA)
 FUNCTION = Scope("Functions", lambda n: [n.function_arn(f) for f in FUNCTIONS])
 # Those that check the access token (steps/result_functions.py).
 TOKEN_HOLDERS = ("get_result", "web")
 HOLDERS = Scope("TokenFunctions", lambda n: [n.function_arn(f) for f in TOKEN_HOLDERS])
-HOLDERS_PASSED = Scope(
-    "PassTokenRoles",
-    lambda n: [n.role_arn(f) for f in TOKEN_HOLDERS],
-    passed_to="lambda.amazonaws.com",
-)
+HOLDERS_PASSED = Scope("PassTokenRoles", lambda n: [n.role_arn(f) for f in TOKEN_HOLDERS], passed_to=_LAMBDA)
 INGEST = Scope("IngestFunction", lambda n: [n.function_arn("ingest")])
 # IAM wants the ARN of a log group with `:*`, but without it for its tags (Logs API model, LogGroup.arn).
 LOG_GROUPS = Scope("LogGroups", lambda n: [f"{arn}:*" for arn in _log_groups(n)])
@@ -84,7 +82,18 @@ APIS = Scope(
 API_LIST = Scope("ApiList", lambda n: [_api_gateway(n, "/apis")])
 API_TAGS = Scope(
     "ApiTags",
-    lambda n: [_api_gateway(n, "/tags/*")],
+    # As AWS's refusals name it: the ARN of the APIs, encoded.
+    lambda n: [_api_gateway(n, f"/tags/{quote(_api_gateway(n, '/v2/apis/'), safe='')}*")],
     why="the tags' path holds the random id of the API",
+)
+# The developer guide of API Gateway: made with the account's first API. The ARN names the service; a
+# condition would only name it once more, and IAM counts characters.
+GATEWAY_ROLE = Scope(
+    "ApiGatewayRole",
+    lambda n: [
+        f"arn:{n.partition}:iam::{n.account}:role/aws-service-role/ops.apigateway.amazonaws.com/"
+        "AWSServiceRoleForAPIGateway"
+    ],
+    why="API Gateway has one role in an account, for all APIs",
 )
 ANY_LOGS = Scope("AnyLogs", lambda _: ["*"], why="Logs knows no resources for these actions")

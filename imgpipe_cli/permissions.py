@@ -25,6 +25,7 @@ from imgpipe_cli.permission_scopes import (
     EVIDENCE_LOGS,
     FUNCTION,
     FUNCTION_LOGS,
+    GATEWAY_ROLE,
     HOLDERS,
     HOLDERS_PASSED,
     INGEST,
@@ -134,12 +135,13 @@ _LOG_DELIVERY_ACTIONS = (
 )
 _ACCESS_LOGS = tuple((ANY_LOGS, _UP, action) for action in _LOG_DELIVERY_ACTIONS)
 _TAGGED_STAGE = (
-    "AWS refused new stages without apigateway:TagResource (reports of 2026); the Service Authorization "
-    "Reference does not know it"
+    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316); the "
+    "Service Authorization Reference does not know it"
 )
 _TAGGED_API = (
-    "AWS refused a new API with tags without apigateway:POST on its tags (a report of 2021); whether it "
-    "needs apigateway:TagResource too, as stages do, is not known"
+    "AWS refused new APIs with tags without apigateway:POST on their tags (reports since 2021); whether it "
+    "needs apigateway:TagResource too, as stages do, is not known; nor whether the role that API Gateway "
+    "makes with an account's first API needs iam:CreateServiceLinkedRole, as its guide says"
 )
 _NAMESPACE = "whether a bucket in the account's own namespace needs more than other buckets is not known"
 _REMOVED_LOGS = "that removing a stage takes its log delivery away with the caller's rights is a guess"
@@ -280,6 +282,7 @@ CALLS: Mapping[tuple[str, str], Entry] = {
         (APIS, _UP, "apigateway:POST"),
         (APIS, _UP, "apigateway:TagResource"),
         (API_TAGS, _UP, "apigateway:POST"),
+        (GATEWAY_ROLE, _UP, "iam:CreateServiceLinkedRole"),
         unverified=_TAGGED_API,
     ),
     ("apigatewayv2", "update_api"): _row(APIS, _UP, "apigateway:PATCH"),

@@ -25,7 +25,7 @@ from imgpipe_cli.steps.parts.functions import Function
 NAMES = Names("demo", "123456789012", "eu-west-1")
 LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")
 # Of these no pipeline's resource can be named; permission_scopes.py says why.
-WIDE = {"AnyLogs", "ApiTags", "Apis"}
+WIDE = {"AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
 # The local cloud is not AWS, and doctor also tells what it may not ask.
 WITHOUT_POLICY = {"local", "policy", "doctor"}
 
@@ -70,8 +70,9 @@ def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:
     assert all(one.isalnum() and one.isascii() for one in ids)
 
 
-def test_the_whole_policy_of_a_usual_name_is_one_that_iam_takes() -> None:
-    (policy,) = permissions.fitted(permissions.document(Names("imgpipe", "123456789012", "us-east-1")))
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1"])
+def test_the_whole_policy_of_a_usual_name_is_one_that_iam_takes(region: str) -> None:
+    (policy,) = permissions.fitted(permissions.document(Names("imgpipe", "123456789012", region)))
     assert permissions.size(policy) <= permissions.SIZE_MAX
 
 
@@ -198,6 +199,21 @@ def test_an_explanation_reads_no_log_of_the_page() -> None:
 def test_who_asks_for_a_picture_is_told_that_there_is_none(command: str) -> None:
     """S3 answers 403, not 404, to who may not list the bucket; `upload --wait` took it for still there."""
     assert ("s3:ListBucket", NAMES.bucket_arn) in grants(permissions.document(NAMES, [command]))
+
+
+def test_tags_of_apis_are_no_tags_of_other_things_of_api_gateway() -> None:
+    """In the words of AWS's refusals."""
+    (tags,) = permission_scopes.API_TAGS.arns(NAMES)
+    api = "arn%3Aaws%3Aapigateway%3Aeu-west-1%3A%3A%2Fv2%2Fapis%2F"
+    assert tags == f"arn:aws:apigateway:eu-west-1::/tags/{api}*"
+
+
+def test_only_the_role_of_api_gateway_itself_may_be_made_for_it() -> None:
+    made = [
+        arn for action, arn in grants(permissions.document(NAMES)) if action == "iam:CreateServiceLinkedRole"
+    ]
+    linked = "role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"
+    assert made == [f"arn:aws:iam::123456789012:{linked}"]
 
 
 def test_other_worlds_of_aws_have_their_own_arns() -> None:

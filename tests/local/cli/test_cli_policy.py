@@ -80,7 +80,12 @@ NOT_CHECKED_HERE = {
     ("FailureQueue", "sqs:TagQueue"): [NAMES.queue_arn],
     ("LogGroupTags", "logs:TagResource"): GROUP_ARNS,
     ("Apis", "apigateway:TagResource"): [f"{GATEWAY}/apis", f"{GATEWAY}/apis/*"],
-    ("ApiTags", "apigateway:POST"): [f"{GATEWAY}/tags/*"],
+    ("ApiTags", "apigateway:POST"): [
+        f"{GATEWAY}/tags/arn%3Aaws%3Aapigateway%3Aus-east-1%3A%3A%2Fv2%2Fapis%2F*"
+    ],
+    ("ApiGatewayRole", "iam:CreateServiceLinkedRole"): [
+        "arn:aws:iam::000000000000:role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"
+    ],
     **{
         ("AnyLogs", f"logs:{action}"): ["*"]
         for action in (
