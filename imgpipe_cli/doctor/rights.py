@@ -19,8 +19,8 @@ from imgpipe_cli.target import Connection
 
 # IAM answers few simulations a second.
 _SIDE_BY_SIDE = 4
-# IAM is called in one region of each partition.
-_IAM_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+# Of each partition: enabled in every account, and where IAM is called.
+MAIN_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _NOT_SEEN = (
     "A simulation does not see session policies, the policies of buckets and other resources, resource "
     "control policies and VPC endpoint policies."
@@ -205,7 +205,7 @@ def _context(statement: Mapping[str, Any], names: Names) -> Iterator[dict[str, A
     """What the real call would carry: policies may ask for it."""
     is_iam = statement["Action"][0].startswith("iam:") and "Condition" not in statement
     values = {
-        "aws:RequestedRegion": _IAM_REGIONS.get(names.partition, names.region) if is_iam else names.region
+        "aws:RequestedRegion": MAIN_REGIONS.get(names.partition, names.region) if is_iam else names.region
     }
     for keys in statement.get("Condition", {}).values():
         values |= keys

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws import NONE_FOUND, Aws, AwsError, Credentials
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor.checks import Check, of_error, of_problem
+from imgpipe_cli.doctor.rights import MAIN_REGIONS
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.target import Connection, refuse_other_account
@@ -103,7 +105,24 @@ class SignIn:
         if problem(error).code == "expired_token":
             fix = _sign_in_again(self._aws.profile)
             return Check("identity", "failed", "The AWS credentials have expired.", fix)
+        if problem(error).code == "bad_credentials":
+            return self._not_enabled() or of_error("identity", error)
         return of_error("identity", error)
+
+    def _not_enabled(self) -> Check | None:
+        """A region that is not enabled answers as if the credentials were wrong: asked elsewhere, they are
+        not."""
+        region, main = self._aws.region, MAIN_REGIONS.get(self._aws.partition)
+        if main in (None, region):
+            return None
+        elsewhere = Aws(replace(self._aws.place, region=main), patience=self._aws.patience)
+        try:
+            account = elsewhere.call("sts", "get_caller_identity")["Account"]
+        except AwsError:
+            return None
+        seen = f"{region} is not enabled in account {account}: AWS accepts these credentials in {main} only"
+        fix = f"aws account enable-region --region-name {region} (takes minutes), or choose another --region."
+        return Check("identity", "failed", seen, fix)
 
 
 def identity(account: str, arn: str) -> Check:

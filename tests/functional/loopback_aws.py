@@ -26,7 +26,8 @@ Parameters = dict[str, str]
 class LoopbackAws:
     """What it answers is set by the tests while it serves.
 
-    ahead: of its clock. refused: the code with which STS refuses. role_path: of every role.
+    ahead: of its clock. refused: the code with which STS refuses. refused_in: in which region; everywhere if
+    empty. role_path: of every role.
     allowed: what the simulation says. above: what denies the rest, as a detail of the answer, such as
     OrganizationsDecisionDetail. apart: actions that are not simulated together with others.
     asks_for: a key of the real call that the caller's policies ask for. simulated_as: the only ARN that it
@@ -38,6 +39,7 @@ class LoopbackAws:
     arn: str = f"arn:aws:iam::{ACCOUNT}:user/ann"
     ahead: timedelta = timedelta()
     refused: str = ""
+    refused_in: str = ""
     role_path: str = "/"
     concurrency: int = 1000
     allowed: Callable[[str, str], bool] = lambda _action, _resource: True
@@ -58,11 +60,11 @@ class LoopbackAws:
 
     # --- answers: status, body -----------------------------------------------------------------
 
-    def post(self, given: Parameters, *, signed: bool) -> tuple[int, str]:
+    def post(self, given: Parameters, *, authorization: str) -> tuple[int, str]:
         self.requests.append(given)
         match given.get("Action"):
             case "GetCallerIdentity":
-                return self._identity(signed)
+                return self._identity(authorization)
             case "SimulatePrincipalPolicy":
                 return self._simulation(given)
             case "GetRole" if given["RoleName"] == "builder" and "iam:GetRole" not in self.denied:
@@ -89,9 +91,11 @@ class LoopbackAws:
             {"Type": "User", "Message": "There is none.", "Code": "ResourceNotFoundException"}
         )
 
-    def _identity(self, signed: bool) -> tuple[int, str]:
-        if self.refused or not signed:
-            return 403, _error(self.refused or "MissingAuthenticationToken", "Refused.")
+    def _identity(self, authorization: str) -> tuple[int, str]:
+        if not authorization:
+            return 403, _error("MissingAuthenticationToken", "Refused.")
+        if self.refused and f"{self.refused_in}/sts/" in authorization:
+            return 403, _error(self.refused, "Refused.")
         body = f"<Arn>{self.arn}</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         return 200, _answer("GetCallerIdentity", body)
 
@@ -173,7 +177,7 @@ def serving() -> Iterator[LoopbackAws]:
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             given = {key: values[0] for key, values in parse_qs(text).items()}
-            self._send("text/xml", *played.post(given, signed="Authorization" in self.headers))
+            self._send("text/xml", *played.post(given, authorization=self.headers.get("Authorization", "")))
 
         def do_GET(self) -> None:
             if self.path.startswith("/s3/"):

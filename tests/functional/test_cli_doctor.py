@@ -149,7 +149,17 @@ def test_keys_that_aws_does_not_accept(aws: LoopbackAws, cli: Cli) -> None:
     aws.refused = "InvalidClientTokenId"
     printed = doctor(cli)
     assert (printed.code, printed.error) == (1, "identity")
+    assert checks(printed)["identity"]["seen"] == "AWS does not accept these credentials."
     assert checks(printed)["network"]["verdict"] == "ok"
+
+
+def test_a_region_that_is_not_enabled_is_told_from_wrong_keys(aws: LoopbackAws, cli: Cli) -> None:
+    aws.refused, aws.refused_in = "InvalidClientTokenId", "il-central-1"
+    printed = doctor(cli, "--region", "il-central-1")
+    assert (printed.code, printed.error) == (1, "identity")
+    found = checks(printed)["identity"]
+    assert found["seen"].startswith(f"il-central-1 is not enabled in account {ACCOUNT}")
+    assert found["fix"].startswith("aws account enable-region --region-name il-central-1")
 
 
 def test_the_root_user_is_warned_of_and_needs_no_simulation(aws: LoopbackAws, cli: Cli) -> None:

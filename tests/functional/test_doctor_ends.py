@@ -25,8 +25,8 @@ def trickling() -> Iterator[str]:
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(errors="replace")
             if "Action=GetCallerIdentity" in text:
-                signed = "Authorization" in self.headers
-                self._begin(*LoopbackAws("").post({"Action": "GetCallerIdentity"}, signed=signed))
+                signed = self.headers.get("Authorization", "")
+                self._begin(*LoopbackAws("").post({"Action": "GetCallerIdentity"}, authorization=signed))
                 return
             self._begin(200, "", length=1_000_000)
             while not over.wait(0.5):
