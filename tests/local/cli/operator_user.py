@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from imgpipe_cli.cli import main
 from imgpipe_cli.names import Names
 from tests.local.cli.machine import Machine, client
 from tests.local.cli.sent_calls import Sent, recorded
+from tests.local.cli.touched import touched_arns
 
 POLICY = "operator"
 # What the local cloud checks against `*`, since it does not find the resource in the request.
@@ -58,7 +60,7 @@ class Ended:
 
 @dataclass
 class Operator:
-    """machine: whose local cloud it is. sent: the calls of each command so far."""
+    """machine: whose local cloud it is. sent: the calls of each command so far. touched: what they name."""
 
     machine: Machine
     state: Path
@@ -66,6 +68,7 @@ class Operator:
     user: str
     key: Mapping[str, str]
     sent: dict[str, set[Sent]] = field(default_factory=lambda: defaultdict(set))
+    touched: dict[tuple[str, Sent], set[str]] = field(default_factory=lambda: defaultdict(set))
     clients: dict[str, Any] = field(default_factory=dict)
 
     def allow(self, policy: Mapping[str, Any]) -> None:
@@ -97,8 +100,8 @@ class Operator:
     def run(self, command: str, *arguments: str, code: int = 0, until: Sent | None = None) -> Ended:
         """Run one command line as the operator. until: the call after which Ctrl-C is pressed."""
 
-        def told(call: Sent) -> None:
-            self.sent[command].add(call)
+        def told(call: Sent, text: str) -> None:
+            self._note(command, call, text)
             if call == until:
                 _thread.interrupt_main()
 
@@ -118,8 +121,12 @@ class Operator:
 
     def during(self, command: str, work: Callable[[], Any]) -> Any:
         """Count the calls of a part of a command among the command's."""
-        with recorded(self.sent[command].add):
+        with recorded(partial(self._note, command)):
             return work()
+
+    def _note(self, command: str, call: Sent, text: str) -> None:
+        self.sent[command].add(call)
+        self.touched[command, call] |= touched_arns(self.names, text)
 
 
 def make_operator(machine: Machine, folder: Path, names: Names) -> Operator:

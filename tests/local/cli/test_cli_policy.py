@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +15,12 @@ from tests.local.cli import any_call
 from tests.local.cli.every_command import use
 from tests.local.cli.machine import Machine
 from tests.local.cli.operator_user import CHECKED_AGAINST_ANY, Operator, make_operator
+from tests.local.cli.touched import about
 
 NAMES = Names("operated", "000000000000", "us-east-1")
 NEIGHBOUR = Names("neighbour", "000000000000", "us-east-1")
+# Whose names no request holds.
+UNNAMED = (scopes.API_LIST,)
 WHO = ("sts", "get_caller_identity")
 
 
@@ -49,6 +53,21 @@ def test_a_command_sends_exactly_the_calls_that_its_policy_is_made_of(
     rows = {call for call, entry in permissions.CALLS.items() if command in entry.commands}
     assert operator.sent[command] - rows - {WHO} == set(), "calls without a row for this command"
     assert rows - operator.sent[command] == set(), "rows that no use of this command needs"
+
+
+@pytest.mark.parametrize("command", permissions.COMMANDS)
+def test_each_action_is_allowed_on_exactly_what_the_calls_are_about(operator: Operator, command: str) -> None:
+    allowed_on: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    used_on: dict[tuple[str, str, str], set[str]] = {}
+    for call, entry in permissions.needs([command]).items():
+        touched = operator.touched[command, call]
+        for grant in entry.grants:
+            if grant.scope.why or grant.scope in UNNAMED:
+                continue
+            key = (*call, grant.action)
+            allowed_on[key] |= {arn.removesuffix(":*").removesuffix("/*") for arn in grant.scope.arns(NAMES)}
+            used_on[key] = {arn for arn in touched if about(arn, grant.action, call[1], touched)}
+    assert used_on == allowed_on
 
 
 # --- nothing of it is too much ---------------------------------------------------------------------
