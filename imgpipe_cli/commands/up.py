@@ -82,6 +82,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli import concurrent_runs, moving, outputs, runner
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
+        from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
 
