@@ -270,6 +270,7 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ),
     ("lambda", "invoke"): _row(INGEST, ("retry",), "lambda:InvokeFunction"),
     ("lambda", "put_function_event_invoke_config"): _row(INGEST, _UP, "lambda:PutFunctionEventInvokeConfig"),
+    ("lambda", "delete_function_concurrency"): _row(FUNCTION, _UP, "lambda:DeleteFunctionConcurrency"),
     ("lambda", "add_permission"): _row(FUNCTION, _UP, "lambda:AddPermission"),
     ("lambda", "remove_permission"): _row(FUNCTION, _UP, "lambda:RemovePermission"),
     ("lambda", "delete_function"): _row(FUNCTION, _DOWN, "lambda:DeleteFunction"),

@@ -12,6 +12,7 @@ from imgpipe_cli import runner
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
+from imgpipe_cli.steps.base import Change
 from imgpipe_cli.steps.ingest_function import STEP
 from tests.functional.account import (
     NAMES,
@@ -285,22 +286,31 @@ def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(dri
     assert not_ready() == []
 
 
-def changes_of_a_function(**configuration: Any) -> list[str]:
-    """What `up` would do about the ingest function if Lambda said this of it."""
+def changes_of_a_function(reserved: int | None = None, **configuration: Any) -> list[Change]:
+    """What `up` would do about the ingest function if Lambda said this of it, which moto does not."""
     up(RecordingAws())
     (function,) = (one for one in STEP.resources if one.name == "function.ingest")
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
-    facts["architectures"] = facts["configuration"]["Architectures"]
-    found = function.changes(replace(seen, facts=facts), NAMES, SETTINGS)
-    return [f"{change.verb} {change.what}: {change.call.params['Architectures']}" for change in found]
+    facts |= {"architectures": facts["configuration"]["Architectures"], "reserved": reserved}
+    return list(function.changes(replace(seen, facts=facts), NAMES, SETTINGS))
 
 
 def test_a_function_for_another_processor_gets_its_code_anew() -> None:
     """moto keeps the processor; Lambda takes it with the code."""
     assert changes_of_a_function(Architectures=["arm64"]) == []
-    changed = changes_of_a_function(Architectures=["x86_64"])
-    assert changed == [f"update code of function {INGEST}: ['arm64']"]
+    (changed,) = changes_of_a_function(Architectures=["x86_64"])
+    assert f"{changed.verb} {changed.what}" == f"update code of function {INGEST}"
+    assert changed.call.params["Architectures"] == ["arm64"]
+
+
+def test_a_throttled_function_may_run_again_and_a_chosen_limit_stays() -> None:
+    """moto does not tell a limit of 0, which is what the console's "Throttle" sets."""
+    assert changes_of_a_function(reserved=5) == []
+    (changed,) = changes_of_a_function(reserved=0)
+    assert f"{changed.verb} {changed.what}" == f"remove reserved concurrency 0 of function {INGEST}"
+    assert changed.call.label == "lambda.delete_function_concurrency"
+    assert changed.call.params == {"FunctionName": INGEST}
 
 
 def test_a_function_that_is_an_image_is_refused_with_the_way_out() -> None:

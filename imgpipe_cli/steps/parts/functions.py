@@ -156,6 +156,7 @@ class Function(Resource):
                 "architectures": configuration.get("Architectures", ["x86_64"]),
                 "configuration": configuration,
                 "failed": _failure(configuration),
+                "reserved": found["function"].get("Concurrency", {}).get("ReservedConcurrentExecutions"),
             },
         )
 
@@ -198,6 +199,9 @@ class Function(Resource):
             params = {"FunctionName": function, **code, "Architectures": _ARCHITECTURES}
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
+        if seen.facts["reserved"] == 0:  # the console's "Throttle"; any other number is somebody's choice
+            call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, _BUSY)
+            yield Change("remove", f"reserved concurrency 0 of function {function}", call)
         differing = _differing(configuration, seen.facts["configuration"])
         if differing:
             params = {"FunctionName": function, **configuration}

@@ -64,8 +64,11 @@ def of_function(machine: Machine, names: Names, function: str) -> None:
 
 
 def of_the_rest(machine: Machine, names: Names) -> None:
-    """Retries, log groups and the queue."""
+    """Retries, log groups and the queue; a throttled function."""
     machine.client("lambda").delete_function_event_invoke_config(FunctionName=names.function("ingest"))
+    machine.client("lambda").put_function_concurrency(
+        FunctionName=names.function("get_result"), ReservedConcurrentExecutions=0
+    )
     logs = machine.client("logs")
     logs.put_retention_policy(logGroupName=names.log_group("web"), retentionInDays=1)
     sqs = machine.client("sqs")
