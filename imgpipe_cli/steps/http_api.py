@@ -184,15 +184,18 @@ class Routing(Resource):
                 continue
             first, *doubles = sorted(same, key=lambda i: str(i["IntegrationId"]))
             targets[function] = f"integrations/{first['IntegrationId']}"
-            yield from self._repairs(found, first, wanted)
+            yield from self._repairs(found, first, wanted, names.function(function))
             yield from self._without(found, doubles, seen.facts["routes"])
         functions = {names.function_arn(function) for function in FUNCTIONS}
         yield from self._routes(found, targets, seen, functions)
 
-    def _repairs(self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Change]:
-        if any(found.get(key) != value for key, value in wanted.items()):
-            params = {"ApiId": api, "IntegrationId": found["IntegrationId"], **wanted}
-            what = f"integration {found['IntegrationId']}"
+    def _repairs(
+        self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any], function: str
+    ) -> Iterator[Change]:
+        altered = _undone(found)
+        if altered or any(found.get(key) != value for key, value in wanted.items()):
+            params = {"ApiId": api, "IntegrationId": found["IntegrationId"], **wanted, **altered}
+            what = f"integration with function {function}"
             yield Change("update", what, _call("update_integration", **params))
 
     def _without(
@@ -221,8 +224,9 @@ class Routing(Resource):
             where = {"ApiId": api, "RouteId": route["RouteId"]}
             if key in ROUTES and key not in kept:
                 kept.add(key)
-                if route.get("Target") != targets[ROUTES[key]]:
-                    params = {**where, "Target": targets[ROUTES[key]]}
+                open_to_all = _opened(route)
+                if open_to_all or route.get("Target") != targets[ROUTES[key]]:
+                    params = {**where, "Target": targets[ROUTES[key]], **open_to_all}
                     yield Change("update", f"route {key}", _call("update_route", **params))
             elif route.get("Target") in ours or key in ROUTES:
                 yield Change("delete", f"outdated route {key}", _call("delete_route", **where))
@@ -280,6 +284,32 @@ def _integration(function: str, names: Names) -> dict[str, Any]:
         "PayloadFormatVersion": "2.0",
         "TimeoutInMillis": 29000,
     }
+
+
+def _undone(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What takes from an integration what would change requests, answers or rights; nothing where it is so.
+
+    A mapping goes with an empty value of its key. [Terraform: apigatewayv2/integration.go]
+    """
+    undone: dict[str, Any] = {}
+    for key, empty in (("RequestParameters", ""), ("ResponseParameters", {})):
+        if given := [name for name, value in (found.get(key) or {}).items() if value]:
+            undone[key] = dict.fromkeys(given, empty)
+    if found.get("CredentialsArn"):
+        undone["CredentialsArn"] = ""
+    if found.get("ConnectionType", "INTERNET") != "INTERNET":
+        undone["ConnectionType"] = "INTERNET"
+    return undone
+
+
+def _opened(route: Mapping[str, Any]) -> dict[str, Any]:
+    """What opens a route that asks for more than our functions do; nothing where it does not."""
+    closed: dict[str, Any] = {}
+    if route.get("AuthorizationType", "NONE") != "NONE":
+        closed["AuthorizationType"] = "NONE"
+    if route.get("ApiKeyRequired"):
+        closed["ApiKeyRequired"] = False
+    return closed
 
 
 def _same_cors(found: Mapping[str, Any] | None) -> bool:

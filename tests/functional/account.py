@@ -24,6 +24,9 @@ REGION = "eu-west-1"
 NAMES = Names("demo", "123456789012", REGION)
 SETTINGS = Settings(first_day="2026-01-01")
 IN_S3 = Settings(first_day="2026-01-01", results="s3")
+# What alters the requests and answers that go through an integration.
+_ALTERING = ("RequestParameters", "ResponseParameters", "CredentialsArn", "ConnectionType")
+_ASKED = ("AuthorizationType", "ApiKeyRequired")
 _clients: dict[tuple[str, bool], Any] = {}
 
 
@@ -176,7 +179,7 @@ def _functions(aws: Aws) -> dict[str, Any]:
             k: function.get(k)
             for k in (
                 *("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime"),
-                *("Description", "Architectures", "PackageType"),
+                *("Description", "Architectures", "PackageType", "VpcConfig", "Layers"),
             )
         }
         # The token is random, and so is its hash.
@@ -192,7 +195,9 @@ def _functions(aws: Aws) -> dict[str, Any]:
             if isinstance(retries, dict)
             else retries
         )
-        kept["tags"] = aws.call("lambda", "get_function", FunctionName=name).get("Tags")
+        details = aws.call("lambda", "get_function", FunctionName=name)
+        kept["tags"] = details.get("Tags")
+        kept["concurrency"] = details.get("Concurrency")
         found[f"function {name}"] = kept
     return found
 
@@ -249,6 +254,12 @@ def _parameters(aws: Aws) -> dict[str, Any]:
     }
 
 
+def _given(value: Any) -> str:
+    """Mappings without what is empty; the default like nothing."""
+    given = {key: one for key, one in value.items() if one} if isinstance(value, dict) else value
+    return "" if not given or given == "INTERNET" else str(given)
+
+
 def _apis(aws: Aws) -> dict[str, Any]:
     found = {}
     for number, api in enumerate(aws.call("apigatewayv2", "get_apis")["Items"]):
@@ -259,9 +270,15 @@ def _apis(aws: Aws) -> dict[str, Any]:
             "cors": api.get("CorsConfiguration"),
             "closed": api.get("DisableExecuteApiEndpoint"),
             "tags": api.get("Tags"),
-            "integrations": sorted(targets.values()),
+            "integrations": sorted(
+                (i["IntegrationUri"], *(_given(i.get(key)) for key in _ALTERING)) for i in integrations
+            ),
             "routes": sorted(
-                (route["RouteKey"], targets.get(route["Target"], route["Target"]))
+                (
+                    route["RouteKey"],
+                    targets.get(route["Target"], route["Target"]),
+                    *(route[k] for k in _ASKED),
+                )
                 for route in aws.call("apigatewayv2", "get_routes", **where)["Items"]
             ),
             "stages": [

@@ -146,12 +146,41 @@ def edit_permission(aws: Aws) -> None:
     client.add_permission(**sid, Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
 
 
+def narrow_permission(aws: Aws) -> None:
+    """For one organization only."""
+    client, sid = aws.client("lambda"), {"FunctionName": WEB, "StatementId": "imgpipe-apigateway"}
+    (found,) = json.loads(client.get_policy(FunctionName=WEB)["Policy"])["Statement"]
+    source = found["Condition"]["ArnLike"]["AWS:SourceArn"]
+    client.remove_permission(**sid)
+    invoke = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
+    client.add_permission(**sid, **invoke, SourceArn=source, PrincipalOrgID="o-abcdefghij")
+
+
 def older_settings(aws: Aws) -> None:
     client = aws.client("ssm")
     document = json.loads(client.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"])
     del document["results"]
     value = json.dumps(document)
     client.put_parameter(Name=NAMES.settings_parameter, Type="String", Value=value, Overwrite=True)
+
+
+def integration(aws: Aws, key: str) -> str:
+    """The id of the integration that a route leads to."""
+    return str(route(aws, key)["Target"].split("/")[1])
+
+
+def alter_integration(**altered: Any) -> Do:
+    def do(aws: Aws) -> None:
+        gateway("update_integration", IntegrationId=integration(aws, "GET /results"), **altered)(aws)
+
+    return do
+
+
+def alter_route(**altered: Any) -> Do:
+    def do(aws: Aws) -> None:
+        gateway("update_route", RouteId=route(aws, "GET /results")["RouteId"], **altered)(aws)
+
+    return do
 
 
 def retarget(aws: Aws) -> None:

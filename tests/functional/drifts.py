@@ -61,6 +61,24 @@ def function(what: str, do: Do, difference: str) -> Drift:
     return Drift(what, do, shown, ("lambda.update_function_configuration",))
 
 
+def integration(what: str, **altered: object) -> Drift:
+    """Of the integration with the function web: its id is random, and the second one that is made."""
+    return Drift(
+        what,
+        hands.alter_integration(**altered),
+        {"api.routes": ("update integration with function " + WEB,)},
+        ("apigatewayv2.update_integration",),
+    )
+
+
+def permission(what: str, do: Do, name: str, function: str, sid: str) -> Drift:
+    shown = (
+        f"remove outdated permission {sid} of function {function}",
+        f"add permission {sid} to function {function}",
+    )
+    return Drift(what, do, {name: shown}, ("lambda.remove_permission", "lambda.add_permission"))
+
+
 DRIFTS = [
     Drift(
         "settings removed",
@@ -241,16 +259,11 @@ DRIFTS = [
         {"permission.bucket": ()},
         ("lambda.add_permission",),
     ),
-    Drift(
-        "permission edited",
-        hands.edit_permission,
-        {
-            "permission.bucket": (
-                f"remove outdated permission imgpipe-s3 of function {INGEST}",
-                f"add permission imgpipe-s3 to function {INGEST}",
-            )
-        },
-        ("lambda.remove_permission", "lambda.add_permission"),
+    permission("permission edited", hands.edit_permission, "permission.bucket", INGEST, "imgpipe-s3"),
+    permission(
+        "permission with one more condition",
+        hands.narrow_permission,
+        *("permission.api.web", WEB, "imgpipe-apigateway"),
     ),
     Drift(
         "notification removed",
@@ -318,6 +331,24 @@ DRIFTS = [
         {"api.routes": ("update route GET /result",)},
         ("apigatewayv2.update_route",),
     ),
+    Drift(
+        "route asks for a signature",
+        hands.alter_route(AuthorizationType="AWS_IAM"),
+        {"api.routes": ("update route GET /results",)},
+        ("apigatewayv2.update_route",),
+    ),
+    Drift(
+        "route asks for an API key",
+        hands.alter_route(ApiKeyRequired=True),
+        {"api.routes": ("update route GET /results",)},
+        ("apigatewayv2.update_route",),
+    ),
+    integration(
+        "integration sends a token", RequestParameters={"overwrite:header.authorization": "Bearer any"}
+    ),
+    integration("integration alters answers", ResponseParameters={"200": {"overwrite:header.x": "y"}}),
+    integration("integration takes a role", CredentialsArn=NAMES.role_arn("web")),
+    integration("integration in a network", ConnectionType="VPC_LINK"),
     Drift(
         "another route to a function of ours",
         hands.another_route,

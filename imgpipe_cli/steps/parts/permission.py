@@ -79,7 +79,10 @@ class Permission(Resource):
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         function, source = names.function(self.function), seen.facts["source"]
         account = {"SourceAccount": names.account} if self._source_account else {}
-        wanted = (self._service, "lambda:InvokeFunction", source, account.get("SourceAccount"))
+        conditions = {"aws:sourcearn": source}
+        if self._source_account:
+            conditions["aws:sourceaccount"] = names.account
+        wanted = ("Allow", self._service, "lambda:InvokeFunction", conditions)
         if seen.facts["statement"] == wanted:
             return
         where = {"FunctionName": function, "StatementId": self._sid}
@@ -104,14 +107,15 @@ class Permission(Resource):
 
 
 def _essence(statement: Mapping[str, Any]) -> tuple[Any, ...]:
-    """(service, action, source ARN, source account): condition keys come back in varying case."""
-    conditions: dict[str, Any] = {}
-    for operands in statement.get("Condition", {}).values():
-        conditions |= {key.lower(): value for key, value in operands.items()}
+    """(effect, service, action, conditions): condition keys come back in varying case."""
     principal = statement.get("Principal", {})
     return (
+        statement.get("Effect"),
         principal.get("Service") if isinstance(principal, Mapping) else principal,
         statement.get("Action"),
-        conditions.get("aws:sourcearn"),
-        conditions.get("aws:sourceaccount"),
+        {
+            key.lower(): value
+            for operands in statement.get("Condition", {}).values()
+            for key, value in operands.items()
+        },
     )
