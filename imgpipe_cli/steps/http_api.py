@@ -331,6 +331,8 @@ def _covers(found: Any, wanted: Any) -> bool:
 
 
 def _api_permission(function: str, route: str) -> Permission:
+    """For our stage only: another one would serve the same routes without throttle and logs."""
+
     def source_arn(aws: Aws, names: Names) -> str:
         found = api_id(aws, names)
         arn = names.api_route_arn(found or _NEW_API, route)
@@ -354,7 +356,7 @@ STEP = Step(
         ApiResource(),
         Routing(),
         Stage(),
-        _api_permission("get_result", "*/GET/result"),
-        _api_permission("web", "*/*"),
+        _api_permission("get_result", f"{STAGE}/GET/result"),
+        _api_permission("web", f"{STAGE}/*"),
     ),
 )

@@ -107,8 +107,8 @@ def test_every_arn_is_of_the_partition(partition: str) -> None:
     assert names.parameter_arn(names.token_parameter) == (
         f"{here}:ssm:eu-west-1:{ACCOUNT}:parameter/imgpipe/demo/token"
     )
-    assert names.api_route_arn("abc", "*/GET/result") == (
-        f"{here}:execute-api:eu-west-1:{ACCOUNT}:abc/*/GET/result"
+    assert names.api_route_arn("abc", "prod/GET/result") == (
+        f"{here}:execute-api:eu-west-1:{ACCOUNT}:abc/prod/GET/result"
     )
 
 
