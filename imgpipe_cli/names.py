@@ -145,7 +145,7 @@ class Names:
         return self._arn("ssm", f"parameter{parameter}")
 
     def api_route_arn(self, api_id: str, route: str) -> str:
-        """The source ARN of an invocation, for example route `*/GET/result`."""
+        """The source ARN of an invocation, for example route `prod/GET/result`."""
         return self._arn("execute-api", f"{api_id}/{route}")
 
     # --- ownership -----------------------------------------------------------------------------
@@ -160,5 +160,10 @@ class Names:
 
     def owns(self, tags: Mapping[str, str] | Sequence[Mapping[str, Any]]) -> bool:
         """True if these tags (a mapping, or AWS's list of Key and Value) carry both of ours exactly."""
-        found = tags if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}
+        found = plain_tags(tags)
         return all(found.get(key) == value for key, value in self.tags.items())
+
+
+def plain_tags(tags: Mapping[str, str] | Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Tags as key -> value, from a mapping or from AWS's list of Key and Value."""
+    return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}

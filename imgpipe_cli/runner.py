@@ -102,6 +102,8 @@ def states(pipeline: Pipeline, looks: Looks, settings: Settings) -> list[Resourc
             state, differences = "differs", (f"remove {resource.name}: not used any more",)
         elif _foreign(resource, looks, resources):
             state = "foreign"
+            if seen.foreign:  # what is inside it goes without saying
+                differences = _whose(resource, seen, pipeline.names)
         elif not seen.exists:
             state = "missing"
         elif not seen.ready:
@@ -144,6 +146,16 @@ def _called(resource: Resource, seen: Seen, names: Names) -> str:
     """Its kind and its name in AWS; empty where we may not look at it."""
     removals = list(resource.removals(seen, names)) if seen.facts else []
     return removals[-1].what if removals else ""
+
+
+def _whose(resource: Resource, seen: Seen, names: Names) -> tuple[str, ...]:
+    """Why something is not ours, and what to do about it."""
+    what = _called(resource, seen, names) or resource.name
+    if seen.tags is None:
+        why = f"{what} is not this pipeline's{f': {seen.detail}' if seen.detail else ''}"
+        return why, not_ours_hint(names)
+    found = ", ".join(f"{key}={value}" for key, value in sorted(seen.tags.items()))
+    return f"{what} has {f'the tags {found}' if found else 'no tags'}", not_ours_hint(names)
 
 
 # --- up ------------------------------------------------------------------------------------------

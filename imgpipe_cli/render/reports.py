@@ -136,7 +136,8 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             str(number),
             step.title,
             Text(_STATE_WORDS[worst], _STYLES[worst]),
-            Text("\n".join(safe(detail) for detail in details)),
+            # The way out for what is not ours is the same for all of it.
+            Text("\n".join(safe(detail) for detail in dict.fromkeys(details))),
         )
     screen.show(table)
 

@@ -46,6 +46,7 @@ class Seen:
     owned: whether it is provably ours; what is not ours is never touched.
     torn: it was looked at while it was being made or removed, so its tags could not be read: a later look
     tells whose it is.
+    tags: what it is tagged with, where the look tells that; None where it does not.
     facts: what `changes` compares, in the resource's own words; also there when it does not exist.
     """
 
@@ -55,6 +56,7 @@ class Seen:
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     torn: bool = False
+    tags: Mapping[str, str] | None = field(default=None, compare=False)
 
     @property
     def foreign(self) -> bool:

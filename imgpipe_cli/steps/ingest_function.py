@@ -54,10 +54,11 @@ class FailureQueue(Resource):
         )
         if details["attributes"] is None or details["tags"] is None:
             return MISSING
-        attributes = details["attributes"]["Attributes"]
+        attributes, tags = details["attributes"]["Attributes"], details["tags"].get("Tags", {})
         return Seen(
             exists=True,
-            owned=names.owns(details["tags"].get("Tags", {})),
+            owned=names.owns(tags),
+            tags=tags,
             facts={
                 "url": url,
                 "retention": int(attributes["MessageRetentionPeriod"]),

@@ -9,7 +9,7 @@ from typing import Any
 
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names
+from imgpipe_cli.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.settings import FEATURES, Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Routine, Seen, Step
 
@@ -141,9 +141,11 @@ class Role(Resource):
         if found["role"] is None:
             return Seen(exists=False, facts={"trust": None, "policy": None})
         answer = found["role"]["Role"]
+        tags = plain_tags(answer.get("Tags", []))
         return Seen(
             exists=True,
-            owned=names.owns(answer.get("Tags", [])),
+            owned=names.owns(tags),
+            tags=tags,
             facts={
                 "trust": answer["AssumeRolePolicyDocument"],
                 "policy": found["policy"] and found["policy"]["PolicyDocument"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import Names
+from imgpipe_cli.names import Names, plain_tags
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Overtaken, Resource, Seen, Step, torn
@@ -37,7 +37,8 @@ def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
     facts = {key.lower(): found["parameter"]["Parameter"].get(key) for key in ("Value", "Type")}
     if found["tags"] is None:
         return torn(facts)
-    return Seen(exists=True, owned=names.owns(found["tags"].get("TagList", [])), facts=facts)
+    tags = plain_tags(found["tags"].get("TagList", []))
+    return Seen(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
 
 
 def refuse_other_type(seen: Seen, parameter: str, kind: str) -> None:

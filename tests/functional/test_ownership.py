@@ -98,6 +98,14 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     inside = {"table.ttl", "retries", "notification", "permission.bucket"}
     assert foreign - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
 
+    told = {state.resource: state.differences for state in states if state.differences}
+    assert told.keys() == names_unique(settings)
+    for differences in told.values():
+        assert refused.value.hint in differences
+    role = f"role {NAMES.role('web')} has"
+    listed = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()))
+    assert told["role.web"][0] == (f"{role} the tags {listed}" if tags else f"{role} no tags")
+
     events: list[Event] = []
     idle_down = PlainHttpAws()
     assert down(idle_down, emit=events.append) == []
