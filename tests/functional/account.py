@@ -179,9 +179,10 @@ def _functions(aws: Aws) -> dict[str, Any]:
             k: function.get(k)
             for k in (
                 *("Handler", "Role", "Timeout", "MemorySize", "CodeSha256", "Runtime"),
-                *("Description", "Architectures", "PackageType", "VpcConfig", "Layers"),
+                *("Description", "Architectures", "PackageType", "Layers"),
             )
         }
+        kept["network"] = _given(function.get("VpcConfig"))
         # The token is random, and so is its hash.
         kept["environment"] = {
             key: "(hash)" if key == "TOKEN_SHA256" and value else value

@@ -140,6 +140,20 @@ def configure(**params: Any) -> Do:
     return call("lambda", "update_function_configuration", FunctionName=INGEST, **params)
 
 
+def add_layer(aws: Aws) -> None:
+    content = {"ZipFile": bundle.build("web")}
+    made = aws.client("lambda").publish_layer_version(LayerName="theirs", Content=content)
+    configure(Layers=[made["LayerVersionArn"]])(aws)
+
+
+def put_into_network(aws: Aws) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
+    configure(VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group]})(aws)
+
+
 def edit_permission(aws: Aws) -> None:
     client, sid = aws.client("lambda"), {"FunctionName": INGEST, "StatementId": "imgpipe-s3"}
     client.remove_permission(**sid)
@@ -154,6 +168,14 @@ def narrow_permission(aws: Aws) -> None:
     client.remove_permission(**sid)
     invoke = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
     client.add_permission(**sid, **invoke, SourceArn=source, PrincipalOrgID="o-abcdefghij")
+
+
+def every_stage(aws: Aws) -> None:
+    """As the permission of an older version."""
+    client, sid = aws.client("lambda"), {"FunctionName": WEB, "StatementId": "imgpipe-apigateway"}
+    client.remove_permission(**sid)
+    invoke = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
+    client.add_permission(**sid, **invoke, SourceArn=NAMES.api_route_arn(api_id(aws), "*/*"))
 
 
 def older_settings(aws: Aws) -> None:

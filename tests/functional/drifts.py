@@ -241,6 +241,8 @@ DRIFTS = [
     function("role changed", configure(Role=NAMES.role_arn("web")), "role"),
     function("environment edited", hands.edit_environment, "environment"),
     function("several changed", configure(Timeout=3, MemorySize=128), "timeout, memorysize"),
+    function("layer added", hands.add_layer, "layers"),
+    function("put into a network", hands.put_into_network, "vpcconfig"),
     Drift(
         "code changed",
         hands.edit_code,
@@ -263,6 +265,11 @@ DRIFTS = [
     permission(
         "permission with one more condition",
         hands.narrow_permission,
+        *("permission.api.web", WEB, "imgpipe-apigateway"),
+    ),
+    permission(
+        "permission for every stage",
+        hands.every_stage,
         *("permission.api.web", WEB, "imgpipe-apigateway"),
     ),
     Drift(

@@ -313,6 +313,48 @@ def test_a_throttled_function_may_run_again_and_a_chosen_limit_stays() -> None:
     assert changed.call.params == {"FunctionName": INGEST}
 
 
+KEY = f"arn:aws:kms:eu-west-1:{NAMES.account}:key/theirs"
+DISK = {
+    "Arn": f"arn:aws:elasticfilesystem:eu-west-1:{NAMES.account}:access-point/a",
+    "LocalMountPath": "/mnt/a",
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "what", "sent"),
+    [
+        ({"KMSKeyArn": KEY}, "kmskeyarn", {"KMSKeyArn": ""}),
+        (
+            {"DeadLetterConfig": {"TargetArn": NAMES.queue_arn}},
+            "deadletterconfig",
+            {"DeadLetterConfig": {"TargetArn": ""}},
+        ),
+        (
+            {"VpcConfig": {"SubnetIds": ["subnet-1"]}, "FileSystemConfigs": [DISK]},
+            "vpcconfig, filesystemconfigs",
+            {"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}, "FileSystemConfigs": []},
+        ),
+    ],
+)
+def test_what_a_function_runs_without_is_taken_away(
+    found: dict[str, Any], what: str, sent: dict[str, Any]
+) -> None:
+    """moto keeps none of it, and says nothing of what is empty; AWS may."""
+    network = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
+    empty: dict[str, Any] = {
+        "VpcConfig": network,
+        "Layers": [],
+        "KMSKeyArn": "",
+        "DeadLetterConfig": {"TargetArn": ""},
+    }
+    assert changes_of_a_function(**empty) == []
+    assert changes_of_a_function(TracingConfig={"Mode": "Active"}, EphemeralStorage={"Size": 1024}) == []
+    (changed,) = changes_of_a_function(**{**empty, **found})
+    assert f"{changed.verb} {changed.what}" == f"update {what} of function {INGEST}"
+    assert sent.items() <= changed.call.params.items()
+    assert not (empty.keys() - sent.keys()) & changed.call.params.keys()
+
+
 def test_a_function_that_is_an_image_is_refused_with_the_way_out() -> None:
     with pytest.raises(Problem, match=f"{INGEST} is a container image") as refused:
         changes_of_a_function(PackageType="Image")

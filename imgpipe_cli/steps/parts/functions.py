@@ -66,7 +66,8 @@ class LogGroup(Resource):
                 facts = {"retention": entry.get("retentionInDays")}
                 if found["tags"] is None:
                     return torn(facts)
-                return Seen(exists=True, owned=names.owns(found["tags"].get("tags", {})), facts=facts)
+                tags = found["tags"].get("tags", {})
+                return Seen(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
         return Seen(exists=False, facts={"retention": None})
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
@@ -142,13 +143,15 @@ class Function(Resource):
                 refused["ErrorCode"], refused["Message"], service="lambda", operation="list_tags", status=403
             )
         configuration = found["function"]["Configuration"]
+        tags = found["function"].get("Tags", {})
         state = configuration.get("State", "Active")
         update = configuration.get("LastUpdateStatus", "Successful")
         return Seen(
             exists=True,
             # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
             ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
-            owned=names.owns(found["function"].get("Tags", {})),
+            owned=names.owns(tags),
+            tags=tags,
             detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
             facts={
                 "token_sha256": token,
@@ -202,9 +205,10 @@ class Function(Resource):
         if seen.facts["reserved"] == 0:  # the console's "Throttle"; any other number is somebody's choice
             call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, _BUSY)
             yield Change("remove", f"reserved concurrency 0 of function {function}", call)
-        differing = _differing(configuration, seen.facts["configuration"])
+        added = _added(seen.facts["configuration"])
+        differing = [*_differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
         if differing:
-            params = {"FunctionName": function, **configuration}
+            params = {"FunctionName": function, **configuration, **added}
             call = Call("lambda", "update_function_configuration", params, _PASSING)
             yield Change("update", f"{', '.join(differing)} of function {function}", call)
         elif seen.facts["failed"]:
@@ -261,6 +265,27 @@ def _failure(configuration: Mapping[str, Any]) -> str:
         if configuration.get(status) == "Failed":
             return str(configuration.get(why) or f"{status} is Failed")
     return ""
+
+
+# What our functions run without, in the words that take it away. Each of them changes what they reach, what
+# they run or what becomes of their events; tracing or more disk, which somebody may add, does not.
+_WITHOUT: Mapping[str, Any] = {
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+    "Layers": [],
+    "DeadLetterConfig": {"TargetArn": ""},
+    "FileSystemConfigs": [],
+    "KMSKeyArn": "",
+}
+
+
+def _added(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of _WITHOUT that the function has; AWS may tell the empty ones or leave them out."""
+
+    def given(key: str, empty: Any) -> bool:
+        value = found.get(key)
+        return any((value or {}).get(part) for part in empty) if isinstance(empty, Mapping) else bool(value)
+
+    return {key: empty for key, empty in _WITHOUT.items() if given(key, empty)}
 
 
 def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
