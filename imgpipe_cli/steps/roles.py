@@ -118,6 +118,20 @@ def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:
     return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}
 
 
+def role_id(aws: Aws, names: Names, function: str) -> str | None:
+    """The id of a function's role, looked up once a run: another one of the same name has another id."""
+
+    def look() -> str | None:
+        found = aws.find("iam", "get_role", missing=_NOT_THERE, RoleName=names.role(function))
+        return None if found is None else str(found["Role"]["RoleId"])
+
+    return aws.known(_id_of(function), look)
+
+
+def _id_of(function: str) -> str:
+    return f"role_id.{function}"
+
+
 class Role(Resource):
     """A function's execution role with one inline policy."""
 
@@ -132,15 +146,22 @@ class Role(Resource):
     def observe(self, aws: Aws, names: Names) -> Seen:
         role = names.role(self.function)
         find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+        roles: list[dict[str, Any] | None] = []
+
+        def look() -> str | None:
+            roles.append(find("get_role"))
+            return None if roles[0] is None else str(roles[0]["Role"]["RoleId"])
+
         found = aws.together(
             {
-                "role": lambda: find("get_role"),
+                # Its function asks for the id at the same time: one look answers both.
+                "role": lambda: aws.learn(_id_of(self.function), look),
                 "policy": lambda: find("get_role_policy", PolicyName=_POLICY),
             }
         )
-        if found["role"] is None:
+        if roles[0] is None:
             return Seen(exists=False, facts={"trust": None, "policy": None})
-        answer = found["role"]["Role"]
+        answer = roles[0]["Role"]
         tags = plain_tags(answer.get("Tags", []))
         return Seen(
             exists=True,

@@ -197,7 +197,11 @@ def _functions(aws: Aws) -> dict[str, Any]:
             else retries
         )
         details = aws.call("lambda", "get_function", FunctionName=name)
-        kept["tags"] = details.get("Tags")
+        # The id of a role is random.
+        role_ids = {role["RoleName"]: role["RoleId"] for role in aws.call("iam", "list_roles")["Roles"]}
+        tags = details.get("Tags", {})
+        known = tags.get("RoleId") == role_ids.get(function["Role"].rsplit("/", 1)[1])
+        kept["tags"] = {**tags, "RoleId": "(of its role)"} if known else tags
         kept["concurrency"] = details.get("Concurrency")
         found[f"function {name}"] = kept
     return found

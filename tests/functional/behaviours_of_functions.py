@@ -159,6 +159,37 @@ class UpdateInProgress(Behaviour):
         return min(account.ago(update, FunctionName=function) for update in _UPDATES)
 
 
+class RoleIsGranted(Behaviour):
+    """What decrypts a function's environment is granted to the role that it was given, not to its name: after
+    that role was made anew every call fails, until the function is given another and then the right one.
+    [AWS re:Post: lambda-kmsaccessdeniedexception-errors; gh:hashicorp/terraform-provider-aws#9703]"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Function -> its role, and the number of the making of that role.
+        self._granted: dict[str, tuple[str, int]] = {}
+
+    def after(self, account: BehavingAccount, call: Call) -> None:
+        if call.operation in _MAKING and "Role" in call.params:
+            function, role = call.params["FunctionName"], _role(account, call)
+            if call.operation == "CreateFunction" or self._granted[function][0] != role:
+                self._granted[function] = role, self._made(account, role)
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        if call.operation != "Invoke":
+            return None
+        role, made = self._granted[call.params["FunctionName"]]
+        if self._made(account, role) == made:
+            return None
+        text = "Lambda was unable to decrypt the environment variables because KMS access was denied."
+        return Refusal("KMSAccessDeniedException", text, 502)
+
+    def _made(self, account: BehavingAccount, role: str) -> int:
+        made = account.last("CreateRole", RoleName=role)
+        assert made is not None, f"there is no role {role}"
+        return made.number
+
+
 class FunctionDeleting(Behaviour):
     """A deleted function is Deleting for a while, and its name not free. [TF:lambda/function.go; that a
     create is refused so: infer]"""

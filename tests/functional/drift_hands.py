@@ -93,6 +93,17 @@ def remove_role(aws: Aws) -> None:
     call("iam", "delete_role", RoleName=ROLE)(aws)
 
 
+def make_role_anew(aws: Aws) -> None:
+    """The same in every word: only its id is another."""
+    iam = aws.client("iam")
+    role = iam.get_role(RoleName=ROLE)["Role"]
+    policy = iam.get_role_policy(RoleName=ROLE, PolicyName="imgpipe")["PolicyDocument"]
+    remove_role(aws)
+    trust = json.dumps(role["AssumeRolePolicyDocument"])
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust, Tags=NAMES.tag_list)
+    iam.put_role_policy(RoleName=ROLE, PolicyName="imgpipe", PolicyDocument=json.dumps(policy))
+
+
 def edit_bucket_policy(aws: Aws) -> None:
     policy = json.loads(aws.client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
     policy["Statement"][0]["Effect"] = "Allow"

@@ -38,6 +38,11 @@ GONE_WITH_API: Mapping[str, tuple[str, ...]] = {
         f"add permission imgpipe-apigateway to function {WEB}",
     ),
 }
+GIVEN_ANEW = (
+    "lambda.update_function_configuration",
+    "lambda.tag_resource",
+    "lambda.update_function_configuration",
+)
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,24 @@ DRIFTS = [
         {"table.ttl": (f"set time to live of table {TABLE}",)},
         ("dynamodb.update_time_to_live",),
     ),
-    Drift("role removed", hands.remove_role, {"role.ingest": ()}, ("iam.create_role", "iam.put_role_policy")),
+    Drift(
+        "role removed",
+        hands.remove_role,
+        {"role.ingest": ()},
+        ("iam.create_role", "iam.put_role_policy", *GIVEN_ANEW),
+    ),
+    Drift(
+        "role made anew by hand",
+        hands.make_role_anew,
+        {
+            "function.ingest": (
+                f"update role of function {INGEST} for a moment, since its own was made anew",
+                f"set tag RoleId of function {INGEST}",
+                f"update role of function {INGEST}",
+            )
+        },
+        GIVEN_ANEW,
+    ),
     Drift(
         "trust policy edited",
         hands.edit_trust,

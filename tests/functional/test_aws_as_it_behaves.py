@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
 
 from imgpipe_cli import runner
+from imgpipe_cli.aws import AwsError
 from imgpipe_cli.events import Changing, Event, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
@@ -23,10 +25,14 @@ from tests.functional.account import (
     pipeline,
     up,
 )
+from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
 from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, Behaviour, Call, behaving_account
 from tests.functional.behaviours_of_functions import (
+    FreshRole,
     FunctionDeleting,
     FunctionPending,
+    RoleDeleteConflict,
+    RoleIsGranted,
     RoleNotAssumable,
     UpdateInProgress,
 )
@@ -168,13 +174,13 @@ def test_status_says_busy_while_something_is_removed(behaviour: Behaviour, resou
 class _Killed(Behaviour):
     """The run dies right after one of its changes, once."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: float) -> None:
         super().__init__()
-        self._left = number
+        self.left = number
 
     def after(self, account: BehavingAccount, call: Call) -> None:  # noqa: ARG002
-        self._left -= 1
-        if self._left == 0:
+        self.left -= 1
+        if self.left == 0:
             raise Killed
 
 
@@ -188,6 +194,54 @@ def test_up_killed_in_all_of_it_is_finished_by_the_next_up_at_once(number: int) 
         up(BehavingAws(account))
         assert _states(account, SETTINGS) == {"ready"}
         assert down(BehavingAws(account)) == []
+
+
+# --- a role that is another one of the same name -------------------------------------------------
+
+
+def _answers(account: BehavingAccount) -> bool:
+    try:
+        BehavingAws(account).call("lambda", "invoke", FunctionName=INGEST, InvocationType="DryRun")
+    except AwsError as error:
+        assert error.code == "KMSAccessDeniedException"
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("hand", "later_s"), [(remove_role, 0), (make_role_anew, TagsLag.lag)])
+def test_a_function_is_given_a_role_that_was_made_anew(hand: Do, later_s: float) -> None:
+    # The hand waits for nothing.
+    behaviours = [one for one in _all() if not isinstance(one, FreshRole | RoleDeleteConflict)]
+    with behaving_account(RoleIsGranted(), *behaviours) as account:
+        up(BehavingAws(account))
+        assert _answers(account)
+        account.clock.sleep(600)  # what lags behind the changes of `up` has come
+        hand(BehavingAws(account))
+        account.clock.sleep(later_s)
+        up(BehavingAws(account))
+        assert _answers(account)
+        assert _states(account, SETTINGS) == {"ready"}
+
+
+def test_a_run_that_gives_a_role_anew_may_be_killed_after_any_call() -> None:
+    with behaving_account(RoleIsGranted()) as account:
+        up(BehavingAws(account))
+        make_role_anew(BehavingAws(account))
+        before = account.writes
+        assert not _answers(account)
+        up(BehavingAws(account), workers=1)
+        calls = account.writes - before
+    for number in range(1, calls + 1):
+        killed = _Killed(math.inf)
+        with behaving_account(RoleIsGranted(), killed) as account:
+            up(BehavingAws(account))
+            make_role_anew(BehavingAws(account))
+            killed.left = number
+            with pytest.raises(Killed):
+                up(BehavingAws(account), workers=1)
+            up(BehavingAws(account))
+            assert _answers(account)
+            assert _states(account, SETTINGS) == {"ready"}
 
 
 # --- regions -------------------------------------------------------------------------------------

@@ -11,15 +11,19 @@ from typing import Any
 
 from imgpipe_cli import bundle
 from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.names import Names
+from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
 from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Passing, Resource, Seen, Unknown, torn
+from imgpipe_cli.steps.roles import role_id
 
 RUNTIME = "python3.12"
 _ARCHITECTURES = ["arm64"]
 RETENTION_DAYS = 14
+# Lambda lets the role with this id decrypt the environment. A role made anew under the same name has another
+# id, and every call of the function fails with KMSAccessDeniedException until it is given the role anew.
+ROLE_TAG = "RoleId"
 _NOT_THERE = ("ResourceNotFoundException",)
 _ROLE_HINT = (
     "If it never passes: may Lambda take the role? Its trust policy must name lambda.amazonaws.com, and no "
@@ -132,11 +136,12 @@ class Function(Resource):
                     FunctionName=names.function(self.shape.function),
                 ),
                 "token": lambda: self._token_hash(aws, names),
+                "role": lambda: self._role_id(aws, names),
             }
         )
-        token = found["token"]
+        asked = {"token_sha256": found["token"], "role_id": found["role"]}
         if found["function"] is None:
-            return Seen(exists=False, facts={"token_sha256": token})
+            return Seen(exists=False, facts=asked)
         # Without lambda:ListTags the answer has no tags: the function would look like somebody else's.
         if refused := found["function"].get("TagsError"):
             raise AwsError(
@@ -154,7 +159,8 @@ class Function(Resource):
             tags=tags,
             detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
             facts={
-                "token_sha256": token,
+                **asked,
+                "granted": tags.get(ROLE_TAG),
                 "sha256": configuration["CodeSha256"],
                 "architectures": configuration.get("Architectures", ["x86_64"]),
                 "configuration": configuration,
@@ -169,10 +175,15 @@ class Function(Resource):
             return ""
         return token_sha256(aws, names) or Unknown("hash of the new token")
 
+    def _role_id(self, aws: Aws, names: Names) -> str:
+        return role_id(aws, names, self.shape.function) or Unknown("id of the new role")
+
     def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
-        if not isinstance(seen.facts["token_sha256"], Unknown):
-            return seen
-        return replace(seen, facts={**seen.facts, "token_sha256": self._token_hash(aws, names)})
+        # Known since the last look at the role, which may have been made meanwhile.
+        facts = {**seen.facts, "role_id": self._role_id(aws, names)}
+        if isinstance(facts["token_sha256"], Unknown):
+            facts["token_sha256"] = self._token_hash(aws, names)
+        return replace(seen, facts=facts)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
         function = names.function(self.shape.function)
@@ -184,7 +195,7 @@ class Function(Resource):
                 **configuration,
                 "Code": code,
                 "Architectures": _ARCHITECTURES,
-                "Tags": names.tags,
+                "Tags": {**names.tags, ROLE_TAG: seen.facts["role_id"]},
             }
             call = Call("lambda", "create_function", params, _PASSING)
             yield Change("create", f"function {function}", call)
@@ -205,6 +216,7 @@ class Function(Resource):
         if seen.facts["reserved"] == 0:  # the console's "Throttle"; any other number is somebody's choice
             call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, _BUSY)
             yield Change("remove", f"reserved concurrency 0 of function {function}", call)
+        yield from self._given_anew(seen, names, configuration)
         added = _added(seen.facts["configuration"])
         differing = [*_differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
         if differing:
@@ -217,6 +229,34 @@ class Function(Resource):
                 f"Lambda could not make the function {function}: {seen.facts['failed']}",
                 hint="Remove the cause. If imgpipe up says the same again, imgpipe down and up make it anew.",
             )
+
+    def _given_anew(self, seen: Seen, names: Names, configuration: Mapping[str, Any]) -> Iterator[Change]:
+        """Give the function its role anew where that is another one of the same name: first some other role,
+        then the tag, then the right one, as with any wrong role. A stop in between is gone on from there.
+        """
+        wanted, granted = seen.facts["role_id"], seen.facts["granted"]
+        # While there is no role there is none to give.
+        if granted == wanted or isinstance(wanted, Unknown):
+            return
+        function, right = names.function(self.shape.function), configuration["Role"]
+        # Without a tag nothing says that it was another role.
+        lost = granted is not None and seen.facts["configuration"]["Role"] == right
+
+        def give(what: str, **params: Any) -> Change:
+            call = Call(
+                "lambda", "update_function_configuration", {"FunctionName": function, **params}, _PASSING
+            )
+            return Change("update", f"role of function {function}{what}", call)
+
+        if lost:
+            other = names.role_arn(FUNCTIONS[FUNCTIONS.index(self.shape.function) - 1])
+            yield give(" for a moment, since its own was made anew", Role=other)
+        params = {"Resource": names.function_arn(self.shape.function), "Tags": {ROLE_TAG: wanted}}
+        yield Change(
+            "set", f"tag {ROLE_TAG} of function {function}", Call("lambda", "tag_resource", params, _PASSING)
+        )
+        if lost:
+            yield give("", **configuration)
 
     def _configuration(self, seen: Seen, names: Names, settings: Settings) -> dict[str, Any]:
         shape = self.shape

@@ -41,7 +41,7 @@ def of_table(machine: Machine, names: Names) -> None:
 
 
 def of_function(machine: Machine, names: Names, function: str) -> None:
-    """Its code, its role's trust and its permission to be invoked."""
+    """Its code, its role and its permission to be invoked."""
     functions, name = machine.client("lambda"), names.function(function)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -56,11 +56,19 @@ def of_function(machine: Machine, names: Names, function: str) -> None:
         Action="lambda:InvokeFunction",
         Principal="events.amazonaws.com",
     )
+    _role_made_anew(machine, names.role(function), names)
+
+
+def _role_made_anew(machine: Machine, role: str, names: Names) -> None:
+    """With another id, another trust policy, and the same rights."""
+    iam, where = machine.client("iam"), {"RoleName": role, "PolicyName": "imgpipe"}
+    policy = json.dumps(iam.get_role_policy(**where)["PolicyDocument"])
+    iam.delete_role_policy(**where)
+    iam.delete_role(RoleName=role)
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    machine.client("iam").update_assume_role_policy(
-        RoleName=names.role(function),
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-    )
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=document, Tags=names.tag_list)
+    iam.put_role_policy(**where, PolicyDocument=policy)
 
 
 def of_the_rest(machine: Machine, names: Names) -> None:
