@@ -64,6 +64,7 @@ FUNCTION = Scope("Functions", lambda n: [n.function_arn(f) for f in FUNCTIONS])
 # Those that check the access token (steps/result_functions.py).
 TOKEN_HOLDERS = ("get_result", "web")
 HOLDERS = Scope("TokenFunctions", lambda n: [n.function_arn(f) for f in TOKEN_HOLDERS])
+HOLDERS_ROLES = Scope("TokenRoles", lambda n: [n.role_arn(f) for f in TOKEN_HOLDERS])
 HOLDERS_PASSED = Scope("PassTokenRoles", lambda n: [n.role_arn(f) for f in TOKEN_HOLDERS], passed_to=_LAMBDA)
 INGEST = Scope("IngestFunction", lambda n: [n.function_arn("ingest")])
 # IAM wants the ARN of a log group with `:*`, but without it for its tags (Logs API model, LogGroup.arn).

@@ -28,6 +28,7 @@ from imgpipe_cli.permission_scopes import (
     GATEWAY_ROLE,
     HOLDERS,
     HOLDERS_PASSED,
+    HOLDERS_ROLES,
     INGEST,
     LOG_GROUP_TAGS,
     LOG_GROUPS,
@@ -232,7 +233,7 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ("dynamodb", "put_item"): _row(TABLE, _UP, "dynamodb:PutItem"),
     ("dynamodb", "delete_table"): _row(TABLE, ("up", "down"), "dynamodb:DeleteTable"),
     # --- iam
-    ("iam", "get_role"): _row(ROLES, _ALL_FUNCTIONS, "iam:GetRole"),
+    ("iam", "get_role"): _rows((ROLES, _LOOK, "iam:GetRole"), (HOLDERS_ROLES, _TOKEN, "iam:GetRole")),
     ("iam", "get_role_policy"): _row(ROLES, _LOOK, "iam:GetRolePolicy"),
     ("iam", "create_role"): _row(ROLES, _UP, "iam:CreateRole", "iam:TagRole"),
     ("iam", "put_role_policy"): _row(ROLES, _UP, "iam:PutRolePolicy"),
@@ -270,7 +271,9 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ),
     ("lambda", "invoke"): _row(INGEST, ("retry",), "lambda:InvokeFunction"),
     ("lambda", "put_function_event_invoke_config"): _row(INGEST, _UP, "lambda:PutFunctionEventInvokeConfig"),
-    ("lambda", "tag_resource"): _row(FUNCTION, ("up", "token"), "lambda:TagResource"),
+    ("lambda", "tag_resource"): _rows(
+        (FUNCTION, _UP, "lambda:TagResource"), (HOLDERS, _TOKEN, "lambda:TagResource")
+    ),
     ("lambda", "delete_function_concurrency"): _row(FUNCTION, _UP, "lambda:DeleteFunctionConcurrency"),
     ("lambda", "add_permission"): _row(FUNCTION, _UP, "lambda:AddPermission"),
     ("lambda", "remove_permission"): _row(FUNCTION, _UP, "lambda:RemovePermission"),

@@ -125,7 +125,7 @@ def role_id(aws: Aws, names: Names, function: str) -> str | None:
         found = aws.find("iam", "get_role", missing=_NOT_THERE, RoleName=names.role(function))
         return None if found is None else str(found["Role"]["RoleId"])
 
-    return aws.known(_id_of(function), look)
+    return aws.known.get(_id_of(function), look)
 
 
 def _id_of(function: str) -> str:
@@ -155,7 +155,7 @@ class Role(Resource):
         found = aws.together(
             {
                 # Its function asks for the id at the same time: one look answers both.
-                "role": lambda: aws.learn(_id_of(self.function), look),
+                "role": lambda: aws.known.learn(_id_of(self.function), look),
                 "policy": lambda: find("get_role_policy", PolicyName=_POLICY),
             }
         )

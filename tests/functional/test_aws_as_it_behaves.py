@@ -25,7 +25,6 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
 from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, Behaviour, Call, behaving_account
 from tests.functional.behaviours_of_functions import (
     FreshRole,
@@ -38,6 +37,7 @@ from tests.functional.behaviours_of_functions import (
 )
 from tests.functional.behaviours_of_services import CHECKS, PASSING, FunctionNeeded, TagsLag
 from tests.functional.behaviours_of_stores import FreshBucket, TableCreating, TableDeleting, TableUpdating
+from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 # Longer than this no user waits, and no single limit of the runner is.
