@@ -133,9 +133,10 @@ class Visit:
         """Pause where nothing can be changed yet; whether that was so."""
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
-        if seen.foreign and not self._made and not lately:
+        ours = seen.owned or seen.adoptable
+        if seen.foreign and not ours and not self._made and not lately:
             raise self._not_ours()
-        if seen.exists and not (seen.ready and seen.owned):
+        if seen.exists and not (seen.ready and ours):
             self._pause(Passing("", why=seen.detail or "its tags are not visible yet", limit_s=_BUSY_LIMIT_S))
             return True
         if not seen.exists and (self._made or lately):
@@ -171,10 +172,11 @@ class Visit:
             todo = tuple(self.resource.removals(seen, self.pipeline.names))
             if not todo and self.resource.within:
                 break  # goes together with the resource it is within
-            if seen.foreign:
+            unclear = seen.torn or seen.adoptable  # as while it goes: then a later look finds nothing
+            if seen.foreign and not unclear:
                 raise self._not_ours()
             passing, wanted = None, tuple(change.what for change in todo)
-            if not seen.torn and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
+            if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
                 passing = self._one_after_the_other(todo)
                 sent, sent_at = () if passing else wanted, self.aws.clock()
             seen = observe(self.pipeline, self.resource)

@@ -53,7 +53,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class Skipped:
-    """`down` leaves a resource alone; `why` is a code: foreign, kept."""
+    """`down` leaves a resource alone; `why` is a code: foreign, unmarked (nobody's), kept."""
 
     step: str
     resource: str

@@ -198,9 +198,7 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ),
     ("s3", "delete_object"): _REMOVE_OBJECTS,
     ("s3", "delete_objects"): _REMOVE_OBJECTS,
-    ("s3", "list_multipart_uploads"): _rows(
-        (RESULTS, _UP, "s3:ListBucketMultipartUploads"), (BUCKETS, _DOWN, "s3:ListBucketMultipartUploads")
-    ),
+    ("s3", "list_multipart_uploads"): _row(BUCKETS, _LOOK, "s3:ListBucketMultipartUploads"),
     ("s3", "abort_multipart_upload"): _rows(
         (STORED, _UP, "s3:AbortMultipartUpload"), (OBJECTS, _DOWN, "s3:AbortMultipartUpload")
     ),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from imgpipe_cli.aws import AwsError
@@ -68,6 +68,11 @@ def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
         return {name: future.result() for name, future in futures.items()}
 
 
+def _adopted(looks: Looks) -> Looks:
+    """The same looks, where what `up` may take counts as ours."""
+    return {name: replace(seen, owned=seen.owned or seen.adoptable) for name, seen in looks.items()}
+
+
 def _foreign(resource: Resource, looks: Looks, resources: Mapping[str, Resource]) -> bool:
     """True if the resource, or the one it lives inside, exists and is not ours."""
     if looks[resource.name].foreign:
@@ -91,6 +96,7 @@ def states(pipeline: Pipeline, looks: Looks, settings: Settings) -> list[Resourc
     Of what the settings do not ask for only that is told which is there although it should not.
     """
     resources = _by_name(pipeline)
+    adopted = _adopted(looks)
     found = []
     for step, resource in pipeline.resources():
         seen = looks[resource.name]
@@ -100,7 +106,7 @@ def states(pipeline: Pipeline, looks: Looks, settings: Settings) -> list[Resourc
             if not _left_over(resource, looks, resources):
                 continue
             state, differences = "differs", (f"remove {resource.name}: not used any more",)
-        elif _foreign(resource, looks, resources):
+        elif _foreign(resource, adopted, resources):
             state = "foreign"
             if seen.foreign:  # what is inside it goes without saying
                 differences = _whose(resource, seen, pipeline.names)
@@ -131,7 +137,7 @@ def refuse_foreign(pipeline: Pipeline, looks: Looks, settings: Settings | None =
     foreign = [
         f"{resource.name} ({_called(resource, seen, pipeline.names) or seen.detail})"
         for _, resource in pipeline.resources(settings)
-        if (seen := looks[resource.name]).foreign
+        if (seen := looks[resource.name]).foreign and not seen.adoptable
     ]
     if foreign:
         raise Problem(
@@ -223,7 +229,7 @@ def planned_removals(
         if _foreign(resource, looks, resources):
             if resource.within is None:
                 what = _called(resource, seen, pipeline.names) or resource.name
-                emit(Skipped(step.name, resource.name, what, "foreign"))
+                emit(Skipped(step.name, resource.name, what, "unmarked" if seen.adoptable else "foreign"))
         elif resource.name in keep:
             emit(Skipped(step.name, resource.name, _called(resource, seen, pipeline.names), "kept"))
         else:

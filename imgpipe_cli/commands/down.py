@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from imgpipe_cli.target import Connection
 
 
+LEFT = {
+    "foreign": "is not imgpipe's and is left alone",
+    "unmarked": "is empty and without tags, so nothing says whose it is: it is left alone. "
+    "If you want to remove it: aws s3api delete-bucket",
+    "kept": "is kept",
+}
+
+
 def register(app: typer.Typer) -> None:
     @command(app)
     def down(
@@ -70,8 +78,7 @@ def _tell_skipped(run: Run) -> Emit:
 
     def tell(event: Event) -> None:
         if isinstance(event, Skipped):
-            why = "is not imgpipe's and is left alone" if event.why == "foreign" else "is kept"
-            run.screen.note(f"{event.what} {why}.")
+            run.screen.note(f"{event.what} {LEFT[event.why]}.")
 
     return tell
 

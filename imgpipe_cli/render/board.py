@@ -25,6 +25,12 @@ DONE_WORDS: Mapping[Verb, str] = {
     "detach": "detached",
     "empty": "emptied",
 }
+# Why `down` leaves a thing alone.
+LEFT_WORDS: Mapping[str, str] = {
+    "foreign": "not imgpipe's, left alone",
+    "unmarked": "empty and without tags, left alone",
+    "kept": "kept",
+}
 
 
 @dataclass
@@ -81,7 +87,7 @@ class Board:
             case Counted(done=done_count):
                 row.state, row.detail = "busy", f"{done_count:,} versions deleted"
             case Skipped(why=why):
-                row.state, row.detail = "left", "not imgpipe's, left alone" if why == "foreign" else "kept"
+                row.state, row.detail = "left", LEFT_WORDS[why]
             case Settled(resource=resource):
                 row.waiting_for.discard(resource)
                 if not row.waiting_for and row.state != "left":

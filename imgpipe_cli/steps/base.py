@@ -47,6 +47,7 @@ class Seen:
     torn: it was looked at while it was being made or removed, so its tags could not be read: a later look
     tells whose it is.
     tags: what it is tagged with, where the look tells that; None where it does not.
+    adoptable: nothing says whose it is and nothing is in it: `up` may take it, nobody may remove it.
     facts: what `changes` compares, in the resource's own words; also there when it does not exist.
     """
 
@@ -57,10 +58,11 @@ class Seen:
     facts: Mapping[str, Any] = field(default_factory=dict)
     torn: bool = False
     tags: Mapping[str, str] | None = field(default=None, compare=False)
+    adoptable: bool = False
 
     @property
     def foreign(self) -> bool:
-        """Whether it is there and somebody else's."""
+        """Whether it is there and not ours: somebody else's, or nobody's."""
         return self.exists and not self.owned and not self.torn
 
 

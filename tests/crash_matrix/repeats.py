@@ -1,5 +1,5 @@
-"""Requests that AWS refuses when they come a second time, and moto does not: what a repetition by the SDK
-after a lost answer meets."""
+"""Where AWS and moto differ: requests that AWS refuses when they come a second time, as a repetition by the
+SDK after a lost answer does, and the tags of a new bucket."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def refusal(request: Request, client: Client) -> Answer | None:
         if found:
             return look(found.groups(), json.loads(request.body or b"{}"), client)
     return None
+
+
+def keep_tags(request: Request, client: Client) -> None:
+    """What moto drops of the call that has made a bucket."""
+    tags = re.findall(rb"<Tag><Key>(.*?)</Key><Value>(.*?)</Value></Tag>", request.body or b"")
+    if request.method == "PUT" and b"<CreateBucketConfiguration" in (request.body or b"") and tags:
+        pairs = [{"Key": key.decode(), "Value": value.decode()} for key, value in tags]
+        bucket = request.path.strip("/").split("?")[0]
+        client("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": pairs})
 
 
 def _time_to_live(asked: Mapping[str, Any], client: Client) -> Answer | None:

@@ -39,9 +39,12 @@ def nothing(_event: object) -> None:
 
 
 class RecordingAws(Aws):
-    """Records every change that is sent, and dies right after the one it is told to."""
+    """Records every change that is sent, and dies right after the one it is told to.
 
-    def __init__(self, *, die_after: int | None = None) -> None:
+    keeps_tags: whether a bucket has the tags of its create call, as on AWS; others, as moto, drop them.
+    """
+
+    def __init__(self, *, die_after: int | None = None, keeps_tags: bool = True) -> None:
         self._now_s = 0.0
         super().__init__(
             Place(region=REGION, access_key_id="AKIATEST", secret_access_key="secret"),
@@ -52,6 +55,7 @@ class RecordingAws(Aws):
         self.writes: list[tuple[str, str]] = []
         self.params: list[dict[str, Any]] = []
         self._die_after = die_after
+        self._keeps_tags = keeps_tags
         self._counting = threading.Lock()
 
     def _pass(self, seconds: float) -> None:
@@ -59,6 +63,10 @@ class RecordingAws(Aws):
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         answer = super().call(service, operation, once=once, **params)
+        if operation == "create_bucket" and self._keeps_tags:
+            tags = params.get("CreateBucketConfiguration", {}).get("Tags")
+            if tags:
+                self.client("s3").put_bucket_tagging(Bucket=params["Bucket"], Tagging={"TagSet": tags})
         if not is_read(operation):
             with self._counting:
                 self.writes.append((service, operation))

@@ -87,7 +87,6 @@ def test_the_dry_run_lists_exactly_the_calls_that_up_sends(settings: Settings) -
     aws = RecordingAws()
     up(aws, settings)
     listed = [(change.call.service, change.call.operation) for _, _, change in planned]  # type: ignore[union-attr]
-    # moto drops the tags of a bucket's create call, so one call more is needed there.
     assert sorted(aws.writes) == sorted([*listed, *_bucket_configuration(aws)])
 
 
@@ -194,18 +193,59 @@ def _is_of(resource: Resource, entry: str) -> bool:
     return entry == names[kind]
 
 
-def test_an_empty_untagged_bucket_with_our_name_is_adopted() -> None:
+def _make_bucket(bucket: str) -> RecordingAws:
+    """Without tags: somebody's, or ours where an endpoint dropped them."""
     aws = RecordingAws()
     location = {"LocationConstraint": NAMES.region}
-    aws.call("s3", "create_bucket", Bucket=NAMES.bucket, CreateBucketConfiguration=location)
+    aws.call("s3", "create_bucket", Bucket=bucket, CreateBucketConfiguration=location)
+    return aws
+
+
+def _left_alone(aws: RecordingAws) -> dict[str, str]:
+    """What `down` then says that it leaves, and why."""
+    events: list[Event] = []
+    assert down(aws, emit=events.append) == []
+    return {event.what: event.why for event in events if isinstance(event, Skipped)}
+
+
+def test_an_empty_untagged_bucket_with_our_name_is_adopted() -> None:
+    aws = _make_bucket(NAMES.bucket)
     up(aws)
     assert runner.look(pipeline(aws), nothing)["bucket"].owned
 
 
-def test_an_untagged_bucket_with_pictures_is_not_ours() -> None:
+def test_an_empty_untagged_bucket_is_never_removed() -> None:
+    _make_bucket(NAMES.bucket)
+    before = inventory()
     aws = RecordingAws()
-    location = {"LocationConstraint": NAMES.region}
-    aws.call("s3", "create_bucket", Bucket=NAMES.bucket, CreateBucketConfiguration=location)
+    assert _left_alone(aws) == {f"bucket {NAMES.bucket}": "unmarked"}
+    assert (aws.writes, inventory()) == ([], before)
+
+
+def test_an_untagged_bucket_that_the_settings_do_not_want_is_left_alone() -> None:
+    up(RecordingAws())
+    _make_bucket(NAMES.results_bucket)
+    idle = RecordingAws()
+    outcomes = up(idle)
+    assert (idle.writes, "results_bucket" in outcomes) == ([], False)
+    looks = runner.look(pipeline(RecordingAws()), nothing)
+    states = runner.states(pipeline(RecordingAws()), looks, SETTINGS)
+    assert {state.state for state in states} == {"ready"}
+    assert _left_alone(RecordingAws()) == {f"bucket {NAMES.results_bucket}": "unmarked"}
+    assert [name for name in inventory() if "demo" in name] == [f"bucket {NAMES.results_bucket}"]
+
+
+def test_an_untagged_bucket_with_an_upload_on_its_way_is_not_ours() -> None:
+    aws = _make_bucket(NAMES.bucket)
+    aws.call("s3", "create_multipart_upload", Bucket=NAMES.bucket, Key="theirs.bin")
+    with pytest.raises(Problem, match="bucket"):
+        up(RecordingAws())
+    assert _left_alone(RecordingAws()) == {f"bucket {NAMES.bucket}": "foreign"}
+    assert len(aws.call("s3", "list_multipart_uploads", Bucket=NAMES.bucket)["Uploads"]) == 1
+
+
+def test_an_untagged_bucket_with_pictures_is_not_ours() -> None:
+    aws = _make_bucket(NAMES.bucket)
     aws.call("s3", "put_object", Bucket=NAMES.bucket, Key="mine.jpg", Body=b"mine")
     with pytest.raises(Problem, match="bucket"):
         up(aws)

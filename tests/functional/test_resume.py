@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.settings import Settings
 from tests.functional.account import (
     IN_S3,
@@ -102,3 +103,29 @@ def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
                 up(RecordingAws(die_after=die_after))
             assert down(RecordingAws()) == []
             assert inventory() == empty, f"killed after call {die_after}"
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+def test_where_tags_are_dropped_up_goes_on_and_down_says_which_bucket_it_leaves(settings: Settings) -> None:
+    """Killed between the call that makes a bucket and the one that gives it its tags."""
+    with fresh_account():
+        whole = RecordingAws(keeps_tags=False)
+        up(whole, settings, workers=1)
+        there = inventory()
+    made = [number for number, call in enumerate(whole.writes) if call == ("s3", "create_bucket")]
+    assert len(made) == (1 if settings is SETTINGS else 2)
+    for die_after in made:
+        with fresh_account():
+            with pytest.raises(Killed):
+                up(RecordingAws(die_after=die_after, keeps_tags=False), settings, workers=1)
+            up(RecordingAws(keeps_tags=False), settings)
+            assert inventory() == there
+        with fresh_account():
+            killed = RecordingAws(die_after=die_after, keeps_tags=False)
+            with pytest.raises(Killed):
+                up(killed, settings, workers=1)
+            events: list[Event] = []
+            assert down(RecordingAws(), emit=events.append) == []
+            left = [event.what for event in events if isinstance(event, Skipped)]
+            assert left == [f"bucket {killed.params[die_after]['Bucket']}"]
+            assert [name for name in inventory() if "demo" in name] == left

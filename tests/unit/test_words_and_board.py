@@ -156,7 +156,14 @@ def test_several_changes_are_counted_and_repeats_are_not() -> None:
     assert board.rows["two"].summary == "set x, and 2 more"
 
 
-@pytest.mark.parametrize(("why", "words_"), [("foreign", "not imgpipe's, left alone"), ("kept", "kept")])
+@pytest.mark.parametrize(
+    ("why", "words_"),
+    [
+        ("foreign", "not imgpipe's, left alone"),
+        ("unmarked", "empty and without tags, left alone"),
+        ("kept", "kept"),
+    ],
+)
 def test_what_is_left_alone_says_why(why: str, words_: str) -> None:
     board = Board(STEPS)
     board.event(Skipped("two", "c", "bucket x", why))

@@ -79,16 +79,11 @@ class S3Bucket(Resource):
         if found.pop("head") is None:
             return MISSING
         found["plain_http"] = aws.endpoint("s3").startswith("http://") and not aws.place.is_local
-        owned = names.owns(found["tags"])
-        if not owned and not found["tags"]:
-            # Some endpoints drop the tags of the create call: an empty bucket with this name is ours.
-            content = aws.find(
-                "s3", "list_object_versions", missing=("NoSuchBucket",), Bucket=bucket, MaxKeys=1
-            )
-            if content is None:
-                return MISSING  # it went while it was looked at
-            owned = not content.keys() & {"Versions", "DeleteMarkers"}
-        return Seen(exists=True, owned=owned, facts=found)
+        # Some endpoints drop the tags of the create call: an empty bucket without any may be ours.
+        used = True if found["tags"] else _is_used(aws, bucket)
+        if used is None:
+            return MISSING  # it went while it was looked at
+        return Seen(exists=True, owned=names.owns(found["tags"]), adoptable=not used, facts=found)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         bucket = self.bucket(names)
@@ -186,6 +181,21 @@ def _head(aws: Aws, names: Names, bucket: str) -> Any:
         raise AwsError(
             error.code, text, service=error.service, operation=error.operation, status=error.status
         ) from error
+
+
+def _is_used(aws: Aws, bucket: str) -> bool | None:
+    """Whether anything is in it, or on its way into it; None where there is no such bucket any more."""
+    looks: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (
+        ("list_object_versions", {"MaxKeys": 1}, ("Versions", "DeleteMarkers")),
+        ("list_multipart_uploads", {"MaxUploads": 1}, ("Uploads",)),
+    )
+    for operation, limit, kinds in looks:
+        found = aws.find("s3", operation, missing=("NoSuchBucket",), Bucket=bucket, **limit)
+        if found is None:
+            return None
+        if any(found.get(kind) for kind in kinds):
+            return True
+    return False
 
 
 def _reads(aws: Aws, names: Names, bucket: str) -> dict[str, Callable[[], Any]]:

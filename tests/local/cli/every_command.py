@@ -43,6 +43,8 @@ def _set_up(operator: Operator, machine: Machine) -> None:
     drift.of_the_rest(machine, names)
     drift.of_api(machine, names)
     operator.run("status", code=1)
+    # A bucket without tags is looked into, by all that look at it.
+    operator.run("explain", "dog.jpg", code=1)
     operator.run("up", "--no-model", "--features", "labels,text")
     assert "Nothing had to be changed" in operator.run("up", "--no-model").out
 
