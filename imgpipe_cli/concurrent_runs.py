@@ -16,6 +16,7 @@ from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
+from imgpipe_cli.steps.settings import stored_settings
 
 _ROUNDS = 6
 _PAUSE_S = 1.0
@@ -48,7 +49,7 @@ def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict
                 raise
             excused = True
         looks = _look(pipeline, emit)
-        settings = moving.begin(Settings.from_json(looks["settings"].facts["value"]), looks)
+        settings = moving.begin(stored_settings(looks["settings"], pipeline.names), looks)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.http_api import ApiResource
-from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.target import Connection, Remembered
 
 
@@ -20,7 +19,7 @@ def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:
     settings, token, api = (looks[name] for name in ("settings", "token", "api"))
     if not (settings.exists and token.exists and api.exists and settings.owned and token.owned):
         return None
-    deployed = Settings.from_json(settings.facts["value"])
+    deployed = stored_settings(settings, connection.names)
     return Remembered(
         target=connection.target,
         account=connection.names.account,

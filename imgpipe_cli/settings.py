@@ -54,8 +54,8 @@ class Settings:
         return json.dumps({"version": _VERSION, **document}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Settings:
-        """Raises Problem("bad_settings") when the text is not one of ours."""
+    def from_json(cls, text: str, *, parameter: str = "") -> Settings:
+        """Raises Problem("bad_settings") when the text, of this parameter, is not one of ours."""
         try:
             document = json.loads(text)
             if document["version"] != _VERSION:
@@ -72,9 +72,9 @@ class Settings:
         except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
             raise Problem(
                 "bad_settings",
-                f"The stored settings cannot be read ({error}).",
-                hint="Upgrade, if a newer imgpipe set this pipeline up. Else remove the parameter "
-                "/imgpipe/PROJECT/settings and run imgpipe up with the settings that you want.",
+                f"The settings stored in the parameter {parameter} cannot be read ({error}).",
+                hint="Upgrade, if a newer imgpipe set this pipeline up. Else remove them: aws ssm "
+                f"delete-parameter --name {parameter}; imgpipe up then takes them from the functions.",
             ) from error
 
     @property

@@ -22,7 +22,7 @@ from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.access_token import NEW_TOKEN, fingerprint, token_sha256
 from imgpipe_cli.steps.base import Overtaken, Resource, Step
 from imgpipe_cli.steps.parts.functions import Function
-from imgpipe_cli.steps.settings import Overwrite, SettingsParameter
+from imgpipe_cli.steps.settings import Overwrite, SettingsParameter, stored_settings
 from imgpipe_cli.target import Connection, Remembered
 
 # How long a function's fresh configuration may take to reach every place that answers.
@@ -65,7 +65,7 @@ def _settings(connection: Connection) -> Settings:
         raise problem(error, "read the settings") from error
     if not seen.exists:
         raise outputs.not_set_up(connection.target.project)
-    return Settings.from_json(seen.facts["value"])
+    return stored_settings(seen, connection.names)
 
 
 def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:

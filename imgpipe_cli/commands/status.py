@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def status(run: Run) -> Result:
         """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
-        from imgpipe_cli import outputs, runner
+        from imgpipe_cli import deployed, outputs, runner
         from imgpipe_cli.commands.up import note_own_keys, output_data
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
@@ -28,9 +28,7 @@ def register(app: typer.Typer) -> None:
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
         looks = runner.look(pipeline, nothing)
-        stored = looks["settings"]
-        readable = stored.exists and stored.owned
-        settings = Settings.from_json(stored.facts["value"]) if readable else Settings()
+        settings = deployed.settings(looks, connection.names) or Settings()
         found = runner.states(pipeline, looks, settings)
         note_own_keys(run, looks, connection)
         output = outputs.of(connection, looks)

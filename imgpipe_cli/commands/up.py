@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +13,6 @@ from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, finit
 if TYPE_CHECKING:
     from imgpipe_cli.pipeline import Looks, Pipeline
     from imgpipe_cli.settings import Settings
-    from imgpipe_cli.steps.base import Seen
     from imgpipe_cli.target import Connection, Remembered
 
 
@@ -83,8 +82,8 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
         from imgpipe_cli.pipeline import Pipeline
-        from imgpipe_cli.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
+        from imgpipe_cli.steps.settings import stored_settings
 
         connection = run.connect(start_local=starter(run), services=SERVICES)
         if connection.target.local and not dry_run:
@@ -93,16 +92,18 @@ def register(app: typer.Typer) -> None:
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.steps(STEPS)
         looks = runner.look(pipeline, run.emit)
-        deployed = _deployed(looks["settings"])
-        asked = partial(
-            _settings,
-            run,
-            features=features,
-            min_confidence=min_confidence,
-            private=private,
-            results=results,
-        )
-        settings = moving.begin(asked(deployed), looks)
+        given: dict[str, Any] = {
+            "features": features,
+            "min_confidence": min_confidence,
+            "private": private,
+            "results": results,
+        }
+        known = _known(run, connection, looks, given)
+
+        def asked(stored: Settings | None) -> Settings:
+            return _settings(run, stored, **given)
+
+        settings = moving.begin(asked(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
@@ -114,10 +115,10 @@ def register(app: typer.Typer) -> None:
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: screen.planned(changes),
             )
-        if settings.move and not (deployed and deployed.move == settings.move):
+        if settings.move and not (known and known.move == settings.move):
             _confirm_move(run, pipeline, looks, settings, yes=yes)
         outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit)
-        settings = Settings.from_json(outcomes["settings"].seen.facts["value"])
+        settings = stored_settings(outcomes["settings"].seen, connection.names)
         if repair_index:
             _repair_index(run, connection, settings)
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
@@ -171,11 +172,19 @@ def _change_data(step: str, change: Any) -> dict[str, Any]:
     }
 
 
-def _deployed(seen: Seen) -> Settings | None:
-    """The settings that the pipeline was set up with; foreign ones are refused later, and are not read."""
-    from imgpipe_cli.settings import Settings
+def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, Any]) -> Settings | None:
+    """What the pipeline was set up with; where that is lost, everything has to be asked for."""
+    from imgpipe_cli import deployed
 
-    return Settings.from_json(seen.facts["value"]) if seen.exists and seen.owned else None
+    known = deployed.settings(looks, connection.names)
+    if known is not None and not looks["settings"].exists:
+        access = "private" if known.private else "public"
+        detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
+        run.note("settings_rebuilt", detail)
+    all_asked = all(run.asked(name, value) is not None for name, value in given.items())
+    if known is None and deployed.is_lost(looks) and not all_asked:
+        raise deployed.lost(connection.names)
+    return known
 
 
 def _settings(run: Run, deployed: Settings | None, **values: Any) -> Settings:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imgpipe_cli import outputs, runner
+from imgpipe_cli import deployed, outputs, runner
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
@@ -138,9 +138,7 @@ def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
 def _looks(connection: Connection) -> tuple[Looks, list[ResourceState]]:
     pipeline = Pipeline(STEPS, connection.aws, connection.names)
     looks = runner.look(pipeline, lambda _event: None)
-    stored = looks["settings"]
-    readable = stored.exists and stored.owned
-    settings = Settings.from_json(stored.facts["value"]) if readable else Settings()
+    settings = deployed.settings(looks, connection.names) or Settings()
     return looks, runner.states(pipeline, looks, settings)
 
 

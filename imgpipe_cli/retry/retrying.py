@@ -28,7 +28,7 @@ from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.retry.failures import Current, Item, Look, Picture, Places, judged, settled, survey
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.ingest_function import FailureQueue
-from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.target import Connection
 
 # A new account may run ten functions at once; the page, the API and new pictures need some of them.
@@ -117,7 +117,7 @@ def find(connection: Connection, api: Api, keys: Sequence[str]) -> Found:
     url = str(queue.facts["url"]) if queue.exists and queue.owned else None
     contents = failure_queue.read(aws, url, names.bucket) if url else Contents()
     pictures = tuple(survey(places, contents.entries, keys))
-    return Found(places, Settings.from_json(deployed.facts["value"]), url, contents, pictures)
+    return Found(places, stored_settings(deployed, names), url, contents, pictures)
 
 
 # --- running -------------------------------------------------------------------------------------

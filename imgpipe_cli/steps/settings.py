@@ -105,4 +105,9 @@ class SettingsParameter(Resource):
         yield delete_parameter(names.settings_parameter)
 
 
+def stored_settings(seen: Seen, names: Names) -> Settings:
+    """The settings that were seen. Raises Problem("bad_settings")."""
+    return Settings.from_json(str(seen.facts["value"]), parameter=names.settings_parameter)
+
+
 STEP = Step("settings", "Settings and checks", (SettingsParameter(),))

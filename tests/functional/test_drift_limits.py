@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import runner
+from imgpipe_cli import deployed, runner
 from imgpipe_cli.aws import Aws
+from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import Change
+from imgpipe_cli.steps.base import Change, Seen
 from imgpipe_cli.steps.ingest_function import STEP
 from tests.functional.account import (
     NAMES,
@@ -364,6 +365,53 @@ def test_a_function_that_is_an_image_is_refused_with_the_way_out() -> None:
 def test_settings_that_are_none_of_ours_are_refused_with_the_way_out() -> None:
     for text in ("{", "[]", '{"version": 99}', "null", ""):
         with pytest.raises(Problem) as refused:
-            Settings.from_json(text)
+            deployed.settings({"settings": Seen(exists=True, facts={"value": text})}, NAMES)
         assert refused.value.code == "bad_settings"
-        assert "/imgpipe/PROJECT/settings" in refused.value.hint
+        assert f"delete-parameter --name {NAMES.settings_parameter};" in refused.value.hint
+
+
+# --- settings that were removed -------------------------------------------------------------------
+
+OURS = Settings(
+    features=("labels", "moderation"),
+    min_confidence=85,
+    private=True,
+    first_day="2026-01-31",
+)
+
+
+def without_settings(settings: Settings) -> Looks:
+    """What is seen of a pipeline whose settings parameter somebody removed."""
+    up(RecordingAws(), settings)
+    call("ssm", "delete_parameter", Name=NAMES.settings_parameter)(RecordingAws())
+    return runner.look(pipeline(RecordingAws()), nothing)
+
+
+@pytest.mark.parametrize("store", ["table", "s3"])
+def test_removed_settings_are_taken_from_the_functions(store: str) -> None:
+    settings = replace(OURS, results=store)
+    looks = without_settings(settings)
+    assert deployed.settings(looks, NAMES) == settings
+    states = runner.states(pipeline(RecordingAws()), looks, settings)
+    assert [state.resource for state in states if state.state != "ready"] == ["settings"]
+
+
+@pytest.mark.parametrize("variable", ["FEATURES", "TABLE_NAME"])
+def test_settings_that_the_functions_do_not_tell_are_lost_and_no_defaults(variable: str) -> None:
+    looks = without_settings(OURS)
+    assert not deployed.is_lost(looks)
+    function = looks["function.ingest"]
+    variables = dict(function.facts["configuration"]["Environment"]["Variables"])
+    del variables[variable]
+    facts = {"configuration": {"Environment": {"Variables": variables}}}
+    looks["function.ingest"] = replace(function, facts=facts)
+    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, True)
+    told = deployed.lost(NAMES)
+    assert NAMES.settings_parameter in told.message
+    for flag in ("--features", "--min-confidence", "--private", "--results"):
+        assert flag in told.hint
+
+
+def test_without_functions_there_is_nothing_to_lose() -> None:
+    looks = runner.look(pipeline(RecordingAws()), nothing)
+    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, False)
