@@ -1,17 +1,20 @@
 """`up` while another `up` or `down` may act on the same pipeline.
 
 There is no lock: one that a killed process left behind would keep the next `up` from going on. Instead the
-settings that were written last count. A run that has changed something looks at its end whether what it gave
-to several resources (the settings, the access token, the API's id) is still so; if not, it goes round again
-with what is there now. So whoever writes last also looks last, and nothing is left half of one run and half
-of another. A run that changes nothing leaves nothing behind and does not look again.
+settings that were written last count; they are made over what is stored when they are written, so that flags
+of two runs that do not contradict each other both count. A run that has changed something looks at its end
+whether what it gave to several resources (the settings, the access token, the API's id) is still so; if not,
+it goes round again with what is there now. So whoever writes last also looks last, and nothing is left half
+of one run and half of another. A run that changes nothing leaves nothing behind and does not look again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from imgpipe_cli import moving, runner
 from imgpipe_cli.converging import Outcome
-from imgpipe_cli.events import Changing, Emit, Event
+from imgpipe_cli.events import Changing, Emit, Event, Settled
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
@@ -22,34 +25,50 @@ _ROUNDS = 6
 _PAUSE_S = 1.0
 
 
-def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
+def up(
+    pipeline: Pipeline,
+    looks: Looks,
+    settings: Settings,
+    emit: Emit,
+    asked: Callable[[Settings], Settings],
+) -> dict[str, Outcome]:
     """Make everything as it should be; by resource name. Raises Problem.
 
+    asked: what was asked for, over the settings of another run that wrote its own before this one did.
     The settings in the outcome are those of another run where that one wrote its own later.
     """
     changed: set[str] = set()
+    settled: set[str] = set()
     excused = False
 
     def tell(event: Event) -> None:
         if isinstance(event, Changing):
             changed.add(event.resource)
+        if isinstance(event, Settled):
+            settled.add(event.resource)
         emit(event)
 
     for _ in range(_ROUNDS):
+        theirs = ""
         try:
             outcomes = moving.up(pipeline, looks, settings, tell)
             if changed:
                 runner.refuse_overtaken(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
             return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
-        except Overtaken:
-            pass
+        except Overtaken as overtaken:
+            theirs = overtaken.stored
         except Problem as problem:
             # A run that has another token or API changes things back; a fresh look at everything tells.
             if problem.code != "does_not_settle" or excused:
                 raise
             excused = True
         looks = _look(pipeline, emit)
-        settings = moving.begin(stored_settings(looks["settings"], pipeline.names), looks)
+        settings = stored_settings(looks["settings"], pipeline.names)
+        if theirs:
+            settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
+            # Once this run's settings were in force, the later ones count.
+            settings = settings if "settings" in settled else asked(settings)
+        settings = moving.begin(settings, looks)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",

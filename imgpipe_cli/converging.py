@@ -116,8 +116,8 @@ class Visit:
                 todo = tuple(self.resource.changes(seen, self.pipeline.names, settings))
                 if not todo:
                     return self._settled(seen)
-                if self.resource.last_counts and self._taken and seen != first:
-                    raise Overtaken
+                if self.resource.last_counts and seen != first:
+                    raise Overtaken("" if self._taken else str(seen.facts["value"] or ""))
                 sendable = [change for change in todo if change.sendable]
                 if blocked and not sendable:
                     raise Overtaken  # what it needs was there, and is gone

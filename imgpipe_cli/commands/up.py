@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -82,6 +83,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
         from imgpipe_cli.pipeline import Pipeline
+        from imgpipe_cli.settings import MOVES
         from imgpipe_cli.steps import SERVICES, STEPS
         from imgpipe_cli.steps.settings import stored_settings
 
@@ -100,9 +102,7 @@ def register(app: typer.Typer) -> None:
         }
         known = _known(run, connection, looks, given)
 
-        def asked(stored: Settings | None) -> Settings:
-            return _settings(run, stored, **given)
-
+        asked = partial(_settings, run, given)
         settings = moving.begin(asked(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
@@ -117,7 +117,8 @@ def register(app: typer.Typer) -> None:
             )
         if settings.move and not (known and known.move == settings.move):
             _confirm_move(run, pipeline, looks, settings, yes=yes)
-        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit)
+        agreed = MOVES if yes else ("", settings.move)
+        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, asked, agreed))
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         if repair_index:
             _repair_index(run, connection, settings)
@@ -187,7 +188,22 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
     return known
 
 
-def _settings(run: Run, deployed: Settings | None, **values: Any) -> Settings:
+def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored: Settings) -> Settings:
+    """What is asked for over what another `up` has just stored, unless that moves results unasked."""
+    from imgpipe_cli.problems import Problem
+
+    wanted = asked(stored)
+    if wanted.move not in (*agreed, stored.move):
+        raise Problem(
+            "overtaken",
+            f"Another imgpipe up changed the settings while this ran: results is {stored.destination}, not "
+            f"{wanted.destination}. Nothing was moved.",
+            hint="Run imgpipe up again to have yours.",
+        )
+    return wanted
+
+
+def _settings(run: Run, values: Mapping[str, Any], deployed: Settings | None) -> Settings:
     from imgpipe_cli.settings import resolve
 
     return resolve(

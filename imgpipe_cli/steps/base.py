@@ -35,7 +35,15 @@ __all__ = [
 
 
 class Overtaken(Exception):
-    """Another run has changed what this one counts on: only a fresh look at everything helps."""
+    """Another run has changed what this one counts on: only a fresh look at everything helps.
+
+    stored: the settings that it wrote, if this run's were made without them: what was asked for is to be
+    resolved over those.
+    """
+
+    def __init__(self, stored: str = "") -> None:
+        super().__init__(stored)
+        self.stored = stored
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,8 @@ class Resource(ABC):
         """What is missing or differs. Pure; raises Problem where no change can repair it."""
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002 - the interface
-        """What takes it away; nothing for what goes together with the resource it is within."""
+        """What takes it away; nothing for what goes together with the resource it is within. Pure; raises
+        Problem where AWS would refuse it for good."""
         yield from ()
 
     def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:  # noqa: ARG002 - the interface

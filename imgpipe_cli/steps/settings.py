@@ -14,10 +14,11 @@ from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Overtaken, Resource, Seen, Step, torn
 
 _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
+_NO_VERSION = "ParameterVersionNotFound"
 
 
 def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
-    """A parameter of ours; facts: value, None if it is not there."""
+    """A parameter of ours; facts: value, None if it is not there, type and version."""
     found = aws.together(
         {
             "parameter": lambda: aws.find(
@@ -34,7 +35,7 @@ def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
     )
     if found["parameter"] is None:
         return Seen(exists=False, facts={"value": None})
-    facts = {key.lower(): found["parameter"]["Parameter"].get(key) for key in ("Value", "Type")}
+    facts = {key.lower(): found["parameter"]["Parameter"].get(key) for key in ("Value", "Type", "Version")}
     if found["tags"] is None:
         return torn(facts)
     tags = plain_tags(found["tags"].get("TagList", []))
@@ -65,15 +66,37 @@ def put_parameter(parameter: str, kind: str, value: Any, names: Names) -> Change
 class Overwrite(Call):
     """A new value for a parameter. Where another run has removed it meanwhile this makes it anew, and without
     tags, which no call takes together with Overwrite: they follow, or nobody would know whose it is. Then it
-    raises Overtaken, since all else has been removed as well."""
+    raises Overtaken, since all else has been removed as well.
+
+    over: the version that the new value was made from. What another run has written since is not lost: it is
+    handed on with Overtaken, also where it came at the very last moment and is overwritten.
+    """
 
     tags: Sequence[Mapping[str, str]] = ()
+    over: int | None = None
 
     def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002
-        if self.send(aws).get("Version") == 1:
-            where = {"ResourceType": "Parameter", "ResourceId": self.params["Name"]}
+        name = self.params["Name"]
+        if self.over is not None:
+            self._refuse_other(self._there(aws, name))
+        version = self.send(aws).get("Version")
+        if version == 1:
+            where = {"ResourceType": "Parameter", "ResourceId": name}
             aws.call("ssm", "add_tags_to_resource", **where, Tags=list(self.tags))
             raise Overtaken
+        if self.over is not None and version is not None and version != self.over + 1:
+            before = self._there(aws, f"{name}:{version - 1}")
+            # A repetition by the SDK after a lost answer has overwritten our own.
+            if before.get("Value") != self.params["Value"]:
+                self._refuse_other(before)
+
+    def _there(self, aws: Aws, name: str) -> Mapping[str, Any]:
+        found = aws.find("ssm", "get_parameter", missing=(*_NOT_THERE, _NO_VERSION), Name=name)
+        return found["Parameter"] if found else {}
+
+    def _refuse_other(self, there: Mapping[str, Any]) -> None:
+        if there.get("Version") != self.over:
+            raise Overtaken(str(there.get("Value", "")))
 
 
 class SettingsParameter(Resource):
@@ -95,11 +118,9 @@ class SettingsParameter(Resource):
         refuse_other_type(seen, parameter, "String")
         if seen.facts["value"] != text:
             params = {"Name": parameter, "Type": "String", "Value": text, "Overwrite": True}
-            yield Change(
-                "update",
-                f"parameter {parameter}",
-                Overwrite("ssm", "put_parameter", params, tags=names.tag_list),
-            )
+            over = seen.facts.get("version")
+            call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list, over=over)
+            yield Change("update", f"parameter {parameter}", call)
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
         yield delete_parameter(names.settings_parameter)

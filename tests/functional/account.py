@@ -103,7 +103,7 @@ def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
     looks = runner.look(line, nothing)
-    return concurrent_runs.up(line, looks, moving.begin(settings, looks), emit)
+    return concurrent_runs.up(line, looks, moving.begin(settings, looks), emit, lambda _stored: settings)
 
 
 def down(
