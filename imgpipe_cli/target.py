@@ -190,6 +190,28 @@ def resolve(
     return target, None
 
 
+def refuse_several(known: list[Remembered], *, local: bool | None, region: str | None) -> None:
+    """Raise a usage Problem where more than one pipeline can be meant: which of them was used last may be
+    another terminal's doing."""
+    meant = [
+        entry
+        for entry in known
+        if local in (None, entry.target.local) and region in (None, entry.target.region, entry.region)
+    ]
+    if len(meant) > 1:
+        names = ", ".join(sorted(f"{entry.target.project} ({_where(entry)})" for entry in meant))
+        raise Problem(
+            "several_pipelines",
+            f"Several pipelines were set up from this machine: {names}.",
+            hint="Name it: imgpipe down --yes --project NAME, with --region, --local or --aws if need be.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _where(entry: Remembered) -> str:
+    return "local" if entry.target.local else f"AWS {entry.account}, {entry.region}"
+
+
 # --- connecting ----------------------------------------------------------------------------------
 
 

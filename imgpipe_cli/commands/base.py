@@ -158,6 +158,12 @@ class Run:
     def remembered(self) -> Remembered | None:
         return self._resolved[1]
 
+    def refuse_unnamed(self) -> None:
+        """Raise a usage Problem where no project is named and several pipelines are remembered."""
+        if self.asked("project", self.options.project) is None:
+            local, region = self.asked("local", self.options.local), self.asked("region", self.options.region)
+            target.refuse_several(self.memory.read()[1], local=local, region=region)
+
     @property
     def emit(self) -> Emit:
         return self.screen.event

@@ -40,6 +40,8 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.steps import SERVICES, STEPS
 
+        if yes and not dry_run:
+            run.refuse_unnamed()
         connection = run.connect(start_local=starter(run), services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         looks = runner.look(pipeline, nothing)

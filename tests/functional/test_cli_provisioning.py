@@ -11,7 +11,8 @@ from moto.core.config import default_user_config
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from tests.functional.cli import NAMES, REGION, Cli, Printed, runner
+from imgpipe_cli.names import Names
+from tests.functional.cli import NAMES, REGION, Cli, Printed, remember, runner
 from tests.local.cli import machine
 
 HERE = ("--project", "demo", "--region", REGION)
@@ -51,6 +52,30 @@ def client(service: str, endpoint: str) -> Any:
 def done(printed: Printed) -> Any:
     assert printed.code == 0, printed.err
     return printed.document["data"]
+
+
+def test_down_unasked_does_not_follow_another_terminals_project(
+    cli: Cli, endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for project in ("alpha", "beta"):
+        remember(f"{endpoint}/prod", project=project, endpoint=endpoint)
+    _queue_of_ours(endpoint, "beta")
+    refused = cli("down", "--yes", "--json")
+    assert (refused.code, refused.error) == (2, "several_pipelines")
+    assert "alpha" in refused.document["errors"][0]["message"]
+    assert done(cli("down", "--yes", "--project", "alpha", "--json"))["removed"] == []
+    for project in ("alpha", "beta"):
+        remember(f"{endpoint}/prod", project=project, endpoint=endpoint)
+    (tmp_path / "imgpipe.toml").write_text('project = "alpha"\n')
+    assert done(cli("down", "--yes", "--json"))["removed"] == []
+    remember(f"{endpoint}/prod", project="alpha", endpoint=endpoint)
+    monkeypatch.setenv("IMGPIPE_PROJECT", "beta")
+    assert done(cli("down", "--yes", "--json"))["removed"] == ["queue"]
+
+
+def _queue_of_ours(endpoint: str, project: str) -> None:
+    names = Names(project, NAMES.account, REGION)
+    client("sqs", endpoint).create_queue(QueueName=names.queue, tags=names.tags)
 
 
 def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.target import Remembered, Target, Targets, resolve
+from imgpipe_cli.target import Remembered, Target, Targets, refuse_several, resolve
 
 AWS = Target("imgpipe", region="eu-west-1")
 LOCAL = Target("imgpipe", local=True)
@@ -55,6 +55,33 @@ def test_without_anything_it_is_the_default_project_on_aws() -> None:
 def test_nothing_asked_means_the_remembered_pipeline() -> None:
     other = Target("other", region="us-east-1")
     assert asked(AWS, (other, AWS)) == (AWS, remembered(AWS))
+
+
+@pytest.mark.parametrize(
+    ("known", "asked_for", "named"),
+    [
+        ((AWS, Target("other", region="us-east-1")), {}, ("imgpipe (AWS", "other (AWS")),
+        ((AWS, replace(AWS, region="us-east-1")), {}, ("eu-west-1", "us-east-1")),
+        ((AWS, LOCAL), {}, ("imgpipe (local)", "imgpipe (AWS")),
+        ((AWS, LOCAL), {"local": True}, ()),
+        ((AWS, replace(AWS, region="us-east-1")), {"region": "eu-west-1"}, ()),
+        ((AWS,), {}, ()),
+        ((), {}, ()),
+    ],
+)
+def test_one_of_several_pipelines_has_to_be_named(
+    known: tuple[Target, ...], asked_for: dict[str, Any], named: tuple[str, ...]
+) -> None:
+    entries = [remembered(target) for target in known]
+    narrowed: dict[str, Any] = {"local": None, "region": None, **asked_for}
+    if not named:
+        refuse_several(entries, **narrowed)
+        return
+    with pytest.raises(Problem) as refused:
+        refuse_several(entries, **narrowed)
+    assert (refused.value.code, refused.value.exit_code) == ("several_pipelines", ExitCode.USAGE)
+    assert all(words in refused.value.message for words in named)
+    assert "--project" in refused.value.hint
 
 
 def test_after_down_the_place_stays_and_nothing_else_is_taken_instead() -> None:
