@@ -75,6 +75,13 @@ def results_to_move(pipeline: Pipeline, looks: Looks, settings: Settings) -> int
     return counted["results"]
 
 
+def refuse_lasting(pipeline: Pipeline, looks: Looks, settings: Settings) -> None:
+    """Raise a Problem where the store that a move takes the results from could not go at its end."""
+    for _, resource in pipeline.resources():
+        if settings.move and resource.name in RESOURCES[source(settings)] and looks[resource.name].exists:
+            list(resource.removals(looks[resource.name], pipeline.names))
+
+
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
     return next(found for found in pipeline.resources() if found[1].name == RESOURCES[kind][0])
 
@@ -92,6 +99,7 @@ def _stages(settings: Settings) -> list[Settings]:
 def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
     """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
     Overtaken."""
+    refuse_lasting(pipeline, looks, settings)
     looks = dict(looks)
     outcomes: dict[str, Outcome] = {}
     for stage in _stages(settings):

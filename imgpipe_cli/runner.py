@@ -233,6 +233,7 @@ def planned_removals(
         elif resource.name in keep:
             emit(Skipped(step.name, resource.name, _called(resource, seen, pipeline.names), "kept"))
         else:
+            list(resource.removals(seen, pipeline.names))  # what would be refused stops before all else
             going.append((step, resource, seen))
 
     def counted(step: Step, resource: Resource, seen: Seen) -> Removal:

@@ -162,7 +162,7 @@ class Run:
         """Raise a usage Problem where no project is named and several pipelines are remembered."""
         if self.asked("project", self.options.project) is None:
             local, region = self.asked("local", self.options.local), self.asked("region", self.options.region)
-            target.refuse_several(self.memory.read()[1], local=local, region=region)
+            target.refuse_several(self.targets.read()[1], local=local, region=region)
 
     @property
     def emit(self) -> Emit:

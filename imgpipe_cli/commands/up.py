@@ -221,6 +221,7 @@ def _confirm_move(run: Run, pipeline: Pipeline, looks: Looks, settings: Settings
     if yes:
         return
     need_confirmation(yes, "Moving the results to another store")
+    moving.refuse_lasting(pipeline, looks, settings)
     old, new = moving.store_names(pipeline, settings)
     count = moving.results_to_move(pipeline, looks, settings)
     question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"

@@ -10,7 +10,6 @@ import pytest
 
 from imgpipe_cli import deployed, runner
 from imgpipe_cli.aws import Aws
-from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Change, Seen
@@ -19,7 +18,6 @@ from tests.functional.account import (
     NAMES,
     SETTINGS,
     RecordingAws,
-    down,
     inventory,
     nothing,
     pipeline,
@@ -29,7 +27,7 @@ from tests.functional.drift_hands import BUCKET, INDEX, INGEST, KEYS, ROLE, Do, 
 
 pytestmark = pytest.mark.usefixtures("account")
 
-
+STRINGS = {"objectKey": "S", "day": "S", "analyzedAt": "S"}
 ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
 
 
@@ -81,6 +79,17 @@ def add_route(aws: Aws) -> None:
     gateway("create_route", RouteKey="GET /theirs", Target=f"integrations/{made['IntegrationId']}")(aws)
 
 
+def add_index(aws: Aws) -> None:
+    keys = [{"AttributeName": "sizeBytes", "KeyType": "HASH"}]
+    index = {"IndexName": "theirs", "KeySchema": keys, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    types = {**STRINGS, "sizeBytes": "N"}
+    aws.client("dynamodb").update_table(
+        TableName=NAMES.table,
+        AttributeDefinitions=[{"AttributeName": k, "AttributeType": v} for k, v in types.items()],
+        GlobalSecondaryIndexUpdates=[{"Create": index}],
+    )
+
+
 KMS = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
 COST = [{"Key": "Cost", "Value": "42"}]
 MANAGED = f"arn:aws:iam::{NAMES.account}:policy/theirs"
@@ -110,6 +119,15 @@ THEIRS: dict[str, tuple[Do, Do]] = {
     "tag of the bucket": (add_bucket_tag, bucket_tags),
     "rule of the lifecycle": (add_rule, lifecycle),
     "statement of the bucket policy": (add_statement, bucket_policy),
+    "index of the table by a number": (
+        add_index,
+        lambda aws: sorted(
+            index["IndexName"]
+            for index in aws.client("dynamodb").describe_table(TableName=NAMES.table)["Table"][
+                "GlobalSecondaryIndexes"
+            ]
+        ),
+    ),
     "own key for encryption": (
         s3("put_bucket_encryption", ServerSideEncryptionConfiguration=KMS),
         lambda aws: aws.client("s3").get_bucket_encryption(Bucket=BUCKET)[
@@ -229,21 +247,38 @@ def without_ttl(aws: Aws) -> None:
     aws.client("dynamodb").update_time_to_live(TableName=NAMES.table, TimeToLiveSpecification=specification)
 
 
-STRINGS = {"objectKey": "S", "day": "S", "analyzedAt": "S"}
 OTHER_KEYS = [{"AttributeName": "id", "KeyType": "HASH"}]
 OTHER_INDEX = {**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}]}
+DELETE_TABLE = f"aws dynamodb delete-table --table-name {NAMES.table}"
+DELETE_INDEX = f"""update-table --table-name {NAMES.table} --global-secondary-index-updates '[{{"Delete":"""
+delete_table = call("dynamodb", "delete_table", TableName=NAMES.table)
+
+
+def delete_index(name: str) -> Do:
+    gone = [{"Delete": {"IndexName": name}}]
+    return call("dynamodb", "update_table", TableName=NAMES.table, GlobalSecondaryIndexUpdates=gone)
+
+
 REFUSED = {
     "table with another key": Refused(
         table_with(OTHER_KEYS, INDEX, {"id": "S", "day": "S", "analyzedAt": "S"}),
-        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+        *("table_differs", "table", NAMES.table, DELETE_TABLE, delete_table),
+    ),
+    "table with a number as its key": Refused(
+        table_with(KEYS, INDEX, {**STRINGS, "objectKey": "N"}),
+        *("table_differs", "table", NAMES.table, DELETE_TABLE, delete_table),
     ),
     "table with another index": Refused(
         table_with(KEYS, OTHER_INDEX, {"objectKey": "S", "day": "S"}),
-        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+        *("table_differs", "table", "by-time", DELETE_INDEX, delete_index("by-time")),
     ),
-    "table with keys of another type": Refused(
+    "index of another type": Refused(
         table_with(KEYS, INDEX, {**STRINGS, "analyzedAt": "N"}),
-        *("table_differs", "table", NAMES.table, "imgpipe down", down),
+        *("table_differs", "table", "by-time", DELETE_INDEX, delete_index("by-time")),
+    ),
+    "index of others in the way of ours": Refused(
+        table_with(KEYS, {**OTHER_INDEX, "IndexName": "theirs"}, {"objectKey": "S", "day": "N"}),
+        *("table_differs", "table", NAMES.table, "Remove that index", delete_index("theirs")),
     ),
     "time to live in another attribute": Refused(
         other_ttl, "ttl_differs", "table.ttl", NAMES.table, "Switch it off", without_ttl
@@ -368,50 +403,3 @@ def test_settings_that_are_none_of_ours_are_refused_with_the_way_out() -> None:
             deployed.settings({"settings": Seen(exists=True, facts={"value": text})}, NAMES)
         assert refused.value.code == "bad_settings"
         assert f"delete-parameter --name {NAMES.settings_parameter};" in refused.value.hint
-
-
-# --- settings that were removed -------------------------------------------------------------------
-
-OURS = Settings(
-    features=("labels", "moderation"),
-    min_confidence=85,
-    private=True,
-    first_day="2026-01-31",
-)
-
-
-def without_settings(settings: Settings) -> Looks:
-    """What is seen of a pipeline whose settings parameter somebody removed."""
-    up(RecordingAws(), settings)
-    call("ssm", "delete_parameter", Name=NAMES.settings_parameter)(RecordingAws())
-    return runner.look(pipeline(RecordingAws()), nothing)
-
-
-@pytest.mark.parametrize("store", ["table", "s3"])
-def test_removed_settings_are_taken_from_the_functions(store: str) -> None:
-    settings = replace(OURS, results=store)
-    looks = without_settings(settings)
-    assert deployed.settings(looks, NAMES) == settings
-    states = runner.states(pipeline(RecordingAws()), looks, settings)
-    assert [state.resource for state in states if state.state != "ready"] == ["settings"]
-
-
-@pytest.mark.parametrize("variable", ["FEATURES", "TABLE_NAME"])
-def test_settings_that_the_functions_do_not_tell_are_lost_and_no_defaults(variable: str) -> None:
-    looks = without_settings(OURS)
-    assert not deployed.is_lost(looks)
-    function = looks["function.ingest"]
-    variables = dict(function.facts["configuration"]["Environment"]["Variables"])
-    del variables[variable]
-    facts = {"configuration": {"Environment": {"Variables": variables}}}
-    looks["function.ingest"] = replace(function, facts=facts)
-    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, True)
-    told = deployed.lost(NAMES)
-    assert NAMES.settings_parameter in told.message
-    for flag in ("--features", "--min-confidence", "--private", "--results"):
-        assert flag in told.hint
-
-
-def test_without_functions_there_is_nothing_to_lose() -> None:
-    looks = runner.look(pipeline(RecordingAws()), nothing)
-    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, False)

@@ -244,6 +244,25 @@ def test_an_untagged_bucket_with_an_upload_on_its_way_is_not_ours() -> None:
     assert len(aws.call("s3", "list_multipart_uploads", Bucket=NAMES.bucket)["Uploads"]) == 1
 
 
+def test_a_protected_table_is_told_before_anything_is_removed() -> None:
+    up(RecordingAws())
+    RecordingAws().call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=True)
+    before = inventory()
+    aws = RecordingAws()
+    with pytest.raises(Problem) as refused:
+        down(aws)
+    assert (refused.value.code, aws.writes, inventory()) == ("table_protected", [], before)
+    assert f"--table-name {NAMES.table} --no-deletion-protection-enabled" in refused.value.hint
+
+
+def test_a_protected_table_of_somebody_else_hinders_no_down() -> None:
+    aws = RecordingAws()
+    up(aws)
+    aws.call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=True)
+    aws.call("dynamodb", "untag_resource", ResourceArn=NAMES.table_arn, TagKeys=list(NAMES.tags))
+    assert _left_alone(RecordingAws()) == {f"table {NAMES.table}": "foreign"}
+
+
 def test_an_untagged_bucket_with_pictures_is_not_ours() -> None:
     aws = _make_bucket(NAMES.bucket)
     aws.call("s3", "put_object", Bucket=NAMES.bucket, Key="mine.jpg", Body=b"mine")

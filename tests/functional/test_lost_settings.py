@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli import deployed, runner
+from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.settings import Settings
 from tests.functional.account import NAMES, RecordingAws, fresh_account, nothing, pipeline, up
 
@@ -26,7 +27,7 @@ OURS = Settings(
 )
 
 
-def without_settings(settings: Settings) -> runner.Looks:
+def without_settings(settings: Settings) -> Looks:
     """What is seen of a pipeline whose settings parameter somebody removed."""
     up(RecordingAws(), settings)
     RecordingAws().call("ssm", "delete_parameter", Name=NAMES.settings_parameter)

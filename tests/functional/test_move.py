@@ -248,6 +248,20 @@ def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None
     assert not runner.look(pipeline(PlainHttpAws()), nothing)["table"].exists
 
 
+def test_a_protected_table_is_told_before_a_move_begins() -> None:
+    """It could not go at the end."""
+    up(PlainHttpAws())
+    fill("table")
+    PlainHttpAws().call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=True)
+    aws = PlainHttpAws()
+    with pytest.raises(Problem) as refused:
+        move(aws, IN_S3)
+    assert (refused.value.code, aws.writes) == ("table_protected", [])
+    PlainHttpAws().call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=False)
+    move(PlainHttpAws(), IN_S3)
+    assert contents("s3") == by_key(ITEMS)
+
+
 def test_a_foreign_table_hinders_no_pipeline_without_one() -> None:
     aws = PlainHttpAws()
     keys: Any = {"KeySchema": [{"AttributeName": "objectKey", "KeyType": "HASH"}]}

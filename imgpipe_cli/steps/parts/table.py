@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +32,13 @@ _BUSY = (
 # Unlike other changes this one is refused when it was made already, as by a call whose answer got lost.
 _MADE_ALREADY = (
     Passing("ValidationException", "already enabled", "its answer got lost: looking again"),
-    Passing("ValidationException", "multiple times within", "DynamoDB takes one such change an hour"),
+    Passing(
+        "ValidationException",
+        "multiple times within",
+        "DynamoDB takes one such change an hour",
+        limit_s=30,
+        hint="Time to live was switched off less than an hour ago: run imgpipe up when the hour is over.",
+    ),
 )
 _NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
 
@@ -79,6 +86,7 @@ class Table(Resource):
                     one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
                 },
                 "index": indexes.get(INDEX),
+                "protected": table.get("DeletionProtectionEnabled", False),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             },
         )
@@ -95,16 +103,7 @@ class Table(Resource):
             }
             yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
             return
-        if (
-            seen.facts["keys"] != _KEYS
-            or not _same_index(seen.facts["index"])
-            or set(seen.facts["types"].values()) != {"S"}
-        ):
-            raise Problem(
-                "table_differs",
-                f"The table {names.table} has another key or index, which DynamoDB cannot change.",
-                hint="Remove the pipeline with imgpipe down (its results go too), then run imgpipe up.",
-            )
+        _refuse_other_keys(seen.facts, names.table)
         if seen.facts["billing"] != "PAY_PER_REQUEST":
             params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
             yield Change("update", f"billing of table {names.table}", _update("update_table", params))
@@ -117,9 +116,16 @@ class Table(Resource):
             yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
-        if seen.detail != "deleting":
-            call = _update("delete_table", {"TableName": names.table})
-            yield Change("delete", f"table {names.table}", call)
+        if seen.detail == "deleting":
+            return
+        if seen.owned and seen.facts["protected"]:
+            raise Problem(
+                "table_protected",
+                f"The table {names.table} is protected from deletion.",
+                hint=f"Switch that off: aws dynamodb update-table --table-name {names.table} "
+                "--no-deletion-protection-enabled; then run the command again.",
+            )
+        yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
 
     def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
@@ -179,5 +185,29 @@ def _update(operation: str, params: Mapping[str, Any]) -> Call:
     return Call("dynamodb", operation, params, passing=_BUSY)
 
 
-def _same_index(found: Mapping[str, Any] | None) -> bool:
-    return found is None or found["KeySchema"] == _INDEX["KeySchema"]
+def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
+    """Raise a Problem for another key of the table or of our index, neither of which DynamoDB can change."""
+    types, index = facts["types"], facts["index"]
+    if facts["keys"] != _KEYS or types["objectKey"] != "S":
+        raise Problem(
+            "table_differs",
+            f"The table {table} has another key than the string objectKey: DynamoDB cannot change that.",
+            hint=f"aws dynamodb delete-table --table-name {table} removes it with its results, imgpipe up "
+            "makes it anew. (imgpipe down would remove the pictures as well.)",
+        )
+    strings = all(types.get(name, "S") == "S" for name in ("day", "analyzedAt"))
+    if index is None and not strings:
+        raise Problem(
+            "table_differs",
+            f"An index that others made in the table {table} has day or analyzedAt as no strings, which the "
+            f"missing index {INDEX} needs.",
+            hint="Remove that index in the DynamoDB console, then run imgpipe up.",
+        )
+    if index is not None and not (strings and index["KeySchema"] == _INDEX["KeySchema"]):
+        update = json.dumps([{"Delete": {"IndexName": INDEX}}], separators=(",", ":"))
+        raise Problem(
+            "table_differs",
+            f"The index {INDEX} of the table {table} has another key: DynamoDB cannot change that.",
+            hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
+            f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
+        )
