@@ -48,6 +48,21 @@ _DENIED_TEXT = re.compile(
 _ADDITIONAL_TEXT = re.compile(r"additional permission \"(?P<action>[\w:]+)\" is required")
 
 
+# "with an explicit deny in a service control policy", now and then with the policy's ARN behind it.
+_FORBIDDEN_TEXT = re.compile(r"explicit deny in an? (?P<kind>[\w -]+)")
+_FORBIDDEN_HINTS = {
+    "identity-based": "Take the Deny out of the policies of the user or role you sign in with.",
+    "resource-based": "Take the Deny out of the policy of the resource itself, such as the bucket's policy: "
+    "no permission of yours outweighs it.",
+    "control policy": "It is set for the whole AWS organization: ask those who manage it, or take another "
+    "account.",
+    "permissions boundary": "It is the boundary of the user or role you sign in with: ask who set it, or "
+    "sign in as another.",
+    "session policy": "It came with the session you are signed in with: sign in without that policy.",
+}
+_FORBIDDEN_HINT = "No permission of yours outweighs it: it has to be changed where it stands."
+
+
 def problem(error: AwsError, doing: str = "") -> Problem:
     """The Problem of an error that no code expected; doing says where, such as "create role x"."""
     where = f"Could not {doing}: " if doing else ""
@@ -84,16 +99,36 @@ def denied_action(error: AwsError) -> str | None:
 
 
 def _denied(error: AwsError, where: str) -> Problem:
+    if "object lock" in error.message.lower():
+        return _locked(error, where)
     found = _DENIED_TEXT.search(error.message)
     action = denied_action(error)
     resource = (found["quoted"] or found["resource"] or "") if found else ""
+    about = f" for {resource}" if resource else ""
+    if forbidden := _FORBIDDEN_TEXT.search(error.message):
+        kind = forbidden["kind"].strip()
+        return Problem(
+            "access_denied",
+            f"{where}{action} is explicitly denied{about}, by a policy of this kind: {kind}.",
+            hint=next((hint for part, hint in _FORBIDDEN_HINTS.items() if part in kind), _FORBIDDEN_HINT),
+        )
+    # What names no permission may have another reason.
+    named = found or _ADDITIONAL_TEXT.search(error.message)
+    said = f" AWS says: {sentence(error.message)}" if error.message and not named else ""
     hint = "Add it to the user or role you sign in with: imgpipe policy prints what commands need."
     if error.operation == "head_bucket":
         hint += " If you have it, the bucket is somebody else's: choose another name with --project."
+    return Problem("access_denied", f"{where}the permission {action} is missing{about}.{said}", hint=hint)
+
+
+def _locked(error: AwsError, where: str) -> Problem:
+    """S3 keeps an object of a bucket with Object Lock; deleting several names its key behind the message."""
+    key = error.message.rpartition("(")[2].rstrip(").") if error.message.rstrip(".").endswith(")") else ""
     return Problem(
-        "access_denied",
-        f"{where}the permission {action} is missing{f' for {resource}' if resource else ''}.",
-        hint=hint,
+        "object_locked",
+        f"{where}S3 Object Lock protects {f'the object {key}' if key else 'an object'} from deletion.",
+        hint="Run the command again once its retention is over and its legal hold lifted: aws s3api "
+        "get-object-retention and get-object-legal-hold show them.",
     )
 
 
@@ -211,6 +246,15 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
             "throttled",
             "AWS is receiving too many requests from this account just now.",
             "Wait a minute, then run the command again: it continues where it stopped.",
+        ),
+    ),
+    (
+        {"DeleteConflict"},
+        lambda error, where: Problem(
+            "in_use",
+            f"{where}{sentence(error.message)}",
+            hint="If an instance profile holds the role: aws iam list-instance-profiles-for-role, then "
+            "remove-role-from-instance-profile. Then run the command again.",
         ),
     ),
     (

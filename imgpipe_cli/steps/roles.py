@@ -201,7 +201,11 @@ class Role(Resource):
 
         operations = ("delete_role_policy", "detach_role_policy")
         yield Change("detach", f"policies of role {role}", Routine("strip_role", operations, detach))
-        late = (Passing("DeleteConflict", why="the role's policies are still going"), *_SPREADING[1:])
+        # "must delete policies first", "must detach all policies first": an instance profile never passes.
+        late = (
+            Passing("DeleteConflict", "policies first", "the role's policies are still going"),
+            *_SPREADING[1:],
+        )
         yield Change("delete", f"role {role}", Call("iam", "delete_role", {"RoleName": role}, passing=late))
 
 

@@ -181,11 +181,23 @@ _DOWN = {
         150,
     ),
     "role": Case(
-        _refused("DeleteRole", "DeleteConflict", "Cannot delete entity, must remove roles first.", 409),
+        _refused("DeleteRole", "DeleteConflict", "Cannot delete entity, must delete policies first.", 409),
         "timeout",
-        ("role.", "Cannot delete entity, must remove roles first."),
+        ("role.", "Cannot delete entity, must delete policies first."),
         _RETRY,
         150,
+    ),
+    "instance profile": Case(
+        _refused(
+            "DeleteRole",
+            "DeleteConflict",
+            "Cannot delete entity, must remove roles from instance profile first.",
+            409,
+        ),
+        "in_use",
+        ("delete role demo-eu-west-1-", "must remove roles from instance profile first."),
+        "remove-role-from-instance-profile",
+        30,
     ),
 }
 
@@ -225,6 +237,15 @@ def test_a_queue_whose_name_is_never_free_again_is_named() -> None:
         down(BehavingAws(account))
         with pytest.raises(Problem, match="SQS keeps the name of the removed queue for 60 s"):
             up(BehavingAws(account))
+
+
+def test_time_to_live_switched_off_within_the_hour_says_when_to_go_on() -> None:
+    text = "Time to live has been modified multiple times within a fixed interval"
+    with behaving_account(_refused("UpdateTimeToLive", "ValidationException", text)()) as account:
+        with pytest.raises(Problem) as ended:
+            up(BehavingAws(account))
+        assert ended.value.code == "timeout"
+        assert "run imgpipe up when the hour is over" in ended.value.hint
 
 
 def test_an_update_that_lambda_cannot_carry_out_is_told_with_its_reason() -> None:

@@ -113,6 +113,52 @@ def test_each_services_way_of_telling_what_is_missing_is_understood(message: str
 
 
 @pytest.mark.parametrize(
+    ("policy", "kind", "hint"),
+    [
+        ("a resource-based policy", "resource-based policy", "bucket's policy"),
+        ("a service control policy: arn:aws:x", "service control policy", "organization"),
+        ("a resource control policy", "resource control policy", "organization"),
+        ("a permissions boundary", "permissions boundary", "ask who set it"),
+        ("an identity-based policy", "identity-based policy", "Take the Deny out"),
+        ("a session policy", "session policy", "sign in without"),
+        ("a VPC endpoint policy", "VPC endpoint policy", "where it stands"),
+    ],
+)
+def test_an_explicit_deny_is_no_missing_permission(policy: str, kind: str, hint: str) -> None:
+    message = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: s3:DeleteObject on resource: "
+        f"arn:aws:s3:::b/k with an explicit deny in {policy}"
+    )
+    found = problem(AwsError("AccessDenied", message, service="s3", operation="delete_objects"))
+    assert found.code == "access_denied"
+    assert found.message == (
+        f"s3:DeleteObject is explicitly denied for arn:aws:s3:::b/k, by a policy of this kind: {kind}."
+    )
+    assert hint in found.hint
+    assert "Add it" not in found.hint
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ("Access Denied because object protected by object lock. ('a b.jpg')", "the object 'a b.jpg'"),
+        ("Access Denied because object protected by object lock.", "an object"),
+    ],
+)
+def test_object_lock_is_no_missing_permission(message: str, named: str) -> None:
+    error = AwsError("AccessDenied", message, service="s3", operation="delete_objects")
+    found = problem(error, "empty bucket b")
+    assert found.code == "object_locked"
+    assert found.message == f"Could not empty bucket b: S3 Object Lock protects {named} from deletion."
+    assert "get-object-retention" in found.hint
+
+
+def test_a_denial_that_names_no_permission_is_quoted() -> None:
+    found = problem(AwsError("AccessDenied", "The KMS key is disabled", service="s3", operation="put_object"))
+    assert found.message == "the permission s3:PutObject is missing. AWS says: The KMS key is disabled."
+
+
+@pytest.mark.parametrize(
     ("service", "operation", "action"),
     [
         ("s3", "put_object", "s3:PutObject"),
