@@ -82,9 +82,7 @@ class Table(Resource):
             torn=found["tags"] is None or (not tags and in_passing),
             facts={
                 "keys": table["KeySchema"],
-                "types": {
-                    one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
-                },
+                "types": _types_of_keys(table),
                 "index": indexes.get(INDEX),
                 "protected": table.get("DeletionProtectionEnabled", False),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
@@ -183,6 +181,15 @@ def _tags(aws: Aws, arn: str) -> Any:
 
 def _update(operation: str, params: Mapping[str, Any]) -> Call:
     return Call("dynamodb", operation, params, passing=_BUSY)
+
+
+def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:
+    """The types of all attributes that are a key of the table or of an index."""
+    kinds = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+    keyed = [table, *(index for kind in kinds for index in table.get(kind, []))]
+    keys = {key["AttributeName"] for one in keyed for key in one["KeySchema"]}
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return {name: kind for name, kind in types.items() if name in keys}
 
 
 def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
