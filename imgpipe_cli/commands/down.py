@@ -11,7 +11,9 @@ from imgpipe_cli.commands.local import starter
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.events import Emit, Event
+    from collections.abc import Callable
+
+    from imgpipe_cli.events import Emit, Event, Skipped
     from imgpipe_cli.runner import Removal
     from imgpipe_cli.target import Connection
 
@@ -44,19 +46,25 @@ def register(app: typer.Typer) -> None:
             run.refuse_unnamed()
         connection = run.connect(start_local=starter(run), services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
-        looks = runner.look(pipeline, nothing)
         keep = frozenset({"bucket"} if keep_bucket else ())
-        going = runner.planned_removals(pipeline, looks, _tell_skipped(run), keep=keep)
+
+        def plan(emit: Emit) -> list[Removal]:
+            return runner.planned_removals(pipeline, runner.look(pipeline, nothing), emit, keep=keep)
+
+        skipped: list[Skipped] = []
+        going = plan(_tell_skipped(run, skipped))
         if not going:
-            return _finished(run, connection, [], "Nothing to remove: no pipeline is there.")
+            return _finished(run, connection, [], skipped)
         if dry_run:
             run.screen.removals(going, connection.names)
             names = [removal.resource.name for removal in going]
             return Result(
-                data={"wouldRemove": names, "contents": _contents(going)},
+                data={"wouldRemove": names, "contents": _contents(going), "skipped": _data(skipped)},
                 show=lambda screen: screen.line("Nothing was removed."),
             )
-        _confirm(run, going, connection, yes=yes)
+        run.screen.removals(going, connection.names)
+        if not yes:
+            going = _confirmed(run, going, connection, lambda: plan(nothing))
         run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
         run.screen.only({removal.resource.name for removal in going})
         left = runner.down(pipeline, going, run.emit, keep=keep)
@@ -67,36 +75,48 @@ def register(app: typer.Typer) -> None:
                 f"Still there after the removal: {', '.join(left)}.",
                 hint="Another run of imgpipe may have made it meanwhile: run imgpipe down again.",
             )
-        return _finished(
-            run,
-            connection,
-            [r.resource.name for r in going],
-            "Everything is gone: a fresh look found nothing left.",
-        )
+        return _finished(run, connection, [r.resource.name for r in going], skipped)
 
 
-def _tell_skipped(run: Run) -> Emit:
+def _tell_skipped(run: Run, skipped: list[Skipped]) -> Emit:
     from imgpipe_cli.events import Skipped
 
     def tell(event: Event) -> None:
         if isinstance(event, Skipped):
+            skipped.append(event)
             run.screen.note(f"{event.what} {LEFT[event.why]}.")
 
     return tell
+
+
+def _data(skipped: list[Skipped]) -> list[dict[str, str]]:
+    return [{"resource": one.resource, "what": one.what, "why": one.why} for one in skipped]
 
 
 def _contents(going: list[Removal]) -> dict[str, dict[str, int]]:
     return {removal.resource.name: dict(removal.contents) for removal in going if removal.contents}
 
 
-def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: bool) -> None:
-    """A yes, or the project's name where pictures would be lost."""
-    run.screen.removals(going, connection.names)
-    if yes:
-        return
-    need_confirmation(yes, "Removing a pipeline")
-    project = connection.target.project
-    pictures = any(r.contents.get("objects") or r.contents.get("versions") for r in going)
+def _confirmed(
+    run: Run, going: list[Removal], connection: Connection, plan: Callable[[], list[Removal]]
+) -> list[Removal]:
+    """What goes, after a yes, or the project's name where pictures would be lost; also where they came while
+    the question stood there."""
+    need_confirmation(False, "Removing a pipeline")
+    _ask(run, connection.target.project, pictures=_pictures(going))
+    latest = plan()
+    if _pictures(latest) and not _pictures(going):
+        run.screen.note("Pictures came in meanwhile.")
+        run.screen.removals(latest, connection.names)
+        return _confirmed(run, latest, connection, plan)
+    return latest
+
+
+def _pictures(going: list[Removal]) -> bool:
+    return any(r.contents.get("objects") or r.contents.get("versions") for r in going)
+
+
+def _ask(run: Run, project: str, *, pictures: bool) -> None:
     if pictures:
         answer = run.screen.ask(f"Pictures will be lost. Type the project's name ({project}) to remove it:")
         agreed = answer == project
@@ -106,11 +126,24 @@ def _confirm(run: Run, going: list[Removal], connection: Connection, *, yes: boo
         raise Problem("not_confirmed", "Nothing was removed.", exit_code=ExitCode.FAILED)
 
 
-def _finished(run: Run, connection: Connection, removed: list[str], words: str) -> Result:
+def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
     run.targets.drop(connection.target)
     if connection.target.local:
         _stop_unused_cloud(run)
-    return Result(data={"removed": removed, "left": []}, show=lambda screen: screen.line(words))
+    words = _last_words(bool(removed), skipped)
+    data = {"removed": removed, "left": [], "skipped": _data(skipped)}
+    return Result(data=data, show=lambda screen: screen.line(words))
+
+
+def _last_words(removed: bool, skipped: list[Skipped]) -> str:
+    """How it ended, with what is still there."""
+    if not skipped:
+        found = "Everything is gone: a fresh look found nothing left."
+        return found if removed else "Nothing to remove: no pipeline is there."
+    kept = ", ".join(one.what for one in skipped if one.why == "kept")
+    others = ", ".join(one.what for one in skipped if one.why != "kept")
+    ends = ("Everything of imgpipe's is gone", others and f"left alone: {others}", kept and f"kept: {kept}")
+    return "; ".join(end for end in ends if end) + "."
 
 
 def _stop_unused_cloud(run: Run) -> None:

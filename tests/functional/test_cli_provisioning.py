@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from imgpipe_cli.names import Names
-from tests.functional.cli import NAMES, REGION, Cli, Printed, remember, runner
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 from tests.local.cli import machine
 
 HERE = ("--project", "demo", "--region", REGION)
@@ -76,6 +78,70 @@ def test_down_unasked_does_not_follow_another_terminals_project(
 def _queue_of_ours(endpoint: str, project: str) -> None:
     names = Names(project, NAMES.account, REGION)
     client("sqs", endpoint).create_queue(QueueName=names.queue, tags=names.tags)
+
+
+def _bucket_of_ours(endpoint: str) -> Any:
+    s3 = make_bucket(client("s3", endpoint))
+    s3.put_bucket_tagging(Bucket=NAMES.bucket, Tagging={"TagSet": NAMES.tag_list})
+    return s3
+
+
+def test_what_is_left_is_named_at_the_end(cli: Cli, endpoint: str) -> None:
+    s3, sqs = _bucket_of_ours(endpoint), client("sqs", endpoint)
+    sqs.create_queue(QueueName=NAMES.queue)  # somebody else's
+    theirs = {"resource": "queue", "what": f"queue {NAMES.queue}", "why": "foreign"}
+    kept = {"resource": "bucket", "what": f"bucket {NAMES.bucket}", "why": "kept"}
+    down = ("down", *HERE, "--yes")
+    assert done(cli(*down, "--dry-run", "--json"))["skipped"] == [theirs]
+    data = done(cli(*down, "--keep-bucket", "--json"))
+    assert sorted(data["skipped"], key=str) == sorted((theirs, kept), key=str)
+    words = f"Everything of imgpipe's is gone; left alone: queue {NAMES.queue}"
+    assert f"{words}; kept: bucket {NAMES.bucket}." in cli(*down, "--keep-bucket").out
+    assert f"{words}." in cli(*down).out
+    assert NAMES.bucket not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=NAMES.queue)["QueueUrl"])
+    assert "no pipeline is there" in cli(*down).out
+
+
+@pytest.mark.usefixtures("cli")
+def test_a_picture_that_comes_while_the_question_stands_is_asked_about(endpoint: str) -> None:
+    s3 = _bucket_of_ours(endpoint)
+
+    def upload_and_agree() -> str:
+        s3.put_object(Bucket=NAMES.bucket, Key="late.jpg", Body=b"picture")
+        return "y"
+
+    answers = {"Remove it? [y/N]": upload_and_agree, f"({NAMES.project}) to remove it:": lambda: "y"}
+    code, screen = on_a_terminal(("down", *HERE), answers)
+    assert (code, answers) == (1, {}), screen
+    assert "Pictures came in meanwhile" in screen and "Nothing was removed" in screen
+    assert s3.head_object(Bucket=NAMES.bucket, Key="late.jpg")
+
+
+def on_a_terminal(arguments: tuple[str, ...], answers: dict[str, Callable[[], str]]) -> tuple[int, str]:
+    """A command with a person at the keyboard, who answers each question once; exit code and screen."""
+    pty = pytest.importorskip("pty")  # not on Windows
+    master, slave = pty.openpty()
+    process = subprocess.Popen([*PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    screen = ""
+    try:
+        while chunk := _read(master):
+            screen += chunk
+            for question in [question for question in answers if question in screen]:
+                os.write(master, f"{answers.pop(question)()}\n".encode())
+        return process.wait(60), screen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def _read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 4096).decode("utf-8", "replace")
+    except OSError:  # EIO: the other side is closed
+        return ""
 
 
 def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) -> None:

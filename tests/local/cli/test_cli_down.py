@@ -96,7 +96,7 @@ def test_twice_is_fine_and_then_the_commands_say_that_nothing_is_there(leaving: 
     assert "Everything is gone" in leaving.imgpipe("down", "--yes").out
     assert "Nothing to remove" in leaving.imgpipe("down", "--yes").out
     document = leaving.imgpipe("down", "--yes", "--json").json()
-    assert document["data"] == {"removed": [], "left": []}
+    assert document["data"] == {"removed": [], "left": [], "skipped": []}
     assert "imgpipe up" in leaving.imgpipe("result", "cat.jpg", code=3).err
 
 
