@@ -101,7 +101,6 @@ def register(app: typer.Typer) -> None:
             "results": results,
         }
         known = _known(run, connection, looks, given)
-
         asked = partial(_settings, run, given)
         settings = moving.begin(asked(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)

@@ -263,10 +263,13 @@ def test_down_away_from_a_terminal_needs_yes(cli: Cli, monkeypatch: pytest.Monke
             assert "--yes" in printed.document["errors"][0]["hint"]
         assert len(ssm.describe_parameters()["Parameters"]) == 1
         printed = cli("down", "--json", "--yes")
-        assert (printed.code, printed.document["data"]) == (0, {"removed": ["settings"], "left": []})
+        assert (printed.code, printed.document["data"]) == (
+            0,
+            {"removed": ["settings"], "left": [], "skipped": []},
+        )
         # Nothing is there any more, so nothing has to be confirmed.
         printed = cli("down", "--json")
-        assert (printed.code, printed.document["data"]) == (0, {"removed": [], "left": []})
+        assert (printed.code, printed.document["data"]) == (0, {"removed": [], "left": [], "skipped": []})
 
 
 # --- processes -----------------------------------------------------------------------------------
