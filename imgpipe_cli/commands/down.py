@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEFT = {
     "foreign": "is not imgpipe's and is left alone",
     "unmarked": "is empty and without tags, so nothing says whose it is: it is left alone. "
-    "If you want to remove it: aws s3api delete-bucket",
+    "If it is yours: aws s3api delete-bucket --bucket {name}",
     "kept": "is kept",
 }
 
@@ -84,7 +84,8 @@ def _tell_skipped(run: Run, skipped: list[Skipped]) -> Emit:
     def tell(event: Event) -> None:
         if isinstance(event, Skipped):
             skipped.append(event)
-            run.screen.note(f"{event.what} {LEFT[event.why]}.")
+            why = LEFT[event.why].format(name=event.what.split()[-1])
+            run.screen.note(f"{event.what} {why}.")
 
     return tell
 

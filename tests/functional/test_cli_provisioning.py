@@ -103,6 +103,14 @@ def test_what_is_left_is_named_at_the_end(cli: Cli, endpoint: str) -> None:
     assert "no pipeline is there" in cli(*down).out
 
 
+def test_an_empty_bucket_without_tags_is_named_with_the_way_to_remove_it(cli: Cli, endpoint: str) -> None:
+    make_bucket(client("s3", endpoint))
+    printed = cli("down", *HERE, "--yes")
+    assert printed.code == 0
+    assert f"delete-bucket --bucket {NAMES.bucket}." in printed.err
+    assert f"left alone: bucket {NAMES.bucket}." in printed.out
+
+
 @pytest.mark.usefixtures("cli")
 def test_a_picture_that_comes_while_the_question_stands_is_asked_about(endpoint: str) -> None:
     s3 = _bucket_of_ours(endpoint)
