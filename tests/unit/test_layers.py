@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "retry": DATA | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS},
     "explain": DATA
     | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS}
-    | {"pipeline", "runner", "logs", "retry"},
+    | {"pipeline", "runner", "deployed", "logs", "retry"},
     "aws": BASE | {"known_values"},
     "known_values": set(),
     "aws_problems": BASE | {"aws", "permissions"},
