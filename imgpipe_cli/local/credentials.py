@@ -39,6 +39,11 @@ class Keys:
             return True
         return self._iam._access_keys.get_scoped(ACCOUNT, None, access_key_id) is not None
 
+    def administrator(self, access_key_id: str) -> bool:
+        """Whether this is a key of the local administrator."""
+        record = self._iam._access_keys.get_scoped(ACCOUNT, None, access_key_id)
+        return bool(record) and record.get("UserName") == ADMINISTRATOR
+
     def matches(self, key: Key) -> bool:
         """Whether the stored state still holds this very key."""
         record = self._iam._access_keys.get_scoped(ACCOUNT, None, key.access_key_id)

@@ -11,18 +11,21 @@ from dataclasses import asdict
 from typing import Any
 
 from imgpipe_cli.local.access import Rules
+from imgpipe_cli.local.anonymous import close_root, refuse_unknown_actions
+from imgpipe_cli.local.asgi import Message, Receive, Scope, Send
 from imgpipe_cli.local.credentials import FunctionSessions, Key, Keys, administrator
 from imgpipe_cli.local.environment import ACCOUNT, REGION
 from imgpipe_cli.local.faults import FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json, write_private
 from imgpipe_cli.local.form_uploads import require_signature
-from imgpipe_cli.local.guard import Guard, Message, Receive, Scope, Send
+from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.invocations import AsyncInvocations
 from imgpipe_cli.local.memory import memory_bytes
 from imgpipe_cli.local.ministack_state import PENDING, MiniStackState, Uncopied
 from imgpipe_cli.local.own_routes import OwnRoutes
 from imgpipe_cli.local.private_names import MiniStack
 from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
+from imgpipe_cli.local.signatures import Signatures
 from imgpipe_cli.local.snapshots import Snapshots
 
 LOGGER = logging.getLogger("imgpipe.local")
@@ -77,8 +80,9 @@ class Cloud:
         )
         self._guard = Guard(
             ministack.app.app,
-            Rules(port, self._keys.known),
+            Rules(port, self._keys.known, self._bucket_exists, self._api_exists),
             self._own,
+            verify=Signatures(ministack.app, ministack.iam_evaluator, ministack.s3),
             api_slots=max(2, workers),
             rekognition_slots=4 * workers,
             on_write=self._snapshots.touch,
@@ -95,7 +99,22 @@ class Cloud:
         ):
             setattr(module, name, ours)
         require_signature(self._ministack.s3)
+        close_root(self._ministack.iam_evaluator)
+        refuse_unknown_actions(
+            self._ministack.app,
+            self._ministack.router,
+            self._ministack.iam_actions,
+            self._keys.administrator,
+        )
         register(self._rekognition, self._ministack.app, self._ministack.router, self._ministack.iam_actions)
+
+    def _bucket_exists(self, name: str) -> bool:
+        return self._ministack.s3._bucket_owner_account(name) is not None
+
+    def _api_exists(self, api_id: str) -> bool:
+        # HTTP APIs first: the module of REST APIs, which no pipeline has, need not be loaded for them.
+        modules = map(self._ministack.app._get_module, ("apigateway", "apigateway_v1"))
+        return any(module.find_api_scope(api_id) is not None for module in modules)
 
     def _touch(self) -> None:
         # A method and not the snapshots' own: the queue is one of the things that they save.

@@ -1,4 +1,4 @@
-"""The first thing that every request meets: access.py's decision, then MiniStack."""
+"""The first thing that every request meets: access.py's decision, the body, the signature, then MiniStack."""
 
 from __future__ import annotations
 
@@ -6,34 +6,42 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from imgpipe_cli.local.access import Allowed, Asked, Refused, Rules
+from imgpipe_cli.local.access import OWN_NAMES, Allowed, Asked, Refused, Rules, Signed
+from imgpipe_cli.local.anonymous import anonymously
+from imgpipe_cli.local.asgi import App, Message, Receive, Scope, Send
+from imgpipe_cli.local.bodies import read_body, replayed
+from imgpipe_cli.local.calls import misnamed
 from imgpipe_cli.local.refusals import refusal
+from imgpipe_cli.local.signatures import Answer, Verify
 
 LOGGER = logging.getLogger("imgpipe.local.requests")
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 # What a client must not tell MiniStack about how it got here.
 _STRIPPED = (b"x-forwarded-", b"forwarded", b"x-real-ip")
+# All that a form, or its preflight, has to say.
+_OF_A_FORM = (b"content-type", b"content-length", b"transfer-encoding", b"origin", b"access-control-request-")
 # A file in a bucket must not run script in the origin that the page and its token live in.
 _HARDENING = [(b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox")]
 _READING = ("Get", "List", "Describe", "Query", "Scan", "BatchGet", "Detect", "Filter", "Lookup")
+
+_MB = 1024 * 1024
+_MOST_BYTES = {
+    "api": 10 * _MB,  # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+    "form": 16 * _MB,  # a picture of at most 15 MB and the form's fields
+    "service": 100 * _MB,  # a function's zip may have 50 MB, and is sent in base64
+}
+_ANONYMOUS_ACTIONS = {"api": "execute-api:Invoke", "form": "s3:PutObject", "service": ""}
 
 
 class Guard:
     """An ASGI app in front of MiniStack.
 
-    own_routes answers `/_imgpipe/*`; api_slots bounds the requests to functions behind the HTTP API, each
-    of which holds a process while it runs; rekognition_slots bounds those to Rekognition, each of which may
-    carry a picture: what waits has not been read from its connection yet; on_write hears of every request
-    that may have changed the state.
+    verify checks signatures; own_routes answers `/_imgpipe/*`; api_slots bounds the requests to functions
+    behind the HTTP API, each of which holds a process while it runs; rekognition_slots bounds those to
+    Rekognition, each of which may carry a picture: what waits has not been read from its connection yet;
+    on_write hears of every request that may have changed the state.
     """
 
     def __init__(
@@ -42,16 +50,20 @@ class Guard:
         rules: Rules,
         own_routes: App,
         *,
+        verify: Verify,
         api_slots: int,
         rekognition_slots: int,
         on_write: Callable[[], None],
+        body_within_s: float = 60,
     ) -> None:
         self._app = app
         self._rules = rules
         self._own_routes = own_routes
+        self._verify = verify
         self._api_slots = asyncio.Semaphore(api_slots)
         self._rekognition_slots = asyncio.Semaphore(rekognition_slots)
         self._on_write = on_write
+        self._body_within_s = body_within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -73,48 +85,57 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if isinstance(decision, Allowed) and not decision.to_api:
+                if isinstance(decision, Allowed) and decision.to != "api":
                     message["headers"] = [*message.get("headers", ()), *_HARDENING]
             await send(message)
 
         try:
             if isinstance(decision, Refused):
-                await _refuse(asked, decision, watched)
+                await _refuse(refusal(asked, decision), watched)
+            elif decision.to == "own":
+                await self._own_routes(scope, receive, watched)
             else:
-                await self._pass(asked, decision, scope, receive, watched)
+                async with self._rekognition_slots if _to_rekognition(asked) else contextlib.nullcontext():
+                    await self._pass(asked, decision, scope, receive, watched)
         finally:
             # Without the query: a presigned URL's signature is a secret.
             spent_ms = (time.monotonic() - started) * 1000
             LOGGER.debug("%s %s %d %.0f ms", asked.method, asked.path, status, spent_ms)
 
     async def _pass(self, asked: Asked, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
-        if allowed.own_route:
-            await self._own_routes(scope, receive, send)
+        body = await read_body(
+            asked, receive, most_bytes=_MOST_BYTES[allowed.to], within_s=self._body_within_s
+        )
+        if isinstance(body, Refused):
+            await _refuse(refusal(asked, body), send)
             return
-        async with self._slot(asked, allowed):
-            await self._app(_rewritten(scope, allowed, self._rules.port), receive, send)
+        if allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
+            await _refuse(answer, send)
+            return
+        seen = _rewritten(scope, allowed, self._rules.port)
+        # Only now: who is slow to send what belongs to a request keeps no others from being answered.
+        async with self._api_slots if allowed.to == "api" else contextlib.nullcontext():
+            with anonymously("" if allowed.signed else _ANONYMOUS_ACTIONS[allowed.to]):
+                await self._app(seen, replayed(body, receive), send)
         if _writes(asked):
             self._on_write()
 
-    def _slot(self, asked: Asked, allowed: Allowed) -> contextlib.AbstractAsyncContextManager[None]:
-        if allowed.to_api:
-            return self._api_slots
-        if asked.header("x-amz-target").startswith("RekognitionService."):
-            return self._rekognition_slots
-        return contextlib.nullcontext()
+    def _refusal(
+        self, asked: Asked, allowed: Allowed, signed: Signed, scope: Scope, body: bytes
+    ) -> Answer | None:
+        """The answer to a signed request that must not pass."""
+        if answer := self._verify(scope, signed, body):
+            return answer
+        refused = misnamed(asked, signed, body) if allowed.to == "service" else None
+        return refusal(asked, refused) if refused else None
 
 
-async def _refuse(asked: Asked, refused: Refused, send: Send) -> None:
-    headers, body = refusal(asked, refused)
-    # The body, if any, is not read: closing says so to the client.
-    length = (b"content-length", str(len(body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 403,
-            "headers": [*headers, length, (b"connection", b"close")],
-        }
-    )
+async def _refuse(answer: Answer, send: Send) -> None:
+    status, headers, body = answer
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    # The body, if any, may not have been read: closing says so to the client.
+    raw += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -122,23 +143,36 @@ def _rewritten(scope: Scope, allowed: Allowed, port: int) -> Scope:
     """The request as MiniStack is to see it.
 
     x-forwarded-proto: loopback is as private as TLS, so a TLS-only bucket policy lets the functions in,
-    as on AWS. A request to an API's own host name becomes the path style: on that host MiniStack serves
-    other services' paths too, some of them without a key.
+    as on AWS. A request to an API's or, without a key, to a bucket's own host name becomes the path style:
+    MiniStack lets host names choose services.
     """
-    headers = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(_STRIPPED)]
-    headers.append((b"x-forwarded-proto", b"https"))
-    changed: dict[str, Any] = {"headers": headers}
-    prefix = f"/_aws/execute-api/{allowed.api_id}" if allowed.api_id else ""
-    if prefix:
-        changed["headers"] = [
-            (name, f"127.0.0.1:{port}".encode() if name.lower() == b"host" else value)
-            for name, value in headers
-        ]
-    path, raw_path = prefix + scope["path"], prefix.encode() + scope["raw_path"]
-    if allowed.to_api and path.count("/") == 3:
+    path, raw_path = scope["path"], scope["raw_path"]
+    if allowed.to == "form":
+        path, raw_path = f"/{allowed.bucket}", f"/{allowed.bucket}".encode()
+    elif allowed.api_host:
+        prefix = f"/_aws/execute-api/{allowed.api}"
+        path, raw_path = prefix + path, prefix.encode() + raw_path
+    if allowed.api and path.count("/") == 3:
         # Without the last slash MiniStack takes the whole for an object in a bucket named `_aws`.
         path, raw_path = path + "/", raw_path + b"/"
-    return {**scope, **changed, "path": path, "raw_path": raw_path}
+    headers = _passed_on(scope["headers"], allowed, port)
+    return {**scope, "headers": headers, "path": path, "raw_path": raw_path}
+
+
+def _passed_on(
+    headers: Iterable[tuple[bytes, bytes]], allowed: Allowed, port: int
+) -> list[tuple[bytes, bytes]]:
+    passed = [(name, value) for name, value in headers if not name.lower().startswith(_STRIPPED)]
+    if allowed.to == "form":
+        passed = [(name, value) for name, value in passed if name.lower().startswith(_OF_A_FORM)]
+    if allowed.to == "form" or allowed.api_host:
+        passed = [(name, value) for name, value in passed if name.lower() != b"host"]
+        passed.append((b"host", f"{OWN_NAMES[0]}:{port}".encode()))
+    return [*passed, (b"x-forwarded-proto", b"https")]
+
+
+def _to_rekognition(asked: Asked) -> bool:
+    return asked.header("x-amz-target").startswith("RekognitionService.")
 
 
 def _writes(asked: Asked) -> bool:

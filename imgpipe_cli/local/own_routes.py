@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgpipe_cli import __version__
+from imgpipe_cli.local.asgi import Receive, Scope, Send
 from imgpipe_cli.local.cloud_client import TOKEN_HEADER
 from imgpipe_cli.local.faults import Faults, FaultSwitch
-from imgpipe_cli.local.guard import Receive, Scope, Send
 
 _TOKEN_ROUTES = frozenset(
     {("GET", "/_imgpipe/status"), ("POST", "/_imgpipe/stop"), ("POST", "/_imgpipe/faults")}

@@ -23,15 +23,23 @@ _NAMES = {
     "app": (
         *("app", "AUTH", "PERSIST_STATE", "SERVICE_HANDLERS", "SERVICE_REGISTRY"),
         *("_build_persistence_save_dict", "call_service_handler_sync"),
+        *("_authenticate_only", "_credential_failure", "_get_module", "decode_header_value"),
     ),
     "core.router": ("SERVICE_PATTERNS", "detect_service", "extract_access_key_id", "extract_region"),
-    "core.iam_actions": ("SERVICE_TO_IAM_NAMESPACE", "s3_service_context"),
-    "core.iam_evaluator": ("enforce",),
+    "core.iam_actions": ("SERVICE_TO_IAM_NAMESPACE", "access_denied_response", "s3_service_context"),
+    "core.iam_evaluator": (
+        *("enforce", "is_root_access_key", "authenticate", "pin_signed_body", "pin_signed_request"),
+        *("AuthError", "ResolvedCredential"),
+    ),
     "core.persistence": ("_json_default", "_state_format_version"),
     "core.lambda_runtime": ("Worker", "_workers", "execution_credentials", "reset"),
     "services.iam": ("_access_keys", "handle_request"),
     "services.sts": ("_sessions", "register_session"),
-    "services.s3": ("DATA_DIR", "S3_PERSIST", "_enforce_post_policy_size"),
+    "services.apigateway": ("find_api_scope",),
+    "services.s3": (
+        *("DATA_DIR", "S3_PERSIST", "_enforce_post_policy_size"),
+        *("_bucket_owner_account", "_verify_presigned_sigv4"),
+    ),
     "services.ssm": ("_parameters",),
     "services.dynamodb": ("copy", "get_state"),
     "services.cloudwatch_logs": ("copy", "get_state"),
@@ -56,14 +64,23 @@ _CALLS = {
     ("services.lambda_svc", "invoke_async_with_retry"): ("func", "event"),
     ("services.lambda_svc", "_route_async_failure"): ("target_arn", "func_name", "event", "result"),
     ("services.lambda_svc", "_event_invoke_config"): ("func", "qualifier"),
+    ("app", "_authenticate_only"): ("service", "headers", "query_params", "request_id"),
+    ("app", "_credential_failure"): ("service", "iam_action", "request_id", "denied", "headers"),
     ("services.s3", "_enforce_post_policy_size"): ("policy_b64", "size"),
+    ("services.s3", "_verify_presigned_sigv4"): ("method", "path", "headers", "query_params"),
     ("services.sts", "register_session"): ("access_key", "session"),
     ("core.lambda_runtime", "execution_credentials"): ("config",),
+    ("core.iam_evaluator", "authenticate"): ("access_key_id", "account_id"),
     ("core.iam_evaluator", "enforce"): ("access_key_id", "iam_action", "service", "region", "resource_arn"),
+    ("core.iam_evaluator", "is_root_access_key"): ("access_key_id",),
+    ("core.iam_evaluator", "pin_signed_request"): ("method", "raw_path", "query_params", "raw_headers"),
 }
 
 # A replaced function only matters while these still call it by that name.
 _CALLERS = {
+    ("app", "_dispatch_service_request"): "_authenticate_only",
+    ("app", "_enforce_data_plane"): "enforce",
+    ("core.iam_evaluator", "resolve_credential"): "is_root_access_key",
     ("services.s3", "_deliver_event_to_lambda"): "invoke_async_with_retry",
     ("services.lambda_svc", "_invoke"): "invoke_async_with_retry",
     ("services.lambda_svc", "get_state"): "_prune_orphan_code_blobs",
@@ -84,6 +101,7 @@ class MiniStack:
     iam_evaluator: ModuleType
     persistence: ModuleType
     lambda_runtime: ModuleType
+    apigateway: ModuleType
     iam: ModuleType
     sts: ModuleType
     s3: ModuleType

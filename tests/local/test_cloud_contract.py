@@ -51,6 +51,45 @@ print(json.dumps(found))
 """
 
 
+NOBODY = """
+import json, os, sys
+from pathlib import Path
+from imgpipe_cli.local import anonymous, private_names
+from imgpipe_cli.local.environment import prepare
+from imgpipe_cli.local.files import LocalFiles, make_folders
+files = LocalFiles(Path(sys.argv[1]))
+make_folders(files)
+prepare(files, 4599, os.environ)
+stack = private_names.load()
+anonymous.close_root(stack.iam_evaluator)
+def may(key, action, service):
+    return stack.iam_evaluator.enforce(key, action, service, "us-east-1") is None
+roots = ("", "test", "000000000000", os.environ["AWS_ACCESS_KEY_ID"])
+actions = (("iam:CreateAccessKey", "iam"), ("s3:PutObject", "s3"), ("execute-api:Invoke", "apigateway"))
+told = {
+    "root": [key for key in roots if stack.iam_evaluator.check_credentials(key) is None],
+    "may": [action for key in roots for action, service in actions if may(key, action, service)],
+}
+with anonymous.anonymously("s3:PutObject"):
+    pairs = [(key, *action) for key in roots for action in actions]
+    told["may once"] = [[key, action] for key, action, service in pairs if may(key, action, service)]
+told["may after"] = [action for action, service in actions if may("", action, service)]
+print(json.dumps(told))
+"""
+
+
+def test_no_key_is_root_inside_and_nobody_may_do_one_named_action_at_most(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", NOBODY, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(told.stdout) == {
+        "root": [],
+        "may": [],
+        "may once": [["", "s3:PutObject"]],
+        "may after": [],
+    }
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("contract")

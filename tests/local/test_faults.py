@@ -12,15 +12,20 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.local import control
 from imgpipe_cli.local.access import Rules
+from imgpipe_cli.local.asgi import Receive, Scope, Send
 from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json
-from imgpipe_cli.local.guard import Guard, Receive, Scope, Send
+from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
 
 PICTURE = {"Bytes": b"picture"}
+SIGNED = (
+    b"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/rekognition/aws4_request, "
+    b"SignedHeaders=host;x-amz-date, Signature=" + b"0" * 64
+)
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +205,8 @@ def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
         headers = [
             (b"host", b"127.0.0.1:1"),
             (b"x-amz-target", b"RekognitionService.DetectLabels"),
-            (b"authorization", b"AWS4-HMAC-SHA256 Credential=AKIAGOOD/x, Signature=0"),
+            (b"authorization", SIGNED),
+            (b"content-type", b"application/x-amz-json-1.1"),
         ]
         line = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b""}
         await guard({**line, "headers": headers}, receive, send)
@@ -208,8 +214,16 @@ def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
     async def burst() -> None:
         await asyncio.gather(*(call() for _ in range(50)))
 
-    rules = Rules(1, lambda key: key == "AKIAGOOD")
-    guard = Guard(app, rules, app, api_slots=1, rekognition_slots=3, on_write=lambda: None)
+    rules = Rules(1, lambda _key: True, lambda _bucket: False, lambda _api: False)
+    guard = Guard(
+        app,
+        rules,
+        app,
+        verify=lambda _scope, _signed, _body: None,
+        api_slots=1,
+        rekognition_slots=3,
+        on_write=lambda: None,
+    )
     asyncio.run(burst())
     assert len(read) == 50
     assert most == 3
