@@ -10,6 +10,6 @@ NOT_SIMULATED = (
     "the function's Python version and architecture: it runs on this machine's Python",
     "expiry of objects by lifecycle rules",
     "content moderation",
-    "Signature Version 2, links of services other than S3, and requests of more than 100 MB: they are refused",
+    "Signature Version 2, links of services other than S3, requests of over 100 MB: they are refused",
     "events accepted in the last seconds before the process is killed (a clean stop keeps all that wait)",
 )

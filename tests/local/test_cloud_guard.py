@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.control import LocalCloud
+from imgpipe_cli.local.guard import Guard
 
 Answer = tuple[int, dict[str, str], bytes]
 BUCKET = "guarded-uploads"
@@ -270,3 +274,84 @@ def test_many_calls_at_once_share_few_processes(stub_cloud: LocalCloud, api: str
         answers = list(pool.map(lambda _: ask(stub_cloud, "GET", target), range(24)))
     assert {status for status, _, _ in answers} == {200}
     assert len({headers["process"] for _, headers, _ in answers}) <= 4
+
+
+def unfinished(
+    cloud: LocalCloud, target: str, *lines: str, origin: str = "https://evil.example"
+) -> socket.socket:
+    """A request whose body has not come yet."""
+    port = int(cloud.endpoint.rpartition(":")[2])
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    head = (f"POST {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Origin: {origin}", *lines)
+    connection.sendall("\r\n".join([*head, "", ""]).encode())
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    with connection:
+        return int(connection.recv(1000).split()[1])
+
+
+def test_a_body_without_a_key_is_refused_by_its_length_before_it_is_read(
+    stub_cloud: LocalCloud, api: str, s3: Any
+) -> None:
+    del s3
+    too_long = f"Content-Length: {10 * 1024 * 1024 + 1}"
+    by_path = f"/_aws/execute-api/{api}/prod/result"
+    assert status_of(unfinished(stub_cloud, by_path, too_long)) == 413
+    assert status_of(unfinished(stub_cloud, "/_aws/execute-api/aaaaaaaa/x", too_long)) == 404
+    status, headers, body = ask(stub_cloud, "POST", "/_aws/execute-api/aaaaaaaa/x", {"Origin": "null"}, b"x")
+    assert (status, headers["content-type"], json.loads(body)) == (
+        404,
+        "application/json",
+        {"message": "Not Found"},
+    )
+    long_form = ("Content-Type: multipart/form-data; boundary=x", f"Content-Length: {16 * 1024 * 1024 + 1}")
+    ours = unfinished(stub_cloud, f"/{BUCKET}", *long_form, origin=stub_cloud.endpoint)
+    assert status_of(ours) == 413
+
+
+def test_a_body_that_does_not_tell_its_length_is_counted(stub_cloud: LocalCloud, api: str) -> None:
+    connection = unfinished(stub_cloud, f"/_aws/execute-api/{api}/prod/result", "Transfer-Encoding: chunked")
+    for _ in range(10):
+        connection.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+    connection.sendall(b"1\r\nx\r\n")
+    assert status_of(connection) == 413
+
+
+def test_who_does_not_finish_a_request_keeps_nobody_from_the_api(stub_cloud: LocalCloud, api: str) -> None:
+    target = f"/_aws/execute-api/{api}/prod/result"
+    idle = [unfinished(stub_cloud, target, "Content-Length: 10") for _ in range(8)]
+    try:
+        assert ask(stub_cloud, "GET", target)[0] == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError("not to be asked")
+
+    guard = Guard(
+        app,
+        Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
+        app,
+        verify=lambda _scope, _signed, _body: None,
+        api_slots=1,
+        rekognition_slots=1,
+        on_write=lambda: None,
+        body_within_s=0.01,
+    )
+    path = "/_aws/execute-api/abcd1234/prod"
+    line = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    asyncio.run(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, never, send))
+    assert sent[0]["status"] == 408
