@@ -21,6 +21,7 @@ from imgpipe_cli.state_dir import state_dir, unusable
 
 if TYPE_CHECKING:
     from imgpipe_cli.aws import Aws, Place
+    from imgpipe_cli.local.control import LocalCloud
     from imgpipe_cli.names import Names
 
 DEFAULT_PROJECT = "imgpipe"
@@ -251,10 +252,22 @@ def connect(
 def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place:
     """Where the calls for this target go. Raises Problem when the local cloud is not running."""
     from imgpipe_cli.aws import Place
-    from imgpipe_cli.local import control
 
     if not target.local:
         return Place(target.region, target.profile)
+    cloud = running_local_cloud(start_local)
+    return Place(
+        region=target.region or cloud.region,
+        endpoint=cloud.endpoint,
+        access_key_id=cloud.access_key_id,
+        secret_access_key=cloud.secret_access_key,
+    )
+
+
+def running_local_cloud(start_local: Callable[[], Any] | None = None) -> LocalCloud:
+    """The local cloud; whatever else answers on its port gets no key and no token. Raises Problem."""
+    from imgpipe_cli.local import control
+
     cloud = control.running() or (start_local() if start_local else None)
     if cloud is None:
         raise Problem(
@@ -263,12 +276,7 @@ def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place
             hint="Start it again with imgpipe local start, or set a pipeline up with imgpipe up --local.",
             exit_code=ExitCode.NOT_SET_UP,
         )
-    return Place(
-        region=target.region or cloud.region,
-        endpoint=cloud.endpoint,
-        access_key_id=cloud.access_key_id,
-        secret_access_key=cloud.secret_access_key,
-    )
+    return cloud
 
 
 def refuse_other_account(connection: Connection, remembered: Remembered) -> None:

@@ -186,7 +186,7 @@ class Run:
 
     def pipeline(self) -> Remembered:
         """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up")."""
-        if self.remembered is not None:
+        if self.remembered is not None and self._still_there(self.remembered):
             known = self.remembered
             self.screen.target(known.target, known.account, known.region, known.endpoint)
             return known
@@ -197,6 +197,12 @@ class Run:
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return found
+
+    def _still_there(self, known: Remembered) -> bool:
+        """False for a pipeline whose local cloud moved; its old port may be anybody's. Raises Problem."""
+        from imgpipe_cli.target import running_local_cloud
+
+        return not known.target.local or known.endpoint == running_local_cloud().endpoint
 
     def look_up_again(self) -> bool:
         """Forget what is remembered of this pipeline and ask the cloud. False if that was done already."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgpipe_cli.local.cloud_client import ask
+from imgpipe_cli.local.cloud_client import ask, is_ours
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
 from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.local.not_simulated import NOT_SIMULATED
@@ -28,6 +28,7 @@ Condition = Literal["running", "stopped", "ended", "silent"]
 # Half a second on a quiet machine; the first start of a fresh installation compiles MiniStack first.
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
+_TOLD = {"data_bytes", "uptime_s", "memory_bytes", "queue", "capabilities", "projects"}
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class LocalStatus:
 
 
 def running(state_dir: Path | None = None) -> LocalCloud | None:
-    """The cloud of this state folder, if it answers with the instance id it wrote down.
+    """The cloud of this state folder, if it proves that it is the process that wrote the file there.
 
-    So neither a stale file nor a reused pid or port is ever taken for it.
+    So neither a stale file, nor a reused pid or port, nor whoever took the port on purpose is taken for it.
     """
     files = local_files(state_dir)
     written = read_json(files.cloud)
@@ -128,7 +129,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
     if cloud is not None and written is not None:
         with contextlib.suppress(TimeoutError):  # busy: then only what the files say
             told = ask(written["port"], "/_imgpipe/status", token=written["token"], timeout_s=10)
-    if told is None:
+    if told is None or not told.keys() >= _TOLD:
         return LocalStatus(cloud, files.data, size_bytes(files.data), files.log)
     return LocalStatus(
         cloud,
@@ -209,12 +210,14 @@ def _cloud(written: dict[str, Any]) -> LocalCloud:
 
 
 def _answering(files: LocalFiles, written: dict[str, Any]) -> bool:
+    # Without its process, whoever answers on its port is somebody else, who must not learn a token.
+    if not held(files.cloud_lock):
+        return False
     try:
-        answer = ask(written["port"], "/_imgpipe/health")
+        return is_ours(written["port"], written["token"])
     except TimeoutError:
         # Under a burst of pictures an answer may take long; whoever holds the lock is our process and alive.
         return held(files.cloud_lock)
-    return answer is not None and answer.get("instance") == written["instance"]
 
 
 def _on_port(cloud: LocalCloud, port: int | None) -> LocalCloud:
@@ -294,12 +297,14 @@ def _stop(files: LocalFiles) -> bool:
         files.cloud.unlink(missing_ok=True)
         return False
     written = read_json(files.cloud)
-    if written is not None:
+    if written is not None and _answering(files, written):
         with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
             ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
+    elif written is not None:
+        _end(written["pid"], "SIGTERM")  # it saves, as when it is asked to stop
     if not _gone(files, _STOP_TIMEOUT_S) and written is not None:
         # The lock is still held, so this pid is still ours. The last snapshot is at most seconds old.
-        _kill(written["pid"])
+        _end(written["pid"], "SIGKILL")
         _gone(files, 5)
     if written is not None:
         spawn.reap(written["pid"])
@@ -316,8 +321,8 @@ def _gone(files: LocalFiles, timeout_s: float) -> bool:
     return True
 
 
-def _kill(pid: int) -> None:
+def _end(pid: int, name: str) -> None:
     import signal
 
     with contextlib.suppress(OSError):
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        os.kill(pid, getattr(signal, name, signal.SIGTERM))

@@ -70,7 +70,7 @@ class Cloud:
         )
         self._snapshots = Snapshots(files.state, state.parts, after=state.prune)
         self._own = OwnRoutes(
-            instance=secrets.token_hex(16),
+            port=port,
             token=secrets.token_hex(32),
             queue=self._invocations.queue.depth,
             capabilities=self._rekognition.capabilities,
@@ -176,7 +176,6 @@ class Cloud:
         write_json(
             self._files.cloud,
             {
-                "instance": self._own.instance,
                 "pid": os.getpid(),
                 "port": self._port,
                 "access_key_id": key.access_key_id,

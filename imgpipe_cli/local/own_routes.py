@@ -13,20 +13,21 @@ from typing import Any
 
 from imgpipe_cli import __version__
 from imgpipe_cli.local.asgi import Receive, Scope, Send
-from imgpipe_cli.local.cloud_client import TOKEN_HEADER
+from imgpipe_cli.local.cloud_client import NONCE_HEADER, TOKEN_HEADER, proof
 from imgpipe_cli.local.faults import Faults, FaultSwitch
 
 _TOKEN_ROUTES = frozenset(
     {("GET", "/_imgpipe/status"), ("POST", "/_imgpipe/stop"), ("POST", "/_imgpipe/faults")}
 )
 _MOST_BODY_BYTES = 10_000
+_MOST_NONCE = 64
 
 
 @dataclass
 class OwnRoutes:
     """An ASGI app for `/_imgpipe/*`. details makes what only status shows."""
 
-    instance: str
+    port: int
     token: str
     queue: Callable[[], dict[str, int]]
     capabilities: Callable[[], dict[str, Any]]
@@ -45,7 +46,8 @@ class OwnRoutes:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
         route = (scope["method"], scope["path"])
         if route == ("GET", "/_imgpipe/health"):
-            return 200, self._health()
+            nonce = dict(scope["headers"]).get(NONCE_HEADER.encode(), b"").decode("latin-1")[:_MOST_NONCE]
+            return 200, {**self._health(), "proof": proof(self.token, self.port, nonce)}
         if route not in _TOKEN_ROUTES:
             return 404, {"message": "Not found."}
         given = dict(scope["headers"]).get(TOKEN_HEADER.encode(), b"")
@@ -68,7 +70,6 @@ class OwnRoutes:
 
     def _health(self) -> dict[str, Any]:
         return {
-            "instance": self.instance,
             "version": __version__,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self.started, 1),

@@ -200,7 +200,7 @@ def test_a_websocket_is_refused(stub_cloud: LocalCloud) -> None:
 def test_health_says_no_secret_and_stop_needs_the_token(stub_cloud: LocalCloud) -> None:
     status, _, body = ask(stub_cloud, "GET", "/_imgpipe/health")
     assert status == 200
-    assert {"instance", "version", "pid", "uptime_s", "queue", "capabilities"} == set(json.loads(body))
+    assert {"proof", "version", "pid", "uptime_s", "queue", "capabilities"} == set(json.loads(body))
     assert stub_cloud.access_key_id.encode() not in body
     assert ask(stub_cloud, "POST", "/_imgpipe/stop")[0] == 403
     assert ask(stub_cloud, "GET", "/_imgpipe/status", {"X-Imgpipe-Token": "guessed"})[0] == 403

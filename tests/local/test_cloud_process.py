@@ -13,14 +13,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgpipe_cli.local import control
+from imgpipe_cli.local.cloud_client import ask
+from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
+from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.problems import Problem
+from imgpipe_cli.target import Memory, Remembered, Target
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -95,9 +100,9 @@ def test_a_kill_keeps_everything_and_the_keys(
     pipeline = pipelines(cloud, "survivor")
     pipeline.put("first.jpg", b"12345")
     pipeline.wait_for({"first.jpg"})
-    written = files.state / "lambda.json"
+    written = files.state / "dynamodb.json"
     deadline = time.monotonic() + 15
-    while not (written.exists() and "survivor" in written.read_text()):
+    while not (written.exists() and "first.jpg" in written.read_text()):
         assert time.monotonic() < deadline, "no snapshot"
         time.sleep(0.1)
     time.sleep(0.5)  # the other files of the same snapshot
@@ -234,8 +239,96 @@ def test_another_clouds_answer_is_not_taken_for_ours(folder: Path, files: LocalF
     assert written is not None
     elsewhere = LocalFiles(tmp_path / "elsewhere" / "local")
     elsewhere.root.mkdir(parents=True)
-    elsewhere.cloud.write_text(json.dumps({**written, "instance": "another"}))
-    assert control.running(tmp_path / "elsewhere") is None
+    elsewhere.cloud.write_text(json.dumps({**written, "token": "another"}))
+    lock = FileLock(elsewhere.cloud_lock)
+    assert lock.acquire()
+    try:
+        assert control.running(tmp_path / "elsewhere") is None
+    finally:
+        lock.release()
+
+
+@pytest.fixture
+def impostor(folder: Path, files: LocalFiles) -> Iterator[Impostor]:
+    """Who took the port of a cloud that was killed, and answers as it did."""
+    cloud = start(folder)
+    told = ask(port_of(cloud), "/_imgpipe/health") or {}
+    kill(cloud)
+    taken = Impostor(cloud, told)
+    thread = threading.Thread(target=taken.serve_forever)
+    thread.start()
+    yield taken
+    taken.shutdown()
+    thread.join()
+    taken.server_close()
+
+
+class Impostor(ThreadingHTTPServer):
+    def __init__(self, cloud: control.LocalCloud, told: dict[str, Any]) -> None:
+        super().__init__(("127.0.0.1", port_of(cloud)), Echo)
+        self.told = told
+        self.heard: list[str] = []
+
+
+class Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Impostor)
+        self.server.heard.append(f"{self.path} {self.headers}")
+        body = json.dumps({**self.server.told, "items": [], "next": None}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+def port_of(cloud: control.LocalCloud) -> int:
+    return int(cloud.endpoint.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("process", ["gone", "alive"])
+def test_who_took_the_port_learns_no_token(
+    folder: Path, files: LocalFiles, impostor: Impostor, process: str
+) -> None:
+    written = read_json(files.cloud)
+    assert written is not None
+    lock = FileLock(files.cloud_lock)
+    # Alive: as if the locks of this file system told nothing.
+    assert process == "gone" or lock.acquire()
+    try:
+        assert control.running(folder) is None
+        assert control.status(folder).cloud is None
+        with pytest.raises(Problem) as refused:
+            control.turn_faults(Faults(), folder)
+        assert refused.value.code == "local_not_running"
+    finally:
+        lock.release()
+    assert (process == "gone") == (impostor.heard == [])
+    assert not [heard for heard in impostor.heard if written["token"] in heard]
+
+
+def test_a_command_sends_the_token_of_its_pipeline_only_to_the_cloud_itself(
+    folder: Path, impostor: Impostor
+) -> None:
+    target = Target("imgpipe", local=True)
+    at = f"http://127.0.0.1:{impostor.server_port}"
+    known = Remembered(target, "0" * 12, "us-east-1", at, "b", f"{at}/_aws/x", "secret-token", True, 0.0)
+    Memory(folder).put(known)
+    environment = {**os.environ, "IMGPIPE_STATE_DIR": str(folder)}
+    for command in (("result", "a.jpg"), ("list",), ("open", "--print"), ("local", "status")):
+        done = subprocess.run(
+            [sys.executable, "-m", "imgpipe_cli", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 3, done.stderr
+    assert not [heard for heard in impostor.heard if "secret-token" in heard]
 
 
 def test_an_unusable_state_folder_is_a_problem(tmp_path: Path) -> None:
