@@ -11,8 +11,11 @@ from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_v
 
 
 def _get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
-    # An empty hash means that everyone who knows a picture's key may read its result.
-    return {**store_variables(names, settings), "TOKEN_SHA256": token_sha256 if settings.private else ""}
+    return {
+        **store_variables(names, settings),
+        "TOKEN_SHA256": token_sha256,
+        "PUBLIC_RESULTS": _public(settings),
+    }
 
 
 def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
@@ -24,8 +27,13 @@ def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, st
         "TOKEN_SHA256": token_sha256,
         "FIRST_DAY": settings.first_day,
         "MIN_CONFIDENCE": f"{settings.min_confidence:g}",
-        "PUBLIC_RESULTS": "false" if settings.private else "true",
+        "PUBLIC_RESULTS": _public(settings),
     }
+
+
+def _public(settings: Settings) -> str:
+    """Whether everyone who knows a picture's key may read its result; only "true" means so."""
+    return "false" if settings.private else "true"
 
 
 STEP = Step(

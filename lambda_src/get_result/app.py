@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from shared.aws_clients import Limits
-from shared.http_api import ApiError, Request, Response, json_response, require_token, respond
+from shared.http_api import ApiError, Request, Response, Route, json_response, require_token, respond
 from shared.results import at_least
 from shared.stores import Results, Store, reader
 
@@ -20,15 +20,23 @@ STORE_LIMITS = Limits(connect_s=1, read_s=3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Settings from the environment. With an empty `token_sha256` the route is public."""
+    """Settings from the environment.
+
+    The route is public only where that is said: one that lost a setting lets nobody in.
+    """
 
     store: Store
     token_sha256: str
+    public_results: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Config:
         store = Store.from_environment(environment)
-        return cls(store=store, token_sha256=environment.get("TOKEN_SHA256", ""))
+        return cls(
+            store=store,
+            token_sha256=environment.get("TOKEN_SHA256", ""),
+            public_results=environment.get("PUBLIC_RESULTS") == "true",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +55,20 @@ def needs() -> Needs:
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:
-    return serve(event, context, needs())
+    return respond(event, context, lambda: _routes(needs()))
 
 
 def serve(event: Mapping[str, Any], context: object, needs: Needs) -> Response:
-    return respond(event, context, {"GET /result": lambda request: get_result(request, needs)})
+    return respond(event, context, lambda: _routes(needs))
+
+
+def _routes(needs: Needs) -> dict[str, Route]:
+    return {"GET /result": lambda request: get_result(request, needs)}
 
 
 def get_result(request: Request, needs: Needs) -> Response:
     """200 with the result item; ApiError 400, 401 or 404."""
-    if needs.config.token_sha256:
+    if not needs.config.public_results:
         require_token(request, needs.config.token_sha256)
     key = request.query.get("key", "")
     if not key:

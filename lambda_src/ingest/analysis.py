@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from ingest.faults import UNAVAILABLE_CODES, Fault, aws_code, fault_of, without_arns
+from ingest.faults import UNAVAILABLE_CODES, Fault, fault_of, without_arns
+from shared.aws_clients import aws_code
 from shared.dynamo_types import exact
 from shared.log import log, log_failure
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
+from shared.aws_clients import THROTTLE_CODES, aws_code
 from shared.picture import Refusal, corrupt, too_large
 
 
@@ -66,22 +67,6 @@ UNAVAILABLE_CODES = frozenset(
 """The endpoint does not offer this operation: no fault of the picture, and no use in trying again."""
 
 _ACCESS_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnrecognizedClientException"})
-_THROTTLE_CODES = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "Throttling",
-        "SlowDown",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-        "TooManyRequestsException",
-    }
-)
-
-
-def aws_code(error: Exception) -> str:
-    """The error code that AWS sent, or "" when there was no answer."""
-    return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
 
 
 def without_arns(text: str) -> str:
@@ -121,7 +106,7 @@ def _final_fault(code: str, doing: str) -> Fault | None:
 
 def _passing_fault(error: Exception, code: str, doing: str) -> Fault:
     """A fault that may be over at the next try. What is unknown counts as such: nothing may get lost."""
-    if code in _THROTTLE_CODES:
+    if code in THROTTLE_CODES:
         name, message = "throttled", f"{doing} was asked too often ({code})."
         hint = "It is tried again by itself. Upload fewer pictures at once, or ask AWS for a higher quota."
     elif code in _ACCESS_CODES:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingest.event import Arrival, Removal
-from ingest.faults import GONE_CODES, aws_code
+from ingest.faults import GONE_CODES
+from shared.aws_clients import aws_code
 from shared.picture import Measure, NeedMore, content_type, measure
 
 if TYPE_CHECKING:

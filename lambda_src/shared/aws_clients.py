@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,6 +45,25 @@ class Limits:
             retries={"mode": "standard", "total_max_attempts": self.attempts},
             max_pool_connections=connections,
         )
+
+
+THROTTLE_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "Throttling",
+        "SlowDown",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "TooManyRequestsException",
+    }
+)
+"""The service has too much to do at the moment."""
+
+
+def aws_code(error: Exception) -> str:
+    """The error code that AWS sent, or "" when there was no answer."""
+    return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
 
 
 @cache

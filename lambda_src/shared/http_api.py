@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from shared.aws_clients import THROTTLE_CODES, aws_code
 from shared.log import log, log_failure
 
 Response = dict[str, Any]
@@ -59,6 +60,7 @@ class Request:
 
 
 Route = Callable[[Request], Response]
+Routes = Callable[[], Mapping[str, Route]]
 
 
 def parse_request(event: Mapping[str, Any]) -> Request:
@@ -136,15 +138,16 @@ def _error(error: ApiError) -> Response:
     return json_response(error.status, document, error.headers)
 
 
-def respond(event: Mapping[str, Any], context: object, routes: Mapping[str, Route]) -> Response:
+def respond(event: Mapping[str, Any], context: object, routes: Routes) -> Response:
     """Answer one event by the route it names.
 
-    Every failure becomes JSON, and an unexpected one says nothing inside.
+    Every failure becomes JSON, and an unexpected one says nothing inside; so does one in making the routes,
+    which reads the function's settings.
     """
     request_id = getattr(context, "aws_request_id", None)
     try:
         request = parse_request(event)
-        route = routes.get(request.route)
+        route = routes().get(request.route)
         if route is None:
             raise ApiError(404, "not_found", "There is nothing here.")
         return route(request)
@@ -154,4 +157,6 @@ def respond(event: Mapping[str, Any], context: object, routes: Mapping[str, Rout
         return _error(error)
     except Exception as error:  # the last line before the client: anything else would be shown as a bare 500
         log_failure("request_failed", error, requestId=request_id, route=event.get("routeKey"))
+        if aws_code(error) in THROTTLE_CODES:
+            return _error(ApiError(503, "busy", "There is too much to do. Try again.", {"Retry-After": "1"}))
         return _error(ApiError(500, "internal", "Something went wrong here. Try again; the logs say more."))

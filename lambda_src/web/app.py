@@ -47,11 +47,11 @@ def _results(config: Config) -> ResultList:
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:
-    return serve(event, context, needs())
+    return respond(event, context, lambda: _routes(needs()))
 
 
 def serve(event: Mapping[str, Any], context: object, deps: Needs) -> Response:
-    return respond(event, context, _routes(deps))
+    return respond(event, context, lambda: _routes(deps))
 
 
 def _routes(deps: Needs) -> dict[str, Route]:

@@ -119,7 +119,7 @@ def answer(cloud: Cloud, method: str, target: str, headers: Mapping[str, str], b
         "isBase64Encoded": False,
     }
     if event["routeKey"] == "GET /result":
-        config = get_result_app.Config.from_environment(cloud.environment)
+        config = get_result_app.Config.from_environment({**cloud.environment, "PUBLIC_RESULTS": "true"})
         needs = get_result_app.Needs(config=config, results=cloud.results)
         return get_result_app.serve(event, None, needs)
     return web_app.serve(event, None, cloud.web())

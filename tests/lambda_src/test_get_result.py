@@ -15,7 +15,8 @@ DIGEST = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"
 
 
 def needs(cloud: Cloud, token_sha256: str = "") -> app.Needs:
-    config = app.Config.from_environment({**cloud.environment, "TOKEN_SHA256": token_sha256})
+    settings = {"TOKEN_SHA256": token_sha256, "PUBLIC_RESULTS": "false" if token_sha256 else "true"}
+    config = app.Config.from_environment({**cloud.environment, **settings})
     return app.Needs(config=config, results=cloud.results)
 
 
@@ -119,6 +120,20 @@ def test_a_private_pipeline_wants_its_token(call: Call, cloud: Cloud, token: str
     if status == 401:
         assert answer.code == "unauthorized"
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("public", ["false", "", " true", "True", "1", "yes"])
+@pytest.mark.parametrize("token", [None, "Bearer ", "Bearer x"])
+def test_only_what_is_said_to_be_public_is(call: Call, cloud: Cloud, public: str, token: str | None) -> None:
+    config = app.Config.from_environment({**cloud.environment, "PUBLIC_RESULTS": public})
+    lost = app.Needs(config=config, results=cloud.results)
+    assert call(app.serve, lost, "GET /result", {"key": "a"}, token=token).status == 401
+
+
+def test_a_throttled_store_is_busy(call: Call, cloud: Cloud) -> None:
+    cloud.fail(cloud.results_client, cloud.operation("read"), 400, "ThrottlingException")
+    answer = get(call, cloud, {"key": "a.jpg"})
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "busy", "1")
 
 
 def test_the_route_key_decides(call: Call, cloud: Cloud) -> None:

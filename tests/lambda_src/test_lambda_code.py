@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,32 @@ def test_unknown_features_stop_the_start(text: str) -> None:
         ingest_app.Config.from_environment({"TABLE_NAME": "t", "FEATURES": text})
 
 
+TWO_STORES = {"TABLE_NAME": "a-table", "RESULTS_BUCKET": "a-bucket"}
+
+
+def made_anew() -> None:
+    for module in ("ingest.app", "get_result.app", "web.app"):
+        importlib.import_module(module).needs.cache_clear()
+
+
+@pytest.mark.parametrize("app", [get_result_app, web_app], ids=["get_result", "web"])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"TABLE_NAME": "a-table", "RESULTS_BUCKET": "a-bucket"}, {"FIRST_DAY": "nonsense"}]
+)
+def test_wrong_settings_say_nothing_inside(
+    monkeypatch: pytest.MonkeyPatch, app: Any, wrong: dict[str, str]
+) -> None:
+    for name in ("TABLE_NAME", "RESULTS_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    made_anew()
+    for route in ("GET /result", "GET /results", "GET /"):
+        answer = app.handler({"routeKey": route, "rawQueryString": "key=a"}, None)
+        assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (500, "internal")
+        assert not [word for word in (*wrong, *wrong.values()) if word in answer["body"]]
+
+
 def test_the_handlers_run_on_their_environment(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, pictures: Any
 ) -> None:
@@ -120,8 +147,7 @@ def test_the_handlers_run_on_their_environment(
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    for module in ("ingest.app", "get_result.app", "web.app"):
-        importlib.import_module(module).needs.cache_clear()
+    made_anew()
     assert ingest_app.handler(cloud.put("a.png", pictures.png()), None) == {"records": 1}
     event = {"routeKey": "GET /result", "rawQueryString": "key=a.png"}
     assert get_result_app.handler(event, None)["statusCode"] == 200

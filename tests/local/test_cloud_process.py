@@ -25,7 +25,7 @@ from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.target import Memory, Remembered, Target
+from imgpipe_cli.target import Remembered, Target, Targets
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -317,7 +317,7 @@ def test_a_command_sends_the_token_of_its_pipeline_only_to_the_cloud_itself(
     target = Target("imgpipe", local=True)
     at = f"http://127.0.0.1:{impostor.server_port}"
     known = Remembered(target, "0" * 12, "us-east-1", at, "b", f"{at}/_aws/x", "secret-token", True, 0.0)
-    Memory(folder).put(known)
+    Targets(folder).put(known)
     environment = {**os.environ, "IMGPIPE_STATE_DIR": str(folder)}
     for command in (("result", "a.jpg"), ("list",), ("open", "--print"), ("local", "status")):
         done = subprocess.run(
