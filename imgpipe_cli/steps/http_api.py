@@ -264,8 +264,20 @@ class Stage(Resource):
         if not seen.exists:
             call = Call("apigatewayv2", "create_stage", {**params, "Tags": names.tags}, passing)
             yield Change("create", f"stage {STAGE}", call)
-        elif not _covers(seen.facts["stage"], wanted):
-            yield Change("update", f"stage {STAGE}", Call("apigatewayv2", "update_stage", params, passing))
+        elif (routes := _throttled(seen.facts["stage"])) or not _covers(seen.facts["stage"], wanted):
+            call = Call("apigatewayv2", "update_stage", {**params, **routes}, passing)
+            yield Change("update", f"stage {STAGE}", call)
+
+
+def _throttled(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of single routes with our limits where one of our routes has others; else none.
+
+    A route's own limits take the place of the stage's.
+    """
+    found: Mapping[str, Any] = stage.get("RouteSettings") or {}
+    ours = {key: one for key, one in found.items() if key in ROUTES and not _covers(one, _THROTTLE)}
+    mended = {key: {**one, **_THROTTLE} for key, one in ours.items()}
+    return {"RouteSettings": {**found, **mended}} if mended else {}
 
 
 def _call(operation: str, **params: Any) -> Call:

@@ -110,6 +110,17 @@ def edit_bucket_policy(aws: Aws) -> None:
     s3("put_bucket_policy", Policy=json.dumps(policy))(aws)
 
 
+def single_statement(**changed: Any) -> Do:
+    """The bucket's policy as one statement that stands in no list."""
+
+    def do(aws: Aws) -> None:
+        policy = json.loads(aws.client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
+        policy["Statement"] = {**policy["Statement"][0], **changed}
+        s3("put_bucket_policy", Policy=json.dumps(policy))(aws)
+
+    return do
+
+
 def edit_lifecycle(bucket: str) -> Do:
     def do(aws: Aws) -> None:
         client = aws.client("s3")

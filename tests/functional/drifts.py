@@ -98,6 +98,12 @@ DRIFTS = [
         ("ssm.put_parameter",),
     ),
     bucket("bucket policy removed", s3("delete_bucket_policy"), "policy (TLS only)", "s3.put_bucket_policy"),
+    bucket(
+        "bucket policy edited, in no list",
+        hands.single_statement(Effect="Allow"),
+        "policy (TLS only)",
+        "s3.put_bucket_policy",
+    ),
     bucket("bucket policy edited", hands.edit_bucket_policy, "policy (TLS only)", "s3.put_bucket_policy"),
     bucket(
         "versions suspended",

@@ -23,7 +23,20 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.drift_hands import BUCKET, INDEX, INGEST, KEYS, ROLE, Do, call, each, gateway, queue, s3
+from tests.functional.drift_hands import (
+    BUCKET,
+    INDEX,
+    INGEST,
+    KEYS,
+    ROLE,
+    Do,
+    call,
+    each,
+    gateway,
+    queue,
+    s3,
+    single_statement,
+)
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -163,6 +176,10 @@ THEIRS: dict[str, tuple[Do, Do]] = {
     "visibility of the queue's messages": (
         queue("set_queue_attributes", Attributes={"VisibilityTimeout": "77"}),
         lambda aws: queue("get_queue_attributes", AttributeNames=["VisibilityTimeout"])(aws)["Attributes"],
+    ),
+    "the bucket's policy in no list": (
+        single_statement(),
+        lambda aws: aws.client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"],
     ),
     "route to something of their own": (
         add_route,

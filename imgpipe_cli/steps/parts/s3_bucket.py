@@ -253,7 +253,9 @@ def _policy(facts: Mapping[str, Any], arn: str) -> tuple[str, bool, str, dict[st
     }
     empty = {"Version": "2012-10-17", "Statement": []}
     document: dict[str, Any] = json.loads(facts["policy"]) if facts["policy"] else empty
-    statements: list[dict[str, Any]] = document["Statement"]
+    found = document.get("Statement", [])
+    # AWS takes a single statement without its list, and gives it back so.
+    statements: list[dict[str, Any]] = found if isinstance(found, list) else [found]
     others = [item for item in statements if item.get("Sid") != _TLS_ONLY]
     differs = statement not in statements and not facts["plain_http"]
     wanted = {**document, "Statement": [*others, statement]}
