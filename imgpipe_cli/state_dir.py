@@ -6,6 +6,7 @@ Nothing of a pipeline on AWS depends on these files; deleting them loses conveni
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -17,9 +18,24 @@ def state_dir() -> Path:
     folder = location()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shared = _others_may_write(folder)
     except OSError as error:
         raise unusable(folder, error) from error
+    if shared:
+        raise Problem(
+            "state_dir_unusable",
+            f"Other users may change imgpipe's files in {folder}; they hold keys and tokens.",
+            hint="Make the folder yours alone (chown, chmod go-w), or name another in IMGPIPE_STATE_DIR.",
+        )
     return folder
+
+
+def _others_may_write(folder: Path) -> bool:
+    """Whether the folder is somebody else's or open to others. Windows keeps a user's folders to the user."""
+    if sys.platform == "win32":
+        return False
+    found = folder.stat()
+    return found.st_uid != os.geteuid() or bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def unusable(folder: Path, error: OSError) -> Problem:

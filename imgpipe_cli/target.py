@@ -8,13 +8,12 @@ nothing that the cloud does not know.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from imgpipe_cli import regular_files
+from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.names import check_project
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import state_dir, unusable
@@ -116,13 +115,8 @@ class Targets:
     def _write(self, last: Target, entries: list[Remembered]) -> None:
         pipelines = [asdict(entry) for entry in entries]
         document = {"version": _VERSION, "last": asdict(last), "pipelines": pipelines}
-        # Written beside and moved: another command never reads half a file.
-        beside = self._path.with_name(f"{_FILE}.{os.getpid()}")
         try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1)
-            beside.replace(self._path)
+            private_files.write(self._path, json.dumps(document, indent=1))
         except OSError as error:
             raise unusable(self._path.parent, error) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +63,7 @@ def _reachable(run: Run) -> Remembered:
 
 
 def _saved(pipeline: Remembered, path: Path) -> Result:
+    from imgpipe_cli import private_files
     from imgpipe_cli.viewer import is_saved_page, saved_page
 
     try:
@@ -74,10 +74,8 @@ def _saved(pipeline: Remembered, path: Path) -> Result:
                 hint="Choose another name.",
                 exit_code=ExitCode.USAGE,
             )
-        # Written beside and moved: a page that is open never reads half a file.
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
-        beside.write_text(saved_page(pipeline), encoding="utf-8", newline="\n")
-        beside.replace(path)
+        # It holds no token, so whoever may read the folder may read it.
+        private_files.write(path, saved_page(pipeline), mode=0o666)
     except OSError as error:
         raise Problem(
             "not_saved",

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from imgpipe_cli import private_files
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.anonymous import close_root, refuse_unknown_actions
 from imgpipe_cli.local.asgi import Message, Receive, Scope, Send
 from imgpipe_cli.local.credentials import FunctionSessions, Key, Keys, administrator
 from imgpipe_cli.local.environment import ACCOUNT, REGION
 from imgpipe_cli.local.faults import FaultSwitch
-from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json, write_private
+from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json
 from imgpipe_cli.local.form_uploads import require_signature
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.invocations import AsyncInvocations
@@ -172,7 +173,7 @@ class Cloud:
         self._announce(key)
 
     def _announce(self, key: Key) -> None:
-        write_private(self._files.port, str(self._port))
+        private_files.write(self._files.port, str(self._port))
         write_json(
             self._files.cloud,
             {

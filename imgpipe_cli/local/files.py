@@ -1,14 +1,14 @@
-"""The local cloud's files: where they are, and how one is written so that a kill never leaves half of it."""
+"""The local cloud's files: where they are."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgpipe_cli import private_files
 from imgpipe_cli.state_dir import state_dir, unusable
 
 
@@ -99,33 +99,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_private(path: Path, content: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        _replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-
-
-def _replace(scratch: Path, path: Path) -> None:
-    """Windows refuses while another process has the file open, which our readers do for a moment only."""
-    for _ in range(5):
-        try:
-            scratch.replace(path)
-        except PermissionError:
-            time.sleep(0.05)
-        else:
-            return
-    scratch.replace(path)
-
-
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    write_private(path, json.dumps(value))
+    """Replace a private file with a JSON object."""
+    private_files.write(path, json.dumps(value))
 
 
 def size_bytes(folder: Path) -> int:

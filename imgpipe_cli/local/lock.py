@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from imgpipe_cli import private_files
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -23,7 +25,7 @@ class FileLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; never waits."""
         # Python makes descriptors non-inheritable, so a Lambda worker cannot keep the lock of a killed cloud.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = private_files.open_own(self._path, os.O_RDWR)
         try:
             _lock(descriptor)
         except OSError:

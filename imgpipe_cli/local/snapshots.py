@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from imgpipe_cli.local.files import write_private
+from imgpipe_cli import private_files
 
 LOGGER = logging.getLogger("imgpipe.local.snapshots")
 
@@ -88,7 +88,7 @@ class Snapshots:
         digest = hashlib.sha256(content.encode()).digest()
         if self._saved.get(name) == digest:
             return False
-        write_private(self._folder / f"{name}.json", content)
+        private_files.write(self._folder / f"{name}.json", content)
         self._saved[name] = digest
         return True
 

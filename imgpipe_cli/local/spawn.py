@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from imgpipe_cli import private_files
 from imgpipe_cli.local.files import LocalFiles
 
 SERVER = (sys.executable, "-P", "-m", "imgpipe_cli.local")
@@ -40,8 +41,8 @@ def spawn(
     files: LocalFiles, arguments: Sequence[str], *, command: Sequence[str] = SERVER
 ) -> subprocess.Popen[bytes]:
     """Start the server detached, its output appended to the log."""
-    # 0600: the log may name keys of pictures.
-    log = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # Private: the log may name keys of pictures.
+    log = private_files.open_own(files.log, os.O_WRONLY | os.O_APPEND)
     try:
         child = _detached([*command, "--folder", str(files.root), *arguments], files.root, log)
     finally:

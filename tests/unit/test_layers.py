@@ -17,7 +17,7 @@ ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
 
 # Part -> the parts it may import. Parts are the modules and packages of imgpipe_cli.
-BASE = {"problems", "state_dir", "regular_files", "keys", "imgpipe_cli"}
+BASE = {"problems", "state_dir", "private_files", "regular_files", "keys", "imgpipe_cli"}
 DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
 RESULTS = {"api", "waiting", "listing"}
 ALLOWED: dict[str, set[str]] = {
@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": BASE,
     "names": BASE,
     "state_dir": BASE,
+    "private_files": set(),
     "regular_files": set(),
     "keys": BASE,
     "events": set(),
