@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
             aws = connection.aws
             if token_rotation.in_force(old, found, sleep=aws.sleep, clock=aws.clock):
                 run.screen.note("The token was replaced; the old one is refused from now on.")
+                run.screen.note("Links and forms it was given before still work, for five minutes at most.")
             else:
                 run.screen.note(
                     "The token was replaced. The API does not answer with it yet; see imgpipe status."

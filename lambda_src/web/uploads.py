@@ -1,7 +1,8 @@
 """POST /uploads: permission to send one picture straight to the bucket.
 
-The answer is a form for S3. S3 itself checks that exactly this key, type and size is sent, so the token's
-holder can neither overwrite a picture nor fill the bucket with something else.
+The answer is a form for S3. S3 itself checks that exactly this key, type and size is sent, so its holder
+cannot touch any other picture. Until it ends the form may be used again: each use is a new version of the
+same picture, and one more analysis.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from web.needs import Needs
 MAX_BYTES = 15 * 1024 * 1024
 """Rekognition's limit for a picture in S3."""
 
-FORM_S = 300
-"""How long S3 accepts the form, in seconds."""
+FORM_S = 120
+"""How long S3 accepts the form, in seconds; the page asks for one right before it sends."""
 
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
 _MAX_BODY_BYTES = 16 * 1024

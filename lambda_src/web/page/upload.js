@@ -31,7 +31,7 @@ async function sendNow(file, type, onProgress) {
     onProgress(0);
     const { status, code } = await post(form, file, onProgress);
     if (status >= 200 && status < 300) return form.key;
-    // A form is good for five minutes; a laptop may have slept in between.
+    // A form is good for two minutes; a laptop may have slept in between.
     if (status !== 403 || last) throw new ApiError(status, code, refusal(status, code));
   }
 }

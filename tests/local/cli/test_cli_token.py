@@ -31,8 +31,10 @@ def test_the_token_is_the_only_thing_on_standard_output(own: Pipeline) -> None:
 
 def test_a_replaced_token_is_refused_at_once(own: Pipeline) -> None:
     old = own.imgpipe("token").out.strip()
-    new = own.imgpipe("token", "--rotate").out.strip()
+    done = own.imgpipe("token", "--rotate")
+    new = done.out.strip()
     assert new != old
+    assert "five minutes" in done.err
     assert not accepted(own, old)
     assert accepted(own, new)
     # The commands after it know the new one, and nothing is left to do.
