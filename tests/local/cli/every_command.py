@@ -69,9 +69,11 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("status")
     operator.forget()
     operator.run("token")
+    # On a private pipeline get_result checks the token too.
+    operator.run("up", "--no-model", "--private")
     drift.of_function(machine, operator.names, "get_result")
     operator.run("token", "--rotate")
-    operator.run("up", "--no-model")
+    operator.run("up", "--no-model", "--public")
 
 
 def _watch(operator: Operator) -> None:
