@@ -26,7 +26,7 @@ from imgpipe_cli.local.ministack_state import PENDING, MiniStackState, Uncopied
 from imgpipe_cli.local.own_routes import OwnRoutes
 from imgpipe_cli.local.private_names import MiniStack
 from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
-from imgpipe_cli.local.signatures import Signatures
+from imgpipe_cli.local.signatures import Signatures, keep_headers
 from imgpipe_cli.local.snapshots import Snapshots
 
 LOGGER = logging.getLogger("imgpipe.local")
@@ -101,6 +101,7 @@ class Cloud:
             setattr(module, name, ours)
         require_signature(self._ministack.s3)
         close_root(self._ministack.iam_evaluator)
+        keep_headers(self._ministack.app)
         refuse_unknown_actions(
             self._ministack.app,
             self._ministack.router,

@@ -23,7 +23,13 @@ _NAMES = {
     "app": (
         *("app", "AUTH", "PERSIST_STATE", "SERVICE_HANDLERS", "SERVICE_REGISTRY"),
         *("_build_persistence_save_dict", "call_service_handler_sync"),
-        *("_authenticate_only", "_credential_failure", "_get_module", "decode_header_value"),
+        *(
+            "decode_header_value",
+            "_authenticate_only",
+            "_credential_failure",
+            "_decode_aws_chunked_body",
+            "_get_module",
+        ),
     ),
     "core.router": ("SERVICE_PATTERNS", "detect_service", "extract_access_key_id", "extract_region"),
     "core.iam_actions": ("SERVICE_TO_IAM_NAMESPACE", "access_denied_response", "s3_service_context"),
@@ -65,6 +71,7 @@ _CALLS = {
     ("services.lambda_svc", "_route_async_failure"): ("target_arn", "func_name", "event", "result"),
     ("services.lambda_svc", "_event_invoke_config"): ("func", "qualifier"),
     ("app", "_authenticate_only"): ("service", "headers", "query_params", "request_id"),
+    ("app", "_decode_aws_chunked_body"): ("body", "headers"),
     ("app", "_credential_failure"): ("service", "iam_action", "request_id", "denied", "headers"),
     ("services.s3", "_enforce_post_policy_size"): ("policy_b64", "size"),
     ("services.s3", "_verify_presigned_sigv4"): ("method", "path", "headers", "query_params"),
@@ -79,6 +86,7 @@ _CALLS = {
 # A replaced function only matters while these still call it by that name.
 _CALLERS = {
     ("app", "_dispatch_service_request"): "_authenticate_only",
+    ("app", "_read_request_body"): "_decode_aws_chunked_body",
     ("app", "_enforce_data_plane"): "enforce",
     ("core.iam_evaluator", "resolve_credential"): "is_root_access_key",
     ("services.s3", "_deliver_event_to_lambda"): "invoke_async_with_retry",

@@ -57,6 +57,22 @@ class Signatures:
         return answer
 
 
+def keep_headers(app: Any) -> None:
+    """A body sent in chunks may end with further headers. MiniStack takes any, after everything was verified;
+    here only the checksums that S3 has at that place."""
+    decode = app._decode_aws_chunked_body
+
+    def decoded(body: bytes, headers: dict[str, str]) -> Any:
+        before = frozenset(headers)
+        answer = decode(body, headers)
+        for name in headers.keys() - before:
+            if not name.startswith("x-amz-checksum-"):
+                del headers[name]
+        return answer
+
+    app._decode_aws_chunked_body = decoded
+
+
 def _is_the_body(body: bytes, digest: str) -> bool:
     """Whether this is the body whose SHA-256 was signed; S3 may also be told that none was."""
     return re.fullmatch("[0-9a-f]{64}", digest) is None or hashlib.sha256(body).hexdigest() == digest

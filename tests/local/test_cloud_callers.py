@@ -3,6 +3,7 @@ of a credential; and nobody does one call under the name of another."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -233,6 +234,18 @@ DISGUISED: dict[str, tuple[str, str, str, dict[str, str], bytes]] = {
         *("lambda", "POST", "/2015-03-31/functions/x/invocations"),
         *(URLENCODED, b"Action=GetFunction"),
     ),
+    "lambda, another in a packed form": (
+        *("lambda", "POST", "/2015-03-31/functions/x/invocations"),
+        *({**URLENCODED, "Content-Encoding": "gzip"}, gzip.compress(b"Action=GetFunction")),
+    ),
+    "s3, another in chunks": (
+        *("s3", "PUT", f"/{BUCKET}/a.jpg"),
+        *({**URLENCODED, "Content-Encoding": "aws-chunked"}, b"10\r\nAction=GetObject\r\n0\r\n\r\n"),
+    ),
+    "s3, another behind the chunks": (
+        *("s3", "PUT", f"/{BUCKET}/a.jpg", {"Content-Encoding": "aws-chunked"}),
+        b"10\r\nAction=GetObject\r\n0\r\ncontent-type: application/x-www-form-urlencoded\r\n\r\n",
+    ),
     "no service of ours": ("ecr", "GET", "/v2/_catalog", {}, b""),
     "a call without an action": ("apigateway", "HEAD", "/v2/apis", {}, b""),
 }
@@ -243,6 +256,36 @@ def test_one_call_is_not_done_under_the_name_of_another(user: User, bucket: Any,
     status, answer = user.signed(*DISGUISED[name])
     assert (status, b"SecretAccessKey" in answer) == (403, False)
     assert bucket.get_object(Bucket=BUCKET, Key="a.jpg")["Body"].read() == b"a"
+
+
+def test_nobody_signs_behind_the_body(stub_cloud: LocalCloud, connect: Callable[..., Any]) -> None:
+    gateway = connect(stub_cloud, "apigatewayv2")
+    api = gateway.create_api(Name="signed only", ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri="arn:aws:lambda:us-east-1:000000000000:function:none",
+    )["IntegrationId"]
+    target = f"integrations/{integration}"
+    gateway.create_route(ApiId=api, RouteKey="$default", AuthorizationType="AWS_IAM", Target=target)
+    gateway.create_stage(ApiId=api, StageName="prod", AutoDeploy=True)
+    path = f"/_aws/execute-api/{api}/prod/x"
+    administrator = User(stub_cloud, Credentials(stub_cloud.access_key_id, stub_cloud.secret_access_key))
+    # It is let in, to a function that does not exist.
+    assert administrator.signed("execute-api", "POST", path, {})[0] >= 500
+    credential = f"{stub_cloud.access_key_id}/20260101/us-east-1/execute-api/aws4_request"
+    behind = "".join(f"{name.lower()}: {value}\r\n" for name, value in header(credential).items())
+    chunked = {"X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
+    for more in ({}, chunked, {"Content-Encoding": "aws-chunked"}):
+        assert ask(stub_cloud, "POST", path, more, f"0\r\n{behind}\r\n".encode())[0] == 403
+
+
+def test_a_checksum_may_stand_behind_the_body(stub_cloud: LocalCloud, bucket: Any) -> None:
+    administrator = User(stub_cloud, Credentials(stub_cloud.access_key_id, stub_cloud.secret_access_key))
+    chunked = {"Content-Encoding": "aws-chunked", "X-Amz-Trailer": "x-amz-checksum-crc32"}
+    for checksum, status in (("AAAAAA==", 400), ("usQqqQ==", 200)):
+        body = f"4\r\nsent\r\n0\r\nx-amz-checksum-crc32: {checksum}\r\n\r\n".encode()
+        assert administrator.signed("s3", "PUT", f"/{BUCKET}/sum.jpg", chunked, body)[0] == status
 
 
 def test_a_signature_is_good_for_its_body_and_its_service(user: User) -> None:
