@@ -123,6 +123,25 @@ def states(pipeline: Pipeline, looks: Looks, settings: Settings) -> list[Resourc
     return found
 
 
+def additions(pipeline: Pipeline, looks: Looks) -> dict[str, tuple[str, ...]]:
+    """What others added that `up` leaves as it is, by resource; only where there is something to tell. Raises
+    Problem."""
+    resources = _by_name(pipeline)
+
+    def one(resource: Resource) -> tuple[str, ...]:
+        seen = looks[resource.name]
+        if _foreign(resource, looks, resources):
+            return seen.strays
+        try:
+            return (*seen.strays, *resource.additions(pipeline.aws, pipeline.names, seen))
+        except AwsError as error:
+            raise problem(error, f"look at what was added to {resource.name}") from error
+
+    with ThreadPoolExecutor(len(resources), thread_name_prefix="look") as pool:
+        found = dict(zip(resources, pool.map(one, resources.values()), strict=True))
+    return {name: told for name, told in found.items() if told}
+
+
 def _differences(resource: Resource, seen: Seen, names: Names, settings: Settings) -> Iterator[str]:
     try:
         for change in resource.changes(seen, names, settings):
@@ -224,6 +243,8 @@ def planned_removals(
     going = []
     for step, resource in pipeline.resources():
         seen = looks[resource.name]
+        for stray in seen.strays:
+            emit(Skipped(step.name, resource.name, stray, "stray"))
         if not seen.exists:
             continue
         if _foreign(resource, looks, resources):

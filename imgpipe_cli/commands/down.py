@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 LEFT = {
-    "foreign": "is not imgpipe's and is left alone",
-    "unmarked": "is empty and without tags, so nothing says whose it is: it is left alone. "
+    "foreign": " is not imgpipe's and is left alone",
+    "unmarked": " is empty and without tags, so nothing says whose it is: it is left alone. "
     "If it is yours: aws s3api delete-bucket --bucket {name}",
-    "kept": "is kept",
+    "kept": " is kept",
+    "stray": "",
 }
 
 
@@ -85,7 +86,7 @@ def _tell_skipped(run: Run, skipped: list[Skipped]) -> Emit:
         if isinstance(event, Skipped):
             skipped.append(event)
             why = LEFT[event.why].format(name=event.what.split()[-1])
-            run.screen.note(f"{event.what} {why}.")
+            run.screen.note(f"{event.what}{why}.")
 
     return tell
 

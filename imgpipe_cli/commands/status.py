@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands.up import note_own_keys, output_data
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
+        from imgpipe_cli.render.words import safe
         from imgpipe_cli.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
         settings = deployed.settings(looks, connection.names) or Settings()
         found = runner.states(pipeline, looks, settings)
         note_own_keys(run, looks, connection)
+        added = runner.additions(pipeline, looks)
         output = outputs.of(connection, looks)
         code = exit_code({state.state for state in found})
         data = {
@@ -40,7 +42,12 @@ def register(app: typer.Typer) -> None:
                     "title": step.title,
                     "state": reports.step_state([s for s in found if s.step == step.name]),
                     "resources": [
-                        {"name": s.resource, "state": s.state, "differences": list(s.differences)}
+                        {
+                            "name": s.resource,
+                            "state": s.state,
+                            "differences": list(s.differences),
+                            "additions": list(added.get(s.resource, ())),
+                        }
                         for s in found
                         if s.step == step.name
                     ],
@@ -52,6 +59,9 @@ def register(app: typer.Typer) -> None:
 
         def show(screen: Screen) -> None:
             screen.states(STEPS, found)
+            for told in added.values():
+                for addition in told:
+                    screen.line(f"Left as it is: {safe(addition)}.")
             if output is not None:
                 screen.outputs_only(output, settings)
             elif code is ExitCode.NOT_SET_UP:

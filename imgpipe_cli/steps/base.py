@@ -56,6 +56,7 @@ class Seen:
     tells whose it is.
     tags: what it is tagged with, where the look tells that; None where it does not.
     adoptable: nothing says whose it is and nothing is in it: `up` may take it, nobody may remove it.
+    strays: what carries our tags and is not where ours is: never touched, told by `status` and `down`.
     facts: what `changes` compares, in the resource's own words; also there when it does not exist.
     """
 
@@ -67,6 +68,7 @@ class Seen:
     torn: bool = False
     tags: Mapping[str, str] | None = field(default=None, compare=False)
     adoptable: bool = False
+    strays: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def foreign(self) -> bool:
@@ -273,6 +275,11 @@ class Resource(ABC):
         """The same look with the Unknown values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
         return seen
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        """What others added to it that matters and that `up` leaves as it is, in words. It may read more
+        than `observe` did, since only `status` asks."""
+        yield from ()
 
     def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
         """What a user would lose with it, counted: {"objects": 3, "bytes": 120000}."""

@@ -13,7 +13,7 @@ from typing import Any
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import FUNCTIONS, STAGE, Names
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen, Step, Unknown
+from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step, Unknown
 from imgpipe_cli.steps.parts.functions import LogGroup
 from imgpipe_cli.steps.parts.permission import Permission
 
@@ -69,10 +69,10 @@ _LOGGING = Passing(
 _NO_FUNCTION = Passing("BadRequestException", "unction", "the function is still being made")
 
 
-def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
-    """The APIs with our name, the oldest first; `owned` says whether the tags are ours."""
+def _tagged(aws: Aws, names: Names) -> list[dict[str, Any]]:
+    """The APIs with our tags, whatever their names, the oldest first."""
     apis = aws.items("apigatewayv2", "get_apis", "Items")
-    found = [api for api in apis if api.get("Name") == names.api]
+    found = [api for api in apis if names.owns(api.get("Tags", {}))]
     return sorted(found, key=lambda api: (str(api.get("CreatedDate", "")), api["ApiId"]))
 
 
@@ -80,14 +80,16 @@ def api_id(aws: Aws, names: Names) -> str | None:
     """The id of our API, looked up once a run; None while there is none."""
 
     def look() -> str | None:
-        ours = _ours(aws, names)
-        return ours[0]["ApiId"] if ours else None
+        return next((api["ApiId"] for api in _tagged(aws, names) if api.get("Name") == names.api), None)
 
     return aws.known.get("api", look)
 
 
-def _ours(aws: Aws, names: Names) -> list[dict[str, Any]]:
-    return [api for api in find_apis(aws, names) if names.owns(api.get("Tags", {}))]
+def _stray(api: Mapping[str, Any], names: Names) -> str:
+    return (
+        f"API {api.get('Name', '')} ({api['ApiId']}) carries this pipeline's tags under another name: "
+        f"remove it, or name it {names.api}"
+    )
 
 
 class ApiResource(Resource):
@@ -99,15 +101,20 @@ class ApiResource(Resource):
 
     def observe(self, aws: Aws, names: Names) -> Seen:
         ours: list[dict[str, Any]] = []
+        strays: list[str] = []
 
         def look() -> str | None:
-            ours.extend(_ours(aws, names))
+            for api in _tagged(aws, names):
+                if api.get("Name") == names.api:
+                    ours.append(api)
+                else:
+                    strays.append(_stray(api, names))
             return ours[0]["ApiId"] if ours else None
 
         # What lives inside the API asks for its id at the same time: one look answers all.
         if aws.known.learn("api", look) is None:
             # A foreign API of the same name hinders nobody: names are not unique.
-            return MISSING
+            return Seen(exists=False, strays=tuple(strays))
         first, *doubles = ours
         facts = {
             "id": first["ApiId"],
@@ -116,7 +123,7 @@ class ApiResource(Resource):
             "closed": first.get("DisableExecuteApiEndpoint", False),
             "doubles": [api["ApiId"] for api in doubles],
         }
-        return Seen(exists=True, facts=facts)
+        return Seen(exists=True, facts=facts, strays=tuple(strays))
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:

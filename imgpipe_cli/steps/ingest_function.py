@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws import Aws
@@ -9,10 +10,13 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.steps.parts.strangers import strangers
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Well above the SDK's worst case.
 TIMEOUT_S = 120
+# Far more than an event of S3's; and the most that SQS takes.
+_SMALLEST_B, _LARGEST_B = 256 * 1024, 1024 * 1024
 _NO_QUEUE = (
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
@@ -66,6 +70,11 @@ class FailureQueue(Resource):
                 "encrypted": attributes.get("SqsManagedSseEnabled", "true") == "true"
                 or bool(attributes.get("KmsMasterKeyId")),
                 "key": attributes.get("KmsMasterKeyId"),
+                # What SQS takes by itself differs by the age of the queue.
+                "small": int(attributes.get("MaximumMessageSize", _SMALLEST_B)) < _SMALLEST_B,
+                "delay": int(attributes.get("DelaySeconds", 0)),
+                "redrive": attributes.get("RedrivePolicy", ""),
+                "policy": attributes.get("Policy", ""),
                 "messages": int(attributes.get("ApproximateNumberOfMessages", 0)),
             },
         )
@@ -85,6 +94,17 @@ class FailureQueue(Resource):
             yield self._set("retention", attributes, seen, names)
         if not seen.facts["encrypted"]:
             yield self._set("encryption", {"SqsManagedSseEnabled": "true"}, seen, names)
+        if seen.facts["small"]:
+            yield self._set("message size", {"MaximumMessageSize": str(_LARGEST_B)}, seen, names)
+        if seen.facts["delay"]:
+            yield self._set("delay", {"DelaySeconds": "0"}, seen, names)
+        if seen.facts["redrive"]:  # looked at a few times, an event would leave it
+            yield self._set("redrive policy", {"RedrivePolicy": ""}, seen, names)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        if seen.exists and seen.facts["policy"]:
+            for statement, who in strangers(json.loads(seen.facts["policy"]), names.account):
+                yield f"statement {statement} lets {who} use queue {names.queue}"
 
     def _set(self, what: str, attributes: Mapping[str, str], seen: Seen, names: Names) -> Change:
         params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}

@@ -169,6 +169,7 @@ class Role(Resource):
             tags=tags,
             facts={
                 "trust": answer["AssumeRolePolicyDocument"],
+                "boundary": answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
                 "policy": found["policy"] and found["policy"]["PolicyDocument"],
             },
         )
@@ -192,6 +193,20 @@ class Role(Resource):
             params = {"RoleName": role, "PolicyName": _POLICY, "PolicyDocument": json.dumps(policy)}
             call = Call("iam", "put_role_policy", params, passing=_SPREADING)
             yield Change("set", f"policy of role {role}", call)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:
+        """Policies that give more than the function uses, or take away what it needs."""
+        if not seen.exists:
+            return
+        role = names.role(self.function)
+        if seen.facts["boundary"]:
+            yield f"role {role} has the permissions boundary {seen.facts['boundary']}"
+        find = partial(aws.items, "iam", missing=_NOT_THERE, RoleName=role)
+        for policy in find("list_role_policies", "PolicyNames"):
+            if policy != _POLICY:
+                yield f"role {role} has the inline policy {policy}, which imgpipe did not make"
+        for attached in find("list_attached_role_policies", "AttachedPolicies"):
+            yield f"role {role} has the policy {attached['PolicyArn']}, which imgpipe did not attach"
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
         role = names.role(self.function)

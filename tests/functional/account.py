@@ -208,11 +208,16 @@ def _functions(aws: Aws) -> dict[str, Any]:
         # The id of a role is random.
         role_ids = {role["RoleName"]: role["RoleId"] for role in aws.call("iam", "list_roles")["Roles"]}
         tags = details.get("Tags", {})
-        known = tags.get("RoleId") == role_ids.get(function["Role"].rsplit("/", 1)[1])
-        kept["tags"] = {**tags, "RoleId": "(of its role)"} if known else tags
+        if "RoleId" in tags and role_ids.get(_role(function), tags["RoleId"]) == tags["RoleId"]:
+            tags = {**tags, "RoleId": "(of its role)"}
+        kept["tags"] = tags
         kept["concurrency"] = details.get("Concurrency")
         found[f"function {name}"] = kept
     return found
+
+
+def _role(function: dict[str, Any]) -> str:
+    return str(function["Role"]).rsplit("/", 1)[1]
 
 
 def _without_api_id(policy: str) -> Any:
@@ -240,7 +245,10 @@ def _logs(aws: Aws) -> dict[str, Any]:
 
 def _queues(aws: Aws) -> dict[str, Any]:
     urls = aws.call("sqs", "list_queues").get("QueueUrls", [])
-    kept = ["MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout"]
+    kept = [
+        *("MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout"),
+        *("MaximumMessageSize", "DelaySeconds", "RedrivePolicy"),
+    ]
     return {
         f"queue {url.rsplit('/', 1)[1]}": {
             **aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=kept)["Attributes"],

@@ -31,6 +31,7 @@ BUCKET = NAMES.bucket
 ROLE = NAMES.role("ingest")
 INGEST, WEB = NAMES.function("ingest"), NAMES.function("web")
 GROUP = NAMES.log_group("web")
+REDRIVE = json.dumps({"deadLetterTargetArn": NAMES.queue_arn, "maxReceiveCount": 1})
 KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
 INDEX = {
     "IndexName": "by-time",

@@ -61,6 +61,13 @@ def bucket(what: str, do: Do, difference: str, *calls: str) -> Drift:
     return Drift(what, do, {"bucket": (f"set {difference} of bucket {BUCKET}",)}, calls)
 
 
+def of_queue(what: str, difference: str, **attributes: str) -> Drift:
+    shown = {"queue": (f"set {difference} of queue {NAMES.queue}",)}
+    return Drift(
+        what, queue("set_queue_attributes", Attributes=attributes), shown, ("sqs.set_queue_attributes",)
+    )
+
+
 def function(what: str, do: Do, difference: str) -> Drift:
     shown = {"function.ingest": (f"update {difference} of function {INGEST}",)}
     return Drift(what, do, shown, ("lambda.update_function_configuration",))
@@ -243,18 +250,11 @@ DRIFTS = [
         ("logs.create_log_group", "logs.put_retention_policy"),
     ),
     Drift("queue removed", queue("delete_queue"), {"queue": ()}, ("sqs.create_queue",)),
-    Drift(
-        "retention of the queue changed",
-        queue("set_queue_attributes", Attributes={"MessageRetentionPeriod": "60"}),
-        {"queue": (f"set retention of queue {NAMES.queue}",)},
-        ("sqs.set_queue_attributes",),
-    ),
-    Drift(
-        "encryption of the queue switched off",
-        queue("set_queue_attributes", Attributes={"SqsManagedSseEnabled": "false"}),
-        {"queue": (f"set encryption of queue {NAMES.queue}",)},
-        ("sqs.set_queue_attributes",),
-    ),
+    of_queue("retention of the queue changed", "retention", MessageRetentionPeriod="60"),
+    of_queue("encryption of the queue switched off", "encryption", SqsManagedSseEnabled="false"),
+    of_queue("queue for small messages only", "message size", MaximumMessageSize="1024"),
+    of_queue("queue delayed", "delay", DelaySeconds="900"),
+    of_queue("queue that hands on", "redrive policy", RedrivePolicy=hands.REDRIVE),
     Drift(
         "function removed",
         call("lambda", "delete_function", FunctionName=INGEST),

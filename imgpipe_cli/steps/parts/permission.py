@@ -11,6 +11,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
+from imgpipe_cli.steps.parts.strangers import strangers
 
 _PASSING = (
     Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
@@ -64,12 +65,17 @@ class Permission(Resource):
             }
         )
         found = looks["policy"]
-        facts = {"source": looks["source"], "statement": None}
         document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
+        facts = {"source": looks["source"], "statement": None, "document": document}
         for statement in document.get("Statement", []):
             if statement.get("Sid") == self._sid:
                 return Seen(exists=True, facts={**facts, "statement": _essence(statement)})
         return Seen(exists=False, facts=facts)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        """Statements by which others call the function, past the API, its token and its throttle."""
+        for statement, who in strangers(seen.facts["document"], names.account):
+            yield f"statement {statement} lets {who} call function {names.function(self.function)}"
 
     def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
         if not isinstance(seen.facts["source"], Unknown):
