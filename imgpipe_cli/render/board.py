@@ -30,6 +30,7 @@ LEFT_WORDS: Mapping[str, str] = {
     "foreign": "not imgpipe's, left alone",
     "unmarked": "empty and without tags, left alone",
     "kept": "kept",
+    "stray": "under another name, left alone",
 }
 
 

@@ -33,6 +33,7 @@ _CORS = {
     "ExposeHeaders": ["etag", "x-amz-version-id"],
     "MaxAge": 3600,
 }
+_DESCRIPTION = "Results of an imgpipe pipeline"
 # Enough for a family of pages that poll, far below what would make a bill: requests a second.
 _THROTTLE = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
 _ACCESS_LOG = json.dumps(
@@ -120,6 +121,7 @@ class ApiResource(Resource):
             "id": first["ApiId"],
             "endpoint": first.get("ApiEndpoint", ""),
             "cors": first.get("CorsConfiguration"),
+            "description": first.get("Description"),
             "closed": first.get("DisableExecuteApiEndpoint", False),
             "doubles": [api["ApiId"] for api in doubles],
         }
@@ -130,7 +132,7 @@ class ApiResource(Resource):
             params = {
                 "Name": names.api,
                 "ProtocolType": "HTTP",
-                "Description": "Results of an imgpipe pipeline",
+                "Description": _DESCRIPTION,
                 "CorsConfiguration": _CORS,
                 "Tags": names.tags,
             }
@@ -141,6 +143,9 @@ class ApiResource(Resource):
         if not _same_cors(seen.facts["cors"]):
             params = {"ApiId": seen.facts["id"], "CorsConfiguration": _CORS}
             yield Change("update", f"CORS of API {names.api}", _call("update_api", **params))
+        if seen.facts["description"] != _DESCRIPTION:
+            call = _call("update_api", ApiId=seen.facts["id"], Description=_DESCRIPTION)
+            yield Change("update", f"description of API {names.api}", call)
         if seen.facts["closed"]:
             call = _call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
             yield Change("open", f"endpoint of API {names.api}", call)
@@ -269,8 +274,7 @@ class Stage(Resource):
         params = {"ApiId": seen.facts["id"], "StageName": STAGE, **wanted}
         passing = (*_INSIDE, _LOGGING)
         if not seen.exists:
-            call = Call("apigatewayv2", "create_stage", {**params, "Tags": names.tags}, passing)
-            yield Change("create", f"stage {STAGE}", call)
+            yield Change("create", f"stage {STAGE}", Call("apigatewayv2", "create_stage", params, passing))
         elif (routes := _throttled(seen.facts["stage"])) or not _covers(seen.facts["stage"], wanted):
             call = Call("apigatewayv2", "update_stage", {**params, **routes}, passing)
             yield Change("update", f"stage {STAGE}", call)

@@ -135,23 +135,28 @@ class Retries(Resource):
         )
         if found is None:
             return MISSING
-        destination = found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        destinations = found.get("DestinationConfig", {})
         facts = {
             "attempts": found.get("MaximumRetryAttempts"),
             "age": found.get("MaximumEventAgeInSeconds"),
-            "destination": destination,
+            "destination": destinations.get("OnFailure", {}).get("Destination"),
+            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure"},
         }
         return Seen(exists=True, facts=facts)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
-        if seen.facts == wanted:
+        if seen.exists and wanted.items() <= seen.facts.items():
             return
         params = {
             "FunctionName": names.function("ingest"),
             "MaximumRetryAttempts": wanted["attempts"],
             "MaximumEventAgeInSeconds": wanted["age"],
-            "DestinationConfig": {"OnFailure": {"Destination": wanted["destination"]}},
+            # The call replaces all: what somebody has done on success stays.
+            "DestinationConfig": {
+                **seen.facts.get("others", {}),
+                "OnFailure": {"Destination": wanted["destination"]},
+            },
         }
         passing = (
             # Lambda checks that the role may send to the queue, and that the queue is there.

@@ -181,7 +181,6 @@ class Role(Resource):
             params = {
                 "RoleName": role,
                 "AssumeRolePolicyDocument": json.dumps(trust),
-                "Description": f"What imgpipe's function {names.function(self.function)} may do",
                 "Tags": names.tag_list,
             }
             yield Change("create", f"role {role}", Call("iam", "create_role", params))

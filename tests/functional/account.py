@@ -290,6 +290,7 @@ def _apis(aws: Aws) -> dict[str, Any]:
         found[f"api {api['Name']} {number}"] = {
             "cors": api.get("CorsConfiguration"),
             "closed": api.get("DisableExecuteApiEndpoint"),
+            "description": api.get("Description"),
             "tags": api.get("Tags"),
             "integrations": sorted(
                 (i["IntegrationUri"], *(_given(i.get(key)) for key in _ALTERING)) for i in integrations

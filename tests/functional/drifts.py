@@ -349,6 +349,12 @@ DRIFTS = [
         ("apigatewayv2.update_api",),
     ),
     Drift(
+        "description of the API changed",
+        gateway("update_api", Description="mine"),
+        {"api": (f"update description of API {API}",)},
+        ("apigatewayv2.update_api",),
+    ),
+    Drift(
         "API closed",
         gateway("update_api", DisableExecuteApiEndpoint=True),
         {"api": (f"open endpoint of API {API}",)},

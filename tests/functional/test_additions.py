@@ -11,6 +11,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.events import Event, Skipped
+from imgpipe_cli.steps.ingest_function import Retries
 from imgpipe_cli.steps.parts.strangers import strangers
 from tests.functional import cli
 from tests.functional.account import (
@@ -25,8 +26,9 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.drift_hands import INGEST, ROLE, WEB, Do, api_id, call, each, gateway, queue
+from tests.functional.drift_hands import INDEX, INGEST, ROLE, WEB, Do, api_id, call, each, gateway, queue
 
+TABLE = NAMES.table
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage"}
 PUBLIC = json.dumps({"Statement": [{**EVERYBODY, "Sid": "open", "Resource": NAMES.queue_arn}]})
 
@@ -70,6 +72,16 @@ def function_url(aws: Aws) -> None:
     )
 
 
+def whole_items(aws: Aws) -> None:
+    """The index of the table made anew, with all that is in it."""
+    index: dict[str, Any] = {**INDEX, "Projection": {"ProjectionType": "ALL"}}
+    kinds = [{"AttributeName": k, "AttributeType": "S"} for k in ("objectKey", "day", "analyzedAt")]
+    for change in ({"Delete": {"IndexName": index["IndexName"]}}, {"Create": index}):
+        aws.client("dynamodb").update_table(
+            TableName=TABLE, AttributeDefinitions=kinds, GlobalSecondaryIndexUpdates=[change]
+        )
+
+
 BOUNDARY, LIMIT = managed("Deny")
 ADMIN, ALL = managed("Allow")
 # What they do, and what is then told of which resource.
@@ -110,6 +122,11 @@ ADDED: Mapping[str, tuple[Do, str, str]] = {
         queue("set_queue_attributes", Attributes={"Policy": PUBLIC}),
         "queue",
         f"statement open lets everybody use queue {NAMES.queue}",
+    ),
+    "index with whole items": (
+        whole_items,
+        "table",
+        f"index by-time of table {TABLE} keeps more than keys (projection ALL)",
     ),
 }
 
@@ -194,3 +211,21 @@ def test_a_stranger_is_whom_no_condition_binds(principal: Any, condition: Any, w
     for statements in (statement, [statement]):
         assert list(strangers({"Statement": statements}, NAMES.account)) == [("s", one) for one in who]
     assert list(strangers({"Statement": [{**statement, "Effect": "Deny"}]}, NAMES.account)) == []
+
+
+@pytest.mark.parametrize(("attempts", "repairs"), [(2, 0), (0, 1)])
+def test_a_repair_of_the_retries_keeps_where_successes_go(attempts: int, repairs: int) -> None:
+    """moto keeps the first of these documents for ever, so that what is sent is looked at."""
+    up(RecordingAws())
+    client, where = RecordingAws().client("lambda"), {"FunctionName": INGEST}
+    theirs = {"Destination": f"arn:aws:sqs:{REGION}:{NAMES.account}:theirs"}
+    both = {"OnFailure": {"Destination": NAMES.queue_arn}, "OnSuccess": theirs}
+    client.delete_function_event_invoke_config(**where)
+    client.put_function_event_invoke_config(
+        **where, MaximumRetryAttempts=attempts, MaximumEventAgeInSeconds=6 * 3600, DestinationConfig=both
+    )
+    changes = list(Retries().changes(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS))
+    assert len(changes) == repairs
+    for change in changes:
+        assert change.call.params["MaximumRetryAttempts"] == 2
+        assert change.call.params["DestinationConfig"] == both
