@@ -136,8 +136,8 @@ _LOG_DELIVERY_ACTIONS = (
 )
 _ACCESS_LOGS = tuple((ANY_LOGS, _UP, action) for action in _LOG_DELIVERY_ACTIONS)
 _TAGGED_STAGE = (
-    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316), perhaps only "
-    "those with tags, which ours have not; the Service Authorization Reference does not know it"
+    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316), perhaps "
+    "only those with tags, which ours have not; the Service Authorization Reference does not know it"
 )
 _TAGGED_API = (
     "AWS refused new APIs with tags without apigateway:POST on their tags (reports since 2021); whether it "
