@@ -272,7 +272,7 @@ def test_retrying_is_said_for_as_long_as_there_are_tries(new_tab: NewTab, empty_
     tab.expected.append("404")  # there are results and no pictures
     tab.open()
     expect(tab.card("now.jpg")).to_contain_text("RetryingToo busy.")
-    expect(tab.card("over.jpg")).to_contain_text("FailedToo busy. No attempt is left: imgpipe retry")
+    expect(tab.card("over.jpg")).to_contain_text("FailedToo busy. No attempt is left: run imgpipe retry.")
     detail = tab.open_detail("over.jpg")
     expect(detail.locator(".notice")).to_contain_text("This picture could not be analyzed")
     expect(detail.locator(".notice")).not_to_contain_text("Wait for it.")

@@ -63,8 +63,7 @@ async function followAddress() {
   const place = new URLSearchParams(location.hash.slice(1));
   const given = place.get("token");
   if (given !== null) {
-    // A fragment is never sent to a server; taken out at once, it is on no screenshot and not in this tab's
-    // history. The browser's list of visited addresses may keep it: `imgpipe token --rotate` ends its use.
+    // The list of visited addresses may keep it.
     history.replaceState(null, "", location.pathname + location.search);
     await signIn(given);
   }

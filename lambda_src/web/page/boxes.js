@@ -1,4 +1,4 @@
-/** The boxes over a picture. All places are shares of its width and height, so they fit at every size. */
+/** The boxes over a picture. All places are shares of its size, so they always fit. */
 
 import { element, foreign, shape } from "./dom.js";
 

@@ -189,7 +189,7 @@ function slider() {
   return element("label", { class: "tool" }, element("span", {}, "Confidence from ", text, " %"), input);
 }
 
-/** A feature that was asked for: its findings, or why there are none. One that was not asked for is left out. */
+/** A feature that was asked for: its findings, or why there are none. */
 function section(item, title, feature, rows) {
   const missing = item.unavailable?.[feature];
   const entries = item[feature];

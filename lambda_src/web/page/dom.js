@@ -29,7 +29,7 @@ export function shape(name, attributes) {
   return made;
 }
 
-/** Text that came with a picture: kept apart, so that its reading direction turns nothing around it. */
+/** Text that came with a picture; its reading direction turns nothing around it. */
 export const foreign = (text) => element("bdi", {}, String(text));
 
 /** Tell users of a screen reader what has happened. */

@@ -1,4 +1,4 @@
-/** What a result item says, at the confidence the person has chosen. Nothing here touches the page. */
+/** What a result item says, at the chosen confidence. Nothing here touches the page. */
 
 import { state } from "./state.js";
 
@@ -14,7 +14,7 @@ export const labelsOf = (item) => (item.labels ?? []).filter(sure);
 
 export const linesOf = (item) => (item.text ?? []).filter((entry) => entry.Type !== "WORD");
 
-/** Lambda's two more tries come one and two minutes after the first; what is older than that stays as it is. */
+// Lambda's two more tries come one and two minutes later.
 const TRIED_FOR_MS = 10 * 60 * 1000;
 
 export const retrying = (item) =>
@@ -22,11 +22,11 @@ export const retrying = (item) =>
 
 export const failed = (item) => item.status === "failed" && !retrying(item);
 
-/** Why there are no findings. "It is tried again by itself" was true as long as there were tries. */
+/** Why there are no findings. A stored hint holds while there are tries. */
 export function reasonOf(item) {
   const { message = "", hint = "", code = "", retryable } = item.error ?? {};
   const over = retryable && !retrying(item);
-  return { message, hint: over ? "No attempt is left: imgpipe retry has it looked at again." : hint, code };
+  return { message, hint: over ? "No attempt is left: run imgpipe retry." : hint, code };
 }
 
 export const flagged = (item) => (item.moderation ?? []).some(sure);
@@ -69,7 +69,7 @@ export function clamped({ Left = 0, Top = 0, Width = 0, Height = 0 }) {
   return { left, top, width: unit(Left + Width) - left, height: unit(Top + Height) - top };
 }
 
-/** Everything in the picture that has a place: `{layer, name, row, box, polygon}`; row says to which finding it belongs. */
+/** Everything in the picture that has a place; row says to which finding it belongs. */
 export function placesOf(item) {
   const places = [];
   labelsOf(item).forEach(({ Name, Instances }) => {

@@ -155,7 +155,7 @@ function findings(card, item) {
   }
 }
 
-/** Bring all cards in line with the chosen confidence and label. */
+/** Bring all cards in line with what is chosen. */
 function show() {
   let total = 0;
   let visible = 0;
