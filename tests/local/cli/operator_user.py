@@ -24,8 +24,9 @@ from tests.local.cli.touched import touched_arns
 POLICY = "operator"
 # What the local cloud checks against `*`, since it does not find the resource in the request.
 CHECKED_AGAINST_ANY = ("dynamodb:ListTagsOfResource", "lambda:CreateFunction")
-# What it checks by the name of the operation, where AWS has an action of another name.
+# What it checks by another name than AWS: that of the operation, or of another one on the same path.
 CHECKED_AS = {
+    "lambda:DeleteFunctionConcurrency": "lambda:PutFunctionConcurrency",
     "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
 }

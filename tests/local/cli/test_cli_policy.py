@@ -107,7 +107,6 @@ NOT_CHECKED_HERE = {
     ("Table", "dynamodb:TagResource"): [NAMES.table_arn],
     ("Roles", "iam:TagRole"): ROLE_ARNS,
     ("PassRoles", "iam:PassRole"): ROLE_ARNS,
-    ("Functions", "lambda:TagResource"): FUNCTIONS_ARNS,
     ("Functions", "lambda:ListTags"): FUNCTIONS_ARNS,
     **{("IngestFunction", action): [NAMES.function_arn("ingest")] for action in UNKNOWN_HERE},
     ("FailureQueue", "sqs:TagQueue"): [NAMES.queue_arn],
@@ -223,7 +222,7 @@ def test_the_neighbours_resources_are_out_of_reach(operator: Operator, statement
         ),
         (
             "lambda",
-            "list_functions publish_version put_function_concurrency create_alias create_function_url_config",
+            "list_functions publish_version create_alias create_function_url_config",
         ),
         ("sqs", "list_queues send_message purge_queue add_permission"),
         (
