@@ -31,6 +31,7 @@ _THROTTLED = {
     "ThrottlingException",
     "ThrottledException",
     "TooManyRequestsException",
+    "TooManyUpdates",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",

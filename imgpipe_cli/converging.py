@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -27,18 +28,21 @@ _EXISTS = frozenset(
         "BucketAlreadyExists",
         "ResourceInUseException",
         "ResourceAlreadyExistsException",
-        "ResourceConflictException",
         "ParameterAlreadyExists",
         "QueueAlreadyExists",
         "QueueNameExists",
     }
 )
+_EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
 _LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
+_NO_TAGS = "its tags are not visible yet"
 _BUSY_LIMIT_S = 600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 # AWS shows a change that it has taken within seconds; after this time it is sent again.
 _SHOWN_WITHIN_S = 30.0
+# What was carried out although its answer got lost shows within this time; what does not is sent again.
+_LOST_SHOWN_WITHIN_S = 10.0
 # The same change asked for a third time in spite of two good answers is a defect of imgpipe.
 _REPEATS = 3
 # How often a run that waits looks whether another one has changed or removed the settings.
@@ -102,9 +106,13 @@ class Visit:
         # The changes that AWS took, and when; whether one made it; when AWS said that it is there already.
         self._taken: list[tuple[Change, float]] = []
         self._made = False
+        # Those without an idempotency token whose answer got lost, and when; what was said last.
+        self._lost: list[tuple[Change, float]] = []
+        self._unanswered = _LOOK_AGAIN
         self._appeared, self._appeared_at = _LOOK_AGAIN, -math.inf
-        self._waiting_for = ""
-        self._waiting_since = 0.0
+        # How long each reason has been waited for since AWS last took something new; which is the last.
+        self._waited_s: dict[str, float] = defaultdict(float)
+        self._waiting_for, self._waiting_at = "", 0.0
         self._pause_s = _FIRST_PAUSE_S
 
     def converge(self, seen: Seen, settings: Settings) -> Outcome:
@@ -137,7 +145,8 @@ class Visit:
         if seen.foreign and not ours and not self._made and not lately:
             raise self._not_ours()
         if seen.exists and not (seen.ready and ours):
-            self._pause(Passing("", why=seen.detail or "its tags are not visible yet", limit_s=_BUSY_LIMIT_S))
+            why = _NO_TAGS if seen.ready else seen.detail
+            self._pause(Passing("", why=why, limit_s=_BUSY_LIMIT_S))
             return True
         if not seen.exists and (self._made or lately):
             self._pause(self._not_visible() if self._made else self._appeared)
@@ -152,11 +161,15 @@ class Visit:
             self._look_out()  # another run may have undone it
         if worn := [change for change in again if self._times(change) >= _REPEATS]:
             raise self._does_not_settle(worn)
-        return self._send(due) if due or not changes else self._not_visible()
+        if due or not changes:
+            return self._send(due)
+        lost = any(one == change for one, _ in self._lost for change in changes)
+        return self._unanswered if lost else self._not_visible()
 
     def _lately(self, change: Change) -> bool:
-        since = self.aws.clock() - _SHOWN_WITHIN_S
-        return any(taken == change and at > since for taken, at in self._taken)
+        now = self.aws.clock()
+        sent = ((self._taken, _SHOWN_WITHIN_S), (self._lost, _LOST_SHOWN_WITHIN_S))
+        return any(one == change and now - at < within_s for some, within_s in sent for one, at in some)
 
     def _times(self, change: Change) -> int:
         return sum(taken == change for taken, _ in self._taken)
@@ -217,23 +230,32 @@ class Visit:
                     if passing.outdated:
                         self.aws.known.forget(passing.outdated)
                     return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
-            if not change.removes and error.code in _EXISTS:
+            if not change.removes and _exists(error):
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
                 return self._appeared
             if change.call.once and error.lost:
-                return replace(_LOOK_AGAIN, said=error.message)
+                self._lost.append((change, self.aws.clock()))
+                self._unanswered = replace(_LOOK_AGAIN, said=error.message)
+                return self._unanswered
             raise problem(error, f"{change.verb} {change.what}") from error
+        if all((change.verb, change.what) != (one.verb, one.what) for one, _ in self._taken):
+            self._waited_s.clear()
+            self._waiting_for, self._pause_s = "", _FIRST_PAUSE_S
         self._taken.append((change, self.aws.clock()))
         self._made = self._made or change.verb == "create"
         return None
 
     def _pause(self, passing: Passing) -> None:
-        """Wait a little, longer each time, at most as long as it may take for one reason in a row."""
+        """Wait a little, longer each time, at most as long as it may take for this reason.
+
+        Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
+        """
         now, why = self.aws.clock(), passing.why
-        if why != self._waiting_for:
-            self._waiting_for, self._waiting_since, self._pause_s = why, now, _FIRST_PAUSE_S
-        waited = now - self._waiting_since
-        if waited > passing.limit_s and self.resource.last_counts:
+        if self._waiting_for:
+            self._waited_s[self._waiting_for] += now - self._waiting_at
+        self._waiting_for, self._waiting_at = why, now
+        waited = self._waited_s[why]
+        if waited > passing.limit_s and self.resource.last_counts and self.watch is not None:
             raise Overtaken  # what does not come was removed or changed back
         if waited > passing.limit_s:
             said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
@@ -273,6 +295,12 @@ class Visit:
             f"{self.resource.name} still differs although AWS accepted the change {_REPEATS} times: {what}.",
             hint="This is a defect of imgpipe or of the endpoint: please report it with --verbose output.",
         )
+
+
+def _exists(error: AwsError) -> bool:
+    """Whether AWS says that what is to be made is there already."""
+    conflict = error.code == "ResourceConflictException" and _EXISTS_TEXT in error.message
+    return conflict or error.code in _EXISTS
 
 
 def in_order(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from imgpipe_cli import runner
@@ -111,7 +112,8 @@ def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict
             try:
                 _carry_out(pipeline, looks, stage, emit)
             except Problem:
-                _refuse_overtaken(pipeline, looks)  # what failed may be the doing of another run
+                with suppress(Problem):  # the first failure is the cause, not that this look fails too
+                    _refuse_overtaken(pipeline, looks)  # what failed may be the doing of another run
                 raise
     return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -219,7 +220,8 @@ def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict
     try:
         return in_order(wanted, needs, converge, pipeline.workers, stop)
     except Problem:
-        watch.look(now=True)  # what failed may be the doing of another run
+        with suppress(Problem):  # the first failure is the cause, not that this look fails too
+            watch.look(now=True)  # what failed may be the doing of another run
         raise
 
 

@@ -9,7 +9,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
-from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.steps.parts.functions import LAMBDA_BUSY, Function, LogGroup, Shape, store_variables
 from imgpipe_cli.steps.parts.strangers import strangers
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
@@ -164,7 +164,7 @@ class Retries(Resource):
                 "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
             ),
             Passing("InvalidParameterValueException", "is invalid", "the new queue is not visible yet"),
-            Passing("ResourceConflictException", "", "Lambda is still updating the function"),
+            *LAMBDA_BUSY,
             Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)

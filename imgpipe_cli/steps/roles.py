@@ -15,10 +15,10 @@ from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Routine, See
 
 _POLICY = "imgpipe"
 _NOT_THERE = ("NoSuchEntity",)
-_SPREADING = (
-    Passing("NoSuchEntity", why="the new role is not visible everywhere in IAM yet"),
-    Passing("ConcurrentModification", why="IAM is still working on another change of the role"),
-)
+_NEW = Passing("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
+_BUSY = Passing("ConcurrentModification", why="IAM is still working on another change of the role")
+# "must delete policies first", "must detach all policies first": an instance profile never passes.
+_GOING = Passing("DeleteConflict", "policies first", "the role's policies are still going")
 
 
 def trust_policy(names: Names) -> dict[str, Any]:
@@ -183,14 +183,14 @@ class Role(Resource):
                 "AssumeRolePolicyDocument": json.dumps(trust),
                 "Tags": names.tag_list,
             }
-            yield Change("create", f"role {role}", Call("iam", "create_role", params))
+            yield Change("create", f"role {role}", Call("iam", "create_role", params, (_BUSY,)))
         elif seen.facts["trust"] != trust:
             params = {"RoleName": role, "PolicyDocument": json.dumps(trust)}
-            call = Call("iam", "update_assume_role_policy", params, passing=_SPREADING)
+            call = Call("iam", "update_assume_role_policy", params, (_NEW, _BUSY))
             yield Change("update", f"trust policy of role {role}", call)
         if seen.facts["policy"] != policy:
             params = {"RoleName": role, "PolicyName": _POLICY, "PolicyDocument": json.dumps(policy)}
-            call = Call("iam", "put_role_policy", params, passing=_SPREADING)
+            call = Call("iam", "put_role_policy", params, (_NEW, _BUSY))
             yield Change("set", f"policy of role {role}", call)
 
     def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:
@@ -215,12 +215,8 @@ class Role(Resource):
 
         operations = ("delete_role_policy", "detach_role_policy")
         yield Change("detach", f"policies of role {role}", Routine("strip_role", operations, detach))
-        # "must delete policies first", "must detach all policies first": an instance profile never passes.
-        late = (
-            Passing("DeleteConflict", "policies first", "the role's policies are still going"),
-            *_SPREADING[1:],
-        )
-        yield Change("delete", f"role {role}", Call("iam", "delete_role", {"RoleName": role}, passing=late))
+        call = Call("iam", "delete_role", {"RoleName": role}, (_GOING, _BUSY))
+        yield Change("delete", f"role {role}", call)
 
 
 def _strip(aws: Aws, role: str) -> None:

@@ -11,10 +11,12 @@ from imgpipe_cli.events import Emit
 from imgpipe_cli.names import Names, plain_tags
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import Call, Change, Overtaken, Resource, Seen, Step, torn
+from imgpipe_cli.steps.base import Call, Change, Overtaken, Passing, Resource, Seen, Step, torn
 
 _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
 _NO_VERSION = "ParameterVersionNotFound"
+# Two runs that write at once; SSM says: "Try again in a few seconds."
+_BUSY = (Passing("TooManyUpdates", why="SSM is still working on another change of the parameter"),)
 
 
 def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
@@ -53,13 +55,15 @@ def refuse_other_type(seen: Seen, parameter: str, kind: str) -> None:
 
 
 def delete_parameter(parameter: str) -> Change:
-    return Change("delete", f"parameter {parameter}", Call("ssm", "delete_parameter", {"Name": parameter}))
+    return Change(
+        "delete", f"parameter {parameter}", Call("ssm", "delete_parameter", {"Name": parameter}, _BUSY)
+    )
 
 
 def put_parameter(parameter: str, kind: str, value: Any, names: Names) -> Change:
     """Tags cannot go together with Overwrite: a new parameter is tagged in its create call."""
     params: Mapping[str, Any] = {"Name": parameter, "Type": kind, "Value": value, "Tags": names.tag_list}
-    return Change("create", f"parameter {parameter}", Call("ssm", "put_parameter", params))
+    return Change("create", f"parameter {parameter}", Call("ssm", "put_parameter", params, _BUSY))
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class SettingsParameter(Resource):
         if seen.facts["value"] != text:
             params = {"Name": parameter, "Type": "String", "Value": text, "Overwrite": True}
             over = seen.facts.get("version")
-            call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list, over=over)
+            call = Overwrite("ssm", "put_parameter", params, _BUSY, tags=names.tag_list, over=over)
             yield Change("update", f"parameter {parameter}", call)
 
     def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002

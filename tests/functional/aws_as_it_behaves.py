@@ -109,6 +109,7 @@ class Behaviour:
 class _Happened:
     number: int
     at: float
+    service: str
     operation: str
     params: Mapping[str, Any]
 
@@ -228,7 +229,8 @@ class BehavingAccount:
             if call.is_read:
                 self._remembered[call.key] = (status, headers, body)
             elif status < 300:
-                self.history.append(_Happened(len(self.history), self.clock.now, call.operation, call.params))
+                number, now = len(self.history), self.clock.now
+                self.history.append(_Happened(number, now, call.service, call.operation, call.params))
                 for behaviour in self.behaviours:
                     behaviour.after(self, call)
             return status, headers, body

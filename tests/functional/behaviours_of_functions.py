@@ -46,6 +46,36 @@ class RoleNotAssumable(Behaviour):
         return None
 
 
+class KeyNotGranted(Behaviour):
+    """AWS's own key of the environment does not know a new role yet. [TF:lambda/function.go]"""
+
+    lag = 12.0
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        if call.operation in _MAKING and account.ago("CreateRole", RoleName=_role(account, call)) < self.lag:
+            text = (
+                "Lambda was unable to configure access to your environment variables because the KMS key is "
+                "invalid for CreateGrant. Please check your KMS key settings."
+            )
+            return Refusal("InvalidParameterValueException", text)
+        return None
+
+
+class RoleChangesCollide(Behaviour):
+    """IAM takes one change of a role at a time. [bc:iam/ConcurrentModificationException]"""
+
+    lag = 1.0
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        role = call.params.get("RoleName")
+        changes = [h for h in account.history if h.service == "iam" and h.params.get("RoleName") == role]
+        late = changes and account.clock.now - changes[-1].at < self.lag
+        if call.service == "iam" and not call.is_read and late:
+            text = "Multiple requests to change this object were submitted simultaneously."
+            return Refusal("ConcurrentModification", text, 409)
+        return None
+
+
 class PolicyNotVisible(Behaviour):
     """What a role's new policy allows is not in force at once; Lambda checks it for the failure queue.
     [TF:lambda/function_event_invoke_config.go; text: gh:elastic/beats#13963]"""
@@ -188,6 +218,22 @@ class RoleIsGranted(Behaviour):
         made = account.last("CreateRole", RoleName=role)
         assert made is not None, f"there is no role {role}"
         return made.number
+
+
+class ConcurrentUpdate(Behaviour):
+    """What belongs to a function is refused while the function is changed by something else.
+    [TF:lambda/permission.go, function_event_invoke_config.go]"""
+
+    lag = 3.0
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        function = call.params.get("FunctionName")
+        changes = ("CreateFunction", "AddPermission", "RemovePermission", *_UPDATES)
+        late = min(account.ago(change, FunctionName=function) for change in changes) < self.lag
+        if late and call.operation in ("AddPermission", "RemovePermission", "PutFunctionEventInvokeConfig"):
+            text = "The function could not be updated due to a concurrent update operation."
+            return Refusal("ResourceConflictException", text, 409)
+        return None
 
 
 class FunctionDeleting(Behaviour):

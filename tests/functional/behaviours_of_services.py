@@ -5,7 +5,10 @@ In brackets what says so: see behaviours_of_functions.py.
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from botocore.exceptions import ConnectionClosedError
 
 from tests.functional import behaviours_of_functions, behaviours_of_stores
 from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
@@ -140,13 +143,22 @@ class TagsLag(Behaviour):
 
     lag = 6.0
 
+    def __init__(self, lag: float | None = None, *, service: str = "") -> None:
+        """service: of this one only."""
+        super().__init__(lag)
+        self._service = service
+
     def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        if self._service not in ("", call.service):
+            return None
         fresh = account.ago("CreateBucket", Bucket=call.params.get("Bucket")) < self.lag
         if call.operation == "GetBucketTagging" and fresh:
             return Refusal("NoSuchTagSet", "The TagSet does not exist", 404)
         return None
 
     def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
+        if self._service not in ("", call.service):
+            return False
         params = call.params
         hide: tuple[float, dict[str, Any], str, Any]
         match call.service, call.operation:
@@ -187,18 +199,77 @@ class TagsLag(Behaviour):
         return hidden
 
 
-# --- what never passes ---------------------------------------------------------------------------
+# --- reads that lag ------------------------------------------------------------------------------
+
+
+class _ReadsLag(Behaviour):
+    """Every read of the service answers what it did before the service's last change: what is new is missing,
+    what was removed is listed. [infer: no page says that the reads are consistent]"""
+
+    lag = 4.0
+    service: str
+
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
+        changed = [h.at for h in account.history if h.service == self.service]
+        late = bool(changed) and account.clock.now - changed[-1] < self.lag
+        return call.service == self.service and late
+
+
+class ParametersLag(_ReadsLag):
+    service = "ssm"
+
+
+class LogGroupsLag(_ReadsLag):
+    service = "logs"
+
+
+class ApisLag(_ReadsLag):
+    service = "apigatewayv2"
+
+
+class ParameterBusy(Behaviour):
+    """Two changes of one parameter in a short time. [bc:ssm/TooManyUpdates; how long: unsourced]"""
+
+    lag = 10.0
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        name = call.params.get("Name")
+        if call.operation == "PutParameter" and account.ago("PutParameter", Name=name) < self.lag:
+            return Refusal("TooManyUpdates", "There are too many updates for this parameter.")
+        return None
+
+
+# --- at one operation ----------------------------------------------------------------------------
 
 
 class Refused(Behaviour):
-    """One operation is always refused, as with a quota that is used up. [IAM:reference_iam-quotas]"""
+    """One operation is refused: always, as with a quota that is used up, or so many times.
+    [IAM:reference_iam-quotas]"""
 
-    def __init__(self, operation: str, refusal: Refusal) -> None:
+    def __init__(self, operation: str, *refusals: Refusal, times: float = math.inf) -> None:
+        """refusals: they take turns."""
         super().__init__()
-        self._operation, self._refusal = operation, refusal
+        self._operation, self._refusals, self._left = operation, list(refusals), times
 
     def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
-        return self._refusal if call.operation == self._operation else None
+        if call.operation != self._operation or self._left <= 0:
+            return None
+        self._left -= 1
+        self._refusals.append(self._refusals.pop(0))
+        return self._refusals[-1]
+
+
+class AnswerLost(Behaviour):
+    """The connection breaks once, after the operation was carried out."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__()
+        self._operation = operation
+
+    def after(self, account: BehavingAccount, call: Call) -> None:
+        if call.operation == self._operation and not account.met[self.name]:
+            account.met[self.name] += 1
+            raise ConnectionClosedError(endpoint_url=call.service)
 
 
 # --- all -----------------------------------------------------------------------------------------
@@ -206,6 +277,8 @@ class Refused(Behaviour):
 # What passes by itself. Each is met by a pipeline that is set up, changed, removed and set up again.
 PASSING: tuple[type[Behaviour], ...] = (
     behaviours_of_functions.RoleNotAssumable,
+    behaviours_of_functions.KeyNotGranted,
+    behaviours_of_functions.RoleChangesCollide,
     behaviours_of_functions.PolicyNotVisible,
     behaviours_of_functions.FreshRole,
     behaviours_of_functions.DeletedRoleSeen,
@@ -213,6 +286,7 @@ PASSING: tuple[type[Behaviour], ...] = (
     behaviours_of_functions.FunctionNotVisible,
     behaviours_of_functions.FunctionPending,
     behaviours_of_functions.UpdateInProgress,
+    behaviours_of_functions.ConcurrentUpdate,
     behaviours_of_functions.FunctionDeleting,
     behaviours_of_functions.StatementNotReadable,
     behaviours_of_functions.QueueNotVisible,
@@ -223,6 +297,7 @@ PASSING: tuple[type[Behaviour], ...] = (
     behaviours_of_stores.PartsCollide,
     behaviours_of_stores.PartsLag,
     behaviours_of_stores.BucketRecreated,
+    behaviours_of_stores.DeletedBucketSeen,
     behaviours_of_stores.PermissionNotVisible,
     behaviours_of_stores.TableCreating,
     behaviours_of_stores.TableDeleting,
@@ -233,6 +308,10 @@ PASSING: tuple[type[Behaviour], ...] = (
     FunctionNeeded,
     LogDelivery,
     LogGroupBusy,
+    ParametersLag,
+    LogGroupsLag,
+    ApisLag,
+    ParameterBusy,
     TagsLag,
 )
 # What AWS checks and a sound pipeline never meets.

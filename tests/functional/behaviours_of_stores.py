@@ -100,6 +100,16 @@ class BucketRecreated(Behaviour):
         return None
 
 
+class DeletedBucketSeen(Behaviour):
+    """A deleted bucket is shown for a while. [S3:Welcome]"""
+
+    lag = 5.0
+
+    def looks_back(self, account: BehavingAccount, call: Call) -> bool:
+        bucket = call.params.get("Bucket")
+        return call.operation == "HeadBucket" and account.ago("DeleteBucket", Bucket=bucket) < self.lag
+
+
 class BucketNames(Behaviour):
     """S3 checks a bucket's name and place. [S3:bucketnamingrules]"""
 

@@ -27,6 +27,7 @@ from tests.functional.behaviours_of_functions import (
     FunctionDeleting,
     FunctionFails,
     FunctionPending,
+    KeyNotGranted,
     PolicyNotVisible,
     QueueDeletedRecently,
     RoleNotAssumable,
@@ -37,6 +38,7 @@ from tests.functional.behaviours_of_services import (
     LogDelivery,
     Refused,
     RetentionChecked,
+    TagsLag,
 )
 from tests.functional.behaviours_of_stores import (
     BucketNames,
@@ -47,6 +49,7 @@ from tests.functional.behaviours_of_stores import (
     TableDeleting,
 )
 
+_AT_ONCE = "Only 50 tables can be created, updated, or deleted simultaneously"
 _RETRY = "Run the command again: it continues here."
 
 
@@ -131,10 +134,49 @@ _UP = {
     ),
     "tables": Case(
         _refused("CreateTable", "LimitExceededException", "Subscriber limit exceeded: 2,500 tables"),
-        "timeout",
+        "quota_exceeded",
         ("table", "Subscriber limit exceeded: 2,500 tables"),
+        "Service Quotas",
+        30,
+    ),
+    "tables at once": Case(
+        _refused("CreateTable", "LimitExceededException", f"Subscriber limit exceeded: {_AT_ONCE}"),
+        "timeout",
+        ("table", _AT_ONCE),
         _RETRY,
         330,
+    ),
+    "key": Case(
+        lambda: KeyNotGranted(math.inf),
+        "timeout",
+        ("function.", "the KMS key is invalid for CreateGrant."),
+        "trust policy",
+        150,
+    ),
+    "tags": Case(
+        lambda: TagsLag(math.inf, service="dynamodb"),
+        "timeout",
+        ("table is not ready", "its tags are not visible yet"),
+        "imgpipe status",
+        620,
+    ),
+    "conflict": Case(
+        _refused("AddPermission", "ResourceConflictException", "Something that nobody knows.", 409),
+        "aws_error",
+        ("permission imgpipe-", "Something that nobody knows."),
+        "imgpipe",
+        60,
+    ),
+    "two reasons in turn": Case(
+        lambda: Refused(
+            "CreateApi",
+            Refusal("ConflictException", "Please try again later.", 409),
+            Refusal("TooManyRequestsException", "Too Many Requests", 429),
+        ),
+        "timeout",
+        ("api is not ready", "API Gateway"),
+        _RETRY,
+        260,
     ),
     "roles": Case(
         _refused("CreateRole", "LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", 409),

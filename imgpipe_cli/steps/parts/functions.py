@@ -29,15 +29,28 @@ _ROLE_HINT = (
     "If it never passes: may Lambda take the role? Its trust policy must name lambda.amazonaws.com, and no "
     "policy of the organization may deny sts:AssumeRole. Then run the command again: it continues here."
 )
-_BUSY = (
+# What Lambda answers to any change of a function that it is at work on. The same code with another text may
+# mean that a thing is there already.
+LAMBDA_BUSY = (
     Passing("ResourceConflictException", "state: Deleting", "the old function is still going"),
-    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating it"),
-    Passing("ResourceConflictException", "currently in the following state", "Lambda is still making it"),
+    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
+    Passing(
+        "ResourceConflictException", "currently in the following state", "Lambda is still making the function"
+    ),
+    Passing(
+        "ResourceConflictException",
+        "concurrent update operation",
+        "Lambda is still working on another change of the function",
+    ),
 )
 _PASSING = (
     Passing("InvalidParameterValueException", "cannot be assumed by Lambda", IAM_DELAY, hint=_ROLE_HINT),
     Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
-    *_BUSY,
+    # The key of the environment is AWS's own: what it does not know yet is the role.
+    Passing(
+        "InvalidParameterValueException", "KMS key is invalid for CreateGrant", IAM_DELAY, hint=_ROLE_HINT
+    ),
+    *LAMBDA_BUSY,
     Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
 
@@ -214,7 +227,7 @@ class Function(Resource):
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
         if seen.facts["reserved"] == 0:  # the console's "Throttle"; any other number is somebody's choice
-            call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, _BUSY)
+            call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, LAMBDA_BUSY)
             yield Change("remove", f"reserved concurrency 0 of function {function}", call)
         yield from self._given_anew(seen, names, configuration)
         added = _added(seen.facts["configuration"])
@@ -281,7 +294,7 @@ class Function(Resource):
         if seen.detail == "deleting":
             return
         function = names.function(self.shape.function)
-        call = Call("lambda", "delete_function", {"FunctionName": function}, _BUSY)
+        call = Call("lambda", "delete_function", {"FunctionName": function}, LAMBDA_BUSY)
         yield Change("delete", f"function {function}", call)
 
 

@@ -11,13 +11,11 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
+from imgpipe_cli.steps.parts.functions import LAMBDA_BUSY
 from imgpipe_cli.steps.parts.strangers import strangers
 
 _PASSING = (
-    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
-    Passing(
-        "ResourceConflictException", "currently in the following state", "Lambda is still making the function"
-    ),
+    *LAMBDA_BUSY,
     Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
 

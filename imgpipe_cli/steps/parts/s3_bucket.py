@@ -36,10 +36,10 @@ _NOT_OURS = ("301",)
 _DENIED = ("403", "AccessDenied")
 
 # A bucket that is seconds old (or was deleted a moment ago) answers these for a while.
-_FRESH = (
-    Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
-    Passing("OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300),
-)
+_NEW = Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet")
+_BUSY = Passing("OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300)
+# Something was uploaded meanwhile: look and empty again.
+_NOT_EMPTY = Passing("BucketNotEmpty", why="something was uploaded meanwhile")
 
 
 class S3Bucket(Resource):
@@ -92,7 +92,7 @@ class S3Bucket(Resource):
             return
         for what, differs, operation, params in self._configuration(seen.facts, names):
             if differs:
-                call = Call("s3", operation, {"Bucket": bucket, **params}, passing=_FRESH)
+                call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, _BUSY))
                 yield Change("set", f"{what} of bucket {bucket}", call)
 
     def _configuration(
@@ -153,9 +153,7 @@ class S3Bucket(Resource):
 
         operations = ("list_object_versions", "delete_objects", "abort_multipart_upload")
         yield Change("empty", f"bucket {bucket}", Routine("empty_bucket", operations, empty))
-        # Something was uploaded meanwhile: look and empty again.
-        late = (Passing("BucketNotEmpty", why="something was uploaded meanwhile"), *_FRESH[1:])
-        call = Call("s3", "delete_bucket", {"Bucket": bucket}, passing=late)
+        call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, _BUSY))
         yield Change("delete", f"bucket {bucket}", call)
 
     def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
@@ -238,7 +236,7 @@ def _create(bucket: str, names: Names) -> Call:
         "ObjectOwnership": _OWNERSHIP,
         "CreateBucketConfiguration": configuration,
     }
-    return Call("s3", "create_bucket", params, passing=_FRESH[1:])
+    return Call("s3", "create_bucket", params, (_BUSY,))
 
 
 def _policy(facts: Mapping[str, Any], arn: str) -> tuple[str, bool, str, dict[str, Any]]:

@@ -27,7 +27,8 @@ _ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objec
 _TTL = "expiresAt"
 _BUSY = (
     Passing("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
-    Passing("LimitExceededException", why="DynamoDB is making other tables just now", limit_s=300),
+    # "Only 50 tables can be created, updated, or deleted simultaneously"; other limits do not pass.
+    Passing("LimitExceededException", "simultaneous", "DynamoDB is making other tables just now", 300),
 )
 # Unlike other changes this one is refused when it was made already, as by a call whose answer got lost.
 _MADE_ALREADY = (
