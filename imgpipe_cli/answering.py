@@ -1,4 +1,4 @@
-"""Waiting until a freshly deployed HTTP API really answers from its function."""
+"""Whether the HTTP API really answers from its function, which a fresh deployment does after a while."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.events import Emit, Note, Waiting
+from imgpipe_cli.events import Emit, Waiting
+from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Remembered
 
-# Auto-deploy and fresh permissions take seconds; after this the next command says what is wrong.
-_LIMIT_S = 60.0
+# Auto-deploy and fresh permissions take seconds.
+LIMIT_S = 60.0
 
 
 def wait_until_answering(
     found: Remembered,
     emit: Emit,
     *,
+    limit_s: float = LIMIT_S,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> bool:
-    """Ask for a result without a key until the function itself refuses that. False after a minute."""
+) -> None:
+    """Ask for a result without a key until the function itself refuses that. Raises Problem if it does not
+    within so many seconds; with 0 after the first request."""
     if not callable_at_its_url(found):
-        return True
+        return
     api, started, pause_s = Api(found.api_url, found.token), clock(), 0.1
-    while clock() - started < _LIMIT_S:
-        detail = refusal(api)
-        if detail is None:
-            return True
-        emit(Waiting("api", "api", f"the API does not answer yet ({detail})", clock() - started))
+    while (detail := refusal(api)) is not None:
+        waited = clock() - started
+        if waited >= limit_s:
+            raise Problem(
+                "api_not_answering",
+                f"The pipeline is set up, but its API at {found.api_url} does not answer: {detail}.",
+                hint="Run imgpipe up again in a minute: it looks again. imgpipe logs shows functions that fail.",
+                exit_code=ExitCode.PENDING,
+            )
+        emit(Waiting("api", "api", f"the API does not answer yet ({detail})", waited))
         sleep(pause_s)
         pause_s = min(pause_s * 1.5, 2.0)
-    emit(Note("api_not_answering", found.api_url))
-    return False
 
 
 def callable_at_its_url(found: Remembered) -> bool:

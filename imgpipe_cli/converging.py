@@ -35,7 +35,7 @@ _EXISTS = frozenset(
 )
 _EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
 _LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
-_NO_TAGS = "its tags are not visible yet"
+NO_TAGS = "its tags are not visible yet"
 _BUSY_LIMIT_S = 600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -142,10 +142,12 @@ class Visit:
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
         ours = seen.owned or seen.adoptable
-        if seen.foreign and not ours and not self._made and not lately:
+        tags_late = seen.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
+        if seen.foreign and not ours and not self._made and not lately and not tags_late:
             raise self._not_ours()
-        if seen.exists and not (seen.ready and ours):
-            why = _NO_TAGS if seen.ready else seen.detail
+        told = ours and not (seen.untagged and self._made)
+        if seen.exists and not (seen.ready and told):
+            why = NO_TAGS if seen.ready else seen.detail
             self._pause(Passing("", why=why, limit_s=_BUSY_LIMIT_S))
             return True
         if not seen.exists and (self._made or lately):

@@ -20,8 +20,8 @@ from typing import Literal
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.converging import Outcome, Visit, Watch, in_order
-from imgpipe_cli.events import Emit, Looking, Skipped
+from imgpipe_cli.converging import NO_TAGS, Outcome, Visit, Watch, in_order
+from imgpipe_cli.events import Emit, Looking, Skipped, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.problems import Problem
@@ -33,6 +33,9 @@ State = Literal["ready", "busy", "missing", "differs", "foreign"]
 # What several resources hold a copy of: with another value of these, all of them are wrong.
 SHARED = ("settings", "token", "api")
 _SECOND_LOOK_S = 1.0
+# The tags of a thing made by a run that was killed a moment ago show within seconds.
+_TAGS_WITHIN_S = 30.0
+_TAGS_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,34 @@ class Removal:
 
 
 def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
-    """Look at every resource, or only at those of these names, side by side. Raises Problem."""
+    """Look at every resource, or only at those of these names, side by side. Raises Problem.
 
-    def one(step: Step, resource: Resource) -> Seen:
-        emit(Looking(step.name, resource.name))
-        return observe(pipeline, resource)
-
+    What has no tags at all is looked at again for a while: it may be ours, made a moment ago.
+    """
     asked = [(step, resource) for step, resource in pipeline.resources() if not only or resource.name in only]
-    with ThreadPoolExecutor(max(len(asked), 1), thread_name_prefix="look") as pool:
-        futures = {resource.name: pool.submit(one, step, resource) for step, resource in asked}
+    for step, resource in asked:
+        emit(Looking(step.name, resource.name))
+    looks = _look_at(pipeline, [resource for _, resource in asked])
+    began = pipeline.aws.clock()
+    while unsure := [(step, resource) for step, resource in asked if _unsure(looks[resource.name])]:
+        waited = pipeline.aws.clock() - began
+        if waited >= _TAGS_WITHIN_S or pipeline.aws.place.is_local:  # where tags show at once
+            break
+        for step, resource in unsure:
+            emit(Waiting(step.name, resource.name, NO_TAGS, waited))
+        pipeline.aws.sleep(_TAGS_PAUSE_S)
+        looks |= _look_at(pipeline, [resource for _, resource in unsure])
+    return looks
+
+
+def _look_at(pipeline: Pipeline, resources: Sequence[Resource]) -> Looks:
+    with ThreadPoolExecutor(max(len(resources), 1), thread_name_prefix="look") as pool:
+        futures = {resource.name: pool.submit(observe, pipeline, resource) for resource in resources}
         return {name: future.result() for name, future in futures.items()}
+
+
+def _unsure(seen: Seen) -> bool:
+    return seen.untagged and not seen.torn and not (seen.exists and seen.owned)
 
 
 def _adopted(looks: Looks) -> Looks:
@@ -248,11 +269,14 @@ def planned_removals(
         for stray in seen.strays:
             emit(Skipped(step.name, resource.name, stray, "stray"))
         if not seen.exists:
+            if _unsure(seen):
+                emit(Skipped(step.name, resource.name, resource.title, "untagged"))
             continue
         if _foreign(resource, looks, resources):
             if resource.within is None:
                 what = _called(resource, seen, pipeline.names) or resource.name
-                emit(Skipped(step.name, resource.name, what, "unmarked" if seen.adoptable else "foreign"))
+                why = "untagged" if _unsure(seen) else "unmarked" if seen.adoptable else "foreign"
+                emit(Skipped(step.name, resource.name, what, why))
         elif resource.name in keep:
             emit(Skipped(step.name, resource.name, _called(resource, seen, pipeline.names), "kept"))
         else:

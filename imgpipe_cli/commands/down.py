@@ -22,6 +22,8 @@ LEFT = {
     "foreign": " is not imgpipe's and is left alone",
     "unmarked": " is empty and without tags, so nothing says whose it is: it is left alone. "
     "If it is yours: aws s3api delete-bucket --bucket {name}",
+    "untagged": " has no tags, so nothing says whose it is: it is left alone. "
+    "imgpipe status names the tags that it needs if it is yours",
     "kept": " is kept",
     "stray": "",
 }

@@ -126,8 +126,8 @@ def register(app: typer.Typer) -> None:
         run.targets.put(found)
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
-        if any(name.startswith(("api", "function", "permission.api")) for name in changed):
-            _until_answering(run, found)
+        fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
+        _until_answering(run, found, fresh=fresh)
         data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
 
@@ -258,8 +258,9 @@ def _check_region(connection: Connection) -> None:
         )
 
 
-def _until_answering(run: Run, found: Remembered) -> None:
-    """A new deployment takes a moment: until it is out, the gateway answers for itself."""
-    from imgpipe_cli.answering import wait_until_answering
+def _until_answering(run: Run, found: Remembered, *, fresh: bool) -> None:
+    """A new deployment takes a moment: until it is out, the gateway answers for itself. What was not changed
+    is asked once."""
+    from imgpipe_cli.answering import LIMIT_S, wait_until_answering
 
-    wait_until_answering(found, run.emit)
+    wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0)

@@ -66,7 +66,6 @@ NOTES = {
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."
     ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
-    "api_not_answering": "The API does not answer yet; try {detail} in a minute, and see imgpipe status.",
     "settings_rebuilt": "The stored settings were removed; the functions still have them: {detail}.",
     "results_copied": "Results copied: {detail}.",
     "results_switched": "The pipeline now uses {detail}.",

@@ -71,6 +71,11 @@ class Seen:
     strays: tuple[str, ...] = field(default=(), compare=False)
 
     @property
+    def untagged(self) -> bool:
+        """Whether something of its name has no tags: somebody else's, or ours, whose tags show a bit later."""
+        return self.tags is not None and not self.tags
+
+    @property
     def foreign(self) -> bool:
         """Whether it is there and not ours: somebody else's, or nobody's."""
         return self.exists and not self.owned and not self.torn

@@ -70,10 +70,10 @@ _LOGGING = Passing(
 _NO_FUNCTION = Passing("BadRequestException", "unction", "the function is still being made")
 
 
-def _tagged(aws: Aws, names: Names) -> list[dict[str, Any]]:
-    """The APIs with our tags, whatever their names, the oldest first."""
+def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
+    """The APIs with our name or with our tags, whosever they are, the oldest first."""
     apis = aws.items("apigatewayv2", "get_apis", "Items")
-    found = [api for api in apis if names.owns(api.get("Tags", {}))]
+    found = [api for api in apis if api.get("Name") == names.api or names.owns(api.get("Tags", {}))]
     return sorted(found, key=lambda api: (str(api.get("CreatedDate", "")), api["ApiId"]))
 
 
@@ -81,9 +81,13 @@ def api_id(aws: Aws, names: Names) -> str | None:
     """The id of our API, looked up once a run; None while there is none."""
 
     def look() -> str | None:
-        return next((api["ApiId"] for api in _tagged(aws, names) if api.get("Name") == names.api), None)
+        return next((api["ApiId"] for api in find_apis(aws, names) if _is_ours(api, names)), None)
 
     return aws.known.get("api", look)
+
+
+def _is_ours(api: Mapping[str, Any], names: Names) -> bool:
+    return api.get("Name") == names.api and names.owns(api.get("Tags", {}))
 
 
 def _stray(api: Mapping[str, Any], names: Names) -> str:
@@ -101,21 +105,21 @@ class ApiResource(Resource):
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Seen:
+        found: list[dict[str, Any]] = []
         ours: list[dict[str, Any]] = []
-        strays: list[str] = []
 
         def look() -> str | None:
-            for api in _tagged(aws, names):
-                if api.get("Name") == names.api:
-                    ours.append(api)
-                else:
-                    strays.append(_stray(api, names))
+            found.extend(find_apis(aws, names))
+            ours.extend(api for api in found if _is_ours(api, names))
             return ours[0]["ApiId"] if ours else None
 
         # What lives inside the API asks for its id at the same time: one look answers all.
-        if aws.known.learn("api", look) is None:
+        aws.known.learn("api", look)
+        strays = tuple(_stray(api, names) for api in found if api.get("Name") != names.api)
+        if not ours:
             # A foreign API of the same name hinders nobody: names are not unique.
-            return Seen(exists=False, strays=tuple(strays))
+            untagged = any(not api.get("Tags") for api in found)
+            return Seen(exists=False, tags={} if untagged else None, strays=strays)
         first, *doubles = ours
         facts = {
             "id": first["ApiId"],
@@ -125,7 +129,7 @@ class ApiResource(Resource):
             "closed": first.get("DisableExecuteApiEndpoint", False),
             "doubles": [api["ApiId"] for api in doubles],
         }
-        return Seen(exists=True, facts=facts, strays=tuple(strays))
+        return Seen(exists=True, facts=facts, strays=strays)
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:

@@ -214,7 +214,9 @@ class Role(Resource):
             _strip(aws, role)
 
         operations = ("delete_role_policy", "detach_role_policy")
-        yield Change("detach", f"policies of role {role}", Routine("strip_role", operations, detach))
+        yield Change(
+            "detach", f"policies of role {role}", Routine("strip_role", operations, detach, (_BUSY,))
+        )
         call = Call("iam", "delete_role", {"RoleName": role}, (_GOING, _BUSY))
         yield Change("delete", f"role {role}", call)
 

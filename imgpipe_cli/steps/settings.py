@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws import Aws
@@ -112,7 +112,9 @@ class SettingsParameter(Resource):
     last_counts = True
 
     def observe(self, aws: Aws, names: Names) -> Seen:
-        return observe_parameter(aws, names, names.settings_parameter)
+        seen = observe_parameter(aws, names, names.settings_parameter)
+        # A run may have been killed before it could tag what it made with Overwrite: nobody else writes this.
+        return replace(seen, owned=True) if seen.untagged and _reads(seen.facts["value"]) else seen
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
         parameter, text = names.settings_parameter, settings.to_json()
@@ -120,6 +122,10 @@ class SettingsParameter(Resource):
             yield put_parameter(parameter, "String", text, names)
             return
         refuse_other_type(seen, parameter, "String")
+        if seen.untagged:
+            where = {"ResourceType": "Parameter", "ResourceId": parameter}
+            call = Call("ssm", "add_tags_to_resource", {**where, "Tags": names.tag_list}, _BUSY)
+            yield Change("set", f"tags of parameter {parameter}", call)
         if seen.facts["value"] != text:
             params = {"Name": parameter, "Type": "String", "Value": text, "Overwrite": True}
             over = seen.facts.get("version")
@@ -133,6 +139,15 @@ class SettingsParameter(Resource):
 def stored_settings(seen: Seen, names: Names) -> Settings:
     """The settings that were seen. Raises Problem("bad_settings")."""
     return Settings.from_json(str(seen.facts["value"]), parameter=names.settings_parameter)
+
+
+def _reads(value: str) -> bool:
+    """Whether these are settings of imgpipe's."""
+    try:
+        Settings.from_json(value)
+    except Problem:
+        return False
+    return True
 
 
 STEP = Step("settings", "Settings and checks", (SettingsParameter(),))

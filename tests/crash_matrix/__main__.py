@@ -27,7 +27,9 @@ def main() -> int:
     holdings()  # loads the account's code and makes the clients, once for all copies
     with TemporaryDirectory() as folder:
         state = Path(folder) / "state"
-        needed = {one.goal for one in asked.only} if asked.only else set(BY_NAME)
+        needed = set(BY_NAME)
+        if asked.only:
+            needed = {goal for one in asked.only for goal in (one.goal, BY_NAME[one.scenario].goal)}
         calm = in_a_copy(partial(_calm, state, needed))
         points = asked.only or _points(asked.points, calm)
         print(f"{len(points)} points, {asked.jobs} at once", flush=True)

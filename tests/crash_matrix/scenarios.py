@@ -27,6 +27,11 @@ class Scenario:
         return self.command == DOWN
 
     @property
+    def goal(self) -> str:
+        """The scenario of one worker that leaves the same in the account."""
+        return self.name.removesuffix("-16")
+
+    @property
     def followers(self) -> tuple[str, ...]:
         """What comes next: the same again; the same on another machine; the opposite."""
         return ("again", "elsewhere", "up" if self.is_down else "down")
@@ -60,7 +65,7 @@ class Point:
     @property
     def goal(self) -> str:
         """The scenario that leaves in the account what is to be found there in the end."""
-        return self.then if self.then in ("up", "down") else self.scenario.removesuffix("-16")
+        return self.then if self.then in ("up", "down") else BY_NAME[self.scenario].goal
 
 
 def point(text: str) -> Point:

@@ -162,14 +162,17 @@ class Trial:
             door = stack.enter_context(gateway())
             user = User(here, door, before=self.before, workers=scenario.workers)
             door.break_at(self.point.request, self.point.fault)
-            self._judge_disturbed(self._ran(user, scenario.command))
+            done = self._ran(user, scenario.command)
+            self._judge_disturbed(done)
+            if done.code == ExitCode.DONE:  # whoever says "done" must be: nothing mends it before this look
+                self._compare(self.ends[scenario.goal], "although it says that it is done")
             hit = door.hit
             door.forget()
             if then == "elsewhere":
                 user = User(there, door, workers=scenario.workers)
             command = {"down": DOWN, "up": UP}.get(then, scenario.command)
             self._must_end_well(self._ran(user, command), "what follows")
-            self._compare(self.ends[self.point.goal])
+            self._compare(self.ends[self.point.goal], "in the end")
             door.forget()
             self._must_end_well(self._ran(user, DOWN if command == DOWN else UP), "a last look")
             if door.writes:
@@ -181,6 +184,8 @@ class Trial:
         self._told.append(f"$ imgpipe {' '.join(command)}\n{done.err}{done.out}exit {done.code}")
         if "Traceback" in done.err:
             self._wrong.append("a traceback")
+        if "Something unexpected happened" in done.err:
+            self._wrong.append("an error that nobody expected")
         return done
 
     def _judge_disturbed(self, done: Done) -> None:
@@ -193,15 +198,23 @@ class Trial:
             expected = done.code == 0
         if not expected:
             self._wrong.append(f"the disturbed command exits with {done.code}")
+        if done.code in (ExitCode.FAILED, ExitCode.PENDING) and not _told(done):
+            self._wrong.append("it does not say what went wrong")
 
     def _must_end_well(self, done: Done, what: str) -> None:
         if done.code != 0:
             self._wrong.append(f"{what} exits with {done.code}")
 
-    def _compare(self, goal: Mapping[str, Any]) -> None:
+    def _compare(self, goal: Mapping[str, Any], when: str) -> None:
         found = holdings()
         for name in sorted(found.keys() | goal.keys()):
             # How far a disturbed `down` came decides whether the pictures are still there.
             emptied = self.point.then == "up" and name.startswith(_CONTENT)
             if found.get(name) != goal.get(name) and not emptied:
-                self._wrong.append(f"{name} is {found.get(name)} instead of {goal.get(name)}")
+                self._wrong.append(f"{when}, {name} is {found.get(name)} instead of {goal.get(name)}")
+
+
+def _told(done: Done) -> bool:
+    """Whether it says in a sentence what went wrong, and what to do next."""
+    lines = [line for line in done.err.splitlines() if line.startswith(("Error: ", "Hint: "))]
+    return [line.partition(": ")[0] for line in lines] == ["Error", "Hint"] and min(map(len, lines)) > 12

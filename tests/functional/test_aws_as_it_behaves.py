@@ -9,7 +9,7 @@ import pytest
 
 from imgpipe_cli import runner
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.events import Changing, Event, Waiting
+from imgpipe_cli.events import Changing, Event, Skipped, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
@@ -42,6 +42,8 @@ from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 # Longer than this no user waits, and no single limit of the runner is.
 _LIMIT_S = 600
+# After this time every read shows what was made.
+_SHOWN_S = 10
 
 
 def _alone(kind: type[Behaviour]) -> Sequence[Behaviour]:
@@ -184,16 +186,38 @@ class _Killed(Behaviour):
             raise Killed
 
 
-@pytest.mark.parametrize("number", range(2, 44, 6))
-def test_up_killed_in_all_of_it_is_finished_by_the_next_up_at_once(number: int) -> None:
-    # Without the tags nobody can know whose a thing is: see the next test.
-    behaviours = [behaviour for behaviour in _all() if not isinstance(behaviour, TagsLag)]
+# Not `down`: it cannot know of what no read shows yet.
+@pytest.mark.parametrize("then", ["up", "status"])
+@pytest.mark.parametrize("number", range(2, 44, 8))
+def test_up_killed_in_all_of_it_is_known_as_ours_to_what_follows_at_once(number: int, then: str) -> None:
+    _killed_then(_all(), number, then)
+
+
+@pytest.mark.parametrize("then", ["up", "down", "status"])
+@pytest.mark.parametrize("number", range(1, 44, 3))
+def test_up_killed_before_its_tags_show_is_known_as_ours_to_what_follows_at_once(
+    number: int, then: str
+) -> None:
+    _killed_then([TagsLag()], number, then)
+
+
+def _killed_then(behaviours: Sequence[Behaviour], number: int, then: str) -> None:
     with behaving_account(*behaviours, _Killed(number)) as account:
+        empty = inventory()
         with pytest.raises(Killed):
             up(BehavingAws(account))
-        up(BehavingAws(account))
-        assert _states(account, SETTINGS) == {"ready"}
-        assert down(BehavingAws(account)) == []
+        if then == "up":
+            up(BehavingAws(account))
+            assert _states(account, SETTINGS) == {"ready"}
+        elif then == "status":
+            line = pipeline(BehavingAws(account))
+            found = {state.state for state in runner.states(line, runner.look(line, nothing), SETTINGS)}
+            assert "foreign" not in found
+            account.clock.sleep(_SHOWN_S)
+        skipped: list[Event] = []
+        assert down(BehavingAws(account), emit=skipped.append) == []
+        assert inventory() == empty
+        assert not [event for event in skipped if isinstance(event, Skipped)]
 
 
 # --- a role that is another one of the same name -------------------------------------------------

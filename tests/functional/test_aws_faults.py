@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from tests.functional.account import RecordingAws, down, inventory, up
+from tests.functional.account import NAMES, RecordingAws, down, inventory, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,
     BehavingAws,
@@ -142,3 +142,57 @@ def test_a_parameter_that_never_goes_is_told_by_down() -> None:
         with pytest.raises(Problem, match="still there") as told:
             down(BehavingAws(account))
         assert told.value.code == "timeout"
+
+
+# --- single keys inside DeleteObjects ------------------------------------------------------------
+
+
+class _KeysFail(Behaviour):
+    """S3 deletes nothing of a batch, so many times, and says why for each key in a good answer.
+    [bc:s3/DeleteObjects]"""
+
+    def __init__(self, code: str, times: float) -> None:
+        super().__init__()
+        self._code, self._left = code, times
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        failing = call.operation == "DeleteObjects" and self._left > 0
+        self._left -= failing
+        return _KeyErrors(self._code, "") if failing else None
+
+
+class _KeyErrors(Refusal):
+    def wire(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        keys = "".join(
+            f"<Error><Key>{one['Key']}</Key><VersionId>{one['VersionId']}</VersionId>"
+            f"<Code>{self.code}</Code><Message>Please try again.</Message></Error>"
+            for one in call.params["Delete"]["Objects"]
+        )
+        return 200, {"Content-Type": "text/xml"}, f"<DeleteResult>{keys}</DeleteResult>".encode()
+
+
+def _with_a_picture(account: BehavingAccount, behaviour: Behaviour) -> None:
+    up(BehavingAws(account))
+    s3 = RecordingAws().client("s3")
+    # moto knows no conditions in a policy, and would call the function.
+    s3.delete_bucket_policy(Bucket=NAMES.bucket)
+    s3.put_bucket_notification_configuration(Bucket=NAMES.bucket, NotificationConfiguration={})
+    s3.put_object(Bucket=NAMES.bucket, Key="a.jpg", Body=b"picture")
+    account.behaviours = [behaviour]
+
+
+@pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
+def test_objects_that_s3_could_not_delete_for_a_moment_are_sent_again(code: str) -> None:
+    with behaving_account() as account:
+        _with_a_picture(account, _KeysFail(code, 3))
+        assert down(BehavingAws(account)) == []
+        assert account.met["_KeysFail"] == 3
+
+
+@pytest.mark.parametrize(("code", "sent"), [("InternalError", 8), ("AccessDenied", 1)])
+def test_an_object_that_s3_never_deletes_is_named(code: str, sent: int) -> None:
+    with behaving_account() as account:
+        _with_a_picture(account, _KeysFail(code, float("inf")))
+        with pytest.raises(Problem, match="bucket demo-uploads"):
+            down(BehavingAws(account))
+        assert account.met["_KeysFail"] == sent

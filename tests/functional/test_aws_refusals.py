@@ -164,7 +164,7 @@ _UP = {
         _refused("AddPermission", "ResourceConflictException", "Something that nobody knows.", 409),
         "aws_error",
         ("permission imgpipe-", "Something that nobody knows."),
-        "imgpipe",
+        "it continues where it stopped",
         60,
     ),
     "two reasons in turn": Case(

@@ -80,6 +80,9 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     assert not NAMES.owns(tags)
     up(PlainHttpAws(), settings)
     put_something_into(settings)
+    # What reads as imgpipe's settings and has no tags is ours: nobody else writes it.
+    parameter: dict[str, Any] = {"Name": NAMES.settings_parameter, "Value": "theirs", "Overwrite": True}
+    PlainHttpAws().call("ssm", "put_parameter", **parameter)
     retag(tags)
     before = everything()
 
@@ -153,6 +156,43 @@ def test_an_api_with_our_tags_and_another_name_is_not_ours() -> None:
     up(PlainHttpAws())
     assert down(PlainHttpAws()) == []
     assert everything() == before
+
+
+def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
+    up(PlainHttpAws())
+    put_something_into(SETTINGS)
+    aws = PlainHttpAws()
+    retag({})
+    began = aws.clock()
+    looks = runner.look(pipeline(aws), nothing)
+    assert 30 <= aws.clock() - began < 35
+    events: list[Event] = []
+    (settings,) = runner.planned_removals(pipeline(aws), looks, events.append)
+    assert settings.resource.name == "settings"
+    untagged = {event.resource for event in events if isinstance(event, Skipped) and event.why == "untagged"}
+    assert untagged == {*names_unique(SETTINGS), "api"} - {"bucket", "settings"}
+    retag({"Project": "theirs"})
+    began = aws.clock()
+    runner.look(pipeline(aws), nothing)
+    assert aws.clock() == began
+
+
+def test_settings_left_without_tags_by_a_killed_run_get_them_back() -> None:
+    """Another run's `down` came before the new value, which no call can tag: it was killed right after it."""
+    aws = PlainHttpAws()
+    value: dict[str, Any] = {"Name": NAMES.settings_parameter, "Type": "String", "Value": SETTINGS.to_json()}
+    aws.call("ssm", "put_parameter", **value, Overwrite=True)
+    assert set(up(PlainHttpAws())) >= {"settings", "api"}
+    aws.call("ssm", "remove_tags_from_resource", **_SETTINGS_TAGS, TagKeys=list(NAMES.tags))
+    again = PlainHttpAws()
+    up(again)
+    assert again.writes == [("ssm", "add_tags_to_resource")]
+    aws.call("ssm", "remove_tags_from_resource", **_SETTINGS_TAGS, TagKeys=list(NAMES.tags))
+    assert down(PlainHttpAws()) == []
+    assert inventory() == {}
+
+
+_SETTINGS_TAGS: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": NAMES.settings_parameter}
 
 
 def test_tags_that_were_lost_can_be_given_back() -> None:

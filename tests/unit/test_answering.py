@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imgpipe_cli.answering import wait_until_answering
-from imgpipe_cli.events import Event, Note, Waiting
+from imgpipe_cli.answering import LIMIT_S, wait_until_answering
+from imgpipe_cli.events import Event, Waiting
+from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Remembered, Target
 from tests.api_server import TOKEN, Answer, Clock, PlayedApi
 
@@ -33,13 +34,14 @@ class Wait:
             min_confidence=70.0,
         )
 
-    def __call__(self) -> bool:
-        return wait_until_answering(self._found, self.told.append, sleep=self.clock.sleep, clock=self.clock)
+    def __call__(self, limit_s: float = LIMIT_S) -> None:
+        how = {"sleep": self.clock.sleep, "clock": self.clock}
+        wait_until_answering(self._found, self.told.append, limit_s=limit_s, **how)  # type: ignore[arg-type]
 
 
 def test_an_api_that_answers_needs_no_pause(played: PlayedApi) -> None:
     wait = Wait(played)
-    assert wait()
+    wait()
     assert wait.clock.slept == []
     assert wait.told == []
 
@@ -51,7 +53,7 @@ def test_a_deployment_and_a_permission_that_come_late_are_waited_for(
     played.private = private
     played.instead = [*[_NOT_DEPLOYED] * 5, *[_NOT_PERMITTED] * 4, _NOT_THERE, Answer(404, b"<html>")]
     wait = Wait(played)
-    assert wait()
+    wait()
     assert played.instead == []
     why = [event.detail for event in wait.told if isinstance(event, Waiting)]
     assert [text for text in why if "HTTP 404" in text]
@@ -61,6 +63,18 @@ def test_a_deployment_and_a_permission_that_come_late_are_waited_for(
 def test_an_api_that_is_never_deployed_ends_the_wait_within_a_minute(played: PlayedApi) -> None:
     played.instead = [_NOT_DEPLOYED] * 1000
     wait = Wait(played)
-    assert not wait()
+    with pytest.raises(Problem) as told:
+        wait()
     assert 60 <= wait.clock.now < 63
-    assert wait.told[-1] == Note("api_not_answering", played.url)
+    assert (told.value.code, told.value.exit_code) == ("api_not_answering", ExitCode.PENDING)
+    assert played.url in told.value.message and "HTTP 404" in told.value.message
+
+
+def test_what_was_not_changed_is_asked_once(played: PlayedApi) -> None:
+    Wait(played)(limit_s=0)
+    played.instead = [_NOT_PERMITTED] * 2
+    wait = Wait(played)
+    with pytest.raises(Problem, match="HTTP 500"):
+        wait(limit_s=0)
+    assert len(played.instead) == 1
+    assert wait.clock.slept == []

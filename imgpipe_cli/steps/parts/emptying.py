@@ -15,6 +15,10 @@ from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.events import Counted, Emit
 
 _BATCH = 1000  # the most that DeleteObjects takes
+# What S3 may say of a single key inside a good answer, where the SDK does not see it; how often they go.
+_PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
+_TRIES = 8
+_FIRST_PAUSE_S = 0.1
 # DeleteObjects is XML 1.0, which has no way to write these; DeleteObject has the key in the URL.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]")
 
@@ -60,8 +64,7 @@ def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> None:
     singly = [entry for entry in entries if _NOT_IN_XML.search(entry["Key"])]
     together = [entry for entry in entries if not _NOT_IN_XML.search(entry["Key"])]
     for batch in _batches(together):
-        answer = aws.call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-        _raise_first(answer.get("Errors", []))
+        _delete_together(aws, bucket, batch)
     aws.together(
         {
             f"{entry['Key']} {entry['VersionId']}": partial(
@@ -75,6 +78,21 @@ def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> None:
             for entry in singly
         }
     )
+
+
+def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> None:
+    """Delete these, those again that S3 could not delete for a moment."""
+    pause_s = _FIRST_PAUSE_S
+    for left in range(_TRIES - 1, -1, -1):
+        answer = aws.call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
+        errors = answer.get("Errors", [])
+        _raise_first([error for error in errors if error.get("Code") not in _PASSING or not left])
+        failed = {(error["Key"], error.get("VersionId")) for error in errors}
+        entries = [one for one in entries if failed & {(one["Key"], one["VersionId"]), (one["Key"], None)}]
+        if not entries:
+            return
+        aws.sleep(pause_s)
+        pause_s *= 2
 
 
 def _batches(entries: list[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
