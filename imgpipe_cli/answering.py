@@ -34,7 +34,7 @@ def wait_until_answering(
             raise Problem(
                 "api_not_answering",
                 f"The pipeline is set up, but its API at {found.api_url} does not answer: {detail}.",
-                hint="Run imgpipe up again in a minute: it looks again. imgpipe logs shows functions that fail.",
+                hint="Run imgpipe up again in a minute: it looks again. See imgpipe logs too.",
                 exit_code=ExitCode.PENDING,
             )
         emit(Waiting("api", "api", f"the API does not answer yet ({detail})", waited))

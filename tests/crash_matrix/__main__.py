@@ -30,6 +30,7 @@ def main() -> int:
         needed = set(BY_NAME)
         if asked.only:
             needed = {goal for one in asked.only for goal in (one.goal, BY_NAME[one.scenario].goal)}
+            needed |= {"up"}  # what holds where a change was not written down
         calm = in_a_copy(partial(_calm, state, needed))
         points = asked.only or _points(asked.points, calm)
         print(f"{len(points)} points, {asked.jobs} at once", flush=True)

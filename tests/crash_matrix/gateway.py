@@ -1,9 +1,13 @@
-"""The way to the account over HTTP, which breaks at one request."""
+"""The way to the account over HTTPS, which breaks at one request.
+
+With TLS as on AWS, since without it `up` leaves out the policy that refuses plain HTTP.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -12,7 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tests.crash_matrix import certificates
 from tests.crash_matrix.faults import Answer, Fault, error_answer
 from tests.crash_matrix.memory_account import carry_out
 from tests.crash_matrix.requests_by_name import Request, path_only
@@ -22,9 +29,10 @@ from tests.crash_matrix.requests_by_name import Request, path_only
 class Gateway:
     """calls: the names of all calls since `forget`, in the order they came; the second of a name is `name#2`,
     and a repetition by the SDK is the same call. writes: those that change something. hit: whether the fault
-    came up. process: who is killed."""
+    came up. process: who is killed. certificate: the file of what clients must trust."""
 
     url: str
+    certificate: Path
     calls: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     hit: bool = False
@@ -122,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             os.close(self.connection.detach())
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # the other side was killed
+        with suppress(ConnectionError, ssl.SSLError):  # the other side was killed
             super().handle()
 
     def log_message(self, *_arguments: object) -> None:
@@ -137,13 +145,19 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def gateway() -> Iterator[Gateway]:
     """The door to the account of this process, on a free port of loopback."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.door = door = Gateway(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield door
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with TemporaryDirectory() as folder:
+        certificate = certificates.make(Path(folder))
+        server = _Server(("127.0.0.1", 0), _Handler)
+        # The handshake comes with the first read, in the thread of the connection.
+        server.socket = certificates.served_with(certificate).wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        server.door = door = Gateway(f"https://127.0.0.1:{server.server_port}", certificate)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield door
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

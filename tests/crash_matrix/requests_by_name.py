@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.operations import is_read
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _IDS = re.compile(r"(apis/|integrations/|routes/|uploadId=)[^/?&]+")
 # What tells two requests of one operation apart; the first word is the operation's own subject.
 _SUBJECTS = (
@@ -35,6 +35,12 @@ class Request:
         """The service that the signature is for."""
         found = _SCOPE.search(self.headers.get("authorization", ""))
         return found["service"] if found else "unsigned"
+
+    @property
+    def region(self) -> str:
+        """The region that the signature is for."""
+        found = _SCOPE.search(self.headers.get("authorization", ""))
+        return found["region"] if found else "us-east-1"
 
     @property
     def call(self) -> str:

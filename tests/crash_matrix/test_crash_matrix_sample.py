@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from tests.crash_matrix.faults import FAULTS, Fault
-from tests.crash_matrix.scenarios import SCENARIOS, all_points, chosen, point
+from tests.crash_matrix.report import Report
+from tests.crash_matrix.scenarios import SCENARIOS, Point, all_points, chosen, point
+from tests.crash_matrix.trial import Verdict
 from tests.local.cli.machine import ROOT
 
 _FUNCTIONS = "/2015-03-31/functions"
@@ -26,6 +28,9 @@ POINTS = (
     "up|apigateway.POST/v2/apis|throttled-lasting|again",
     f"up-16|s3.PUT{_BUCKET}|killed|elsewhere",
     f"change|lambda.PUT{_FUNCTIONS}/crash-web/configuration|error_500|again",
+    f"up|s3.PUT{_BUCKET}?policy|lost|again",
+    f"up-us|s3.PUT{_BUCKET.replace('eu-west-1', 'us-east-1')}|lost|again",
+    f"change|lambda.PUT{_FUNCTIONS}/crash-web/configuration|killed|plain",
     "move|dynamodb.DeleteTable.crash-results|error_503|elsewhere",
     "down-16|iam.DeleteRole.crash-eu-west-1-web|throttled|up",
 )
@@ -52,11 +57,22 @@ def test_a_point_is_found_again_by_its_name() -> None:
 def test_every_request_is_broken_once_before_one_is_broken_twice() -> None:
     requests = {scenario.name: ["a", "b", "c"] for scenario in SCENARIOS}
     every = list(all_points(requests))
-    assert len(every) == len(set(every)) == len(SCENARIOS) * 3 * len(FAULTS) * 3
+    followers = sum(len(scenario.followers) for scenario in SCENARIOS)
+    assert len(every) == len(set(every)) == 3 * len(FAULTS) * followers
     some = chosen(every, len(SCENARIOS) * 3)
     assert {(one.scenario, one.request) for one in some} == {(one.scenario, one.request) for one in every}
     assert chosen(every, 5) == some[:5]
     assert set(chosen(every, len(every))) == set(every)
+
+
+def test_a_point_that_was_not_tried_fails_the_run_where_every_request_comes() -> None:
+    tried = Verdict(point(POINTS[0]), hit=True)
+    for name, good in (("up", False), ("up-16", True)):
+        report = Report(2)
+        report.add(tried)
+        assert report.good
+        report.add(Verdict(Point(name, "a", FAULTS[0], "again"), hit=False))
+        assert report.good == good
 
 
 def test_only_a_lost_answer_and_a_kill_come_after_the_request_was_carried_out() -> None:

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 from imgpipe_cli.problems import ExitCode
 from tests.crash_matrix.gateway import Gateway, gateway
 from tests.crash_matrix.memory_account import KEYS, plain_client
-from tests.crash_matrix.scenarios import BY_NAME, DOWN, UP, Point, Scenario
-from tests.local.cli.inventory import inventory
+from tests.crash_matrix.scenarios import BY_NAME, DOWN, REGION, UP, Point, Scenario
+from tests.inventory import Client, inventory
 from tests.local.cli.machine import Done, Machine
 
 PROJECT = "crash"
@@ -56,7 +57,9 @@ class Verdict:
 class User:
     """A machine in front of the account, with `before` as what earlier commands left in its home folder."""
 
-    def __init__(self, folder: Path, door: Gateway, *, before: Path | None = None, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, door: Gateway, scenario: Scenario = BY_NAME["up"], *, before: Path | None = None
+    ) -> None:
         if before is not None:
             shutil.copytree(before, folder / "state")
             _move_endpoint(folder / "state", door.url)
@@ -64,10 +67,12 @@ class User:
         self.door = door
         self.env = {
             **KEYS,
+            "AWS_REGION": scenario.region,
             "AWS_ENDPOINT_URL": door.url,
+            "AWS_CA_BUNDLE": str(door.certificate),
             "AWS_EC2_METADATA_DISABLED": "true",
             "IMGPIPE_PROJECT": PROJECT,
-            "IMGPIPE_WORKERS": str(workers),
+            "IMGPIPE_WORKERS": str(scenario.workers),
         }
 
     def run(self, command: tuple[str, ...]) -> Done:
@@ -85,25 +90,24 @@ class User:
 def _move_endpoint(state: Path, url: str) -> None:
     """The account's copy answers on another port, which a command would take for another account."""
     file = state / "targets.json"
-    file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", url, file.read_text("utf-8")), "utf-8")
+    file.write_text(re.sub(r"https://127\.0\.0\.1:\d+", url, file.read_text("utf-8")), "utf-8")
 
 
-def holdings() -> dict[str, Any]:
+def holdings(region: str = REGION) -> dict[str, Any]:
     """Everything in the account, without ids and times; what is in a bucket or a table is a `content`."""
-    found = inventory(plain_client, PROJECT)
-    # Their names need not differ.
-    found["number of APIs"] = len(plain_client("apigatewayv2").get_apis()["Items"])
+    client = partial(plain_client, region=region)
+    found = inventory(client, PROJECT)
     for name in [name for name in found if name.startswith(("bucket", "table"))]:
-        found[f"{_CONTENT}{name}"] = sorted(_content(*name.replace("PROJECT", PROJECT).split()))
+        found[f"{_CONTENT}{name}"] = sorted(_content(client, *name.replace("PROJECT", PROJECT).split()))
     return dict(json.loads(_TODAY.sub(r"\1TODAY", json.dumps(found, sort_keys=True))))
 
 
-def _content(kind: str, name: str) -> Iterator[str]:
+def _content(client: Client, kind: str, name: str) -> Iterator[str]:
     if kind == "bucket":
-        for one in plain_client("s3").list_objects_v2(Bucket=name).get("Contents", []):
+        for one in client("s3").list_objects_v2(Bucket=name).get("Contents", []):
             yield one["Key"]
     else:
-        for item in plain_client("dynamodb").scan(TableName=name)["Items"]:
+        for item in client("dynamodb").scan(TableName=name)["Items"]:
             yield json.dumps(item, sort_keys=True)
 
 
@@ -114,7 +118,7 @@ def set_up(state: Path) -> None:
         done = user.run(UP)
         assert done.code == 0, done.err
         shutil.copytree(user.machine.state, state)
-    s3 = plain_client("s3")
+    s3 = plain_client("s3", region=REGION)
     (bucket,) = (one["Name"] for one in s3.list_buckets()["Buckets"])
     notification = s3.get_bucket_notification_configuration(Bucket=bucket)
     del notification["ResponseMetadata"]
@@ -130,7 +134,7 @@ def set_up(state: Path) -> None:
             "day": at[:10],
             "sequencer": f"{number:032}",
         }
-        plain_client("dynamodb").put_item(
+        plain_client("dynamodb", region=REGION).put_item(
             TableName=f"{PROJECT}-results", Item={name: {"S": value} for name, value in item.items()}
         )
     s3.create_multipart_upload(Bucket=bucket, Key="never ended.jpg")
@@ -140,9 +144,9 @@ def set_up(state: Path) -> None:
 def undisturbed(scenario: Scenario, before: Path | None) -> Undisturbed:
     """What the scenario's command sends and leaves behind when nothing goes wrong."""
     with TemporaryDirectory() as folder, gateway() as door:
-        done = User(Path(folder), door, before=before, workers=scenario.workers).run(scenario.command)
+        done = User(Path(folder), door, scenario, before=before).run(scenario.command)
         assert done.code == 0, done.err
-        return Undisturbed(tuple(door.calls), holdings())
+        return Undisturbed(tuple(door.calls), holdings(scenario.region))
 
 
 @dataclass
@@ -155,12 +159,16 @@ class Trial:
     _wrong: list[str] = field(default_factory=list)
     _told: list[str] = field(default_factory=list)
 
+    @property
+    def scenario(self) -> Scenario:
+        return BY_NAME[self.point.scenario]
+
     def run(self) -> Verdict:
-        scenario, then = BY_NAME[self.point.scenario], self.point.then
+        scenario, then = self.scenario, self.point.then
         with ExitStack() as stack:
             here, there = (Path(stack.enter_context(TemporaryDirectory())) for _ in range(2))
             door = stack.enter_context(gateway())
-            user = User(here, door, before=self.before, workers=scenario.workers)
+            user = User(here, door, scenario, before=self.before)
             door.break_at(self.point.request, self.point.fault)
             done = self._ran(user, scenario.command)
             self._judge_disturbed(done)
@@ -168,16 +176,23 @@ class Trial:
                 self._compare(self.ends[scenario.goal], "although it says that it is done")
             hit = door.hit
             door.forget()
+            goal = self._goal()
             if then == "elsewhere":
-                user = User(there, door, workers=scenario.workers)
-            command = {"down": DOWN, "up": UP}.get(then, scenario.command)
+                user = User(there, door, scenario)
+            command = {"down": DOWN, "up": UP, "plain": UP}.get(then, scenario.command)
             self._must_end_well(self._ran(user, command), "what follows")
-            self._compare(self.ends[self.point.goal], "in the end")
+            self._compare(self.ends[goal], "in the end")
             door.forget()
             self._must_end_well(self._ran(user, DOWN if command == DOWN else UP), "a last look")
             if door.writes:
                 self._wrong.append(f"a last look sends {', '.join(door.writes)}")
         return Verdict(self.point, hit, tuple(self._wrong), "\n".join(self._told) if self._wrong else "")
+
+    def _goal(self) -> str:
+        """What must be there in the end; without its options a change goes on if it was written down."""
+        parameter = "parameter /imgpipe/PROJECT/settings"
+        written = holdings(self.scenario.region).get(parameter) == self.ends[self.point.goal].get(parameter)
+        return self.point.goal if self.point.then != "plain" or written else "up"
 
     def _ran(self, user: User, command: tuple[str, ...]) -> Done:
         done = user.run(command)
@@ -206,10 +221,11 @@ class Trial:
             self._wrong.append(f"{what} exits with {done.code}")
 
     def _compare(self, goal: Mapping[str, Any], when: str) -> None:
-        found = holdings()
+        found = holdings(self.scenario.region)
         for name in sorted(found.keys() | goal.keys()):
             # How far a disturbed `down` came decides whether the pictures are still there.
-            emptied = self.point.then == "up" and name.startswith(_CONTENT)
+            # A pipeline of the scenario `up` never had any.
+            emptied = self.point.then in ("up", "plain") and name.startswith(_CONTENT)
             if found.get(name) != goal.get(name) and not emptied:
                 self._wrong.append(f"{when}, {name} is {found.get(name)} instead of {goal.get(name)}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from imgpipe_cli import runner
@@ -149,13 +151,10 @@ def _disown(aws: RecordingAws, resource: Resource) -> None:
     match name.split(".")[0]:
         case "settings" | "token":
             parameter = NAMES.settings_parameter if name == "settings" else NAMES.token_parameter
-            aws.call(
-                "ssm",
-                "remove_tags_from_resource",
-                ResourceType="Parameter",
-                ResourceId=parameter,
-                TagKeys=keys,
-            )
+            where: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": parameter}
+            aws.call("ssm", "remove_tags_from_resource", **where, TagKeys=keys)
+            # Settings that read as imgpipe's and have no tags are ours.
+            aws.call("ssm", "add_tags_to_resource", **where, Tags=[{"Key": "Project", "Value": "another"}])
         case "bucket" | "results_bucket":
             bucket = NAMES.bucket if name == "bucket" else NAMES.results_bucket
             tags = {"TagSet": [{"Key": "Project", "Value": "another"}]}

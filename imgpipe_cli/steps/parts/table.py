@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.names import INDEX, Names
+from imgpipe_cli.names import INDEX, Names, plain_tags
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen
@@ -78,6 +78,7 @@ class Table(Resource):
             exists=True,
             ready=status == "ACTIVE" and not building,
             owned=names.owns(tags or []),
+            tags=None if tags is None else plain_tags(tags),
             detail=status.lower() if status != "ACTIVE" or not building else "index is being built",
             # While it is being made or removed its tags may not be readable; nothing is changed meanwhile.
             torn=found["tags"] is None or (not tags and in_passing),

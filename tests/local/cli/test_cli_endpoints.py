@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.inventory import inventory
 from tests.local.cli.endpoints import KEYS, ministack, moto, rekognition
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, Machine, client
 from tests.local.cli.recorder import recording
 from tests.local.conftest import free_port

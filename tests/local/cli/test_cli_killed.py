@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, Machine, interrupt
 
 KILLS = int(os.environ.get("IMGPIPE_KILLS", "5"))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.inventory import inventory
 from tests.local.cli.conftest import SAMPLES, Pipeline
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, IMGPIPE, Done, Machine, interrupt, jpeg, until
 
 PROJECT = "kept"

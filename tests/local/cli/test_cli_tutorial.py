@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
+from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, IMGPIPE, Machine
 
 PROJECT = "walk"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local import control
+from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, Done, Machine, machine_in
 
 PROJECT = "twins"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.inventory import inventory
 from tests.local.cli.machine import EXAMPLES, ROOT, Machine
 from tests.local.cli.recorder import Recorder, recording
 
