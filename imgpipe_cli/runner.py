@@ -266,20 +266,10 @@ def planned_removals(
     going = []
     for step, resource in pipeline.resources():
         seen = looks[resource.name]
-        for stray in seen.strays:
-            emit(Skipped(step.name, resource.name, stray, "stray"))
-        if not seen.exists:
-            if _unsure(seen):
-                emit(Skipped(step.name, resource.name, resource.title, "untagged"))
-            continue
-        if _foreign(resource, looks, resources):
-            if resource.within is None:
-                what = _called(resource, seen, pipeline.names) or resource.name
-                why = "untagged" if _unsure(seen) else "unmarked" if seen.adoptable else "foreign"
-                emit(Skipped(step.name, resource.name, what, why))
-        elif resource.name in keep:
-            emit(Skipped(step.name, resource.name, _called(resource, seen, pipeline.names), "kept"))
-        else:
+        is_foreign = _foreign(resource, looks, resources)
+        for what, why in _left_alone(resource, seen, pipeline.names, keep, is_foreign=is_foreign):
+            emit(Skipped(step.name, resource.name, what, why))
+        if seen.exists and not is_foreign and resource.name not in keep:
             list(resource.removals(seen, pipeline.names))  # what would be refused stops before all else
             going.append((step, resource, seen))
 
@@ -293,6 +283,22 @@ def planned_removals(
 
     with ThreadPoolExecutor(max(len(going), 1), thread_name_prefix="count") as pool:
         return list(pool.map(lambda one: counted(*one), going))
+
+
+def _left_alone(
+    resource: Resource, seen: Seen, names: Names, keep: Collection[str], *, is_foreign: bool
+) -> Iterator[tuple[str, str]]:
+    """(what, why) of all that `down` leaves of one resource; why as in `Skipped`."""
+    yield from ((stray, "stray") for stray in seen.strays)
+    called = _called(resource, seen, names) or resource.name
+    if not seen.exists:
+        if _unsure(seen):
+            yield resource.title, "untagged"
+    elif is_foreign:
+        if resource.within is None:
+            yield called, "untagged" if _unsure(seen) else "unmarked" if seen.adoptable else "foreign"
+    elif resource.name in keep:
+        yield called, "kept"
 
 
 def down(

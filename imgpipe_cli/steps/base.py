@@ -72,7 +72,7 @@ class Seen:
 
     @property
     def untagged(self) -> bool:
-        """Whether something of its name has no tags: somebody else's, or ours, whose tags show a bit later."""
+        """Whether something of its name has no tags: somebody else's, or ours, and its tags show later."""
         return self.tags is not None and not self.tags
 
     @property
