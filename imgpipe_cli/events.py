@@ -53,8 +53,8 @@ class Settled:
 
 @dataclass(frozen=True)
 class Skipped:
-    """`down` leaves a resource alone; `why` is a code: foreign, untagged, unmarked (nobody's), kept, or stray,
-    where `what` is a sentence."""
+    """`down` leaves a resource alone; `why` is a code: foreign, untagged, unmarked (nobody's), kept, or
+    stray, where `what` is a sentence."""
 
     step: str
     resource: str

@@ -290,15 +290,15 @@ def _left_alone(
 ) -> Iterator[tuple[str, str]]:
     """(what, why) of all that `down` leaves of one resource; why as in `Skipped`."""
     yield from ((stray, "stray") for stray in seen.strays)
-    called = _called(resource, seen, names) or resource.name
     if not seen.exists:
         if _unsure(seen):
             yield resource.title, "untagged"
     elif is_foreign:
         if resource.within is None:
-            yield called, "untagged" if _unsure(seen) else "unmarked" if seen.adoptable else "foreign"
+            why = "untagged" if _unsure(seen) else "unmarked" if seen.adoptable else "foreign"
+            yield _called(resource, seen, names) or resource.name, why
     elif resource.name in keep:
-        yield called, "kept"
+        yield _called(resource, seen, names), "kept"
 
 
 def down(
