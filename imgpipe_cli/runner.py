@@ -69,7 +69,7 @@ def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
         emit(Looking(step.name, resource.name))
     looks = _look_at(pipeline, [resource for _, resource in asked])
     began = pipeline.aws.clock()
-    while unsure := [(step, resource) for step, resource in asked if _unsure(looks[resource.name])]:
+    while unsure := [(s, r) for s, r in asked if _unsure(looks[r.name]) or looks[r.name].adoptable]:
         waited = pipeline.aws.clock() - began
         if waited >= _TAGS_WITHIN_S or pipeline.aws.place.is_local:  # where tags show at once
             break

@@ -30,13 +30,20 @@ from tests.functional.behaviours_of_functions import (
     FreshRole,
     FunctionDeleting,
     FunctionPending,
+    RoleChangesCollide,
     RoleDeleteConflict,
     RoleIsGranted,
     RoleNotAssumable,
     UpdateInProgress,
 )
 from tests.functional.behaviours_of_services import CHECKS, PASSING, FunctionNeeded, TagsLag
-from tests.functional.behaviours_of_stores import FreshBucket, TableCreating, TableDeleting, TableUpdating
+from tests.functional.behaviours_of_stores import (
+    BucketDefaults,
+    FreshBucket,
+    TableCreating,
+    TableDeleting,
+    TableUpdating,
+)
 from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
@@ -198,7 +205,7 @@ def test_up_killed_in_all_of_it_is_known_as_ours_to_what_follows_at_once(number:
 def test_up_killed_before_its_tags_show_is_known_as_ours_to_what_follows_at_once(
     number: int, then: str
 ) -> None:
-    _killed_then([TagsLag()], number, then)
+    _killed_then([BucketDefaults(), TagsLag()], number, then)
 
 
 def _killed_then(behaviours: Sequence[Behaviour], number: int, then: str) -> None:
@@ -235,7 +242,8 @@ def _answers(account: BehavingAccount) -> bool:
 @pytest.mark.parametrize(("hand", "later_s"), [(remove_role, 0), (make_role_anew, TagsLag.lag)])
 def test_a_function_is_given_a_role_that_was_made_anew(hand: Do, later_s: float) -> None:
     # The hand waits for nothing.
-    behaviours = [one for one in _all() if not isinstance(one, FreshRole | RoleDeleteConflict)]
+    waits = FreshRole | RoleDeleteConflict | RoleChangesCollide
+    behaviours = [one for one in _all() if not isinstance(one, waits)]
     with behaving_account(RoleIsGranted(), *behaviours) as account:
         up(BehavingAws(account))
         assert _answers(account)
