@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from ingest import limits
 from ingest.faults import UNAVAILABLE_CODES, Fault, fault_of, without_arns
+from ingest.patience import Patience
 from shared.aws_clients import aws_code
 from shared.dynamo_types import exact
 from shared.log import log, log_failure
@@ -31,6 +33,9 @@ is easily taken for a fact.
 """
 
 MODEL_HEADER = "x-model-version"
+
+_FAULTS = 2
+"""So many faults of its own are put up with; an outage is left to Lambda, which comes again in a minute."""
 
 Answer = dict[str, Any]
 
@@ -120,7 +125,13 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def analyse(
-    client: Rekognition, *, bucket: str, key: str, version_id: str | None, features: Iterable[str]
+    client: Rekognition,
+    *,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    features: Iterable[str],
+    patience: Patience,
 ) -> dict[str, Outcome]:
     """Ask for all features at once. Never raises: each feature has its outcome."""
     place = {"Bucket": bucket, "Name": key}
@@ -130,16 +141,20 @@ def analyse(
     image = {"S3Object": place}
     asked = list(features)
     if len(asked) < 2:
-        return {feature: _outcome(client, feature, image) for feature in asked}
+        return {feature: _outcome(client, feature, image, patience) for feature in asked}
     with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-        outcomes = pool.map(lambda feature: _outcome(client, feature, image), asked)
+        outcomes = pool.map(lambda feature: _outcome(client, feature, image, patience), asked)
         return dict(zip(asked, outcomes, strict=True))
 
 
-def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any]) -> Outcome:
+def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any], patience: Patience) -> Outcome:
     operation = OPERATIONS[feature]
     try:
-        answer = operation.ask(client, image)
+        answer = patience.call(
+            lambda: operation.ask(client, image),
+            keep_s=limits.ASKING_S + limits.STORING_S,
+            faults=_FAULTS,
+        )
     except ClientError as error:
         code = aws_code(error)
         message = error.response.get("Error", {}).get("Message", "")

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ingest import limits
 from ingest.bucket_store import VerdictBucket
 from ingest.event import Arrival, Ignored, Record, Removal, Unreadable, parse_event
 from ingest.faults import TryAgain
+from ingest.patience import Patience
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs, arrived, removed
-from shared.aws_clients import Limits, dynamodb_client, s3_client, session
+from shared.aws_clients import dynamodb_client, s3_client, session
 from shared.log import about, log, log_failure
 from shared.results import FEATURES
 from shared.stores import Store
-
-TIMEOUT_S = 120
-"""How long Lambda lets the function run."""
-
-# The longest that one picture can take, each call at its worst:
-# tries x (connect + answer) + pauses of 1 and 2 s.
-#   DynamoDB GetItem    3 x (1 + 2) + 3 = 12 s
-#   S3 GetObject        2 x (1 + 4) + 1 = 11 s, and 11 s more for very large metadata
-#   S3 HeadObject       2 x (1 + 4) + 1 = 11 s, where there are several versions
-#   Rekognition         3 x (1 + 12) + 3 = 42 s, all features side by side
-#   DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s
-# Together 99 s, below the 120 s after which Lambda stops the function without a verdict. In place of the
-# table's two calls a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
-#                       2 x (1 + 2) + 1 = 7 s
-# each: together 110 s. When another writer comes in between, it looks again, which is left out here: then S3
-# has answered.
-DYNAMODB_LIMITS = Limits(connect_s=1, read_s=2)
-RESULTS_LIMITS = Limits(connect_s=1, read_s=2, attempts=2)
-S3_LIMITS = Limits(connect_s=1, read_s=4, attempts=2)
-REKOGNITION_LIMITS = Limits(connect_s=1, read_s=12)
-
-
-def worst_case_s() -> float:
-    """Seconds that one picture can take at most."""
-    store_s = max(2 * DYNAMODB_LIMITS.worst_case_s(), 5 * RESULTS_LIMITS.worst_case_s())
-    return store_s + 3 * S3_LIMITS.worst_case_s() + REKOGNITION_LIMITS.worst_case_s()
 
 
 class Unfinished(Exception):
@@ -79,15 +55,15 @@ def needs() -> Needs:
     return Needs(
         features=config.features,
         store=_store(config.store),
-        s3=s3_client(S3_LIMITS),
-        rekognition=session().client("rekognition", config=REKOGNITION_LIMITS.config()),
+        s3=s3_client(limits.S3),
+        rekognition=session().client("rekognition", config=limits.REKOGNITION.config()),
     )
 
 
 def _store(store: Store) -> VerdictStore:
     if store.kind == "table":
-        return VerdictTable(dynamodb=dynamodb_client(DYNAMODB_LIMITS), name=store.name)
-    return VerdictBucket(s3=s3_client(RESULTS_LIMITS), bucket=store.name)
+        return VerdictTable(dynamodb=dynamodb_client(limits.DYNAMODB), name=store.name)
+    return VerdictBucket(s3=s3_client(limits.RESULTS), bucket=store.name)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
@@ -99,8 +75,11 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
+    patience = Patience(left_s=_left_s(context, deps), sleep=deps.sleep)
     failures = [
-        failure for place, record in enumerate(records) if (failure := _try(record, place, context, deps))
+        failure
+        for place, record in enumerate(records)
+        if (failure := _try(record, place, context, deps, patience))
     ]
     if failures:
         texts = "; ".join(str(failure) for failure in failures)
@@ -110,7 +89,7 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     return {"records": len(records)}
 
 
-def _try(record: Record, place: int, context: Any, deps: Needs) -> Exception | None:
+def _try(record: Record, place: int, context: Any, deps: Needs, patience: Patience) -> Exception | None:
     """Handle one record; its failure is returned, so that it cannot stop the next one.
 
     What is logged here is what `imgpipe explain` reads: that the event came, and how each attempt ended.
@@ -123,9 +102,9 @@ def _try(record: Record, place: int, context: Any, deps: Needs) -> Exception | N
         started_s = time.monotonic()
         log("INFO", "record_received", kind=type(record).__name__)
         try:
-            if place and _remaining_s(context) < worst_case_s():
+            if place and patience.left_s() < limits.worst_case_s():
                 raise TimeoutError("no time left for this record")
-            outcome = _handle(record, deps)
+            outcome = _handle(record, deps, patience)
         except TryAgain as error:
             log("WARN", "record_failed", errorMessage=str(error), durationMs=_since_ms(started_s))
             return error
@@ -140,12 +119,12 @@ def _since_ms(started_s: float) -> int:
     return round((time.monotonic() - started_s) * 1000)
 
 
-def _handle(record: Record, deps: Needs) -> str:
+def _handle(record: Record, deps: Needs, patience: Patience) -> str:
     match record:
         case Arrival():
-            return arrived(record, deps)
+            return arrived(record, deps, patience)
         case Removal():
-            return removed(record, deps)
+            return removed(record, deps, patience)
         case Ignored():
             return f"ignored: {record.reason}"
         case Unreadable():
@@ -153,6 +132,10 @@ def _handle(record: Record, deps: Needs) -> str:
             raise ValueError(f"a record cannot be read: {record.reason}")
 
 
-def _remaining_s(context: Any) -> float:
-    remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
-    return remaining_ms() / 1000 if remaining_ms else TIMEOUT_S
+def _left_s(context: Any, deps: Needs) -> Callable[[], float]:
+    """What tells the seconds until Lambda stops the function."""
+    told = getattr(context, "get_remaining_time_in_millis", None)
+    if told:
+        return lambda: told() / 1000
+    end_s = deps.clock() + limits.TIMEOUT_S
+    return lambda: end_s - deps.clock()

@@ -10,7 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+)
 
 from shared.aws_clients import THROTTLE_CODES, aws_code
 from shared.picture import Refusal, corrupt, too_large
@@ -67,6 +73,21 @@ UNAVAILABLE_CODES = frozenset(
 """The endpoint does not offer this operation: no fault of the picture, and no use in trying again."""
 
 _ACCESS_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnrecognizedClientException"})
+
+
+def is_throttled(error: Exception) -> bool:
+    return aws_code(error) in THROTTLE_CODES
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the very same call may be sent again at once: AWS did not carry it out, and bills nothing.
+
+    An answer that does not come in time says nothing of the kind.
+    """
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return is_throttled(error) or status >= 500
+    return isinstance(error, (ConnectTimeoutError, ConnectionClosedError, EndpointConnectionError))
 
 
 def without_arns(text: str) -> str:

@@ -7,7 +7,11 @@ has changed since the read, no order of events can put an old verdict over a new
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from ingest import limits
+from ingest.patience import Patience
 
 
 class VerdictStore(Protocol):
@@ -24,3 +28,17 @@ class VerdictStore(Protocol):
 
 REVISION = ("sequencer", "status", "versionId", "analyzedAt")
 """What of an item is another after every write that matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientStore:
+    """A store while there is something to lose: what was bought, and is stored nowhere yet."""
+
+    store: VerdictStore
+    patience: Patience
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        return self.patience.call(lambda: self.store.read(key), keep_s=limits.STORING_S)
+
+    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+        return self.patience.call(lambda: self.store.replace(item, seen=seen), keep_s=limits.STORING_S)

@@ -12,9 +12,10 @@ from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
 from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone
+from ingest.patience import Patience
 from ingest.reading import Head, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
-from ingest.verdict_store import VerdictStore
+from ingest.verdict_store import PatientStore, VerdictStore
 from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
 
@@ -39,9 +40,11 @@ class Needs:
     s3: S3Client
     rekognition: Rekognition
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
-def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
+def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: bool = False) -> str:
     """Give an object its verdict and say in a word what became of it.
 
     is_current: that it is the key's current object has just been seen.
@@ -50,16 +53,17 @@ def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
     """
     started_s = time.monotonic()
     bought: Answered = {}
+    store: VerdictStore = needs.store
     for _ in range(_LOOKS):
-        seen = needs.store.read(arrival.key)
+        seen = store.read(arrival.key)
         work = plan(arrival, seen, needs.features, bought)
         if isinstance(work, Skip):
-            if work.renewed is None or needs.store.replace(work.renewed, seen=seen):
+            if work.renewed is None or store.replace(work.renewed, seen=seen):
                 return work.reason
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
             return _OVERTAKEN
-        examination = _examine(arrival, work, needs)
+        examination = _examine(arrival, work, needs, patience)
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
@@ -72,7 +76,8 @@ def arrived(arrival: Arrival, needs: Needs, *, is_current: bool = False) -> str:
             duration_ms=round((time.monotonic() - started_s) * 1000),
             already_trimmed=work.kept_trimmed,
         )
-        if needs.store.replace(verdict, seen=seen):
+        store = PatientStore(store=needs.store, patience=patience)
+        if store.replace(verdict, seen=seen):
             if fault and fault.retryable:
                 raise TryAgain(fault)
             return str(verdict["status"])
@@ -91,7 +96,7 @@ def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     return current is None or current.version_id != arrival.version_id
 
 
-def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
+def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> Examination:
     """Look at the picture and ask for what is missing. Never raises."""
     facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
     try:
@@ -111,6 +116,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs) -> Examination:
         key=arrival.key,
         version_id=head.version_id,
         features=work.missing,
+        patience=patience,
     )
     log("INFO", "rekognition_answered", **_answers(asked))
     faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
@@ -144,7 +150,7 @@ def _facts(head: Head) -> Facts:
     )
 
 
-def removed(removal: Removal, needs: Needs) -> str:
+def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
     """Replace the result of a removed picture by a tombstone, and say in a word what became of it.
 
     When one version, or one delete marker, was deleted for good, the version below it may have become the
@@ -152,7 +158,7 @@ def removed(removal: Removal, needs: Needs) -> str:
     """
     current = read_current(needs.s3, removal) if removal.version_id else None
     if current:
-        return arrived(current, needs, is_current=True)
+        return arrived(current, needs, patience, is_current=True)
     for _ in range(_LOOKS):
         seen = needs.store.read(removal.key)
         mark = tombstone(removal, seen)

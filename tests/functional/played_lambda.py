@@ -53,6 +53,7 @@ class PlayedLambda:
     events: list[Event] = field(default_factory=list)
     before: Callable[[Event], object] = nothing
     after: Callable[[Event], object] = nothing
+    slept: list[float] = field(default_factory=list)
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, service: str) -> Any:
@@ -73,6 +74,8 @@ class PlayedLambda:
             store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
             s3=self.client("s3"),
             rekognition=self.rekognition,
+            clock=lambda: sum(self.slept),
+            sleep=self.slept.append,
         )
         try:
             serve(event, None, needs)

@@ -45,6 +45,8 @@ def _served(cloud: Cloud, payload: Any) -> dict[str, int]:
         s3=cloud.s3,
         rekognition=cloud.rekognition,
         now=lambda: cloud.now,
+        clock=lambda: sum(cloud.slept),
+        sleep=cloud.slept.append,
     )
     return app.serve(payload, None, needs)
 

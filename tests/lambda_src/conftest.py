@@ -106,7 +106,8 @@ class Cloud:
     """Clients, what Rekognition answers, and what it was asked.
 
     kind: where results are kept, "table" or "bucket". results_s3: a client of its own, as in the functions,
-    so that trouble with pictures and trouble with results can be told apart.
+    so that trouble with pictures and trouble with results can be told apart. slept: the function's pauses;
+    its clock stands still but for these. while_asleep: what happens at the end of each.
     """
 
     kind: str
@@ -119,6 +120,8 @@ class Cloud:
     ticks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     now: datetime = NOW
     page_limits: PageLimits = field(default_factory=PageLimits)
+    slept: list[float] = field(default_factory=list)
+    while_asleep: Callable[[], object] = lambda: None
 
     def _answer(self, request: Any, **_context: Any) -> AWSResponse:
         operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
@@ -129,7 +132,8 @@ class Cloud:
             answer = answer(parameters)
         if isinstance(answer, str):
             body = {"__type": answer, "Message": f"{answer} for arn:aws:sts::123456789012:assumed-role/r/f"}
-            return AWSResponse(request.url, 400, HTTPHeaders(), _Raw(json.dumps(body).encode()))
+            status = 500 if answer.startswith("Internal") else 400
+            return AWSResponse(request.url, status, HTTPHeaders(), _Raw(json.dumps(body).encode()))
         return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(json.dumps(answer).encode()))
 
     def listen(self) -> None:
@@ -214,8 +218,14 @@ class Cloud:
             s3=self.s3,
             rekognition=self.rekognition,
             now=lambda: self.now,
+            clock=lambda: sum(self.slept),
+            sleep=self._sleep,
         )
         return ingest_app.serve({"Records": records}, context, needs)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.while_asleep()
 
     # --- the store of the results --------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def test_a_bug_still_ends_in_a_verdict(cloud: Cloud, pictures: SimpleNamespace) 
 
 
 @pytest.mark.parametrize("operation", ["read", "write"])
-def test_a_store_that_fails_is_left_to_lambdas_retry(
+def test_a_store_that_stays_out_of_order_is_left_to_lambdas_retry(
     cloud: Cloud, pictures: SimpleNamespace, operation: str
 ) -> None:
     event = cloud.put("a.jpg", pictures.jpeg())

@@ -81,6 +81,7 @@ def test_a_burst_under_5_calls_a_second_gets_all_its_verdicts_and_pays_each_pict
     done = {key for key, item in items.items() if item["status"] == "done"}
     retryable = {key for key, item in items.items() if item["status"] == "failed"}
     assert done | retryable == keys
+    assert done, "the function waits for its turn"
     assert all(items[key]["error"]["retryable"] for key in retryable)
     assert queued(machine) - lost_before == len(retryable)
     after = calls(machine)
@@ -88,13 +89,20 @@ def test_a_burst_under_5_calls_a_second_gets_all_its_verdicts_and_pays_each_pict
     for feature, operation in (("labels", "DetectLabels"), ("text", "DetectText")):
         answered = sum(feature in item for item in items.values())
         assert count(after, operation, "answered") - count(before, operation, "answered") == answered
+    control.turn_faults(Faults(), machine.state)
+    machine.imgpipe("retry", "--yes", "--project", PROJECT, "--local")
+    assert {item["status"] for item in verdicts(machine, keys).values()} == {"done"}
+    after = calls(machine)
+    for operation in ("DetectLabels", "DetectText"):
+        assert count(after, operation, "answered") - count(before, operation, "answered") == len(keys)
 
 
 def test_only_the_throttled_feature_is_asked_again(machine: Machine, tmp_path: Path) -> None:
     before = calls(machine)
     control.turn_faults(Faults(throttle_percent=100, operations=("DetectText",)), machine.state)
     keys = send(machine, tmp_path / "text", 2, first=2000)
-    until(lambda: len(verdicts(machine, keys)) == 2, what="first verdicts")
+    # Throttled, it is tried again for a minute before that is said.
+    until(lambda: len(verdicts(machine, keys)) == 2, what="first verdicts", limit_s=150)
     for item in verdicts(machine, keys).values():
         assert (item["status"], item["error"]["code"]) == ("failed", "throttled")
         assert item["error"]["retryable"]

@@ -13,6 +13,7 @@ from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.rekognition_service import MODEL_HEADER
 from ingest import analysis
 from ingest.analysis import Findings, analyse
+from ingest.patience import Patience
 
 
 @pytest.fixture
@@ -31,7 +32,14 @@ def test_the_ingest_function_reads_the_header_that_the_local_cloud_writes(
     s3.put_object(Bucket="named-models", Key="a.png", Body=picture)
     features = ("labels", "faces", "text", "properties")
     client = connect(cloud, "rekognition")
-    found = analyse(client, bucket="named-models", key="a.png", version_id=None, features=features)
+    found = analyse(
+        client,
+        bucket="named-models",
+        key="a.png",
+        version_id=None,
+        features=features,
+        patience=Patience(left_s=lambda: 0),
+    )
     for feature in features:
         outcome = found[feature]
         assert isinstance(outcome, Findings)

@@ -1,0 +1,52 @@
+"""Trying again within one run of the function, as long as its time lasts.
+
+A call that AWS refuses because of too many costs nothing, and one second of this function about a hundredth
+of what Rekognition takes for a picture. Giving up early costs more: Lambda has only two more attempts, and an
+answer that was paid for and not stored is paid for again.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest.faults import is_passing, is_throttled
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 8.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """left_s: seconds until Lambda stops the function. chance: a number from 0 to 1, other each time."""
+
+    left_s: Callable[[], float]
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+    def call(self, call: Callable[[], Answer], *, keep_s: float, faults: float = math.inf) -> Answer:
+        """The answer to a call that is made again while AWS refuses it for now.
+
+        keep_s: seconds that must be left for another try and all that follows on it.
+        faults: how many errors of AWS's own are put up with; for "too often" there is no such limit.
+        """
+        longest_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                faults -= not is_throttled(error)
+                # Many run side by side: without chance they would all come back at the same moment.
+                pause_s = longest_s * (1 + self.chance()) / 2
+                if not is_passing(error) or faults < 0 or self.left_s() - pause_s < keep_s:
+                    raise
+            self.sleep(pause_s)
+            longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)
