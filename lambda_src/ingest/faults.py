@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    ParamValidationError,
 )
 
 from shared.aws_clients import THROTTLE_CODES, aws_code
@@ -98,6 +99,12 @@ def without_arns(text: str) -> str:
 def fault_of(error: Exception, doing: str) -> Fault:
     """The fault behind an exception; `doing` says where, such as "rekognition:DetectLabels"."""
     code = aws_code(error)
+    if isinstance(error, ParamValidationError):
+        return Fault(
+            code="not_sent",
+            message=f"{doing} could not be asked about this picture: the request is not a valid one.",
+            hint="`imgpipe logs` shows the details; please report it.",
+        )
     return _final_fault(code, doing) or _passing_fault(error, code, doing)
 
 

@@ -166,6 +166,19 @@ def test_a_picture_that_cannot_be_read_yet_is_tried_again(
     assert item_of(cloud, "a.jpg")["status"] == "done"
 
 
+def test_a_request_that_the_sdk_does_not_even_send_is_final(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    event = cloud.put("a.jpg", pictures.jpeg())
+
+    def spoil(params: dict[str, Any], **_context: Any) -> None:
+        params["Image"] = {"S3Object": {"Bucket": ""}}
+
+    hook = "before-parameter-build.rekognition.DetectLabels"
+    cloud.rekognition.meta.events.register(hook, spoil)
+    cloud.ingest(event)
+    error = item_of(cloud, "a.jpg")["error"]
+    assert (error["code"], error["retryable"], cloud.asked) == ("not_sent", False, [])
+
+
 def test_an_archived_picture_says_so(cloud: Cloud, pictures: SimpleNamespace) -> None:
     event = cloud.put("a.jpg", pictures.jpeg())
     cloud.fail(cloud.s3, "GetObject", 403, "InvalidObjectState")
