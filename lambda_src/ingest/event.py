@@ -99,7 +99,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
     match kind:
         case "ObjectCreated":
             size = _size(thing.get("size"))
-            if key.endswith("/") and not size:
+            if is_folder(key, size):
                 return Ignored(reason="a folder", key=key)
             return Arrival(
                 bucket=bucket,
@@ -116,6 +116,11 @@ def _parse(record: Mapping[str, Any]) -> Record:
             return Removal(bucket=bucket, key=key, version_id=version_id, sequencer=sequencer)
         case _:
             return Ignored(reason=f"{kind} events", key=key)
+
+
+def is_folder(key: str, size_bytes: int | None) -> bool:
+    """An object that only makes a folder show in the console."""
+    return key.endswith("/") and not size_bytes
 
 
 def _text(value: object, what: str) -> str:

@@ -117,12 +117,17 @@ def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Wor
 def _same_object(arrival: Arrival, stored: Stored) -> bool:
     if stored["status"] == REMOVED:
         return False
-    if arrival.version_id in (None, "null"):
-        if arrival.by_hand:
-            return bool(stored.get("eTag") == arrival.etag)
+    if arrival.version_id in (None, "null") and not arrival.by_hand:
         # Without versions every overwrite is another object under the same name.
         return bool(stored["sequencer"] == arrival.sequencer)
-    return bool(stored.get("versionId") == arrival.version_id)
+    return is_of(arrival, stored)
+
+
+def is_of(current: Arrival, stored: Stored) -> bool:
+    """Whether a result is that of the current object, whatever its event was."""
+    if current.version_id in (None, "null"):
+        return bool(stored.get("eTag") == current.etag)
+    return bool(stored.get("versionId") == current.version_id)
 
 
 def answered(stored: Stored) -> dict[str, Findings | Unavailable]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest.event import Arrival, Removal
+from ingest.event import Arrival, Removal, is_folder
 from ingest.faults import GONE_CODES
 from shared.aws_clients import aws_code
 from shared.picture import Measure, NeedMore, content_type, measure
@@ -43,7 +43,7 @@ class Head:
 
 
 def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
-    """What the key holds now, as if it had come with this event; None for nothing, or a delete marker.
+    """What the key holds now, as if it had come with this event; None for nothing, a marker, or a folder.
 
     Raises ClientError or BotoCoreError as S3 gives them.
     """
@@ -53,6 +53,8 @@ def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
         if aws_code(error) in GONE_CODES:
             return None
         raise
+    if is_folder(event.key, found["ContentLength"]):
+        return None
     return Arrival(
         bucket=event.bucket,
         key=event.key,

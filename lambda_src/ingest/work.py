@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
 from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, refused
-from ingest.history import Answered, Skip, Work, plan, tombstone
+from ingest.history import Answered, Skip, Stored, Work, is_of, plan, tombstone
 from ingest.patience import Patience
 from ingest.reading import Head, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
 from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
+from shared.results import REMOVED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -155,6 +156,8 @@ def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
 
     When one version, or one delete marker, was deleted for good, the version below it may have become the
     current one. S3 sends no event for that, so it is looked for and treated as if it had come just now.
+    A result asked for by hand may be that of a newer picture although its place in the order of events is not
+    known: one that is of the current object stays.
     """
     current = read_current(needs.s3, removal) if removal.version_id else None
     if current:
@@ -164,10 +167,17 @@ def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
         mark = tombstone(removal, seen)
         if mark is None:
             return "nothing to remove"
+        if seen and seen["status"] != REMOVED and _of_current(seen, removal, needs):
+            return "the picture is there, what is stored stays"
         expires_at = int(needs.now().timestamp()) + TOMBSTONE_DAYS * 24 * 3600
         if needs.store.replace({**mark, "expiresAt": expires_at}, seen=seen):
             return "removed"
     raise TryAgain(_busy())
+
+
+def _of_current(stored: Stored, removal: Removal, needs: Needs) -> bool:
+    current = read_current(needs.s3, removal)
+    return current is not None and is_of(current, stored)
 
 
 def _busy() -> Fault:

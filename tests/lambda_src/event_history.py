@@ -12,19 +12,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from imgpipe_cli.names import Names
+from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
+from imgpipe_cli.retry.failures import Current, judged, settled
+from imgpipe_cli.retry.retrying import event_of
+from imgpipe_cli.waiting import is_final
 from ingest.app import Unfinished
 from shared.result_objects import index_of
 from tests.lambda_src.conftest import ANSWERS, BUCKET, RESULTS_BUCKET, Cloud, error, jpeg
 
 ATTEMPTS = 3
 """Lambda tries an event once, and two times again."""
+
+NAMES = Names("imgpipe", "123456789012", "eu-west-1")
 
 FEATURES = {"DetectLabels": "labels", "DetectFaces": "faces"}
 
@@ -104,6 +111,7 @@ class History:
     lost: what was paid and could not be stored, or was paid by two at once.
     displaced: what was stored and gave way to another version or to a removal.
     turned_back: keys of which something was deleted for good or replayed.
+    unknown: keys that lost an event, until they were asked for by hand.
     """
 
     cloud: Cloud
@@ -118,6 +126,7 @@ class History:
     lost: Counter[Billed] = field(default_factory=Counter)
     displaced: Counter[Billed] = field(default_factory=Counter)
     turned_back: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
     items: dict[str, Item | None] = field(default_factory=dict)
     running: list[Invocation] = field(default_factory=list)
     ticks: int = 0
@@ -220,6 +229,42 @@ class History:
         """Everything on its way comes to its end, without further trouble."""
         while self.waiting:
             self.deliver(self.waiting[0])
+
+    def by_hand(self, key: str, *troubles: Trouble | Beside) -> bool:
+        """What `imgpipe retry` does for a key long after all tries; whether there was something to try again.
+
+        What is on its way all the same may come later.
+        """
+        events = [event for delivery in self.failed for event in queued(delivery) if event.key == key]
+        picture = judged(key, *self._look(key), events, datetime.max.replace(tzinfo=UTC))
+        if picture.state != "failed":
+            return False
+        call = Delivery([event_of(picture, NAMES)], attempts_left=1)
+        self.waiting.append(call)
+        self.deliver(call, *troubles)
+        # Lambda puts a call of ours into no queue.
+        self.failed = [one for one in self.failed if one is not call and not self._settled(one)]
+        current, item = self._look(key)
+        if current and item and is_final(item, current.version_id):
+            self.unknown.discard(key)
+        return True
+
+    def _settled(self, delivery: Delivery) -> bool:
+        return all(settled(event, *self._look(event.key)) for event in queued(delivery))
+
+    def _look(self, key: str) -> tuple[Current | None, Item | None]:
+        item = self.cloud.results.get(key)
+        try:
+            head = self.cloud.s3.head_object(Bucket=BUCKET, Key=key)
+        except ClientError:
+            return None, item
+        at, etag = head["LastModified"], head["ETag"].strip('"')
+        return Current(head["VersionId"], etag, head["ContentLength"], at), item
+
+    def lose(self, delivery: Delivery) -> None:
+        """S3 never sends it, as while the bucket has no trigger."""
+        self.waiting.remove(delivery)
+        self.unknown |= {key_of(record) for event in delivery.events for record in event["Records"]}
 
     def redrive(self) -> None:
         """What is in the failure queue is sent once more."""
@@ -327,7 +372,7 @@ class History:
     def check_end(self) -> None:
         """When nothing is on its way: each picture has its verdict, or an event in the failure queue."""
         for key in self.versions:
-            if not self._in_failure_queue(key):
+            if not self._in_failure_queue(key) and key not in self.unknown:
                 self.check_final(key)
         for billed, count in self.billed.items():
             needed = 1 + self.lost[billed] + (self.displaced[billed] if billed[0] in self.turned_back else 0)
@@ -362,6 +407,13 @@ class History:
             for event in events
             for record in event["Records"]
         )
+
+
+def queued(delivery: Delivery) -> tuple[FailedEvent, ...]:
+    """Its events as they stand in the failure queue."""
+    records = [record for event in delivery.events for record in event["Records"]]
+    body = {"requestPayload": {"Records": records}, "responsePayload": {"errorMessage": "Task timed out"}}
+    return entry_of({"MessageId": "m", "ReceiptHandle": "r", "Body": json.dumps(body)}).events
 
 
 def key_of(record: Mapping[str, Any]) -> str:

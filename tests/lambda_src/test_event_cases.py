@@ -151,6 +151,44 @@ def test_what_was_paid_and_stored_is_not_paid_again_after_a_stop(history: Histor
     assert list(history.billed.values()) == [1]
 
 
+@pytest.mark.parametrize("come", ["in order", "the other way round"])
+def test_a_verdict_made_by_hand_outlives_the_late_events_of_before(history: History, come: str) -> None:
+    """The old version was removed; that, and the next version, are told of only after it was asked for."""
+    deliver(history, history.put("a.jpg"))
+    late = [history.delete("a.jpg"), history.put("a.jpg")]
+    assert history.by_hand(KEY)
+    deliver(history, *(late if come == "in order" else reversed(late)))
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
+def test_a_verdict_made_by_hand_outlives_a_late_removal_though_its_own_event_is_lost(
+    history: History,
+) -> None:
+    deliver(history, history.put("a.jpg"))
+    removal = history.delete("a.jpg")
+    history.lose(of(history, history.put("a.jpg")))
+    assert history.by_hand(KEY)
+    deliver(history, removal)
+    assert not history.unknown
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
+def test_a_removal_after_a_verdict_made_by_hand_counts(history: History) -> None:
+    history.lose(of(history, history.put("a.jpg")))
+    assert history.by_hand(KEY)
+    deliver(history, history.delete("a.jpg"))
+    end(history)
+    assert history.cloud.results.get(KEY) is None
+
+
+def test_a_folder_that_shows_again_gets_no_verdict(history: History) -> None:
+    deliver(history, history.put("pics/", b""), history.delete("pics/"), history.delete_for_good("pics/"))
+    assert history.cloud.results.get("cases/pics/") is None
+    assert not history.billed
+
+
 def test_rekognition_down_for_longer_than_all_attempts(history: History) -> None:
     event = history.put("a.jpg")
     for _ in range(3):

@@ -52,6 +52,14 @@ class Histories(RuleBasedStateMachine):
     def _stored(self) -> list[str]:
         return [key for key in KEYS if self.history.stack(key)]
 
+    def _arrivals(self) -> list[Delivery]:
+        """Those on their way that bring nothing else. A lost removal is noticed by nobody."""
+        return [
+            one
+            for one in self.history.waiting
+            if all(is_arrival(record) for event in one.events for record in event["Records"])
+        ]
+
     def _one(self, number: int) -> Delivery:
         return self.history.waiting[number % len(self.history.waiting)]
 
@@ -102,6 +110,18 @@ class Histories(RuleBasedStateMachine):
         one, two = self.history.waiting[:2]
         self.history.waiting[:2] = [Delivery([*one.events, broken(bad, one.events[0]), *two.events])]
 
+    @precondition(lambda self: self._stored())
+    @rule(number=numbers, troubles=st.lists(troubles, max_size=1))
+    def retry_by_hand(self, number: int, troubles: list[Trouble]) -> None:
+        key = list(self.history.versions)[number % len(self.history.versions)]
+        self.history.by_hand(key, *troubles)
+
+    @precondition(lambda self: self._arrivals())
+    @rule(number=numbers)
+    def lose(self, number: int) -> None:
+        arrivals = self._arrivals()
+        self.history.lose(arrivals[number % len(arrivals)])
+
     @rule()
     def switch_features(self) -> None:
         self.history.features = "labels" if "faces" in self.history.features else "labels,faces"
@@ -115,8 +135,16 @@ class Histories(RuleBasedStateMachine):
         self.history.run_out()
         self.history.check_end()
         self.history.redrive()
+        for key in list(self.history.unknown):
+            self.history.by_hand(key)
         for key in self.history.versions:
             self.history.check_final(key)
+
+
+def is_arrival(record: Event) -> bool:
+    return str(record["eventName"]).startswith("ObjectCreated:") and "versionId" in record["s3"].get(
+        "object", {}
+    )
 
 
 def broken(how: str, event: Event) -> Event:
