@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from imgpipe_cli.retry.retrying import Found, Retry
 
 
+# So many pictures named one by one are looked at again without a question.
+_UNASKED = 10
+
+
 def register(app: typer.Typer) -> None:
     @command(app)
     def retry(
@@ -52,19 +56,22 @@ def register(app: typer.Typer) -> None:
         reasons = list(dict.fromkeys(reason or []))
         _check(named, reasons, everything=everything)
         found = _find(run, named)
+        _check_reasons(found.pictures, reasons)
         unknown = _unknown(run, found, named)
         chosen = _chosen(found.pictures, named, reasons, everything=everything)
+        price = shown.cost(chosen, found.settings, local=run.target.local)
         if not run.options.json and (dry_run or not named):
-            shown.show(run.screen, found)
+            shown.show(run.screen, found, every_key=dry_run)
         if dry_run:
-            return _answer(run, found, None, chosen, unknown)
-        if chosen and not (named or yes):
+            return _answer(run, found, None, chosen, unknown, price)
+        if chosen and not yes and (not named or len(chosen) > _UNASKED):
             need_confirmation(yes, "Having pictures looked at again")
-            question = shown.question(chosen, found.settings, local=run.target.local)
-            if run.screen.ask(question).lower() not in ("y", "yes"):
+            if run.screen.ask(shown.question(chosen, price)).lower() not in ("y", "yes"):
                 raise Problem("not_confirmed", "Nothing was changed.", exit_code=ExitCode.FAILED)
+        elif price:
+            run.screen.note(price)
         done = _carry_out(run, found, chosen, named, timeout, min_confidence)
-        return _answer(run, found, done, chosen, unknown)
+        return _answer(run, found, done, chosen, unknown, price)
 
 
 def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> None:
@@ -73,6 +80,19 @@ def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) ->
             "bad_usage",
             "KEY, --reason and --all each choose pictures; only one of them can be given.",
             hint="See imgpipe retry --help.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
+    """A reason that nothing failed for is most likely a typing error, unless nothing failed at all."""
+    there = list(dict.fromkeys(one.code for one in pictures if one.state == "failed"))
+    unknown = [one for one in reasons if one not in there]
+    if there and unknown:
+        raise Problem(
+            "unknown_reason",
+            f"Nothing failed for the reason {', '.join(unknown)}.",
+            hint=f"The reasons there are: {', '.join(there)}.",
             exit_code=ExitCode.USAGE,
         )
 
@@ -179,7 +199,12 @@ def _wait(
 
 
 def _answer(
-    run: Run, found: Found, done: Retry | None, chosen: Sequence[Picture], unknown: Sequence[Problem]
+    run: Run,
+    found: Found,
+    done: Retry | None,
+    chosen: Sequence[Picture],
+    unknown: Sequence[Problem],
+    price: str,
 ) -> Result:
     from imgpipe_cli.render import failures as shown
     from imgpipe_cli.render.screen import problem_data
@@ -189,7 +214,7 @@ def _answer(
             run.screen.problem(run.command, problem)
     return Result(
         data=shown.document(found, chosen, done),
-        show=lambda screen: screen.line(shown.summary(found, chosen, done)),
+        show=lambda screen: screen.line(shown.summary(found, chosen, done, price)),
         exit_code=_exit_code(done, unknown),
         errors=[*map(problem_data, unknown), *(shown.errors(done) if done else ())],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from imgpipe_cli.explain import parts
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence, Item, Version
 from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import FailedEvent
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.waiting import TRIED_FOR
@@ -24,12 +24,8 @@ EXIT_CODES = {
     "pending": ExitCode.PENDING,
     "not_found": ExitCode.FAILED,
 }
-# S3 tells of a new object within seconds as a rule, sometimes within minutes.
-_USUAL = timedelta(minutes=2)
-_LATEST = timedelta(minutes=15)
 # The function is stopped after two minutes; a run that has not ended by now never will.
 _LONGEST_RUN = timedelta(minutes=15)
-_DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
 _REPAIR = "Run imgpipe up, which repairs it"
 _UPLOAD_AGAIN = "upload the picture again"
 
@@ -155,9 +151,9 @@ def _handled(found: Evidence, last: Attempt) -> Conclusion:
 def _never_tried(found: Evidence) -> Conclusion:
     waiting = own_failures(found)
     if waiting:
-        said = _sentence(waiting[-1].error or "no reason is given")
+        code, why = reasons.of_event(waiting[-1])
         part = parts.first(found.parts, parts.WORKING)
-        return _given_up(found, "every_attempt_failed", f"Every attempt failed: {said}", part)
+        return _given_up(found, code, _sentence(why), part)
     broken = parts.calling(found.parts)
     if broken is not None:
         advice = f"{_REPAIR}, then {_again(found)}: S3 tells of a picture only once."
@@ -169,12 +165,12 @@ def _never_tried(found: Evidence) -> Conclusion:
 
 def _not_received(found: Evidence) -> Conclusion:
     current = found.current
-    age = found.now - current.at if current else _LATEST
-    if age < _LATEST:
+    age = found.now - current.at if current else reasons.LATEST
+    if age < reasons.LATEST:
         why = "The bucket's event has not reached the ingest function yet."
-        usual = "that takes seconds" if age < _USUAL else "that takes seconds, at busy times minutes"
+        usual = "that takes seconds" if age < reasons.USUAL else "that takes seconds, at busy times minutes"
         return Conclusion(
-            "pending", "no_event_yet", why, f"Wait, {usual}: imgpipe result {found.key} --wait."
+            "pending", reasons.NO_EVENT_YET, why, f"Wait, {usual}: imgpipe result {found.key} --wait."
         )
     part = parts.first(found.parts, ["logs.ingest", *parts.COMING])
     if part is not None:
@@ -182,7 +178,7 @@ def _not_received(found: Evidence) -> Conclusion:
         return Conclusion("failed", parts.cause(part), why, f"{_REPAIR}, then {_again(found)}.")
     if found.logs_complete:
         why = "No event of the picture reached the ingest function; it may be older than the trigger."
-        return Conclusion("failed", "never_received", why, f"To have it looked at: {_again(found)}.")
+        return Conclusion("failed", reasons.NEVER_RECEIVED, why, f"To have it looked at: {_again(found)}.")
     why = "There is no result, and the log of that time is too long to be read whole."
     return Conclusion("failed", "log_too_long", why, f"To have it looked at: {_again(found)}.")
 
@@ -219,9 +215,7 @@ def _again(found: Evidence) -> str:
 
 
 def _failure_code(attempt: Attempt) -> str:
-    if attempt.ending == "timed_out":
-        return "timed_out"
-    return "access_denied" if _DENIED.search(attempt.error) else "function_failed"
+    return "timed_out" if attempt.ending == "timed_out" else reasons.of_error(attempt.error)
 
 
 def _failure(attempt: Attempt) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,17 @@ if TYPE_CHECKING:
 _NEVER_MIND = "done"
 # Of so many messages that are none of ours each is named.
 _NAMED = 5
+# Of so many pictures and messages of one reason each is named.
+_FEW = 3
 
 
-def show(screen: Screen, found: Found) -> None:
-    """A row for each reason, then what else is in the failure queue."""
+def show(screen: Screen, found: Found, *, every_key: bool = False) -> None:
+    """A row for each reason, the pictures of each, then what else is in the failure queue."""
     groups = _by_reason(found.pictures)
     if groups:
         screen.show(_table(groups))
+    for code, some in groups.items():
+        screen.line(_keys(code, some, every_key=every_key))
     for line in _queue(found):
         screen.note(line)
 
@@ -36,6 +39,22 @@ def _by_reason(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
         if picture.state != _NEVER_MIND:
             groups.setdefault(picture.code, []).append(picture)
     return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
+
+
+def _keys(code: str, pictures: Sequence[Picture], *, every_key: bool) -> str:
+    """Which pictures: the first few, or each on a line of its own."""
+    keys = [safe(picture.key) for picture in pictures]
+    if every_key:
+        return "\n".join([f"{safe(code)}:", *(f"  {key}" for key in keys)])
+    more = f", {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
+    return f"{safe(code)}: {', '.join(keys[:_FEW])}{more}"
+
+
+def _told(pictures: Sequence[Picture]) -> str:
+    """What happened; where pictures of one reason tell different things, the first few of them."""
+    told = list(dict.fromkeys(f"{safe(one.why)} {safe(one.hint)}".rstrip() for one in pictures))
+    more = [f"{len(told) - _FEW:,} other messages"] if len(told) > _FEW else []
+    return "\n".join([*told[:_FEW], *more])
 
 
 def _table(groups: Mapping[str, Sequence[Picture]]) -> Any:
@@ -52,9 +71,12 @@ def _table(groups: Mapping[str, Sequence[Picture]]) -> Any:
     for code, some in groups.items():
         helps, style = _helps(some[0])
         queued = sum(len(one.events) for one in some)
-        told = f"{safe(some[0].why)} {safe(some[0].hint)}".rstrip()
         drawn.add_row(
-            Text(safe(code)), f"{len(some):,}", f"{queued:,}" if queued else "", Text(helps, style), told
+            Text(safe(code)),
+            f"{len(some):,}",
+            f"{queued:,}" if queued else "",
+            Text(helps, style),
+            Text(_told(some)),
         )
     return drawn
 
@@ -80,7 +102,10 @@ def _queue(found: Found) -> Iterator[str]:
     if contents.elsewhere:
         yield f"{count(contents.elsewhere, 'event')} of the failure queue are in other hands just now."
     if not contents.complete:
-        yield f"The failure queue is longer: only {len(contents.entries):,} events were looked at."
+        yield (
+            f"The failure queue is longer: only {len(contents.entries):,} events were looked at. "
+            "For the rest run imgpipe retry again."
+        )
     if found.queue_url is None:
         yield "The failure queue is missing: imgpipe up makes it again."
 
@@ -89,16 +114,20 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
     return [(entry.message_id, entry.trouble) for entry in contents.entries if entry.trouble]
 
 
-def question(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
-    """What is asked before anything happens, with what it may cost."""
+def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
+    """What looking again may cost; "" if Rekognition will not be asked."""
     from imgpipe_cli.retry.failures import asked_for
     from imgpipe_cli.settings import PRICES_PER_1000
 
     features = [feature for one in chosen for feature in asked_for(one, settings.features)]
     dollars = sum(PRICES_PER_1000[feature] for feature in features) / 1000
     price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price"
-    cost = f" Rekognition is asked at most {count(len(features), 'time')}{price}." if features else ""
-    return f"Look again at {count(len(chosen), 'picture')}?{cost} [y/N]"
+    return f"Rekognition is asked at most {count(len(features), 'time')}{price}." if features else ""
+
+
+def question(chosen: Sequence[Picture], price: str) -> str:
+    """What is asked before anything happens. price: what `cost` says."""
+    return " ".join(filter(None, [f"Look again at {count(len(chosen), 'picture')}?", price, "[y/N]"]))
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -122,15 +151,18 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
 def _hint(picture: Picture) -> str:
     if picture.hint or picture.state != "failed":
         return picture.hint
-    return f"See imgpipe explain {shlex.quote(picture.key)}; once the cause is gone, run imgpipe retry again."
+    from imgpipe_cli.render.verdicts import after_all_tries
+
+    return after_all_tries(picture.key)
 
 
-def summary(found: Found, chosen: Sequence[Picture], done: Retry | None) -> str:
+def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str) -> str:
     """The last line."""
     if done is None:
         if not found.pictures and not found.contents.entries:
             return "Nothing has failed."
-        return f"Nothing was changed. imgpipe retry would look again at {count(len(chosen), 'picture')}."
+        plan = f"Nothing was changed. imgpipe retry would look again at {count(len(chosen), 'picture')}."
+        return f"{plan} {price}".rstrip()
     parts = ["No picture was looked at again."] if found.pictures and not (done.outcomes or done.left) else []
     if done.outcomes or done.left:
         states = [one.state for one in done.outcomes] + ["pending"] * len(done.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -56,7 +57,15 @@ def _failure(item: Item) -> Text:
     error = item["error"]
     retrying = "retrying: " if is_retrying(item) else ""
     text = Text(f"  failed  {retrying}{safe(error['message'])}\n", "red")
-    return text.append(f"  hint    {safe(error['hint'])}", "default")
+    # "It is tried again by itself" was true as long as there were tries.
+    over = error.get("retryable") and not retrying
+    hint = after_all_tries(item["objectKey"]) if over else error["hint"]
+    return text.append(f"  hint    {safe(hint)}", "default")
+
+
+def after_all_tries(key: str) -> str:
+    """What to do about a failure that may pass, once nothing is tried again by itself."""
+    return f"See imgpipe explain {shlex.quote(key)}; once the cause is gone, run imgpipe retry."
 
 
 def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> Iterator[RenderableType]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import unquote_plus
@@ -21,11 +21,13 @@ from imgpipe_cli.moments import from_milliseconds
 _BATCH = 10
 # So many messages are searched for one picture; a longer queue is said to be longer.
 _SEARCHED = 200
-# So many are taken in hand at once: far below the 120,000 that SQS lets be hidden at the same time.
-_AT_ONCE = 10_000
+# So many are taken in hand at once: to receive them takes far less time than they stay hidden.
+_AT_ONCE = 2_000
+# After so many answers with nothing new, what was received first is visible again.
+_NOTHING_NEW = 3
 # Long enough to look through them, short enough should this process die before it gives them back.
 _HIDDEN_S = 30
-_LONG_HIDDEN_S = 60
+_LONG_HIDDEN_S = 120
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class FailedEvent:
 class Entry:
     """A message of the queue and the events in it.
 
-    trouble: why it is none of this pipeline's, else "". receipt: by which it is taken out, while it is held.
+    trouble: why it, or a record in it, is none of this pipeline's, else ""; then it stays in the queue.
+    receipt: by which it is taken out, while it is held.
     """
 
     message_id: str
@@ -107,14 +110,22 @@ def read(aws: Aws, url: str, bucket: str) -> Contents:
         return contents
 
 
-def take_out(aws: Aws, url: str, entries: Iterable[Entry]) -> int:
-    """Delete entries that are held just now; how many are gone. Raises AwsError."""
-    gone = 0
-    for some in _batches([entry.receipt for entry in entries]):
-        numbered = [{"Id": str(number), "ReceiptHandle": one} for number, one in enumerate(some)]
-        answer = aws.call("sqs", "delete_message_batch", QueueUrl=url, Entries=numbered)
-        gone += len(answer.get("Successful", []))
-    return gone
+def take_out(aws: Aws, url: str, entries: Iterable[Entry]) -> frozenset[str]:
+    """Delete entries that are held just now; the ids of those that are gone. Raises AwsError.
+
+    SQS may refuse single ones although the call succeeds; they are asked for once more.
+    """
+    receipts = {entry.message_id: entry.receipt for entry in entries}
+    gone: set[str] = set()
+    for _ in range(2):
+        for some in _batches([message_id for message_id in receipts if message_id not in gone]):
+            numbered = [
+                {"Id": str(number), "ReceiptHandle": receipts[message_id]}
+                for number, message_id in enumerate(some)
+            ]
+            answer = aws.call("sqs", "delete_message_batch", QueueUrl=url, Entries=numbered)
+            gone |= {some[int(deleted["Id"])] for deleted in answer.get("Successful", [])}
+    return frozenset(gone)
 
 
 # --- receiving -----------------------------------------------------------------------------------
@@ -140,7 +151,8 @@ def _receive(
     aws: Aws, url: str, found: dict[str, Mapping[str, Any]], limit: int, hidden_s: int, waiting: int | None
 ) -> bool:
     """Receive what there is, hidden meanwhile so that nothing is read twice; True if that was all."""
-    while len(found) < limit:
+    nothing_new = 0
+    while len(found) < limit and nothing_new < _NOTHING_NEW:
         answer = aws.call(
             "sqs",
             "receive_message",
@@ -152,8 +164,9 @@ def _receive(
             AttributeNames=["SentTimestamp"],
         )
         messages = {message["MessageId"]: message for message in answer.get("Messages", [])}
-        if messages.keys() <= found.keys():  # none, or the first ones are visible again
+        if not messages:
             return True
+        nothing_new = nothing_new + 1 if messages.keys() <= found.keys() else 0
         found |= messages
     return False
 
@@ -168,9 +181,9 @@ def _give_back(aws: Aws, url: str, handles: list[str]) -> None:
         aws.call("sqs", "change_message_visibility_batch", QueueUrl=url, Entries=entries)
 
 
-def _batches(handles: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(handles), _BATCH):
-        yield handles[start : start + _BATCH]
+def _batches(all_: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(all_), _BATCH):
+        yield all_[start : start + _BATCH]
 
 
 def _elsewhere(aws: Aws, url: str, ours: int) -> int:
@@ -183,47 +196,62 @@ def _elsewhere(aws: Aws, url: str, ours: int) -> int:
 
 
 def entry_of(message: Mapping[str, Any], bucket: str | None = None) -> Entry:
-    """What a message says; one that is not as Lambda and S3 write them holds no events."""
+    """What a message says. A record that is not as Lambda and S3 write them hides none of the others."""
+    events: list[FailedEvent] = []
+    trouble = ""
     try:
-        events = tuple(_events(message, bucket))
-        trouble = "" if events else "it holds no event"
-    except _OtherBucket as error:
-        events, trouble = (), f"it is about the bucket {error}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        events, trouble = (), "it cannot be read"
-    return Entry(str(message["MessageId"]), str(message["ReceiptHandle"]), events, trouble)
+        body = json.loads(message["Body"])
+        context = body.get("requestContext", {})
+        answer = body.get("responsePayload") or {}
+        sent = message.get("Attributes", {}).get("SentTimestamp")
+        about = FailedEvent(
+            since=from_milliseconds(int(sent)) if sent else None,
+            version_id=None,
+            request_id=context.get("requestId"),
+            attempts=context.get("approximateInvokeCount"),
+            condition=str(context.get("condition", "")),
+            error=str(answer.get("errorMessage", "")) if isinstance(answer, dict) else str(answer),
+        )
+        records = list(body["requestPayload"]["Records"])
+    except _UNREADABLE:
+        trouble, records = "it cannot be read", []
+    for record in records:
+        try:
+            events.append(_event(record, about, bucket))
+        except _OtherBucket as error:
+            trouble = f"it is about the bucket {error}"
+        except _UNREADABLE:
+            trouble = "a record in it cannot be read"
+    if not records and not trouble:
+        trouble = "it holds no event"
+    return Entry(str(message["MessageId"]), str(message["ReceiptHandle"]), tuple(events), trouble)
 
 
 class _OtherBucket(Exception):
     """Its text is the bucket's name."""
 
 
-def _events(message: Mapping[str, Any], bucket: str | None) -> Iterator[FailedEvent]:
-    body = json.loads(message["Body"])
-    context = body.get("requestContext", {})
-    answer = body.get("responsePayload") or {}
-    sent = message.get("Attributes", {}).get("SentTimestamp")
-    for record in body["requestPayload"]["Records"]:
-        its_bucket = str(record["s3"]["bucket"]["name"])
-        if bucket not in (None, its_bucket):
-            raise _OtherBucket(its_bucket)
-        thing = record["s3"]["object"]
-        key = unquote_plus(str(thing["key"]))
-        kind = _kind(str(record["eventName"]).removeprefix("s3:"), key, thing)
-        marker = "DeleteMarkerCreated" in str(record["eventName"])
-        yield FailedEvent(
-            since=from_milliseconds(int(sent)) if sent else None,
-            # That of a delete marker is the marker's own.
-            version_id=None if marker else thing.get("versionId"),
-            request_id=context.get("requestId"),
-            attempts=context.get("approximateInvokeCount"),
-            condition=str(context.get("condition", "")),
-            error=str(answer.get("errorMessage", "")) if isinstance(answer, dict) else str(answer),
-            key=key,
-            kind=kind,
-            sequencer=str(thing.get("sequencer") or ""),
-            record=record,
-        )
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+def _event(record: Mapping[str, Any], about: FailedEvent, bucket: str | None) -> FailedEvent:
+    """about: what is known of all events in the message."""
+    its_bucket = str(record["s3"]["bucket"]["name"])
+    if bucket not in (None, its_bucket):
+        raise _OtherBucket(its_bucket)
+    thing = record["s3"]["object"]
+    # Strict, as the function reads it: a key that cannot be decoded is not another key that is gone.
+    key = unquote_plus(str(thing["key"]), errors="strict")
+    marker = "DeleteMarkerCreated" in str(record["eventName"])
+    return replace(
+        about,
+        # That of a delete marker is the marker's own.
+        version_id=None if marker else thing.get("versionId"),
+        key=key,
+        kind=_kind(str(record["eventName"]).removeprefix("s3:"), key, thing),
+        sequencer=str(thing.get("sequencer") or ""),
+        record=record,
+    )
 
 
 def _kind(name: str, key: str, thing: Mapping[str, Any]) -> Literal["arrival", "removal", "other"]:

@@ -6,11 +6,10 @@ object of a key is. What they mean together is `judged`, which is pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.listing import PAGE, pages
+from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.stored_picture import head
 from imgpipe_cli.waiting import is_final, is_retrying
@@ -29,10 +29,9 @@ Look = tuple["Current | None", Item | None]
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
 _READERS = 4
-# S3 tells of a new object within seconds as a rule; what has no verdict by then may be asked for by hand.
-_USUAL = timedelta(minutes=2)
 _SEQUENCER_DIGITS = 32
-_DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
+# Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
+_REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels")
 # Final, and yet another try may end well: the reason lay not in the picture.
 _MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone")
 
@@ -100,13 +99,13 @@ def _without_verdict(
     facts: Callable[..., Picture], key: str, current: Current, own: Sequence[FailedEvent], now: datetime
 ) -> Picture:
     if own:
-        code, why = reason(own[-1])
+        code, why = reasons.of_event(own[-1])
         return facts(key, "failed", code, why, "", helps=True)
-    if now - current.at < _USUAL:
+    if now - current.at < reasons.LATEST:
         why = "The picture is new, its event is still on the way."
-        return facts(key, "pending", "no_event_yet", why, "It gets its verdict by itself.")
+        return facts(key, "pending", reasons.NO_EVENT_YET, why, "It gets its verdict by itself.")
     why = "No event of the picture led to a verdict."
-    return facts(key, "failed", "never_received", why, "", helps=True)
+    return facts(key, "failed", reasons.NEVER_RECEIVED, why, "", helps=True)
 
 
 def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
@@ -117,18 +116,6 @@ def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
         if one.kind == "arrival"
         and (None in (one.version_id, current.version_id) or one.version_id == current.version_id)
     ]
-
-
-def reason(event: FailedEvent) -> tuple[str, str]:
-    """(code, what happened) of an event that led to no verdict."""
-    said = " ".join(event.error.split())
-    if "Task timed out" in said:
-        return "timed_out", "The ingest function ran out of time: Lambda stopped it."
-    if _DENIED.search(said):
-        return "access_denied", f"The ingest function was denied something: {said}"
-    if event.condition == "EventAgeExceeded":
-        return "too_late", "The event waited so long for the ingest function that Lambda gave it up."
-    return "function_failed", f"The ingest function failed: {said or 'without saying why'}"
 
 
 def settled(event: FailedEvent, current: Current | None, item: Item | None) -> bool:
@@ -222,7 +209,7 @@ def survey(places: Places, entries: Sequence[Entry], keys: Sequence[str]) -> lis
 
 def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
     """The features that are asked, and paid, when the picture is looked at again: at most these."""
-    if picture.current is None:
+    if picture.current is None or picture.code in _REFUSED_UNASKED:
         return []
     item = picture.item if picture.item and _is_of(picture.item, picture.current) else {}
     return [one for one in features if one not in item and one not in item.get("unavailable", {})]
@@ -230,7 +217,7 @@ def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
 
 def event_due_s(picture: Picture, now: datetime) -> float:
     """For how many more seconds the event of a new picture may well still be on the way."""
-    return max((picture.current.at + _USUAL - now).total_seconds(), 0.0) if picture.current else 0.0
+    return max((picture.current.at + reasons.USUAL - now).total_seconds(), 0.0) if picture.current else 0.0
 
 
 def with_verdict(picture: Picture, item: Item) -> Picture:

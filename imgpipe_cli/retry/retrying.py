@@ -297,10 +297,9 @@ def clear(places: Places, url: str, keys: Iterable[str] | None) -> Cleared:
         concerned = [entry for entry in contents.entries if not entry.trouble and _about(entry, only)]
         looks = places.looks({event.key for entry in concerned for event in entry.events})
         finished = [entry for entry in concerned if _is_over(entry, looks)]
-        taken = failure_queue.take_out(places.aws, url, finished)
-    gone = {entry.message_id for entry in finished}
+        gone = failure_queue.take_out(places.aws, url, finished)
     left = tuple(entry for entry in contents.entries if entry.message_id not in gone)
-    return Cleared(taken, left, contents)
+    return Cleared(len(gone), left, contents)
 
 
 def _about(entry: Entry, only: frozenset[str] | None) -> bool:

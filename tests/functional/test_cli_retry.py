@@ -197,15 +197,64 @@ def test_all_includes_what_fails_again(cli: Cli, failed: PlayedLambda) -> None:
 
 
 def test_only_those_of_a_reason(cli: Cli, failed: PlayedLambda) -> None:
-    assert cli("retry", "--reason", "throttled", "--reason", "never", "--yes").code == 0
+    assert cli("retry", "--reason", "throttled", "--yes").code == 0
     assert sorted(failed.rekognition.asked) == ["busy 1.jpg", "busy 2.jpg"]
     assert failed.waiting() == 1
 
 
-def test_a_reason_of_nothing_runs_nothing(cli: Cli, failed: PlayedLambda) -> None:
-    printed = cli("retry", "--reason", "gone", "--yes")
-    assert printed.code == 0
-    assert "No picture was looked at again. Failure queue: 3 left." in printed.out
+def test_a_reason_that_nothing_failed_for_is_wrong_usage(cli: Cli, failed: PlayedLambda) -> None:
+    for more in ((), ("--dry-run",), ("--reason", "throttled")):
+        printed = cli("retry", "--reason", "throtled", "--yes", "--json", *more)
+        assert (printed.code, printed.error) == (2, "unknown_reason")
+    (error,) = printed.document["errors"]
+    assert error["message"] == "Nothing failed for the reason throtled."
+    for reason in ("throttled", "timed_out", "unsupported_format"):
+        assert reason in error["hint"]
+    assert (failed.events, failed.waiting()) == ([], 3)
+
+
+def test_the_pictures_are_named(cli: Cli, failed: PlayedLambda) -> None:
+    """The first few of each reason; in a dry run all."""
+    failed.give_up(*(failed.put(f"late{number}.jpg", CAT) for number in range(5)))
+    (line,) = [one for one in cli("retry", "--yes").out.splitlines() if one.startswith("timed_out: ")]
+    assert line.endswith(", 3 more")
+    assert line.count(".jpg") == 3
+
+
+def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: PlayedLambda) -> None:
+    failed.give_up(*(failed.put(f"late{number}.jpg", CAT) for number in range(5)))
+    out = cli("retry", "--dry-run").out
+    for number in range(5):
+        assert f"\n  late{number}.jpg\n" in out
+    assert "Rekognition is asked at most 8 times, about $0.008" in out
+
+
+def test_each_message_of_a_reason_is_told(cli: Cli, failed: PlayedLambda) -> None:
+    failed.give_up(failed.put("one.jpg", CAT), error="KeyError: 'one'")
+    failed.give_up(failed.put("two.jpg", CAT), error="KeyError: 'two'")
+    out = cli("retry", "--dry-run").out
+    assert "KeyError: 'one'" in out
+    assert "KeyError: 'two'" in out
+
+
+def test_named_pictures_are_not_asked_about_but_their_price_is_told(cli: Cli, failed: PlayedLambda) -> None:
+    printed = cli("retry", "slow.jpg", "words.txt")
+    assert "Rekognition is asked at most 1 time, about $0.001" in printed.out + printed.err
+    assert failed.rekognition.asked == ["slow.jpg"]
+
+
+def test_many_named_pictures_are_asked_about(cli: Cli, failed: PlayedLambda) -> None:
+    keys = [f"late{number:02}.jpg" for number in range(11)]
+    failed.give_up(*(failed.put(key, CAT) for key in keys))
+    printed = cli("retry", *keys, "--json")
+    assert (printed.code, printed.error, failed.events) == (2, "not_confirmed", [])
+    assert cli("retry", *keys, "--yes").code == 0
+    assert sorted(failed.rekognition.asked) == keys
+
+
+def test_what_is_refused_before_anything_is_asked_costs_nothing(cli: Cli, failed: PlayedLambda) -> None:
+    assert "Rekognition" not in cli("retry", "words.txt", "--dry-run").out
+    assert "asked at most 3 times" in cli("retry", "--all", "--dry-run").out
 
 
 def test_keys_are_taken_at_their_word(cli: Cli, failed: PlayedLambda) -> None:

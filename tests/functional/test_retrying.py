@@ -36,13 +36,35 @@ class Account(RecordingAws):
     def __init__(self) -> None:
         super().__init__()
         self.lambda_ = PlayedLambda(NAMES)
+        self.refused_deletes = 0
+        self.visible_again = 0
+        self.received: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if operation == "delete_message_batch" and self.refused_deletes:
+            return self._take_out(**params)
+        if operation == "receive_message":
+            return self._receive(**params)
         if (service, operation) != ("lambda", "invoke"):
             return super().call(service, operation, once=once, **params)
         assert once, "sent twice by the SDK, a picture could be paid twice"
         assert params["FunctionName"] == NAMES.function("ingest")
         return self.lambda_.invoke(json.loads(params["Payload"]))
+
+    def _take_out(self, **params: Any) -> dict[str, Any]:
+        """SQS refuses the first of the batch."""
+        self.refused_deletes -= 1
+        refused, *others = params["Entries"]
+        done = super().call("sqs", "delete_message_batch", **{**params, "Entries": others}) if others else {}
+        return {**done, "Failed": [{"Id": refused["Id"], "Code": "InternalError", "SenderFault": False}]}
+
+    def _receive(self, **params: Any) -> dict[str, Any]:
+        """SQS gives what it gave before."""
+        if self.visible_again and self.received:
+            self.visible_again -= 1
+            return self.received
+        self.received = super().call("sqs", "receive_message", **params)
+        return self.received
 
     def put(self, key: str, body: bytes = CAT, *, sequencer: str = "01") -> dict[str, Any]:
         return self.lambda_.put(key, body, sequencer=sequencer)
@@ -170,6 +192,51 @@ def test_what_is_not_this_pipelines_is_left_and_named(account: Account, places: 
         "it holds no event",
         "it is about the bucket other",
     ]
+
+
+@pytest.mark.parametrize("how", ["no key", "no UTF-8"])
+def test_a_record_that_cannot_be_read_hides_no_other_and_keeps_its_entry(
+    account: Account, places: Places, how: str
+) -> None:
+    good = account.put("a.jpg")
+    bad = json.loads(json.dumps(good))["Records"][0]
+    bad["s3"]["object"] = {} if how == "no key" else {**bad["s3"]["object"], "key": "a%FF.jpg"}
+    account.queue({"Records": [bad, *good["Records"]]})
+    outcomes, cleared = retry(places, account)
+    assert {key: one.state for key, one in outcomes.items()} == {"a.jpg": "done"}
+    assert cleared.taken == 0
+    assert [entry.trouble for entry in cleared.left] == ["a record in it cannot be read"]
+
+
+def test_a_key_that_is_not_utf8_is_no_key_that_is_gone(account: Account, places: Places) -> None:
+    event = account.put("a.jpg")
+    event["Records"][0]["s3"]["object"]["key"] = "a%FF.jpg"
+    account.queue(event)
+    assert clear(places, account.url, None).taken == 0
+    assert account.lambda_.waiting() == 1
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_delete_that_sqs_refuses_is_sent_once_more(account: Account, places: Places, refusals: int) -> None:
+    events = [account.put(f"{number}.jpg") for number in range(3)]
+    account.queue(*events)
+    for event in events:
+        account.lambda_.run(event)
+    account.refused_deletes = refusals
+    cleared = clear(places, account.url, None)
+    assert (cleared.taken, len(cleared.left)) == ((3, 0) if refusals == 1 else (2, 1))
+    assert account.lambda_.waiting() == len(cleared.left)
+
+
+def test_a_queue_is_complete_only_once_nothing_more_comes(account: Account, places: Places) -> None:
+    """What was received first may be visible again before the end; it is no sign of the end."""
+    account.queue(*(account.put(f"{number:02}.jpg") for number in range(25)))
+    account.visible_again = 1
+    contents = failure_queue.read(account, account.url, NAMES.bucket)
+    assert (len(contents.entries), contents.complete) == (25, True)
+    account.visible_again = 100
+    contents = failure_queue.read(account, account.url, NAMES.bucket)
+    assert not contents.complete
 
 
 def test_what_others_hold_is_not_touched(account: Account, places: Places) -> None:
@@ -327,6 +394,12 @@ def test_how_a_picture_stands(
 ) -> None:
     one = judged("a.jpg", CURRENT, stored, events, NOW)
     assert (one.state, one.code, one.helps) == (state, code, helps)
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(1, "pending"), (5, "pending"), (20, "failed")])
+def test_an_event_may_take_minutes_as_explain_says_too(minutes: int, state: str) -> None:
+    sent = Current("v2", "e2", 100, NOW - timedelta(minutes=minutes))
+    assert judged("a.jpg", sent, None, (), NOW).state == state
 
 
 def test_a_new_picture_is_waited_for() -> None:

@@ -17,6 +17,7 @@ from imgpipe_cli.moments import iso
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
+from imgpipe_cli.retry.failures import Current, judged
 from imgpipe_cli.runner import ResourceState
 from tests.api_server import item
 
@@ -217,9 +218,24 @@ def test_the_last_attempt_says_why(last: Attempt, cause: str) -> None:
     assert "failure queue" in given_up.why
 
 
+@pytest.mark.parametrize(
+    ("error", "condition", "cause"),
+    [
+        ("Task timed out after 120.00 seconds", "RetriesExhausted", "timed_out"),
+        ("User is not authorized", "RetriesExhausted", "access_denied"),
+        ("", "EventAgeExceeded", "too_late"),
+    ],
+)
+def test_an_event_in_the_queue_has_the_same_cause_as_in_retry(error: str, condition: str, cause: str) -> None:
+    event = FailedEvent(NOW, "v2", "r1", 3, condition, error, key="a.jpg")
+    current = Current("v2", "e2", 100, NOW - timedelta(minutes=1))
+    assert told(queue=Peek((event,), searched=1, waiting=1)).cause == cause
+    assert judged("a.jpg", current, None, (event,), NOW).code == cause
+
+
 def test_an_event_in_the_queue_without_a_log_line_says_its_own_error() -> None:
     said = told(queue=queued())
-    assert (said.state, said.cause) == ("failed", "every_attempt_failed")
+    assert (said.state, said.cause) == ("failed", "function_failed")
     assert "busy" in said.why
 
 

@@ -147,7 +147,11 @@ def test_a_failure_that_is_tried_again_says_so() -> None:
 
 
 def test_a_failure_whose_tries_are_over_is_a_failure() -> None:
-    assert "failed  Too busy." in drawn(failed("a.jpg", retryable=True))
+    """What was stored as its hint, that it is tried again, is true no longer."""
+    found = failed("a b.jpg", retryable=True)
+    assert "failed  Too busy." in drawn(found)
+    assert "Wait." not in drawn(found)
+    assert "See imgpipe explain 'a b.jpg'; once the cause is gone, run imgpipe retry." in drawn(found)
 
 
 SHOWN = r"\x1b[2j\u202egpj.exe\n[red]x[/red]"
