@@ -142,6 +142,20 @@ def test_two_copies_at_once_keep_what_either_was_told(history: History) -> None:
     assert list(history.billed.values()) == [1, 1]
 
 
+def test_two_retries_at_once_of_a_failure_keep_what_either_was_told(history: History) -> None:
+    """Both put a failure of the same version and event over the same failure."""
+    history.features = "labels,faces"
+    event = history.put("a.jpg")
+    no_labels = Trouble(place="labels", how="throttled")
+    no_faces = Trouble(place="faces", how="throttled")
+    history.deliver(of(history, event), no_labels, no_faces)
+    copy = Delivery([event])
+    history.waiting.append(copy)
+    history.deliver(of(history, event), no_labels, Beside(place="write", delivery=copy, troubles=(no_faces,)))
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
 @pytest.mark.parametrize("how", ["killed after", "lost"])
 def test_what_was_paid_and_stored_is_not_paid_again_after_a_stop(history: History, how: How) -> None:
     event = history.put("a.jpg")

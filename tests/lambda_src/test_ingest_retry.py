@@ -15,7 +15,7 @@ from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.retry.failures import Current, Picture
 from imgpipe_cli.retry.retrying import event_of
 from ingest.app import Unfinished
-from ingest.event import Arrival, parse_event
+from ingest.event import Arrival, comparable_sequencer, parse_event
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud
@@ -144,6 +144,8 @@ def test_the_sequencer_in_the_queue_keeps_late_events_of_older_versions_away(
 ) -> None:
     old, new = cloud.put("a.jpg", pictures.jpeg()), cloud.put("a.jpg", pictures.jpeg())
     cloud.ingest(by_hand(cloud, "a.jpg", *queued(new)))
+    sequencer = new["Records"][0]["s3"]["object"]["sequencer"]
+    assert item_of(cloud, "a.jpg")["sequencer"] == comparable_sequencer(sequencer)
     cloud.ingest(old)
     assert item_of(cloud, "a.jpg")["versionId"] == version_of(new)
     assert len(cloud.asked) == 1
