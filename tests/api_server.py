@@ -50,7 +50,10 @@ def failed(key: str, *, retryable: bool, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class PlayedApi:
-    """The stored results, and answers that come first instead. Requests are kept in `asked`."""
+    """The stored results, and answers that come first instead. Requests are kept in `asked`.
+
+    busy: which requests the gateway refuses for now.
+    """
 
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     instead: list[Answer] = field(default_factory=list)
@@ -59,6 +62,7 @@ class PlayedApi:
     pages: Page | None = None
     asked: list[Request] = field(default_factory=list)
     before: Callable[[Request], None] = lambda _request: None
+    busy: Callable[[Request], bool] = lambda _request: False
     connections: int = 0
     closing: bool = False
     url: str = ""
@@ -71,6 +75,8 @@ class PlayedApi:
         self.before(request)
         if self.instead:
             return self.instead.pop(0)
+        if self.busy(request):
+            return Answer(503, {"message": "Service Unavailable"})
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
         if request.path == "/prod/result":

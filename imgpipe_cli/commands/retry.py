@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from imgpipe_cli.problems import ExitCode, Problem
 if TYPE_CHECKING:
     from imgpipe_cli.api import Item
     from imgpipe_cli.retry.failures import Picture
-    from imgpipe_cli.retry.retrying import Found, Retry
+    from imgpipe_cli.retry.retrying import Cleared, Found, Retry
 
 
 # So many pictures named one by one are looked at again without a question.
@@ -162,10 +163,19 @@ def _carry_out(
     for picture in others:
         if picture.state != "pending":
             tell(picture)
-    left = look_again(chosen)
-    overdue, coming = _wait(run, [one for one in others if one.state == "pending"], timeout, tell)
-    left += [*look_again(overdue), *coming]
-    cleared = clear(found.places, found.queue_url, named or None) if found.queue_url else None
+
+    def clear_queue() -> Cleared | None:
+        return clear(found.places, found.queue_url, named or None) if found.queue_url else None
+
+    try:
+        left = look_again(chosen)
+        overdue, coming = _wait(run, [one for one in others if one.state == "pending"], timeout, tell)
+        left += [*look_again(overdue), *coming]
+    except Problem:
+        with contextlib.suppress(Problem):  # what has its verdict by now leaves the queue all the same
+            clear_queue()
+        raise
+    cleared = clear_queue()
     return Retry(tuple(outcomes), tuple(left), cleared)
 
 
@@ -215,16 +225,17 @@ def _answer(
     return Result(
         data=shown.document(found, chosen, done),
         show=lambda screen: screen.line(shown.summary(found, chosen, done, price)),
-        exit_code=_exit_code(done, unknown),
+        exit_code=_exit_code(found, done, unknown),
         errors=[*map(problem_data, unknown), *(shown.errors(done) if done else ())],
     )
 
 
-def _exit_code(done: Retry | None, unknown: Sequence[Problem]) -> ExitCode:
+def _exit_code(found: Found, done: Retry | None, unknown: Sequence[Problem]) -> ExitCode:
     """A failure beats one that is only still to come."""
     codes = {problem.exit_code for problem in unknown}
+    codes |= {ExitCode.FAILED for one in found.pictures if one.state == "unknown"}
     if done is not None:
-        codes |= {ExitCode.FAILED for one in done.outcomes if one.state in ("failed", "gone")}
+        codes |= {ExitCode.FAILED for one in done.outcomes if one.state in ("failed", "gone", "unknown")}
         codes |= {ExitCode.PENDING for one in done.outcomes if one.state == "pending"}
         codes |= {ExitCode.PENDING for _ in done.left}
     return next((code for code in (ExitCode.FAILED, ExitCode.PENDING) if code in codes), ExitCode.DONE)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.retry.retrying import Found, Retry
     from imgpipe_cli.settings import Settings
 
-_NEVER_MIND = "done"
+_NEVER_MIND = ("done", "nothing")
 # Of so many messages that are none of ours each is named.
 _NAMED = 5
 # Of so many pictures and messages of one reason each is named.
@@ -36,7 +36,7 @@ def _by_reason(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
     """The most frequent reason first; what is done is none."""
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
-        if picture.state != _NEVER_MIND:
+        if picture.state not in _NEVER_MIND:
             groups.setdefault(picture.code, []).append(picture)
     return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
 
@@ -86,6 +86,8 @@ def _helps(picture: Picture) -> tuple[str, str]:
         return "may help", "green"
     if picture.state == "pending":
         return "not needed", "yellow"
+    if picture.state == "unknown":
+        return "unknown", "yellow"
     return "no use", "red"
 
 
@@ -141,7 +143,7 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
         screen.verdict(picture.item, min_confidence)
         return
     text = Text(safe(picture.key), "bold")
-    style = "yellow" if picture.state == "pending" else "red"
+    style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
     text.append(f"\n  {picture.state:<7} {safe(picture.why)}\n", f"not bold {style}")
     if hint := _hint(picture):
         text.append(f"  hint    {safe(hint)}\n", "not bold default")
@@ -179,6 +181,8 @@ _WORDS = {
     "failed": "failed again",
     "pending": "pending",
     "gone": "no longer in the bucket",
+    "nothing": "nothing to look at",
+    "unknown": "unknown",
 }
 
 
@@ -231,5 +235,5 @@ def errors(done: Retry) -> list[dict[str, Any]]:
     return [
         {"code": one.code, "message": f"{one.key}: {one.why}", "hint": _hint(one)}
         for one in told
-        if one.state != "done"
+        if one.state not in _NEVER_MIND
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import Aws, AwsError
@@ -24,11 +24,14 @@ from imgpipe_cli.stored_picture import head
 from imgpipe_cli.waiting import is_final, is_retrying
 
 Item = Mapping[str, Any]
-State = Literal["done", "failed", "pending", "gone"]
+State = Literal["done", "failed", "pending", "gone", "nothing", "unknown"]
 Look = tuple["Current | None", Item | None]
+Answer = TypeVar("Answer")
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
 _READERS = 4
+# While it is too busy to answer, it is asked again after these.
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _SEQUENCER_DIGITS = 32
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
 _REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels")
@@ -50,7 +53,8 @@ class Current:
 class Picture:
     """A key and how it stands.
 
-    state: done and gone need nothing; pending gets its verdict by itself; failed does not.
+    state: done, gone and nothing (a folder) need nothing; pending gets its verdict by itself; failed does
+    not; unknown: the API did not tell.
     code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
     removals: events of removals that failed, while the result still stands. events: its own in the queue.
     """
@@ -78,9 +82,8 @@ def judged(
     if removals:
         why = "The picture was removed, and its result could not be."
         return facts(key, "failed", "not_removed", why, "", helps=True)
-    if current is None:
-        why = "The picture is no longer in the bucket."
-        return facts(key, "gone", "gone", why, "Upload it again if it should be analysed.")
+    if current is None or (key.endswith("/") and not current.size_bytes):
+        return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
         return _without_verdict(facts, key, current, _own(events, current), now)
     if item["status"] == "done":
@@ -93,6 +96,13 @@ def judged(
     # "It is tried again by itself" was true as long as there were tries.
     hint = "" if error.get("retryable") else str(error["hint"])
     return facts(key, "failed", str(error["code"]), str(error["message"]), hint, helps=helps)
+
+
+def _without_picture(facts: Callable[..., Picture], key: str, folder: Current | None) -> Picture:
+    if folder:
+        return facts(key, "nothing", "folder", "It only makes a folder show; there is nothing to look at.")
+    why = "The picture is no longer in the bucket."
+    return facts(key, "gone", "removed", why, "Upload it again if it should be analyzed.")
 
 
 def _without_verdict(
@@ -155,8 +165,23 @@ class Places:
 
     def failed(self) -> list[str]:
         """The keys of all results that are failures, newest first. Raises ApiUnavailable, Problem."""
-        found = chain.from_iterable(pages(self.api, PAGE))
+        found = chain.from_iterable(pages(self, PAGE))
         return list(dict.fromkeys(str(item["objectKey"]) for item in found if item["status"] == "failed"))
+
+    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
+        """A page of results, as the API gives it."""
+        return self._asked(lambda: self.api.results(limit=limit, after=after))
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """The API's answer, asked for again while it is too busy to give one."""
+        for pause_s in _PAUSES_S:
+            try:
+                return ask()
+            except ApiUnavailable as error:
+                if error.status in (403, 404):
+                    raise
+            self.aws.sleep(pause_s)
+        return ask()
 
     def look(self, key: str) -> Look:
         """The current object of a key and its stored result. Raises ApiUnavailable, Problem.
@@ -164,7 +189,7 @@ class Places:
         The result first: should the object change in between, it is one without a verdict, never one with
         that of another.
         """
-        item = self.api.result(key)
+        item = self._asked(lambda: self.api.result(key))
         return self.current(key), item
 
     def current(self, key: str) -> Current | None:
@@ -200,11 +225,22 @@ def survey(places: Places, entries: Sequence[Entry], keys: Sequence[str]) -> lis
     events = events_of(entries)
     wanted = keys or list(dict.fromkeys([*places.failed(), *events]))
     looks = places.looks(wanted)
-    if any(look is None for look in looks.values()):
-        raise ApiUnavailable("it does not tell every result")
+    if looks and not any(looks.values()):
+        raise ApiUnavailable("it tells no result")
     now = datetime.now(UTC)
-    found = [judged(key, *look, events.get(key, ()), now) for key, look in looks.items() if look]
-    return [one for one in found if one.current or one.item or one.events]
+    found = [
+        judged(key, *look, events.get(key, ()), now) if look else not_told(Picture(key, "unknown"))
+        for key, look in looks.items()
+    ]
+    # Of a picture that is gone an old failure may have stayed: it is told of to those who ask for it.
+    known = [one for one in found if one.current or one.item or one.events or one.state == "unknown"]
+    return [one for one in known if keys or one.item is None or one.current or one.events]
+
+
+def not_told(picture: Picture) -> Picture:
+    """The picture when the API was asked in vain."""
+    why = "The API did not tell its result."
+    return replace(picture, state="unknown", code="not_told", why=why, hint="Run imgpipe retry again.")
 
 
 def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:

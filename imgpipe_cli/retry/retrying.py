@@ -25,7 +25,7 @@ from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.retry import failure_queue
 from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.retry.failures import Current, Item, Look, Picture, Places, judged, settled, survey
+from imgpipe_cli.retry.failures import Current, Item, Look, Picture, Places, judged, not_told, settled, survey
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
@@ -36,8 +36,6 @@ _AT_ONCE = 4
 # Lambda refused the call, it did not run: the account's concurrency is used up, or AWS's own trouble.
 _BUSY = ("TooManyRequestsException", "EC2ThrottledException", "ResourceConflictException")
 _PAUSE_S = 1.0
-# How often a verdict is asked for while the API is too busy to answer.
-_LOOKS = 5
 _LONGEST_PAUSE_S = 15.0
 # When the answer to a call was lost, its verdict is looked for as long as the function may run.
 _LONGEST_RUN_S = 130.0
@@ -236,21 +234,19 @@ class _Caller:
         deadline = aws.clock() + _LONGEST_RUN_S
         before = _written(picture.item)
         while aws.clock() < deadline and not self.stop.is_set():
-            with contextlib.suppress(ApiUnavailable):
-                found = self._now(picture, picture.events)
-                if found.state in ("done", "gone") or _written(found.item) != before:
-                    return found
+            found = self._now(picture, picture.events)
+            if found.state in ("done", "gone") or _written(found.item) != before:
+                return found
             aws.sleep(_PAUSE_S)
         why = "The answer of the ingest function was lost, and no verdict has come."
         return replace(picture, state="pending", code="answer_lost", why=why)
 
     def _now(self, picture: Picture, events: Sequence[FailedEvent]) -> Picture:
-        """How the picture stands by a fresh look. Raises ApiUnavailable, Problem."""
-        for _ in range(_LOOKS - 1):
-            with contextlib.suppress(ApiUnavailable):
-                return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
-            self.places.aws.sleep(_PAUSE_S)
-        return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
+        """How the picture stands by a fresh look. Raises Problem."""
+        try:
+            return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
+        except ApiUnavailable:
+            return not_told(picture)
 
 
 def _written(item: Item | None) -> object:

@@ -311,6 +311,32 @@ def test_what_is_still_open_at_the_end_is_pending(cli: Cli, failed: PlayedLambda
     assert printed.document["data"]["failureQueue"]["taken"] == 0
 
 
+def test_what_is_done_by_then_leaves_the_queue_also_when_the_rest_cannot_be_called(
+    cli: Cli, failed: PlayedLambda
+) -> None:
+    failed.run(failed.put("slow.jpg", CAT))
+
+    def missing(_event: dict[str, Any]) -> None:
+        failed.client("lambda").get_function(FunctionName=NAMES.function("ingest"))
+
+    failed.before = missing
+    # Its event is in the queue, and its verdict has come meanwhile.
+    version = failed.results()["slow.jpg"]["versionId"]
+    failed.give_up(failed.event("ObjectCreated:Put", "slow.jpg", "01", version))
+    assert failed.waiting() == 4
+    printed = cli("retry", "--yes", "--json")
+    assert printed.code != 0
+    assert failed.waiting() == 2
+
+
+def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: PlayedLambda) -> None:
+    failed.put("pics/", b"")
+    printed = cli("retry", "pics/")
+    assert printed.code == 0
+    assert "1 picture: 1 nothing to look at." in printed.out
+    assert failed.events == []
+
+
 # --- trouble -------------------------------------------------------------------------------------
 
 

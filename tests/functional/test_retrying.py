@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Account(RecordingAws):
         super().__init__()
         self.lambda_ = PlayedLambda(NAMES)
         self.refused_deletes = 0
+        self.refuse_read: Callable[[str], bool] = lambda _key: False
         self.visible_again = 0
         self.received: dict[str, Any] = {}
 
@@ -105,6 +107,7 @@ def places(account: Account) -> Iterator[Places]:
             api.stored = account.lambda_.results()
 
         api.before = read
+        api.busy = lambda request: account.refuse_read(request.query.get("key", ""))
         yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
 
 
@@ -272,6 +275,55 @@ def test_a_removal_of_an_older_picture_never_takes_a_newer_ones_verdict(
     outcomes, cleared = retry(places, account)
     assert (outcomes["a.jpg"].state, cleared.taken) == ("done", 2)
     assert len(account.rekognition.asked) == 2
+
+
+def test_one_busy_answer_of_the_api_is_asked_for_again(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"), account.put("b.jpg"))
+    busy = iter([True, False, True, True, False, True])
+    account.refuse_read = lambda key: key == "a.jpg" and next(busy, False)
+    outcomes, cleared = retry(places, account)
+    assert {one.state for one in outcomes.values()} == {"done"}
+    assert cleared.taken == 2
+
+
+def test_a_picture_that_cannot_be_read_is_unknown_and_the_others_go_on(
+    account: Account, places: Places
+) -> None:
+    account.queue(account.put("a.jpg"), account.put("b.jpg"))
+    account.refuse_read = lambda key: key == "a.jpg"
+    assert {key: one.state for key, one in survey(places, account).items()} == {
+        "a.jpg": "unknown",
+        "b.jpg": "failed",
+    }
+    outcomes, cleared = retry(places, account)
+    assert {key: one.state for key, one in outcomes.items()} == {"b.jpg": "done"}
+    assert cleared.taken == 1
+
+
+def test_a_picture_that_cannot_be_read_after_it_ran_stops_no_other(account: Account, places: Places) -> None:
+    account.queue(account.put("a.jpg"), account.put("b.jpg"))
+    pictures = list(survey(places, account).values())
+    account.refuse_read = lambda key: key == "a.jpg"
+    outcomes = again(places, pictures)
+    assert {key: one.state for key, one in outcomes.items()} == {"a.jpg": "unknown", "b.jpg": "done"}
+
+
+def test_the_old_failure_of_a_picture_that_is_gone_is_told_only_to_those_who_ask(
+    account: Account, places: Places
+) -> None:
+    account.lambda_.run(account.put("a.txt", b"no picture"))
+    account.delete("a.txt")
+    assert survey(places, account) == {}
+    told = survey(places, account, "a.txt")["a.txt"]
+    assert (told.state, told.code) == ("gone", "removed")
+
+
+def test_a_folder_needs_nothing(account: Account, places: Places) -> None:
+    account.put("pics/", b"")
+    folder = Current("v1", "e", 0, NOW - timedelta(days=1))
+    assert survey(places, account, "pics/")["pics/"].state == "nothing"
+    assert judged("pics/", folder, None, (), NOW).state == "nothing"
+    assert judged("pics/", replace(folder, size_bytes=1), None, (), NOW).state == "failed"
 
 
 # --- while it runs -------------------------------------------------------------------------------
