@@ -39,6 +39,12 @@ def register(app: typer.Typer) -> None:
         everything: Annotated[
             bool, typer.Option("--all", help="Also what will most likely fail again, such as a wrong format.")
         ] = False,
+        missing: Annotated[
+            bool,
+            typer.Option(
+                "--missing", help="Also pictures without any result, such as from before the trigger."
+            ),
+        ] = False,
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list what failed; nothing is changed.")
@@ -55,8 +61,8 @@ def register(app: typer.Typer) -> None:
 
         named = [check_key(key) for key in dict.fromkeys(keys or [])]
         reasons = list(dict.fromkeys(reason or []))
-        _check(named, reasons, everything=everything)
-        found = _find(run, named)
+        _check(named, reasons, everything=everything, missing=missing)
+        found = _find(run, named, missing=missing)
         _check_reasons(found.pictures, reasons)
         unknown = _unknown(run, found, named)
         chosen = _chosen(found.pictures, named, reasons, everything=everything)
@@ -75,7 +81,14 @@ def register(app: typer.Typer) -> None:
         return _answer(run, found, done, chosen, unknown, price)
 
 
-def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> None:
+def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool, missing: bool) -> None:
+    if named and missing:
+        raise Problem(
+            "bad_usage",
+            "--missing looks for pictures that are not named; a KEY is looked at as it is.",
+            hint="See imgpipe retry --help.",
+            exit_code=ExitCode.USAGE,
+        )
     if sum(map(bool, (named, reasons, everything))) > 1:
         raise Problem(
             "bad_usage",
@@ -98,12 +111,14 @@ def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
         )
 
 
-def _find(run: Run, named: Sequence[str]) -> Found:
+def _find(run: Run, named: Sequence[str], *, missing: bool) -> Found:
     from imgpipe_cli.api import Api
     from imgpipe_cli.retry.retrying import find
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
-    return answered(run, lambda known: find(connection, Api(known.api_url, known.token), named))
+    return answered(
+        run, lambda known: find(connection, Api(known.api_url, known.token), named, missing=missing)
+    )
 
 
 def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:

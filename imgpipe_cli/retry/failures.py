@@ -163,10 +163,24 @@ class Places:
     bucket: str
     api: Api
 
-    def failed(self) -> list[str]:
-        """The keys of all results that are failures, newest first. Raises ApiUnavailable, Problem."""
-        found = chain.from_iterable(pages(self, PAGE))
-        return list(dict.fromkeys(str(item["objectKey"]) for item in found if item["status"] == "failed"))
+    def stored(self) -> dict[str, tuple[str, str]]:
+        """Status and ETag of all results by key, newest first. Raises ApiUnavailable, Problem."""
+        found: dict[str, tuple[str, str]] = {}
+        for item in chain.from_iterable(pages(self, PAGE)):
+            found.setdefault(str(item["objectKey"]), (str(item["status"]), str(item.get("eTag", ""))))
+        return found
+
+    def unseen(self, stored: Mapping[str, tuple[str, str]]) -> list[str]:
+        """The keys of pictures that have no result, or that of other bytes. Raises Problem."""
+        try:
+            objects = [
+                (str(entry["Key"]), str(entry["ETag"]).strip('"'))
+                for page in self.aws.pages("s3", "list_objects_v2", Bucket=self.bucket)
+                for entry in page.get("Contents", [])
+            ]
+        except AwsError as error:
+            raise problem(error, "list the pictures in the bucket") from error
+        return [key for key, etag in objects if stored.get(key, ("", ""))[1] != etag]
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
         """A page of results, as the API gives it."""
@@ -220,10 +234,19 @@ class Places:
             return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
-def survey(places: Places, entries: Sequence[Entry], keys: Sequence[str]) -> list[Picture]:
-    """How the keys stand; without any: all that failed or are queued. Raises ApiUnavailable, Problem."""
+def survey(
+    places: Places, entries: Sequence[Entry], keys: Sequence[str], *, missing: bool = False
+) -> list[Picture]:
+    """How the keys stand; without any: all that failed or are queued. Raises ApiUnavailable, Problem.
+
+    missing: also all that nobody has noticed, for which the bucket is listed.
+    """
     events = events_of(entries)
-    wanted = keys or list(dict.fromkeys([*places.failed(), *events]))
+    wanted = list(keys)
+    if not keys:
+        stored = places.stored()
+        failed = [key for key, (status, _etag) in stored.items() if status == "failed"]
+        wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
     looks = places.looks(wanted)
     if looks and not any(looks.values()):
         raise ApiUnavailable("it tells no result")

@@ -99,10 +99,10 @@ class Found:
     pictures: tuple[Picture, ...]
 
 
-def find(connection: Connection, api: Api, keys: Sequence[str]) -> Found:
+def find(connection: Connection, api: Api, keys: Sequence[str], *, missing: bool = False) -> Found:
     """How the keys stand; without any: all that failed, or are in the failure queue.
 
-    A key that nobody knows is not among the pictures. Raises ApiUnavailable, Problem.
+    missing: or have no result at all. A key that nobody knows is not among the pictures. Raises ApiUnavailable, Problem.
     """
     aws, names = connection.aws, connection.names
     try:
@@ -114,7 +114,7 @@ def find(connection: Connection, api: Api, keys: Sequence[str]) -> Found:
     places = Places(aws, names.bucket, api)
     url = str(queue.facts["url"]) if queue.exists and queue.owned else None
     contents = failure_queue.read(aws, url, names.bucket) if url else Contents()
-    pictures = tuple(survey(places, contents.entries, keys))
+    pictures = tuple(survey(places, contents.entries, keys, missing=missing))
     return Found(places, stored_settings(deployed, names), url, contents, pictures)
 
 

@@ -341,7 +341,12 @@ def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: PlayedLambda) -> None:
 
 
 def test_keys_and_choices_do_not_go_together(cli: Cli, api: PlayedApi) -> None:
-    for arguments in (("a.jpg", "--all"), ("--all", "--reason", "x"), ("a.jpg", "--reason", "x")):
+    for arguments in (
+        ("a.jpg", "--missing"),
+        ("a.jpg", "--all"),
+        ("--all", "--reason", "x"),
+        ("a.jpg", "--reason", "x"),
+    ):
         printed = cli("retry", *arguments, "--json")
         assert (printed.code, printed.error) == (2, "bad_usage")
 

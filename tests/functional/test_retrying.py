@@ -318,6 +318,22 @@ def test_the_old_failure_of_a_picture_that_is_gone_is_told_only_to_those_who_ask
     assert (told.state, told.code) == ("gone", "removed")
 
 
+def test_what_nobody_noticed_is_found_when_it_is_asked_for(account: Account, places: Places) -> None:
+    """No event came: of the only version, or of the newest one."""
+    account.put("lost.jpg")
+    account.lambda_.run(account.put("done.jpg"))
+    account.lambda_.run(account.put("stale.jpg"))
+    account.put("stale.jpg", CAT + b"more")
+    account.put("pics/", b"")
+    assert survey(places, account) == {}
+    long_ago = failures.survey(places, (), (), missing=True)
+    assert {one.key: (one.state, one.code) for one in long_ago} == {
+        "lost.jpg": ("pending", "no_event_yet"),
+        "stale.jpg": ("pending", "no_event_yet"),
+        "pics/": ("nothing", "folder"),
+    }
+
+
 def test_a_folder_needs_nothing(account: Account, places: Places) -> None:
     account.put("pics/", b"")
     folder = Current("v1", "e", 0, NOW - timedelta(days=1))
