@@ -102,7 +102,8 @@ class Found:
 def find(connection: Connection, api: Api, keys: Sequence[str], *, missing: bool = False) -> Found:
     """How the keys stand; without any: all that failed, or are in the failure queue.
 
-    missing: or have no result at all. A key that nobody knows is not among the pictures. Raises ApiUnavailable, Problem.
+    missing: or have no result at all. A key that nobody knows is not among the pictures.
+    Raises ApiUnavailable, Problem.
     """
     aws, names = connection.aws, connection.names
     try:

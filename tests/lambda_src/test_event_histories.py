@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any, Literal, get_args
 
 import pytest
@@ -16,8 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.lambda_src.conftest import Cloud, jpeg
+from tests.lambda_src.conftest import Call, Cloud, jpeg
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, Place, Trouble
+from web import app as web_app
 
 _MANY = int(os.environ.get("IMGPIPE_HISTORIES", "0"))
 _SETTINGS = settings(
@@ -165,14 +167,34 @@ def broken(how: str, event: Event) -> Event:
     return {"Records": [bad]}
 
 
-def test_every_history_ends_with_every_verdict(cloud: Cloud) -> None:
+def test_every_history_ends_with_every_verdict(cloud: Cloud, call: Call) -> None:
     names = itertools.count()
+    keys: set[str] = set()
 
     class Here(Histories):
         def __init__(self) -> None:
             super().__init__(cloud, f"h{next(names)}")
 
+        def teardown(self) -> None:
+            super().teardown()
+            keys.update(self.history.versions)
+
     run_state_machine_as_test(Here, settings=_SETTINGS)
+    there = [key for key in keys if cloud.results.get(key)]
+    assert there
+    assert sorted(listed(cloud, call)) == sorted(there)
+
+
+def listed(cloud: Cloud, call: Call) -> Iterator[str]:
+    """The keys that GET /results tells, page by page."""
+    needs = cloud.web(first_day=cloud.now.date() - timedelta(days=3))
+    query = {"limit": "100"}
+    while True:
+        page = call(web_app.serve, needs, "GET /results", query).json
+        yield from (str(item["objectKey"]) for item in page["items"])
+        if page["next"] is None:
+            return
+        query["after"] = page["next"]
 
 
 Change = Literal["put", "delete", "newest", "oldest"]
