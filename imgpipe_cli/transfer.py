@@ -79,23 +79,23 @@ def plan(
         if len(found) != 1:
             raise _usage("--key names one picture.", "Send several with --prefix instead.")
         found = [Source(key, found[0].name, found[0].path, found[0].data)]
-    keyed, unnamed = _keyed(prefix, found)
-    _refuse_twins(keyed)
-    return keyed, [*refused, *unnamed]
+    if len(found) == 1:
+        _key(prefix, found[0])
+    sources, unnamed = keyed(found, prefix)
+    _refuse_twins(sources)
+    return sources, [*refused, *unnamed]
 
 
-def _keyed(prefix: str, sources: Sequence[Source]) -> tuple[list[Source], list[Refused]]:
-    """With their whole keys; one of several that can have none is refused, and the others still go."""
-    keyed: list[Source] = []
+def keyed(sources: Sequence[Source], prefix: str = "") -> tuple[list[Source], list[Refused]]:
+    """With their whole keys; one that can have none is refused, and the others still go."""
+    having: list[Source] = []
     refused: list[Refused] = []
     for source in sources:
         try:
-            keyed.append(Source(_key(prefix, source), source.name, source.path, source.data))
+            having.append(Source(_key(prefix, source), source.name, source.path, source.data))
         except Problem as error:
-            if len(sources) == 1:
-                raise
             refused.append(Refused(source.name, error.code, error.message, error.hint))
-    return keyed, refused
+    return having, refused
 
 
 def _limited(stream: Iterable[bytes]) -> bytes:

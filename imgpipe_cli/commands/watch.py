@@ -142,7 +142,10 @@ class _Sender:
                 self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
-        for source in ready:
+        sources, refused = transfer.keyed(ready)
+        for one in refused:
+            self._run.emit(one)
+        for source in sources:
             try:
                 aws, names = self._connection.aws, self._connection.names
                 transfer.send(aws, names, [source], self._run.emit)
@@ -154,7 +157,7 @@ class _Sender:
                     self._run.note("not_sent_yet", error.message)
                 self._failed = True
                 self._watch.again(source)
-        return bool(ready)
+        return bool(sources)
 
 
 def _root(folder: str | None) -> Path | None:

@@ -34,6 +34,7 @@ _QUERY = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", 
 _QUERY_NAMES = {*_QUERY, "X-Amz-Signature", "X-Amz-Security-Token"}
 # Whatever MiniStack might take a key from, in any case of letters.
 _CREDENTIAL_NAMES = {name.lower() for name in (*_QUERY_NAMES, "AWSAccessKeyId")}
+_KEY_MAX_BYTES = 1024
 _NEVER_IN_KEYS = re.compile("[\x00-\x08\x0a-\x1f\ufffe\uffff]")
 
 
@@ -135,7 +136,10 @@ class Rules:
             return signed
         if signed is None:
             return self._form(asked, host)
-        if host in OWN_NAMES or (signed.service == "s3" and _BUCKET_HOST.fullmatch(host)):
+        by_host = signed.service == "s3" and _BUCKET_HOST.fullmatch(host) is not None
+        if signed.service == "s3" and (refused := _key_too_long(asked.path, by_host=by_host)):
+            return refused
+        if host in OWN_NAMES or by_host:
             return Allowed("service", signed)
         return Refused("AccessDenied", "This host name is that of no bucket and no API.")
 
@@ -223,6 +227,14 @@ def _closed_path(path: str, host: str) -> Refused | None:
     closed = "/_" if own_names else ("/_ministack", "/_localstack", "/_imgpipe", "/_aws")
     if path.startswith(closed):
         return Refused("AccessDenied", "This route is closed.")
+    return None
+
+
+def _key_too_long(path: str, *, by_host: bool) -> Refused | None:
+    """As S3 answers, which MiniStack does not; the path is `/bucket/key`, or `/key` at a bucket's own host."""
+    key = path[1:] if by_host else path[1:].partition("/")[2]
+    if len(key.encode("utf-8", "surrogatepass")) > _KEY_MAX_BYTES:
+        return Refused("KeyTooLongError", "Your key is too long", 400)
     return None
 
 

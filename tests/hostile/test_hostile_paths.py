@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.events import Event, Refused, Transferred
 from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
-from tests.hostile.paths import PATHS, PathRow
+from tests.hostile.paths import PATHS, UNDECODABLE, PathRow, deep, linux, picture
 from tests.hostile.pictures import MAX_BYTES, jpeg, png
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
@@ -54,6 +56,32 @@ def test_what_is_named_is_sent_or_refused(cli: Cli, bucket: Any, row: PathRow) -
     assert codes == (["bad_usage"] if row.code == 2 else list(row.refused))
     if row.code != 2:
         assert sorted(one["key"] for one in document["data"]) == sorted(row.sent)
+
+
+@pytest.mark.skipif(not linux(), reason="names of any bytes")
+def test_what_is_put_into_a_watched_folder_follows_the_same_rules(cli: Cli, bucket: Any) -> None:
+    """The last of them in the bucket ends the watch, as Ctrl-C does."""
+    deep()
+    for name in (UNDECODABLE, "cafe\u0301.jpg", "z.jpg"):
+        picture(f"deep/{name}")()
+    ended = threading.Event()
+
+    def end_once_sent() -> None:
+        while "deep/z.jpg" not in _keys(bucket):
+            if ended.wait(0.1):
+                return
+        _thread.interrupt_main()
+
+    waiting = threading.Thread(target=end_once_sent)
+    waiting.start()
+    try:
+        printed = calm(cli("watch", "deep", "--existing"))
+    finally:
+        ended.set()
+        waiting.join()
+    assert printed.code == 130, printed
+    assert _keys(bucket) == ["deep/b.jpg", "deep/caf\u00e9.jpg", "deep/z.jpg"]
+    assert printed.err.count("refused ") == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="devices of POSIX")

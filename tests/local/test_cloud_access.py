@@ -166,6 +166,23 @@ def test_allowed(method: str, target: str, headers: tuple[tuple[str, str], ...])
     assert isinstance(decide(method, target, *headers), Allowed)
 
 
+@pytest.mark.parametrize(
+    ("start", "headers"),
+    [("/bucket/", (SIGNED,)), ("/", (SIGNED, ("host", "bucket.s3.localhost:4599")))],
+    ids=["by-path", "by-host"],
+)
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_key_of_more_than_1024_bytes_is_too_long(
+    start: str, headers: tuple[tuple[str, str], ...], letter: str
+) -> None:
+    longest = letter * (1024 // len(letter.encode()))
+    for method in ("PUT", "GET"):
+        assert isinstance(decide(method, start + longest, *headers), Allowed)
+        refused = decide(method, start + longest + "x", *headers)
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.status) == ("KeyTooLongError", 400)
+
+
 def test_an_api_is_known_by_path_and_by_host() -> None:
     assert decide("GET", API) == Allowed("api", api="abcd1234")
     by_host = decide("GET", "/prod/x", ("host", "abcd1234.execute-api.localhost:4599"))
