@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 
 from imgpipe_cli.problems import ExitCode, Problem
@@ -17,6 +18,11 @@ def composed(key: str) -> str:
 def size_bytes(key: str) -> int:
     """In UTF-8. Raises UnicodeEncodeError for what came from undecodable bytes."""
     return len(key.encode())
+
+
+def argument(key: str) -> str:
+    """As it is typed at the end of a command: quoted for a shell, and never taken for an option."""
+    return f"-- {shlex.quote(key)}" if key.startswith("-") else shlex.quote(key)
 
 
 def check_key(key: str) -> str:

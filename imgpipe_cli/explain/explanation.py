@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from imgpipe_cli import keys
 from imgpipe_cli.explain import parts
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence, Item, Version
@@ -100,7 +100,7 @@ def _stored(found: Evidence, result: Item) -> Conclusion:
             why = "The result is there, but the picture is no longer in the bucket."
         else:
             why = f"The result was written at {_clock(datetime.fromisoformat(result['analyzedAt']))}."
-        return Conclusion("done", "done", why, f"imgpipe result {found.key} shows it.")
+        return Conclusion("done", "done", why, f"See it: imgpipe result {keys.argument(found.key)}")
     error = result["error"]
     if not error.get("retryable"):
         return Conclusion("failed", str(error["code"]), _sentence(error["message"]), _sentence(error["hint"]))
@@ -132,7 +132,7 @@ def _without_result(found: Evidence) -> Conclusion:
         return _handled(found, last)
     if last.ending == "running" and found.now - last.began < _LONGEST_RUN:
         why = f"The ingest function is looking at it since {_clock(last.began)}."
-        return Conclusion("pending", "running", why, f"Wait for it: imgpipe result {found.key} --wait.")
+        return Conclusion("pending", "running", why, f"Wait for it: {_waited_for(found)}")
     return _failing(found, _failure_code(last), _failure(last), last.ended or last.began)
 
 
@@ -169,9 +169,7 @@ def _not_received(found: Evidence) -> Conclusion:
     if age < reasons.LATEST:
         why = "The bucket's event has not reached the ingest function yet."
         usual = "that takes seconds" if age < reasons.USUAL else "that takes seconds, at busy times minutes"
-        return Conclusion(
-            "pending", reasons.NO_EVENT_YET, why, f"Wait, {usual}: imgpipe result {found.key} --wait."
-        )
+        return Conclusion("pending", reasons.NO_EVENT_YET, why, f"Wait, {usual}: {_waited_for(found)}")
     part = parts.first(found.parts, ["logs.ingest", *parts.COMING])
     if part is not None:
         why = f"There is no result, and no log line that says why. {parts.said(part)}"
@@ -211,7 +209,11 @@ def _given_up(found: Evidence, code: str, why: str, part: ResourceState | None) 
 
 def _again(found: Evidence) -> str:
     """How the picture is looked at again as it stands in the bucket."""
-    return f"imgpipe retry {shlex.quote(found.key)}"
+    return f"imgpipe retry {keys.argument(found.key)}"
+
+
+def _waited_for(found: Evidence) -> str:
+    return f"imgpipe result --wait {keys.argument(found.key)}"
 
 
 def _failure_code(attempt: Attempt) -> str:

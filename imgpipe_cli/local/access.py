@@ -231,7 +231,7 @@ def _closed_path(path: str, host: str) -> Refused | None:
 
 
 def _key_too_long(path: str, *, by_host: bool) -> Refused | None:
-    """As S3 answers, which MiniStack does not; the path is `/bucket/key`, or `/key` at a bucket's own host."""
+    """As S3 answers and MiniStack does not. The path is `/bucket/key`, or `/key` at a bucket's own host."""
     key = path[1:] if by_host else path[1:].partition("/")[2]
     if len(key.encode("utf-8", "surrogatepass")) > _KEY_MAX_BYTES:
         return Refused("KeyTooLongError", "Your key is too long", 400)

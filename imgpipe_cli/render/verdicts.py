@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from imgpipe_cli.keys import argument
 from imgpipe_cli.listing import filtered
 from imgpipe_cli.render.words import safe, seconds, size
 from imgpipe_cli.waiting import is_retrying
@@ -65,7 +65,7 @@ def _failure(item: Item) -> Text:
 
 def after_all_tries(key: str) -> str:
     """What to do about a failure that may pass, once nothing is tried again by itself."""
-    return f"See imgpipe explain {shlex.quote(key)}; once the cause is gone, run imgpipe retry."
+    return f"See imgpipe explain {argument(key)}; once the cause is gone, run imgpipe retry."
 
 
 def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> Iterator[RenderableType]:

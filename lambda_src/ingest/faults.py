@@ -105,17 +105,24 @@ def fault_of(error: Exception, doing: str) -> Fault:
             message=f"{doing} could not be asked about this picture: the request is not a valid one.",
             hint="`imgpipe logs` shows the details; please report it.",
         )
-    return _final_fault(code, doing) or _passing_fault(error, code, doing)
+    return _final_fault(error, code, doing) or _passing_fault(error, code, doing)
 
 
-def _final_fault(code: str, doing: str) -> Fault | None:
+def _told(error: Exception) -> str:
+    """What the service itself said."""
+    answer = error.response if isinstance(error, ClientError) else {}
+    return without_arns(str(answer.get("Error", {}).get("Message", "")))
+
+
+def _final_fault(error: Exception, code: str, doing: str) -> Fault | None:
     if code in GONE_CODES:
         return gone()
     match code:
         case "InvalidImageFormatException":
             return refused(corrupt(f"{doing} could not decode it"))
         case "ImageTooLargeException":
-            return refused(too_large())
+            # Its bytes were counted before it was asked about: the service has another reason, and tells it.
+            return refused(too_large(_told(error)))
         case "InvalidParameterException":
             return Fault(
                 code="rejected",

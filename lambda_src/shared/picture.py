@@ -25,6 +25,9 @@ _STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
+# Far more than any encoder writes; each one is a step here and in most decoders.
+_MAX_SEGMENTS = 10_000
+_MAX_FILLER = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +80,18 @@ def _measure_png(head: bytes) -> Measure:
 def _measure_jpeg(head: bytes) -> Measure:
     """Walk from segment to segment until the one that starts a frame."""
     at = 2
+    segments = filler = 0
     while at + 4 <= len(head):
+        if segments > _MAX_SEGMENTS or filler > _MAX_FILLER:
+            return Corrupt(reason="it has too many segments, or too much filler, before its size")
         if head[at] != 0xFF:
             return Corrupt(reason="a segment does not start with a marker")
         marker = head[at + 1]
         if marker == 0xFF:  # any number of these may fill the space before a marker
             at += 1
+            filler += 1
             continue
+        segments += 1
         if marker in _STANDALONE_MARKERS:
             at += 2
             continue
@@ -175,7 +183,7 @@ def refusal(data: bytes, *, size_bytes: int | None = None) -> Refusal | None:
     if content_type(data) is None:
         return unsupported_format(data)
     if size_bytes > MAX_BYTES:
-        return too_large(size_bytes)
+        return too_large(f"It has {size_bytes:,} bytes, over Rekognition's limit of {MAX_BYTES:,} (15 MB).")
     match measure(data):
         case Corrupt(reason=reason):
             return corrupt(reason)
@@ -202,11 +210,10 @@ def corrupt(reason: str) -> Refusal:
     )
 
 
-def too_large(size_bytes: int | None = None) -> Refusal:
-    size = "It" if size_bytes is None else f"It has {size_bytes:,} bytes and"
+def too_large(message: str) -> Refusal:
     return Refusal(
         code="too_large",
-        message=f"{size} is over Rekognition's limit of {MAX_BYTES:,} bytes (15 MB).",
+        message=message,
         hint="Save it smaller or with a lower quality and upload it again.",
     )
 

@@ -115,6 +115,13 @@ def after_start(data: bytes, inserted: bytes) -> bytes:
     return data[:2] + inserted + data[2:]
 
 
+def before_scan(inserted: bytes) -> bytes:
+    """A JPEG whose size is told before this."""
+    data = jpeg()
+    at = data.index(b"\xff\xda")
+    return data[:at] + inserted + data[at:]
+
+
 def endless_scans() -> bytes:
     data = encoded("JPEG", progressive=True)
     return data[:-2] + data[data.rfind(b"\xff\xda") : -2] * 300 + data[-2:]
@@ -171,6 +178,9 @@ PICTURES = (
     _damaged("jpeg-cut-in-its-header", lambda: jpeg()[:20]),
     _damaged("jpeg-of-markers-only", lambda: b"\xff\xd8" + b"\xff" * 5000),
     _damaged("jpeg-with-a-segment-of-no-length", lambda: b"\xff\xd8\xff\xe0\0\0" + bytes(100)),
+    _damaged("jpeg-of-empty-segments", lambda: after_start(jpeg(), segment(0xFE, b"") * 20_000)),
+    _damaged("jpeg-of-filler", lambda: after_start(jpeg(), b"\xff" * 100_000)),
+    _damaged("jpeg-of-restarts", lambda: after_start(jpeg(), b"\xff\xd0" * 20_000)),
     _damaged("jpeg-without-a-frame", lambda: b"\xff\xd8" + segment(0xDA, bytes(8)) + bytes(100)),
     _damaged("jpeg-that-promises-more-header", lambda: b"\xff\xd8\xff\xe1\xff\xff" + bytes(100)),
     _damaged("png-of-a-signature", lambda: PNG),
@@ -197,6 +207,9 @@ PICTURES = (
     _undecodable("png-of-a-chunk-without-end", lambda: png()[:33] + b"\xff\xff\xff\xffIDAT" + bytes(99)),
     _undecodable("jpeg-of-no-height", lambda: with_height(jpeg(), 0)),
     _undecodable("jpeg-of-endless-scans", endless_scans),
+    _undecodable("jpeg-of-empty-segments-after-its-frame", lambda: before_scan(segment(0xFE, b"") * 200_000)),
+    _undecodable("jpeg-of-filler-after-its-frame", lambda: before_scan(b"\xff" * 400_000)),
+    _undecodable("png-of-empty-chunks", lambda: png()[:33] + chunk(b"teSt", b"") * 150_000 + png()[33:]),
     _undecodable("bomb-of-text", text_bomb),
     _undecodable("bomb-of-a-profile", profile_bomb),
     # Whose stream ends in good order too soon or too late: what is missing is empty, the rest is left.
@@ -212,6 +225,8 @@ PICTURES = (
     _fine("jpeg-on-its-side", rotated),
     _fine("jpeg-of-broken-exif", lambda: encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")),
     _fine("jpeg-of-3-mb-metadata", lambda: after_start(jpeg(), segment(0xED, bytes(60_000)) * 50)),
+    _fine("jpeg-of-as-many-segments-as-allowed", lambda: after_start(jpeg(), segment(0xFE, b"") * 9_000)),
+    _fine("jpeg-of-as-much-filler-as-allowed", lambda: after_start(jpeg(), b"\xff" * 65_000)),
     _fine("png-of-16-bits", lambda: encoded("PNG", Image.new("I;16", (160, 120), 40_000))),
     _fine("png-of-one-bit", lambda: encoded("PNG", scene(mode="1"))),
     _fine("png-of-a-palette", lambda: encoded("PNG", scene(mode="P"), transparency=0)),

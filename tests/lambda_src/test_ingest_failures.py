@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingest.app import Unfinished
+from ingest.faults import fault_of
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud
@@ -39,6 +40,14 @@ def test_a_final_refusal_is_stored_and_the_function_returns(
     assert item["width"] == 640
     cloud.ingest(event)
     assert len(cloud.asked) == 1
+
+
+def test_too_large_for_another_reason_than_its_bytes_is_told_in_the_services_words() -> None:
+    said = "Image size is too large: decoding arn:aws:iam::1:role/x takes 300 MB"
+    error = ClientError({"Error": {"Code": "ImageTooLargeException", "Message": said}}, "DetectLabels")
+    fault = fault_of(error, "rekognition:DetectLabels")
+    assert fault.code == "too_large"
+    assert fault.message == "Image size is too large: decoding (name removed) takes 300 MB"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,11 @@ from imgpipe_cli.explain.timeline import timeline
 from imgpipe_cli.logs.lines import Line
 from imgpipe_cli.moments import iso
 from imgpipe_cli.render.explanations import document, show
+from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
-from imgpipe_cli.retry.failures import Current, judged
+from imgpipe_cli.retry.failures import Current, Picture, judged
+from imgpipe_cli.retry.retrying import Retry
 from imgpipe_cli.runner import ResourceState
 from tests.api_server import item
 
@@ -80,6 +83,33 @@ def failure(*, retryable: bool, at: datetime = NOW) -> dict[str, Any]:
 
 def told(**changes: Any) -> Conclusion:
     return conclusion(found(**changes))
+
+
+# --- commands to copy ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments"),
+    [
+        ("a.jpg", ["a.jpg"]),
+        ("a b; $(touch pwned).jpg", ["a b; $(touch pwned).jpg"]),
+        ("it's.jpg", ["it's.jpg"]),
+        ("-x.jpg", ["--", "-x.jpg"]),
+        ("--help", ["--", "--help"]),
+    ],
+)
+def test_a_command_that_is_advised_may_be_pasted(key: str, arguments: list[str]) -> None:
+    def command(**changes: Any) -> list[str]:
+        return shlex.split(told(key=key, **changes).advice.partition(": ")[2])
+
+    assert command(result=item(key, "v2")) == ["imgpipe", "result", *arguments]
+    waited_for = ["imgpipe", "result", "--wait", *arguments]
+    assert command() == waited_for
+    assert command(attempts=(attempt("running"),)) == waited_for
+    again = told(key=key, attempts=(attempt("handled", outcome="skipped"),)).advice
+    assert shlex.split(again.partition(": ")[2].removesuffix(".")) == ["imgpipe", "retry", *arguments]
+    hint = errors(Retry((Picture(key, "failed"),), (), None))[0]["hint"]
+    assert shlex.split(hint.rpartition("; once")[0]) == ["See", "imgpipe", "explain", *arguments]
 
 
 # --- there is a result ---------------------------------------------------------------------------

@@ -36,6 +36,9 @@ LARGE_BYTES = 48_000_000
 # Encoders write about ten scans; each one costs a pass over the whole picture, so thousands are an attack.
 MAX_SCANS = 100
 
+# Pillow reads once or more for each segment, chunk or byte of filler: so many are an attack, too.
+MAX_READS = 300_000
+
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 _STRIP_PIXELS = 1_000_000
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
@@ -83,12 +86,24 @@ def _opened(data: bytes) -> PngImagePlugin.PngImageFile | JpegImagePlugin.JpegIm
     global one that warns, and would take further formats."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return PngImagePlugin.PngImageFile(BytesIO(data))
+            return PngImagePlugin.PngImageFile(_Bounded(data))
         if data.startswith(b"\xff\xd8\xff"):
-            return JpegImagePlugin.JpegImageFile(BytesIO(data))
+            return JpegImagePlugin.JpegImageFile(_Bounded(data))
     except _DECODE_ERRORS as error:
         raise invalid_format(f"the header cannot be read ({error}).") from error
     raise invalid_format("not a JPEG or PNG file.")
+
+
+class _Bounded(BytesIO):
+    """A file that is not read in ever so many small pieces."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise OSError("it consists of too many pieces")
+        return super().read(size)
 
 
 def _check_sides(width: int, height: int) -> None:
