@@ -35,7 +35,7 @@ def browser_there() -> bool:
         return False
     try:
         webbrowser.get()
-    except webbrowser.Error:
+    except (webbrowser.Error, ValueError):  # ValueError: BROWSER is no command line
         return False
     return True
 

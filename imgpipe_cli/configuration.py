@@ -25,16 +25,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
 
 def read(folder: Path) -> dict[str, Any]:
     """The options of the folder's file; empty without one. Raises Problem("bad_configuration")."""
-    path = folder / FILE
-    try:
-        data = regular_files.read(path, at_most=_MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")  # Windows editors may add a mark at the start
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise _bad(f"{FILE} cannot be read: {error}", "Save it as UTF-8 text.") from error
-    if len(data) > _MAX_BYTES:
-        raise _bad(f"{FILE} has more than {_MAX_BYTES:,} bytes", "Leave only imgpipe's options in it.")
+    text = _text(folder / FILE)
     import tomllib
 
     try:
@@ -52,6 +43,23 @@ def read(folder: Path) -> dict[str, Any]:
         if isinstance(value, int | float) and not 0 <= value <= 100:
             raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
     return options
+
+
+def _text(path: Path) -> str:
+    """What is in the file; nothing without one."""
+    try:
+        data = regular_files.read(path, at_most=_MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")  # Windows editors may add a mark at the start
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        why, hint = error.strerror or error, "Make it a file that you may read, or remove it."
+        raise _bad(f"{FILE} cannot be read: {why}", hint) from error
+    except UnicodeDecodeError as error:
+        raise _bad(f"{FILE} cannot be read: {error}", "Save it as UTF-8 text.") from error
+    if len(data) > _MAX_BYTES:
+        raise _bad(f"{FILE} has more than {_MAX_BYTES:,} bytes", "Leave only imgpipe's options in it.")
+    return text
 
 
 def _bad(message: str, hint: str) -> Problem:

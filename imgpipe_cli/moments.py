@@ -15,7 +15,9 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         if text[-1:] in _UNITS and text[:-1].isdecimal():
             return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
-        return datetime.fromisoformat(text).astimezone(UTC)
+        found = datetime.fromisoformat(text).astimezone(UTC)
+        found.astimezone()  # it is also shown in this machine's zone, where it may be after all time
+        return found
     except (ValueError, OverflowError) as error:
         raise Problem(
             "bad_usage",

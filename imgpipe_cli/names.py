@@ -55,11 +55,18 @@ class Names:
     def __post_init__(self) -> None:
         check_project(self.project)
         if len(self.bucket) > _BUCKET_MAX:
-            excess = len(self.bucket) - _BUCKET_MAX
+            room = len(self.project) - (len(self.bucket) - _BUCKET_MAX)
+            if room < 1:
+                raise Problem(
+                    "bad_region",
+                    f"The region {self.region!r} is too long: no bucket's name has room for it.",
+                    hint="Name a region such as eu-west-1 with --region.",
+                    exit_code=ExitCode.USAGE,
+                )
             raise Problem(
                 "bad_project",
                 f"The bucket name {self.bucket} has {len(self.bucket)} characters, S3 allows {_BUCKET_MAX}.",
-                hint=f"Choose a project name of at most {len(self.project) - excess} characters here.",
+                hint=f"Choose a project name of at most {room} characters here.",
                 exit_code=ExitCode.USAGE,
             )
 

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def plan(
 
     A file gives its base name, a folder the paths below it under the folder's name.
     """
+    _check_options(prefix=prefix, key=key)
     found: list[Source] = []
     refused: list[Refused] = []
     for text in paths:
@@ -75,15 +76,25 @@ def plan(
         refused += [_unreadable(error.filename or text, error) for error in faults]
         if not matches and not faults:
             refused.append(_nothing_there(text))
-    if key is not None:
-        if len(found) != 1:
-            raise _usage("--key names one picture.", "Send several with --prefix instead.")
-        found = [Source(key, found[0].name, found[0].path, found[0].data)]
+    if key is not None and len(found) > 1:
+        raise _usage("--key names one picture.", "Send several with --prefix instead.")
     if len(found) == 1:
+        found = [replace(found[0], key=key or found[0].key)]
         _key(prefix, found[0])
     sources, unnamed = keyed(found, prefix)
     _refuse_twins(sources)
     return sources, [*refused, *unnamed]
+
+
+def _check_options(**options: str | None) -> None:
+    """Raise a usage Problem that names the option which is wrong, not the picture."""
+    for name, text in options.items():
+        try:
+            keys.size_bytes(text or "")
+        except UnicodeEncodeError as error:
+            raise _usage(f"The {name} {text!r} is not valid Unicode.", f"Write --{name} in UTF-8.") from error
+    if options["key"] == "":
+        raise _usage("The key that is named is empty.", "Name one with --key, or leave it out.")
 
 
 def keyed(sources: Sequence[Source], prefix: str = "") -> tuple[list[Source], list[Refused]]:
@@ -92,7 +103,7 @@ def keyed(sources: Sequence[Source], prefix: str = "") -> tuple[list[Source], li
     refused: list[Refused] = []
     for source in sources:
         try:
-            having.append(Source(_key(prefix, source), source.name, source.path, source.data))
+            having.append(replace(source, key=_key(prefix, source)))
         except Problem as error:
             refused.append(Refused(source.name, error.code, error.message, error.hint))
     return having, refused
@@ -125,15 +136,36 @@ def folder(root: Path, on_fault: Callable[[OSError], None] | None = None) -> Ite
     folders are not followed. on_fault is told of a folder that cannot be read."""
     # The name as it was typed, also where it is a link; "." and ".." have the name of what they mean.
     name = Path(os.path.abspath(root)).name  # noqa: PTH100 - Path has no way that leaves links alone
-    for place, folders, files in os.walk(root, onerror=on_fault):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        for file in sorted(files):
-            if not file.startswith("."):
-                path = Path(place, file)
-                if regular_files.is_special(path):
-                    continue
-                below = path.relative_to(root).as_posix()
-                yield Source(f"{name}/{below}" if name else below, str(path), path)
+    # A stack of our own: os.walk calls itself for each folder within a folder.
+    waiting = [(root, name)]
+    while waiting:
+        place, key = waiting.pop()
+        if _too_long(key):
+            # One refusal for all that is below it: the key of none would fit.
+            yield Source(key, str(place), place)
+            continue
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            if on_fault is not None:
+                on_fault(error)
+            continue
+        folders = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path, below = place / entry.name, f"{key}/{entry.name}" if key else entry.name
+            if entry.is_dir():
+                if not entry.is_symlink():
+                    folders.append((path, below))
+            elif not regular_files.is_special(path):
+                yield Source(below, str(path), path)
+        waiting += reversed(folders)
+
+
+def _too_long(key: str) -> bool:
+    return len(os.fsencode(keys.composed(key))) > keys.MAX_BYTES
 
 
 def _key(prefix: str, source: Source) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgpipe_cli import bundle
+from imgpipe_cli import bundle, regular_files
 from imgpipe_cli.target import Remembered
 
 MARK = '<meta name="generator" content="imgpipe open --save">'
@@ -94,6 +94,5 @@ def _modules(web: Path) -> Any:
 
 
 def is_saved_page(path: Path) -> bool:
-    """Whether the file is one that `imgpipe open --save` wrote."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return MARK in file.read(8192)
+    """Whether the file is one that `imgpipe open --save` wrote. Raises OSError, NotRegular among them."""
+    return MARK.encode() in regular_files.read(path, at_most=8192)

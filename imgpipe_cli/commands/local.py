@@ -96,6 +96,8 @@ def register(app: typer.Typer) -> None:
         path = control.log_file()
         if not path.exists():
             raise Problem("no_log", "The local cloud has not run yet.", hint="imgpipe local start starts it.")
+        if not path.is_file():
+            raise Problem("no_log", f"{path} is not a file, so it is no log.", hint="Remove it.")
         _print_log(path, lines, follow=follow)
         return Result(streamed=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -89,7 +90,7 @@ class _Asked:
         self._path = path
         self.answer: str | None = None
         try:
-            self.answer = path.read_text(encoding="ascii").strip() or None
+            self.answer = regular_files.read(path, at_most=16).decode("ascii").strip() or None
         except (OSError, ValueError):
             self.answer = None
 
@@ -97,7 +98,7 @@ class _Asked:
         self.answer = answer
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.write_text(answer, encoding="ascii")
+            private_files.write(self._path, answer)
         except OSError:
             return  # then it is asked again
 
@@ -128,8 +129,7 @@ def _known() -> tuple[ModelFolder, Model]:
 
 
 def _install(run: Run, folder: ModelFolder, model: Model, source: Path | None, url: str | None) -> None:
-    from urllib.parse import urlsplit
-
+    from imgpipe_cli.local.models.download import host
     from imgpipe_cli.local.models.install import install_file
     from imgpipe_cli.render.words import size
 
@@ -139,8 +139,8 @@ def _install(run: Run, folder: ModelFolder, model: Model, source: Path | None, u
         finally:
             run.screen.close()
         return
-    host = urlsplit(url or model.url).hostname or "the given address"
-    run.note("downloading", f"{model.file} ({size(model.size_bytes)}) from {host}")
+    place = host(model.url if url is None else url) or "the given address"
+    run.note("downloading", f"{model.file} ({size(model.size_bytes)}) from {place}")
     _download(run, folder, model, url)
 
 

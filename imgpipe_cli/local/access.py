@@ -35,7 +35,7 @@ _QUERY_NAMES = {*_QUERY, "X-Amz-Signature", "X-Amz-Security-Token"}
 # Whatever MiniStack might take a key from, in any case of letters.
 _CREDENTIAL_NAMES = {name.lower() for name in (*_QUERY_NAMES, "AWSAccessKeyId")}
 _KEY_MAX_BYTES = 1024
-_NEVER_IN_KEYS = re.compile("[\x00-\x08\x0a-\x1f\ufffe\uffff]")
+NEVER_IN_KEYS = re.compile("[\x00-\x08\x0a-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,12 @@ class Rules:
         if asked.path.startswith("/_imgpipe/") and host in OWN_NAMES:
             return Allowed("own")
         return self._service(asked, host)
+
+    def bucket(self, asked: Asked) -> str | None:
+        """The bucket that a request to S3 is about as a whole, if there is such a one."""
+        by_host = _BUCKET_HOST.fullmatch(self._host(asked) or "") if asked.path == "/" else None
+        found = by_host or _BUCKET_PATH.fullmatch(asked.path)
+        return found[1] if found and self.bucket_exists(found[1]) else None
 
     def _host(self, asked: Asked) -> str | None:
         """The host name asked for, without the port; None when it is not ours (DNS rebinding)."""
@@ -242,6 +248,6 @@ def _never_listed(asked: Asked) -> Refused | None:
     """MiniStack lists versions without url encoding: one key that XML cannot hold breaks every list of its
     bucket, and the bucket could never be emptied again. And to its IAM no "*" stands for the end of a line:
     no role could read such a key."""
-    if asked.method in ("PUT", "POST") and _NEVER_IN_KEYS.search(asked.path):
+    if asked.method in ("PUT", "POST") and NEVER_IN_KEYS.search(asked.path):
         return Refused("InvalidArgument", "The local cloud takes no keys with control characters.")
     return None

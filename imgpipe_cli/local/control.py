@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe_cli.local.cloud_client import ask, is_ours
-from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_json
+from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_cloud, read_json
 from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.local.not_simulated import NOT_SIMULATED
 from imgpipe_cli.problems import ExitCode, Problem
@@ -68,7 +68,7 @@ def running(state_dir: Path | None = None) -> LocalCloud | None:
     So neither a stale file, nor a reused pid or port, nor whoever took the port on purpose is taken for it.
     """
     files = local_files(state_dir)
-    written = read_json(files.cloud)
+    written = read_cloud(files)
     return _cloud(written) if written is not None and _answering(files, written) else None
 
 
@@ -123,7 +123,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
     from imgpipe_cli.local.files import size_bytes
 
     files = local_files(state_dir)
-    written = read_json(files.cloud)
+    written = read_cloud(files)
     cloud = _cloud(written) if written is not None and _answering(files, written) else None
     told = None
     if cloud is not None and written is not None:
@@ -154,7 +154,7 @@ def turn_faults(faults: Faults, state_dir: Path | None = None) -> dict[str, Any]
     Raises Problem where no cloud runs.
     """
     files = local_files(state_dir)
-    written = read_json(files.cloud)
+    written = read_cloud(files)
     told = None
     if written is not None and _answering(files, written):
         route, token = "/_imgpipe/faults", written["token"]
@@ -258,7 +258,9 @@ def _start(
             hint="Stop it with `imgpipe local stop` and start again.",
         )
     for stale in (files.cloud, files.failure):
-        stale.unlink(missing_ok=True)
+        _remove(stale)
+    if files.log.exists() and not files.log.is_file():
+        raise _in_the_way(files.log)
     log.trim(files.log)
     arguments = ["--port", str(port)] if port is not None else []
     try:
@@ -268,7 +270,7 @@ def _start(
     started = time.monotonic()
     while time.monotonic() - started < timeout_s:
         # Written last of all, so what stands there is served.
-        if (written := read_json(files.cloud)) is not None and _answering(files, written):
+        if (written := read_cloud(files)) is not None and _answering(files, written):
             return _cloud(written)
         if child.poll() is not None:
             break
@@ -279,7 +281,7 @@ def _start(
 
 
 def _failure(files: LocalFiles, last_lines: str) -> Problem:
-    told = read_json(files.failure)
+    told = read_json(files.failure, code=str, message=str, hint=str)
     if told is not None:
         return Problem(told["code"], told["message"], hint=told["hint"])
     return Problem(
@@ -294,9 +296,9 @@ def _stop(files: LocalFiles) -> bool:
     from imgpipe_cli.local import spawn
 
     if not held(files.cloud_lock):
-        files.cloud.unlink(missing_ok=True)
+        _remove(files.cloud)
         return False
-    written = read_json(files.cloud)
+    written = read_cloud(files)
     if written is not None and _answering(files, written):
         with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
             ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
@@ -308,8 +310,23 @@ def _stop(files: LocalFiles) -> bool:
         _gone(files, 5)
     if written is not None:
         spawn.reap(written["pid"])
-    files.cloud.unlink(missing_ok=True)
+    _remove(files.cloud)
     return True
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _in_the_way(path) from error
+
+
+def _in_the_way(path: Path) -> Problem:
+    return Problem(
+        "state_dir_unusable",
+        f"{path} is in the way of one of imgpipe's own files.",
+        hint="Remove it, or name another folder in IMGPIPE_STATE_DIR.",
+    )
 
 
 def _gone(files: LocalFiles, timeout_s: float) -> bool:

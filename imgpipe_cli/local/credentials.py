@@ -52,9 +52,11 @@ class Keys:
 
 async def administrator(files: LocalFiles, iam_svc: Any, keys: Keys) -> Key:
     """The administrator's key: the one used before while the state still has it, else a new one."""
-    saved = read_json(files.credentials)
-    if saved is not None and (key := Key(**saved)) and keys.matches(key):
-        return key
+    saved = read_json(files.credentials, access_key_id=str, secret_access_key=str)
+    if saved is not None:
+        key = Key(saved["access_key_id"], saved["secret_access_key"])
+        if keys.matches(key):
+            return key
     await _iam(iam_svc, "CreateUser", UserName=ADMINISTRATOR)
     await _iam(
         iam_svc, "PutUserPolicy", UserName=ADMINISTRATOR, PolicyName="everything", PolicyDocument=_EVERYTHING

@@ -162,7 +162,7 @@ class Cloud:
         self._ministack.app.PERSIST_STATE = False  # type: ignore[attr-defined]  # a module's global
         before = read_json(self._files.credentials)
         key = await administrator(self._files, self._ministack.iam, self._keys)
-        pending = read_json(self._files.state / f"{PENDING}.json") or {}
+        pending = read_json(self._files.state / f"{PENDING}.json", events=list) or {}
         if count := self._invocations.queue.restore(pending.get("events", [])):
             LOGGER.info("%d events of the last run go on", count)
         if asdict(key) != before:

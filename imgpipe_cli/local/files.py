@@ -8,8 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli import private_files
+from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.state_dir import state_dir, unusable
+
+# Far more than any of ours has: what is longer is not ours.
+_MAX_BYTES = 1 << 26
+_CLOUD = {
+    "pid": int,
+    "port": int,
+    "access_key_id": str,
+    "secret_access_key": str,
+    "account": str,
+    "region": str,
+    "token": str,
+}
 
 
 @dataclass(frozen=True)
@@ -90,13 +102,23 @@ def make_folders(files: LocalFiles) -> None:
         raise unusable(files.root, error) from error
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is none to be read."""
+def read_json(path: Path, **fields: type) -> dict[str, Any] | None:
+    """A JSON object that has these fields, each of its type; None where there is none to be read."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(regular_files.read(path, at_most=_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    # Not isinstance: to it, true is a number.
+    fits = isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in fields.items())
+    return value if fits else None
+
+
+def read_cloud(files: LocalFiles) -> dict[str, Any] | None:
+    """What the running cloud wrote about itself, or one that was killed; None for anything else."""
+    written = read_json(files.cloud, **_CLOUD)
+    # 0, 1 and negative numbers are no process of ours: they name every one of a group.
+    fits = written is not None and 0 < written["port"] < 65_536 and 1 < written["pid"] < 1 << 31
+    return written if fits else None
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

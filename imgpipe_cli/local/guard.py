@@ -13,6 +13,7 @@ from imgpipe_cli.local.anonymous import anonymously
 from imgpipe_cli.local.asgi import App, Message, Receive, Scope, Send
 from imgpipe_cli.local.bodies import read_body, replayed
 from imgpipe_cli.local.calls import misnamed
+from imgpipe_cli.local.empty_listings import empty_listing
 from imgpipe_cli.local.refusals import refusal
 from imgpipe_cli.local.signatures import Answer, Verify
 
@@ -123,11 +124,14 @@ class Guard:
     def _refusal(
         self, asked: Asked, allowed: Allowed, signed: Signed, scope: Scope, body: bytes
     ) -> Answer | None:
-        """The answer to a signed request that must not pass."""
+        """The answer to a signed request that must not pass, or need not."""
         if answer := self._verify(scope, signed, body):
             return answer
         refused = misnamed(asked, signed, body) if allowed.to == "service" else None
-        return refusal(asked, refused) if refused else None
+        if refused:
+            return refusal(asked, refused)
+        bucket = self._rules.bucket(asked) if signed.service == "s3" else None
+        return empty_listing(asked, bucket) if bucket else None
 
 
 async def _refuse(answer: Answer, send: Send) -> None:

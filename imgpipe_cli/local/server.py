@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgpipe_cli import regular_files
 from imgpipe_cli.local import log
 from imgpipe_cli.local.environment import prepare
 from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
@@ -154,7 +155,7 @@ def _listen(files: LocalFiles, wanted: int) -> socket.socket:
 
 def _remembered(files: LocalFiles) -> int:
     try:
-        port = int(files.port.read_text(encoding="ascii"))
+        port = int(regular_files.read(files.port, at_most=16))
     except (OSError, ValueError):
         return USUAL_PORT
     return port if 0 < port < 65_536 else USUAL_PORT

@@ -111,6 +111,16 @@ COMMAND_LINES = (
     _usage("folder-gone", "watch", "nowhere"),
     _usage("local-neither-yes-nor-no", "list", IMGPIPE_LOCAL="maybe"),
     _usage("json-neither-yes-nor-no", "list", IMGPIPE_JSON="maybe"),
+    *(
+        _usage(f"address-{name}", "local", "models", "fetch", "--url", url, error="bad_url")
+        for name, url in {
+            "empty": "",
+            "half": "http://[::1",
+            "without-a-host": "http:///model",
+            "of-a-file": "file:///etc/passwd",
+            "of-escapes": "\x1b[2J",
+        }.items()
+    ),
     # Where the SDK is sent, and with what.
     _failed("endpoint-no-url", "unreachable", "list", AWS_ENDPOINT_URL="not a url"),
     _failed("endpoint-of-another-kind", "unreachable", "list", AWS_ENDPOINT_URL="ftp://127.0.0.1"),

@@ -96,6 +96,49 @@ CONFIGURATIONS = (
     FileRow("toml-unreadable", _forbidden, "bad_configuration", _no_root),
 )
 
+CLOUD: dict[str, Any] = {
+    "pid": 2**31 - 1,
+    "port": 9,
+    "access_key_id": "AKIA0000000000000001",
+    "secret_access_key": "never-shown",
+    "account": "000000000000",
+    "region": "us-east-1",
+    "token": "never-shown",
+}
+
+
+def _cloud(name: str, content: Any) -> FileRow:
+    written = content if isinstance(content, str | bytes) else json.dumps(content)
+    return FileRow(f"cloud-{name}", _written(written), "")
+
+
+# What the local cloud wrote about itself; error: that of `local start`, where it is not "local_not_started".
+CLOUDS = (
+    _cloud("empty", ""),
+    _cloud("of-nothing", {}),
+    _cloud("of-a-port-only", {"port": 4777}),
+    _cloud("a-list", []),
+    _cloud("deep", "[" * 100_000),
+    _cloud("not-utf-8", b'{"port": "\xff"}'),
+    _cloud("pid-of-everybody", {**CLOUD, "pid": -1}),
+    _cloud("pid-of-the-group", {**CLOUD, "pid": 0}),
+    _cloud("pid-too-large", {**CLOUD, "pid": 2**70}),
+    _cloud("pid-a-text", {**CLOUD, "pid": "1"}),
+    _cloud("port-too-high", {**CLOUD, "port": 65_536}),
+    _cloud("port-true", {**CLOUD, "port": True}),
+    _cloud("token-a-number", {**CLOUD, "token": 5}),
+    _cloud("without-a-key", {name: value for name, value in CLOUD.items() if name != "access_key_id"}),
+    FileRow("cloud-folder", lambda path: path.mkdir(), "state_dir_unusable"),
+    FileRow("cloud-pipe", _pipe, "", _posix),
+    FileRow("cloud-link-to-itself", _link("cloud.json"), "", _posix),
+    FileRow("cloud-device-without-end", _link("/dev/zero"), "", _posix),
+)
+LOGS = (
+    FileRow("log-folder", lambda path: path.mkdir(), "state_dir_unusable"),
+    FileRow("log-pipe", _pipe, "state_dir_unusable", _posix),
+    FileRow("log-device", _link("/dev/null"), "state_dir_unusable", _posix),
+)
+
 PIPELINE: dict[str, Any] = {
     "target": {"project": "imgpipe", "local": False, "region": "eu-west-1", "profile": None},
     "account": "123456789012",

@@ -208,6 +208,8 @@ PATHS = (
     PathRow("path-up-as-prefix", nothing, ("cat.jpg", "--prefix=../.."), 0, sent=("../../cat.jpg",)),
     PathRow("path-slashes-as-prefix", nothing, ("cat.jpg", "--prefix=///"), 0, sent=("cat.jpg",)),
     PathRow("path-prefix-too-long", nothing, ("cat.jpg", f"--prefix={'x' * 1020}"), 2),
+    PathRow("path-nothing-there-for-a-key", nothing, ("nope.jpg", "--key=a.jpg"), 1, (), ("not_found",)),
+    PathRow("path-several-for-a-key", picture("b.jpg"), ("b.jpg", "cat.jpg", "--key=a.jpg"), 2),
     # Standard input.
     PathRow("path-stdin-without-a-key", nothing, ("-",), 2),
     PathRow("path-stdin-twice", nothing, ("-", "-", "--key=a.jpg"), 2),

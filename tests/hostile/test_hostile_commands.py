@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,18 @@ def test_a_command_line_ends_as_it_should(cli: Cli, monkeypatch: pytest.MonkeyPa
     if "IMGPIPE_JSON" not in row.environment:
         monkeypatch.setenv("IMGPIPE_JSON", "1")
         assert cli(*row.arguments).error == row.error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="TZ and BROWSER as POSIX has them")
+def test_a_process_takes_any_zone_and_browser(cli: Cli) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TZ": "XXX-14", "BROWSER": '"%s'}
+    late = calm(process("list", "--since", "9999-12-31T23:59:59+00:00", env=environment))
+    assert (late.code, late.out) == (2, "")
+    asked = "from imgpipe_cli import browser; print(browser.browser_there())"
+    found = subprocess.run(
+        [sys.executable, "-c", asked], env=environment, check=True, capture_output=True, text=True
+    )
+    assert found.stdout == "False\n"
 
 
 PROCESSES = {"cli-undecodable-bytes": b"a\xff\xfe", "cli-escapes-as-bytes": b"\x1b[2J\xc2\x9b31m"}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from imgpipe_cli.local import control
+from imgpipe_cli.local.faults import Faults
+from imgpipe_cli.local.files import LocalFiles, make_folders
+from imgpipe_cli.local.lock import FileLock
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.target import Remembered, Target, Targets
 from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
-from tests.hostile.kept_files import CONFIGURATIONS, PASSES, PIPELINE, STATES, FileRow
+from tests.hostile.kept_files import CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow
 from tests.hostile.pipeline import refusing
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
@@ -70,3 +76,48 @@ def test_a_file_that_others_could_read_is_theirs_no_more_once_it_is_written(cli:
     path.chmod(0o666)
     Targets().put(Remembered(**{**PIPELINE, "target": Target("imgpipe", region="eu-west-1")}))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+# --- of the local cloud --------------------------------------------------------------------------
+
+_ENDS_AT_ONCE = (sys.executable, "-c", "raise SystemExit(1)")
+
+
+@pytest.fixture
+def local(state: Path) -> LocalFiles:
+    files = LocalFiles(state / "local")
+    make_folders(files)
+    return files
+
+
+def _start_fails(state: Path) -> str:
+    with pytest.raises(Problem) as caught:
+        control.start(state, command=_ENDS_AT_ONCE)
+    assert "never-shown" not in caught.value.message
+    return caught.value.code
+
+
+@rows([row for row in CLOUDS if row.there()])
+def test_what_a_cloud_wrote_about_itself_is_taken_for_nothing(
+    state: Path, local: LocalFiles, row: FileRow
+) -> None:
+    row.make(local.cloud)
+    lock = FileLock(local.cloud_lock)
+    assert lock.acquire()  # as if its process lived
+    assert control.running(state) is None
+    assert control.condition(state) == "silent"
+    assert control.status(state).cloud is None
+    with pytest.raises(Problem, match="not running"):
+        control.turn_faults(Faults(), state)
+    lock.release()
+    assert _start_fails(state) == (row.error or "local_not_started")
+
+
+@rows([row for row in LOGS if row.there()])
+def test_what_is_in_the_place_of_the_log_is_told_of(
+    cli: Cli, state: Path, local: LocalFiles, row: FileRow
+) -> None:
+    row.make(local.log)
+    assert _start_fails(state) == row.error
+    assert calm(cli("local", "logs")).code == 1
+    assert cli("local", "logs", "--json").error == "no_log"

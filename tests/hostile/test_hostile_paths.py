@@ -19,7 +19,7 @@ from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.events import Event, Refused, Transferred
 from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
-from tests.hostile.paths import PATHS, UNDECODABLE, PathRow, deep, linux, picture
+from tests.hostile.paths import LONGEST, PATHS, UNDECODABLE, PathRow, linux, picture
 from tests.hostile.pictures import MAX_BYTES, jpeg, png
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
@@ -61,13 +61,13 @@ def test_what_is_named_is_sent_or_refused(cli: Cli, bucket: Any, row: PathRow) -
 @pytest.mark.skipif(not linux(), reason="names of any bytes")
 def test_what_is_put_into_a_watched_folder_follows_the_same_rules(cli: Cli, bucket: Any) -> None:
     """The last of them in the bucket ends the watch, as Ctrl-C does."""
-    deep()
-    for name in (UNDECODABLE, "cafe\u0301.jpg", "z.jpg"):
-        picture(f"deep/{name}")()
+    too_long = "/".join(["x" * 200] * 5) + "/" + LONGEST
+    for name in (UNDECODABLE, "cafe\u0301.jpg", too_long, "z.jpg"):
+        picture(f"in/{name}")()
     ended = threading.Event()
 
     def end_once_sent() -> None:
-        while "deep/z.jpg" not in _keys(bucket):
+        while "in/z.jpg" not in _keys(bucket):
             if ended.wait(0.1):
                 return
         _thread.interrupt_main()
@@ -75,12 +75,12 @@ def test_what_is_put_into_a_watched_folder_follows_the_same_rules(cli: Cli, buck
     waiting = threading.Thread(target=end_once_sent)
     waiting.start()
     try:
-        printed = calm(cli("watch", "deep", "--existing"))
+        printed = calm(cli("watch", "in", "--existing"))
     finally:
         ended.set()
         waiting.join()
     assert printed.code == 130, printed
-    assert _keys(bucket) == ["deep/b.jpg", "deep/caf\u00e9.jpg", "deep/z.jpg"]
+    assert _keys(bucket) == ["in/caf\u00e9.jpg", "in/z.jpg"]
     assert printed.err.count("refused ") == 2
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.hostile.command_lines import COMMAND_LINES
-from tests.hostile.kept_files import CONFIGURATIONS, STATES
+from tests.hostile.kept_files import CLOUDS, CONFIGURATIONS, LOGS, STATES
 from tests.hostile.object_keys import KEYS
 from tests.hostile.paths import PATHS
 from tests.hostile.payloads import PAYLOADS
@@ -24,6 +24,8 @@ LEAST: Mapping[str, tuple[Iterable[Any], int]] = {
     "cli": (COMMAND_LINES, 30),
     "toml": (CONFIGURATIONS, 15),
     "state": (STATES, 8),
+    "cloud": (CLOUDS, 15),
+    "log": (LOGS, 3),
     "event": (PAYLOADS, 15),
 }
 

@@ -137,6 +137,17 @@ def test_without_a_key_nothing_can_be_read_or_written(stub_cloud: LocalCloud, s3
         assert ask(stub_cloud, method, target)[0] == 403
 
 
+@pytest.mark.parametrize("prefix", ["\x1b[2J.jpg", "a\n", "\r", "\ufffe"])
+def test_nothing_begins_with_what_no_key_may_have(s3: Any, prefix: str) -> None:
+    for operation in ("list_object_versions", "list_objects_v2", "list_objects", "list_multipart_uploads"):
+        found = getattr(s3, operation)(Bucket=BUCKET, Prefix=prefix)
+        assert not {"Versions", "Contents", "Uploads"} & found.keys()
+        assert found["IsTruncated"] is False
+    assert s3.list_object_versions(Bucket=BUCKET, Prefix="page")["Versions"][0]["Key"] == "page.html"
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.list_object_versions(Bucket="guarded-by-nobody", Prefix="a")
+
+
 def test_a_form_must_be_signed(stub_cloud: LocalCloud, s3: Any) -> None:
     unsigned = form({"key": "unsigned.jpg"}, b"x")
     assert ask(stub_cloud, "POST", f"/{BUCKET}", *unsigned)[0] == 403

@@ -92,6 +92,19 @@ def test_starts_in_threads_of_one_process_give_one_cloud(folder: Path) -> None:
     assert len(set(found)) == 1
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", '{"access_key_id": 5}', "[" * 100_000], ids=["empty", "typed", "deep"]
+)
+def test_keys_that_cannot_be_read_are_made_anew(folder: Path, files: LocalFiles, content: str) -> None:
+    files.root.mkdir()
+    files.credentials.write_text(content)
+    cloud = start(folder)
+    assert read_json(files.credentials) == {
+        "access_key_id": cloud.access_key_id,
+        "secret_access_key": cloud.secret_access_key,
+    }
+
+
 @linux
 def test_a_kill_keeps_everything_and_the_keys(
     folder: Path, files: LocalFiles, pipelines: Callable[..., Any], connect: Callable[..., Any]

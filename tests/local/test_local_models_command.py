@@ -185,6 +185,17 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
     return run
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_the_answer_is_no_answer(
+    state: Path, offered: Callable[..., Terminal]
+) -> None:
+    (state / "models").mkdir(parents=True)
+    os.mkfifo(state / "models" / "asked")
+    offered(declined=True)
+    assert (state / "models" / "asked").read_text() == "no"
+
+
 def installed(state: Path) -> bool:
     return ModelFolder(state / "models").condition(stand_in_model()) == "installed"
 

@@ -89,3 +89,4 @@ def test_a_folder_in_the_place_of_the_file_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
         read(tmp_path)
     assert caught.value.code == "bad_configuration"
+    assert "UTF-8" not in str(caught.value.hint)

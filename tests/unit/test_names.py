@@ -51,6 +51,15 @@ def test_a_region_with_a_longer_name_needs_a_shorter_project() -> None:
     assert len(Names(LONGEST[:-4], ACCOUNT, region).bucket) == 63
 
 
+def test_a_region_that_leaves_no_room_for_a_project_is_the_one_that_is_wrong() -> None:
+    for length in (37, 38, 44):
+        with pytest.raises(Problem) as caught:
+            Names("demo", ACCOUNT, "x" * length)
+        expected = ("bad_project", "at most 1 char") if length < 38 else ("bad_region", "eu-west-1")
+        assert caught.value.code == expected[0]
+        assert expected[1] in caught.value.hint
+
+
 def test_all_other_names_of_the_longest_project_are_within_their_limits() -> None:
     names = Names(LONGEST, ACCOUNT, "ap-southeast-1")
     for function in FUNCTIONS:

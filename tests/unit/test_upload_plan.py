@@ -76,6 +76,37 @@ def test_the_data_is_that_of_the_file() -> None:
     assert [source.read() for source in sources] == [b"pics/c.jpg", b"pics/deep/er/d.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "key", "said", "hint"),
+    [
+        ("", "\udcff.jpg", "The key '\\udcff.jpg' is not valid Unicode.", "--key"),
+        ("\udcff", None, "The prefix '\\udcff' is not valid Unicode.", "--prefix"),
+        ("", "", "The key that is named is empty.", "leave it out"),
+    ],
+)
+def test_the_option_that_is_wrong_is_named(prefix: str, key: str | None, said: str, hint: str) -> None:
+    problem = _usage("a.jpg", prefix=prefix, key=key)
+    assert problem.message == said
+    assert hint in str(problem.hint)
+
+
+def test_folders_deeper_than_any_key_are_refused_once(here: Path) -> None:
+    """In the order of names, and without a call for each folder within a folder."""
+    place = here / "deep"
+    for _ in range(1500):
+        place.mkdir()
+        place /= "d"
+    (here / "deep" / "z.jpg").touch()
+    try:
+        sources, refused = transfer.plan(["deep"])
+    finally:  # pytest's own removal would call itself for each of them
+        while (place := place.parent) != here:
+            (place / "z.jpg").unlink(missing_ok=True)
+            place.rmdir()
+    assert [source.key for source in sources] == ["deep/z.jpg"]
+    assert [one.code for one in refused] == ["bad_usage"]
+
+
 def test_a_link_back_up_does_not_go_round_for_ever(here: Path) -> None:
     (here / "pics" / "loop").symlink_to(here, target_is_directory=True)
     assert _keys("pics") == ["pics/c.jpg", "pics/deep/er/d.jpg"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli import bundle
+from imgpipe_cli.regular_files import NotRegular
 from imgpipe_cli.target import Remembered, Target
 from imgpipe_cli.viewer import bucket_origin, is_saved_page, saved_page
 
@@ -90,3 +92,11 @@ def test_only_a_saved_page_is_one(tmp_path: Path) -> None:
     assert not is_saved_page(bundle.source() / "web" / "page" / "index.html")
     (tmp_path / "picture.jpg").write_bytes(b"\xff\xd8\xff" + bytes(range(256)))
     assert not is_saved_page(tmp_path / "picture.jpg")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_saved_page_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "page.html")
+    with pytest.raises(NotRegular):
+        is_saved_page(tmp_path / "page.html")

@@ -46,7 +46,16 @@ class _Source:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.url).hostname or self.url
+        return host(self.url) or self.url
+
+
+def host(url: str) -> str | None:
+    """None for what is no http or https address."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:  # half an address in brackets
+        return None
 
 
 def download(
@@ -62,11 +71,11 @@ def download(
     answer_within_s: how long name lookup, connection and first answer may take together. Raises Problem;
     what has arrived by then stays for the next try, except what is known to be wrong.
     """
-    source = _Source(url or model.url, answer_within_s)
-    if urlsplit(source.url).scheme not in ("http", "https"):
+    source = _Source(model.url if url is None else url, answer_within_s)
+    if host(source.url) is None:
         raise Problem(
             "bad_url",
-            f"{source.url} is not an http or https address.",
+            f"{source.url or 'An empty text'} is not an http or https address.",
             hint="For a file on this machine: imgpipe local models fetch --from FILE.",
             exit_code=ExitCode.USAGE,
         )
