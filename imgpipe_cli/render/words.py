@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from imgpipe_cli.events import Changing, Counted, Event, Waiting
 
-# Letters that turn the reading direction or hide: a picture's name may hold them, a terminal obeys them.
-_HIDDEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u061c")
+# What is drawn as nothing: Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern.
+_BLANK = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# No language writes more of them on one letter; hundreds cover the lines above and below.
+_MARKS_ON_ONE = 4
+_EMOJI_STYLE = "\ufe0f"
 
 
 def safe(text: object) -> str:
-    """The text with everything that a terminal would obey shown as an escape instead."""
-    return "".join(char if is_shown(char) else _escape(char) for char in str(text))
+    """The text with everything that a terminal would obey, or not show, as an escape instead."""
+    shown: list[str] = []
+    marks, before = 0, ""
+    for char in str(text):
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        styles = char == _EMOJI_STYLE and unicodedata.category(before or " ") == "So"
+        good = styles or (is_shown(char) and marks <= _MARKS_ON_ONE)
+        shown.append(char if good else _escape(char))
+        before = char
+    return "".join(shown)
 
 
 def is_shown(char: str) -> bool:
     """False for what a terminal would obey, or not show at all."""
-    return char.isprintable() and char not in _HIDDEN and unicodedata.category(char) != "Cf"
+    return char.isprintable() and not _BLANK.match(char) and unicodedata.category(char) != "Cf"
 
 
 def _escape(char: str) -> str:
