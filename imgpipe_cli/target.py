@@ -8,6 +8,7 @@ nothing that the cloud does not know.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ _FILE = "targets.json"
 _VERSION = 1
 # Hundreds of pipelines; what is larger is not ours.
 _MAX_BYTES = 1 << 20
+# MiniStack's DynamoDB knows tables by no other names.
+_PLAYED_REGION = re.compile(r"[a-z]{2}-[a-z]+-[0-9]")
 _Kind = TypeVar("_Kind")
 
 
@@ -249,6 +252,13 @@ def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place
 
     if not target.local:
         return Place(target.region, target.profile)
+    if target.region is not None and not _PLAYED_REGION.fullmatch(target.region):
+        raise Problem(
+            "bad_region",
+            f"The local cloud plays no region of the name {target.region!r}.",
+            hint="Name one such as eu-west-1 with --region, or leave it out.",
+            exit_code=ExitCode.USAGE,
+        )
     cloud = running_local_cloud(start_local)
     return Place(
         region=target.region or cloud.region,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,7 @@ _SHARED: Mapping[str, Any] = {
         typer.Option("--verbose", envvar="IMGPIPE_VERBOSE", help="Show details, and tracebacks of errors."),
     ],
 }
+_NEVER_EMPTY = ("project", "profile", "region")
 SHARED_PARAMETERS = [
     inspect.Parameter(
         name,
@@ -270,7 +272,16 @@ def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
     before = ctx.obj if isinstance(ctx.obj, Options) else Options(**values)
     sources = {name: ctx.get_parameter_source(name) for name in values}
     flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    return replace(before, **{name: values[name] for name in flags})
+    given = replace(before, **{name: values[name] for name in flags})
+    # To the parsers an empty variable is none; here it is as an empty flag, which is refused.
+    empty: dict[str, Any] = {
+        name: "" for name in _NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
+    }
+    return replace(given, **empty)
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(f"IMGPIPE_{name.upper()}")
 
 
 def need_confirmation(yes: bool, what: str) -> None:
