@@ -5,27 +5,57 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
+from typing import Any
+
+INTERRUPTED = 130
 
 
 def main() -> None:
     # Starting up makes many objects and hardly any garbage: look for it less often than Python would.
     gc.set_threshold(50_000)
-    from imgpipe_cli.cli import main as run
-
-    code = run()
+    code = _run()
     # The interpreter's last collections would walk through all of the SDK's service models for nothing:
     # a quarter of the CPU time of a short command.
     gc.freeze()
-    # A question of doctor's that was not waited for (doctor/checks.py): its calls run in pools, whose threads
-    # the interpreter would wait for, up to for ever.
-    if any(thread.name == "doctor" for thread in threading.enumerate()):
+    # The interpreter would wait for the threads of pools, up to for ever: for those of what was interrupted,
+    # and for those of a question of doctor's that was not waited for itself (doctor/checks.py).
+    interrupted = code > 128 and threading.active_count() > 1
+    if interrupted or any(thread.name == "doctor" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        _clean_up_when_ended()
+        from imgpipe_cli.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        # While it is loading, or again while the command says that it was interrupted.
+        print("\nInterrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+
+
+def _clean_up_when_ended() -> None:
+    """A closed terminal, or a polite end, unwinds as Ctrl-C does: so the cursor is shown again."""
+    for name in ("SIGTERM", "SIGHUP"):  # the second is not there on Windows
+        number = getattr(signal, name, None)
+        # What nohup has made to be ignored stays so.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

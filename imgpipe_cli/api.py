@@ -111,9 +111,9 @@ class Api:
         """Several results, read side by side."""
         if len(keys) == 1:
             return {keys[0]: self.result(keys[0])}
-        from concurrent.futures import ThreadPoolExecutor
+        from imgpipe_cli.pools import Pool
 
-        with ThreadPoolExecutor(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
+        with Pool(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
             return dict(zip(keys, pool.map(self.result, keys), strict=True))
 
 

@@ -9,13 +9,14 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem, sentence
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Overtaken, Passing, Resource, Seen, Step
@@ -208,7 +209,7 @@ class Visit:
         if self.resource.serial:
             changes = changes[:1]
         if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
-            with ThreadPoolExecutor(len(changes), thread_name_prefix="change") as pool:
+            with Pool(len(changes), thread_name_prefix="change") as pool:
                 # All answers are awaited before the first that passes counts: one beside it may be a failure.
                 answers = list(pool.map(self._send_one, changes))
             return next((passing for passing in answers if passing), None)
@@ -321,7 +322,7 @@ def in_order(
     done: dict[str, Outcome] = {}
     running: dict[Future[Outcome], str] = {}
     failures: list[BaseException] = []
-    with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
+    with Pool(workers, thread_name_prefix="step") as pool:
         try:
             while (todo and not failures) or running:
                 for step, resource in [] if failures else list(todo):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.result_stores import PARALLEL, BucketStore
 
 # An entry this young may announce a result that is just being written; a run of the function takes less.
@@ -44,7 +44,7 @@ def _repair(aws: Aws, store: BucketStore, now_s: float) -> Repaired:
     right = {entry for item in store.items({}) if (entry := rules.index_of(item))}
     missing = right - there
     over = [entry for entry in there - right if not _young(entry, now_s)]
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="repair") as pool:
+    with Pool(PARALLEL, thread_name_prefix="repair") as pool:
         list(
             pool.map(
                 lambda key: aws.call("s3", "put_object", Bucket=store.bucket, Key=key, Body=b""), missing

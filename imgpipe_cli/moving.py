@@ -14,7 +14,6 @@ Copying never puts an older result over a newer one, so it may be repeated, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.converging import Outcome
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, name_of, store
 from imgpipe_cli.settings import Settings
@@ -197,7 +197,7 @@ def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
         return new.put(item, absent=name_of(item) not in known)
 
     try:
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy") as pool:
+        with Pool(PARALLEL, thread_name_prefix="copy") as pool:
             for some in batches(old.items(known)):
                 done += sum(pool.map(put, some))
                 emit(Copied("table", RESOURCES["table"][0], done))

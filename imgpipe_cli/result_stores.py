@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.names import Names
+from imgpipe_cli.pools import Pool
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class BucketStore:
 
     def items(self, known: Mapping[str, str]) -> Iterator[Item]:
         names = [name for name, digest in self.digests().items() if known.get(name) != digest]
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy") as pool:
+        with Pool(PARALLEL, thread_name_prefix="copy") as pool:
             for some in batches(names):
                 # None: removed since it was listed.
                 yield from (found[0] for found in pool.map(self.get, some) if found is not None)

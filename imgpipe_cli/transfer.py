@@ -6,7 +6,6 @@ import glob
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Emit, Refused, Sent, Transferred
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.stored_picture import head
 
@@ -225,7 +225,7 @@ def send(
     """
     if not sources:
         return []
-    with ThreadPoolExecutor(min(workers, len(sources)), thread_name_prefix="send") as pool:
+    with Pool(min(workers, len(sources)), thread_name_prefix="send") as pool:
         futures = [pool.submit(_send_one, aws, names, source, emit) for source in sources]
         try:
             answers = [future.result() for future in futures]

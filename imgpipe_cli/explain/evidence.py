@@ -6,7 +6,6 @@ What it means is explanation.py's matter. A part that is missing is evidence too
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState
@@ -87,7 +87,7 @@ class Evidence:
 def gather(connection: Connection, remembered: Remembered | None, key: str) -> Evidence:
     """Look everywhere, side by side where one thing does not need the other. Raises Problem."""
     names = connection.names
-    with ThreadPoolExecutor(3, thread_name_prefix="evidence") as pool:
+    with Pool(3, thread_name_prefix="evidence") as pool:
         reading = pool.submit(_versions, connection, key)
         looks, parts = _looks(connection)
         if all(part.state in ("missing", "foreign") for part in parts):

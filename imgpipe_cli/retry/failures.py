@@ -7,7 +7,6 @@ object of a key is. What they mean together is `judged`, which is pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.listing import PAGE, pages
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.stored_picture import head
@@ -230,7 +230,7 @@ class Places:
                 return None
 
         wanted = list(keys)
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="look") as pool:
+        with Pool(_READERS, thread_name_prefix="look") as pool:
             return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 

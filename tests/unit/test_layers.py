@@ -17,7 +17,7 @@ ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
 
 # Part -> the parts it may import. Parts are the modules and packages of imgpipe_cli.
-BASE = {"problems", "state_dir", "private_files", "regular_files", "keys", "imgpipe_cli"}
+BASE = {"problems", "state_dir", "private_files", "regular_files", "keys", "pools", "imgpipe_cli"}
 DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
 RESULTS = {"api", "waiting", "listing"}
 ALLOWED: dict[str, set[str]] = {
@@ -55,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "private_files": set(),
     "regular_files": set(),
     "keys": BASE,
+    "pools": set(),
     "events": set(),
     "problems": set(),
     "imgpipe_cli": set(),
