@@ -28,7 +28,7 @@ from imgpipe_cli.commands import (
 from imgpipe_cli.commands import list as listing
 from imgpipe_cli.commands import open as open_page
 from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import ExitCode, Problem, Unwritable
 
 # Typer carries its own copy of click; this is the base of what it raises for wrong usage.
 _UsageError: Any = typer.BadParameter.__base__
@@ -101,22 +101,32 @@ def _give_shared_options(function: Any) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    _utf8()
+    _prepare_streams()
     command = _command(argv)
     try:
+        return _run(command, argv)
+    except Unwritable as error:
+        return _unwritable(command, argv, error.why)
+
+
+def _run(command: str, argv: Sequence[str]) -> int:
+    try:
         code = int(app()(argv, standalone_mode=False, prog_name="imgpipe") or 0)
-    except BrokenPipeError:
-        return _nobody_reads()
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(command, argv)
     except SystemExit as error:
         # What Typer makes of a broken pipe.
         if isinstance(error.__context__, BrokenPipeError):
-            return _nobody_reads()
+            raise Unwritable(error.__context__) from error
         raise
-    except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(command, argv)
     except _UsageError as error:
         return _usage(command, argv, error)
+    except Unwritable:
+        raise
     except Exception as error:
+        # Help does not go through a Screen.
+        if isinstance(error, OSError) and _HELP.intersection(argv):
+            raise Unwritable(error) from error
         return _failed(command, argv, error)
     # Typer turns Ctrl-C into an exit code of its own, without a word.
     return _interrupted(command, argv) if code == ExitCode.INTERRUPTED else code
@@ -136,10 +146,25 @@ def _command(argv: Sequence[str]) -> str:
     return " ".join(found[:length]) or "imgpipe"
 
 
-def _nobody_reads() -> int:
-    """The reader, such as head, has seen enough. The interpreter's last flush must not fail on it again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return int(ExitCode.DONE)
+_HELP = frozenset({"--help", "-h", "--version"})
+# Commands that change nothing: whoever has seen enough of what they print, as head has, has all of it.
+_READING = frozenset(
+    {
+        *("imgpipe", "result", "list", "explain", "watch", "logs", "status", "doctor", "policy"),
+        *("local status", "local logs", "local env", "local models"),
+    }
+)
+
+
+def _unwritable(command: str, argv: Sequence[str], why: OSError) -> int:
+    from imgpipe_cli.render.screen import Screen, silence
+
+    silence(sys.stdout)
+    if isinstance(why, BrokenPipeError) and (command in _READING or _HELP.intersection(argv)):
+        return int(ExitCode.DONE)
+    found = Problem("output_unwritable", f"Standard output cannot be written: {why.strerror or why}.")
+    Screen().problem(command, found)
+    return int(found.exit_code)
 
 
 def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
@@ -152,10 +177,11 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
     if screen.verbose:
         import traceback
 
+        from imgpipe_cli.render.screen import tell
         from imgpipe_cli.render.words import safe
 
         for line in "".join(traceback.format_exception(error)).splitlines():
-            print(safe(line), file=sys.stderr)
+            tell(safe(line))
     found = error if isinstance(error, Problem) else _as_problem(error)
     screen.problem(command, found)
     return int(found.exit_code)
@@ -187,7 +213,7 @@ def _usage(command: str, argv: Sequence[str], error: Any) -> int:
     context: Any = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "imgpipe"
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(context.get_help())
+        Screen().line(context.get_help())
         return int(ExitCode.USAGE)
     message = error.format_message()
     screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"))
@@ -208,12 +234,12 @@ def _interrupted(command: str, argv: Sequence[str]) -> int:
         "down": "Interrupted. What is gone is gone: imgpipe down continues from there.",
     }
     text = words.get(command, "Interrupted.")
-    if _asked(argv, "--json", "IMGPIPE_JSON") and command not in _STREAMS:
-        from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.render.screen import Screen, tell
 
+    if _asked(argv, "--json", "IMGPIPE_JSON") and command not in _STREAMS:
         Screen(json=True).problem(command, Problem("interrupted", text, exit_code=ExitCode.INTERRUPTED))
     else:
-        print(f"\n{text}", file=sys.stderr)
+        tell(f"\n{text}")
     return int(ExitCode.INTERRUPTED)
 
 
@@ -222,8 +248,12 @@ def _asked(argv: Sequence[str], flag: str, variable: str) -> bool:
     return flag in argv or os.environ.get(variable, "").lower() in ("1", "true", "t", "yes", "y", "on")
 
 
-def _utf8() -> None:
-    """A Windows console of an old code page can still show every key."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+def _prepare_streams() -> None:
+    """A Windows console of an old code page can still show every key, what is typed in another code is read,
+    and what a program started without standard output or error would print there goes nowhere."""
+    for name, encoding in (("stdout", "utf-8"), ("stderr", "utf-8"), ("stdin", None)):
+        stream = getattr(sys, name)
+        if stream is None and name != "stdin":
+            setattr(sys, name, open(os.devnull, "w", encoding=encoding))  # noqa: PTH123, SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding=encoding, errors="replace")

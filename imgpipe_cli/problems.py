@@ -34,3 +34,11 @@ class Problem(Exception):
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+
+
+class Unwritable(Exception):
+    """Standard output takes nothing any more; why: what the system says."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(str(why))
+        self.why = why

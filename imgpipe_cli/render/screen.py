@@ -5,15 +5,16 @@ Rich is imported only when something is really drawn with it: a terminal's progr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import ExitCode, Problem, Unwritable
 from imgpipe_cli.render.words import count, detail, is_shown, note, safe
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if error is not None and not isinstance(error, Exception) and self.interactive:
+            # Interrupted, perhaps between the cursor's going and our knowing what has hidden it.
+            tell("\x1b[?25h", end="")
 
     def close(self) -> None:
         """End what is drawn live; what was drawn stays."""
@@ -86,23 +90,25 @@ class Screen:
             elif self._transfers is not None:
                 self._transfers.console.print(text, markup=False, highlight=False)
             else:
-                print(text, file=sys.stderr, flush=True)
+                tell(text)
 
     def line(self, text: str) -> None:
         """A line on stdout."""
-        print(text, flush=True)
+        with _to_stdout():
+            print(text, flush=True)
 
     def show(self, renderable: RenderableType) -> None:
         """A table or text on stdout; what moves on stderr stands aside meanwhile."""
         with self._lock:
             if self._status is not None:
                 self._status.stop()
-            self.out().print(renderable)
+            with _to_stdout():
+                self.out().print(renderable)
             if self._status is not None:
                 self._status.start()
 
     def json_line(self, document: Any) -> None:
-        with self._lock:
+        with self._lock, _to_stdout():
             print(json_text(document), flush=True)
 
     def target(self, target: Target, account: str, region: str, endpoint: str | None) -> None:
@@ -220,9 +226,9 @@ class Screen:
             return
         text = f"Error: {safe(problem.message)}"
         red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        print(f"\x1b[31m{text}\x1b[0m" if red else text, file=sys.stderr)
+        tell(f"\x1b[31m{text}\x1b[0m" if red else text)
         if problem.hint:
-            print(f"Hint: {safe(problem.hint)}", file=sys.stderr)
+            tell(f"Hint: {safe(problem.hint)}")
 
     def _envelope(
         self, command: str, exit_code: ExitCode, data: Any, errors: Sequence[Mapping[str, Any]]
@@ -234,7 +240,8 @@ class Screen:
             "data": data,
             "errors": list(errors),
         }
-        print(json_text(document, indent=2), flush=True)
+        with _to_stdout():
+            print(json_text(document, indent=2), flush=True)
 
     def planned(self, changes: Sequence[tuple[Any, Any, Any]]) -> None:
         from imgpipe_cli.render import reports
@@ -275,8 +282,36 @@ class Screen:
     def ask(self, question: str) -> str:
         """What the user types after the question; the question goes to stderr."""
         self.close()
-        print(question, end=" ", file=sys.stderr, flush=True)
+        tell(question, end=" ")
         return sys.stdin.readline().strip()
+
+
+def tell(text: str, *, end: str = "\n") -> None:
+    """Print on stderr. No work ends because nobody reads, or can store, what is told about it."""
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: Any) -> None:
+    """Lead what is left of a stream nowhere: the interpreter's last flush must not fail on it again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextlib.contextmanager
+def _to_stdout() -> Iterator[None]:
+    """Raise Unwritable where what is printed in between cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(error) from error
+    except SystemExit as error:
+        # What Rich makes of a reader that has seen enough.
+        if isinstance(error.__context__, OSError):
+            raise Unwritable(error.__context__) from error
+        raise
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
