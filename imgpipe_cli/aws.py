@@ -136,6 +136,7 @@ class Aws:
 
         with _errors_of("", ""):
             return boto3.Session(
+                botocore_session=_session_of_nobody() if self.place.is_local else None,
                 profile_name=self.place.profile,
                 # Every other SDK and the AWS CLI read AWS_REGION; boto3 only AWS_DEFAULT_REGION.
                 region_name=self.place.region or os.environ.get("AWS_REGION") or None,
@@ -319,6 +320,18 @@ class Aws:
     def close(self) -> None:
         if self._readers is not None:
             self._readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _session_of_nobody() -> Any:
+    """A session of the SDK that knows none of the user's files and variables: they are about AWS, and what is
+    wrong with them, such as a profile that is gone, must not keep anybody from the cloud on this machine."""
+    from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES
+    from botocore.session import Session
+
+    defaults = {name: (None, None, default, None) for name, (_, _, default, _) in VARIABLES.items()}
+    nowhere, nothing = (None, None, os.devnull, None), (None, None, None, None)
+    files = {"config_file": nowhere, "credentials_file": nowhere}
+    return Session(session_vars=defaults | files | {"s3": nothing, "proxies_config": nothing})
 
 
 def is_aws(url: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from moto import mock_aws
 
+from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Remembered, Target, connect
 
@@ -76,3 +78,31 @@ def test_a_local_target_needs_the_local_cloud_running() -> None:
         connect(Target("demo", local=True), None)
     assert (caught.value.code, caught.value.exit_code) == ("local_not_running", ExitCode.NOT_SET_UP)
     assert "imgpipe local start" in caught.value.hint
+
+
+LOCAL = Place("us-east-1", endpoint="http://127.0.0.1:9", access_key_id="a", secret_access_key="b")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_PROFILE", "gone"),
+        ("AWS_DEFAULT_PROFILE", "gone"),
+        ("AWS_CONFIG_FILE", "broken"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "broken"),
+        ("AWS_DEFAULTS_MODE", "bogus"),
+        ("AWS_MAX_ATTEMPTS", "many"),
+        ("AWS_REQUEST_CHECKSUM_CALCULATION", "bogus"),
+        ("AWS_ACCOUNT_ID_ENDPOINT_MODE", "bogus"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "bogus"),
+        ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "bogus"),
+    ],
+)
+def test_what_is_wrong_about_aws_keeps_nobody_from_the_local_cloud(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken").write_text("[[[\n")
+    monkeypatch.setenv(name, value)
+    for service in ("s3", "sts"):
+        assert Aws(LOCAL).endpoint(service) == LOCAL.endpoint
