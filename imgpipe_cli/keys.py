@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import unicodedata
 
@@ -10,9 +11,17 @@ from imgpipe_cli.problems import ExitCode, Problem
 MAX_BYTES = 1024
 
 
+def decoded(text: str) -> str:
+    """What was typed, or names a file, read as UTF-8 also where the system's language knows only ASCII."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def composed(key: str) -> str:
     """In NFC, as uploads write every key: some systems hand out names decomposed, which look the same."""
-    return unicodedata.normalize("NFC", key)
+    return unicodedata.normalize("NFC", decoded(key))
 
 
 def size_bytes(key: str) -> int:
@@ -27,6 +36,7 @@ def argument(key: str) -> str:
 
 def check_key(key: str) -> str:
     """Return the key as it was typed, or raise a usage Problem if no picture can have it."""
+    key = decoded(key)
     try:
         size = size_bytes(key)
     except UnicodeEncodeError as error:

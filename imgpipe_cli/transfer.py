@@ -65,7 +65,10 @@ def plan(
         if text == STDIN:
             if key is None:
                 raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
-            found.append(Source(key=STDIN, name="standard input", data=_limited(stdin)))
+            try:
+                found.append(Source(key=STDIN, name="standard input", data=_limited(stdin)))
+            except OSError as error:  # opened for writing only, for example
+                refused.append(_unreadable("standard input", error))
             continue
         faults: list[OSError] = []
         try:
@@ -90,7 +93,7 @@ def _check_options(**options: str | None) -> None:
     """Raise a usage Problem that names the option which is wrong, not the picture."""
     for name, text in options.items():
         try:
-            keys.size_bytes(text or "")
+            keys.size_bytes(keys.decoded(text or ""))
         except UnicodeEncodeError as error:
             raise _usage(f"The {name} {text!r} is not valid Unicode.", f"Write --{name} in UTF-8.") from error
     if options["key"] == "":

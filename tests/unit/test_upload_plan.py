@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import transfer
+from imgpipe_cli import keys, transfer
 from imgpipe_cli.problems import ExitCode, Problem
 
 E_ACUTE = "é"
@@ -237,3 +237,22 @@ def test_a_folder_that_cannot_be_read_is_named(here: Path) -> None:
         secret.chmod(0o755)
     assert [source.key for source in sources] == ["pics/c.jpg"]
     assert [(one.source, one.code) for one in refused] == [(str(Path("pics/deep")), "unreadable")]
+
+
+def test_standard_input_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    writing = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    with open(writing, "rb") as stdin:  # noqa: PTH123 (a descriptor)
+        sources, refused = transfer.plan(["-"], key="k.jpg", stdin=stdin)
+    assert sources == []
+    assert [(one.source, one.code) for one in refused] == [("standard input", "unreadable")]
+
+
+def test_a_name_is_utf_8_also_where_the_system_took_it_for_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "\u00fc.jpg".encode().decode("ascii", "surrogateescape")
+    Path("\u00fc.jpg").write_bytes(b"x")
+    sources, refused = transfer.plan([name], prefix=name)
+    assert ([one.key for one in sources], refused) == (["\u00fc.jpg/\u00fc.jpg"], [])
+    assert keys.check_key(name) == "\u00fc.jpg"
