@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -117,7 +117,7 @@ class Run:
     command: str
     options: Options
     screen: Screen
-    folder: Path = field(default_factory=Path.cwd)
+    folder: Path = Path()  # the current one, which may be gone
     _looked_up: bool = False
     _connection: Connection | None = None
 

@@ -125,7 +125,7 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
         answer = run.screen.ask(f"Pictures will be lost. Type the project's name ({project}) to remove it:")
         agreed = answer == project
     else:
-        agreed = run.screen.ask("Remove it? [y/N]").lower() in ("y", "yes")
+        agreed = (run.screen.ask("Remove it? [y/N]") or "").lower() in ("y", "yes")
     if not agreed:
         raise Problem("not_confirmed", "Nothing was removed.", exit_code=ExitCode.FAILED)
 

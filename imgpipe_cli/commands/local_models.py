@@ -70,8 +70,10 @@ def offer(run: Run, *, yes: bool, declined: bool) -> None:
         asked.remember("no")
         return
     if not yes and asked.answer is None and _at_a_terminal(run):
-        asked.remember("yes" if _agreed(run, model) else "no")
-        yes = asked.answer == "yes"
+        agreed = _agreed(run, model)
+        if agreed is not None:
+            asked.remember("yes" if agreed else "no")
+        yes = bool(agreed)
     if yes:
         try:
             _download(run, folder, model, None, answer_within_s=_PATIENCE_IN_UP_S)
@@ -107,7 +109,8 @@ def _at_a_terminal(run: Run) -> bool:
     return bool(run.screen.interactive and not run.screen.json and sys.stdin and sys.stdin.isatty())
 
 
-def _agreed(run: Run, model: Model) -> bool:
+def _agreed(run: Run, model: Model) -> bool | None:
+    """None without an answer."""
     from urllib.parse import urlsplit
 
     from imgpipe_cli.render.words import size
@@ -117,7 +120,7 @@ def _agreed(run: Run, model: Model) -> bool:
         f"({size(model.size_bytes)}, {model.licence}) from {urlsplit(model.url).hostname}. "
         "Download it now? [Y/n]"
     )
-    return answer.lower() in ("", "y", "yes")
+    return None if answer is None else answer.lower() in ("", "y", "yes")
 
 
 def _known() -> tuple[ModelFolder, Model]:

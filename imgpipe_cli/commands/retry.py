@@ -73,7 +73,8 @@ def register(app: typer.Typer) -> None:
             return _answer(run, found, None, chosen, unknown, price)
         if chosen and not yes and (not named or len(chosen) > _UNASKED):
             need_confirmation(yes, "Having pictures looked at again")
-            if run.screen.ask(shown.question(chosen, price)).lower() not in ("y", "yes"):
+            answer = run.screen.ask(shown.question(chosen, price)) or ""
+            if answer.lower() not in ("y", "yes"):
                 raise Problem("not_confirmed", "Nothing was changed.", exit_code=ExitCode.FAILED)
         elif price:
             run.screen.note(price)

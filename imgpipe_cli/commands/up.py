@@ -224,7 +224,7 @@ def _confirm_move(run: Run, pipeline: Pipeline, looks: Looks, settings: Settings
     old, new = moving.store_names(pipeline, settings)
     count = moving.results_to_move(pipeline, looks, settings)
     question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"
-    if run.screen.ask(question).lower() not in ("y", "yes"):
+    if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
         raise Problem("not_confirmed", "Nothing was changed.")
 
 

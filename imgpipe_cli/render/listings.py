@@ -20,7 +20,7 @@ def table(items: Sequence[Item], min_confidence: float) -> Table:
     """A row for each result: when, which, how it stands, and what was found or why not."""
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     drawn.add_column("Analyzed", no_wrap=True)
-    drawn.add_column("Key", overflow="fold", ratio=2)
+    drawn.add_column("Key", overflow="fold", ratio=2, min_width=8)
     drawn.add_column("Status", no_wrap=True)
     drawn.add_column("Found", overflow="fold", ratio=3)
     for item in items:

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.events import Downloaded, Sent, Transferred
+from imgpipe_cli.render.screen import console
 from imgpipe_cli.render.words import safe, size
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ASCII_FRAMES = "|/-\\"
 
 
 def _stderr() -> Console:
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return console(sys.stderr)
 
 
 class StepView:

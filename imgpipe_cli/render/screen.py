@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.problems import ExitCode, Problem, Unwritable
-from imgpipe_cli.render.words import count, detail, is_shown, note, safe
+from imgpipe_cli.render.words import count, detail, is_shown, lines, note, safe, short
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 ENVELOPE_VERSION = 1
 # Wide enough for the tables where there is no terminal to ask.
 _PLAIN_WIDTH = 100
+# Fewer columns hold no table.
+_LEAST_WIDTH = 40
 
 
 class Screen:
     """One command's output. Thread-safe for events."""
 
-    def __init__(self, *, json: bool = False, verbose: bool = False) -> None:
+    def __init__(self, *, json: bool = False, verbose: bool = False, stream: bool = False) -> None:
+        """stream: JSON documents stand in a line each, errors too."""
         self.json = json
+        self.stream = stream
         self.verbose = verbose
         self._lock = threading.RLock()
         self._board: Board | None = None
@@ -74,16 +78,19 @@ class Screen:
     @property
     def interactive(self) -> bool:
         """True if progress may move on stderr."""
-        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return _obeys(sys.stderr)
 
     def out(self) -> Console:
-        return _console(sys.stdout)
+        return console(sys.stdout)
 
     def err(self) -> Console:
-        return _console(sys.stderr)
+        return console(sys.stderr)
 
     def note(self, text: str) -> None:
-        """A line on stderr, above whatever moves there."""
+        """Text on stderr, above whatever moves there."""
+        self._note(lines(text))
+
+    def _note(self, text: str) -> None:
         with self._lock:
             if self._live is not None:
                 self._live.console.print(text, markup=False, highlight=False)
@@ -93,9 +100,9 @@ class Screen:
                 tell(text)
 
     def line(self, text: str) -> None:
-        """A line on stdout."""
+        """Text on stdout."""
         with _to_stdout():
-            print(text, flush=True)
+            print(lines(text), flush=True)
 
     def show(self, renderable: RenderableType) -> None:
         """A table or text on stdout; what moves on stderr stands aside meanwhile."""
@@ -121,8 +128,8 @@ class Screen:
             place = f"{endpoint} (account {account})"
         profile = f" · profile {target.profile}" if target.profile else ""
         text = f"project {target.project} · {place} · {region}{profile}"
-        dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        self.note(f"\x1b[2m{safe(text)}\x1b[0m" if dim and self._live is None else safe(text))
+        dim = _colored(sys.stderr)
+        self._note(f"\x1b[2m{safe(text)}\x1b[0m" if dim and self._live is None else safe(text))
 
     # --- progress ------------------------------------------------------------------------------
 
@@ -224,11 +231,10 @@ class Screen:
         if self.json:
             self._envelope(command, problem.exit_code, None, [problem_data(problem)])
             return
-        text = f"Error: {safe(problem.message)}"
-        red = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        tell(f"\x1b[31m{text}\x1b[0m" if red else text)
+        text = f"Error: {short(safe(problem.message))}"
+        tell(f"\x1b[31m{text}\x1b[0m" if _colored(sys.stderr) else text)
         if problem.hint:
-            tell(f"Hint: {safe(problem.hint)}")
+            tell(f"Hint: {short(safe(problem.hint))}")
 
     def _envelope(
         self, command: str, exit_code: ExitCode, data: Any, errors: Sequence[Mapping[str, Any]]
@@ -241,7 +247,7 @@ class Screen:
             "errors": list(errors),
         }
         with _to_stdout():
-            print(json_text(document, indent=2), flush=True)
+            print(json_text(document, indent=None if self.stream else 2), flush=True)
 
     def planned(self, changes: Sequence[tuple[Any, Any, Any]]) -> None:
         from imgpipe_cli.render import reports
@@ -279,11 +285,12 @@ class Screen:
 
         self.line(verdicts.line(item, min_confidence))
 
-    def ask(self, question: str) -> str:
-        """What the user types after the question; the question goes to stderr."""
+    def ask(self, question: str) -> str | None:
+        """What the user types after the question, which goes to stderr; None for Ctrl-D."""
         self.close()
         tell(question, end=" ")
-        return sys.stdin.readline().strip()
+        typed = sys.stdin.readline()
+        return typed.strip() if typed else None
 
 
 def tell(text: str, *, end: str = "\n") -> None:
@@ -326,16 +333,47 @@ def problem_data(problem: Problem) -> dict[str, Any]:
     return {"code": problem.code, "message": problem.message, "hint": problem.hint}
 
 
-def _console(stream: Any) -> Console:
-    from rich.console import Console
+def _obeys(stream: Any) -> bool:
+    """True for a terminal that takes more than text."""
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
-    terminal = stream.isatty()
-    return Console(
+
+def _colored(stream: Any) -> bool:
+    return _obeys(stream) and not os.environ.get("NO_COLOR")
+
+
+def _size(stream: Any) -> tuple[int, int]:
+    """The columns and lines to draw in: what the variables say if they are numbers, else the terminal."""
+    import shutil
+
+    if not stream.isatty():
+        return _PLAIN_WIDTH, 25
+    try:
+        there = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        there = os.terminal_size((0, 0))
+    columns, lines = shutil.get_terminal_size(there)
+    return max(columns or 80, _LEAST_WIDTH), lines or 25
+
+
+def console(stream: Any) -> Console:
+    from rich.console import Console, ConsoleDimensions
+
+    class Fitting(Console):
+        """Follows the terminal when it is resized, and takes only numbers from the variables."""
+
+        @property  # type: ignore[misc]
+        def size(self) -> ConsoleDimensions:
+            return ConsoleDimensions(*_size(stream))
+
+    columns, lines = _size(stream)
+    return Fitting(
         file=stream,
         highlight=False,
         markup=False,
         emoji=False,
         soft_wrap=False,
-        width=None if terminal else _PLAIN_WIDTH,
-        color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
+        width=columns,
+        height=lines,
+        color_system="auto" if _colored(stream) else None,
     )

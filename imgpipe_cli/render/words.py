@@ -16,6 +16,9 @@ _BLANK = re.compile(
 _MARKS_ON_ONE = 4
 _EMOJI_STYLE = "\ufe0f"
 
+_LONGEST_WORD = 200
+_LONGEST_TEXT = 1000
+
 
 def safe(text: object) -> str:
     """The text with everything that a terminal would obey, or not show, as an escape instead."""
@@ -28,6 +31,17 @@ def safe(text: object) -> str:
         shown.append(char if good else _escape(char))
         before = char
     return "".join(shown)
+
+
+def lines(text: str) -> str:
+    """The same, where the text may have several lines."""
+    return "\n".join(map(safe, text.split("\n")))
+
+
+def short(text: str) -> str:
+    """The text with an end: what somebody typed, or wrote into a file, may have none."""
+    cut = re.sub(rf"(\S{{{_LONGEST_WORD}}})\S+", r"\1...", text)
+    return cut if len(cut) <= _LONGEST_TEXT else f"{cut[:_LONGEST_TEXT]}..."
 
 
 def is_shown(char: str) -> bool:

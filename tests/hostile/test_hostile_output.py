@@ -16,7 +16,8 @@ import boto3
 import pytest
 
 from imgpipe_cli.cli import main
-from tests.functional.cli import REGION, Cli, runner
+from tests.api_server import item, serving
+from tests.functional.cli import REGION, Cli, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, harmless
 from tests.hostile.object_keys import KEYS
 from tests.hostile.pipeline import Pipeline, pipeline
@@ -105,6 +106,47 @@ def test_a_terminal_is_not_told_what_a_name_says(
     assert told.count(b"a\\x1b[2J") >= 5
     for sequence in (b"\x1b[2J", b"\x1b]0;", "\u009b".encode(), "\u202e".encode()):
         assert sequence not in told
+
+
+def test_a_saved_page_is_named_harmlessly(cli: Cli) -> None:
+    with serving() as api:
+        remember(api.url)
+        assert "e\\x1b]0;X\\x07.html" in calm(cli("open", "--save", "e\x1b]0;X\x07.html")).out
+
+
+@pytest.fixture
+def one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with serving() as api:
+        api.store(item("my-key", labels=[{"Name": "Cat", "Confidence": 99.0}]))
+        remember(api.url)
+        yield
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_a_terminal_that_obeys_nothing_is_told_text_only(
+    one_result: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with terminal(monkeypatch) as told:
+        assert main(["result", "my-key"]) == 0
+        assert main(["list", "--status", "perhaps"]) == 2
+    assert b"Cat" in told
+    assert b"\x1b" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+@pytest.mark.parametrize("size", ["0", "\u00b2", "-1", "20", "9" * 30])
+def test_a_terminal_of_any_size_shows_the_results(
+    one_result: None, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.setenv(name, size)
+    with terminal(monkeypatch) as told:
+        assert main(["list"]) == 0
+        assert main(["result", "my-key"]) == 0
+    assert told.count(b"my-key") == 2
 
 
 @contextmanager

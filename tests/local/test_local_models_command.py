@@ -141,7 +141,7 @@ def test_a_terminal_sees_a_bar_and_a_pipe_only_lines(state: Path, shop: Shop) ->
 class Terminal:
     """As much of a Run and its screen as the offer uses; says `answer` when asked."""
 
-    answer: str = ""
+    answer: str | None = ""
     interactive: bool = True
     json: bool = False
     questions: list[str] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Terminal:
     def screen(self) -> Terminal:
         return self
 
-    def ask(self, question: str) -> str:
+    def ask(self, question: str) -> str | None:
         self.questions.append(question)
         return self.answer
 
@@ -176,7 +176,9 @@ class _Keyboard(io.StringIO):
 def offered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
     """What happened on a terminal where `up --local` ran."""
 
-    def run(answer: str = "", *, yes: bool = False, declined: bool = False, at_one: bool = True) -> Terminal:
+    def run(
+        answer: str | None = "", *, yes: bool = False, declined: bool = False, at_one: bool = True
+    ) -> Terminal:
         terminal = Terminal(answer, interactive=at_one)
         monkeypatch.setattr(sys, "stdin", _Keyboard() if at_one else io.StringIO())
         offer(terminal, yes=yes, declined=declined)  # type: ignore[arg-type]  # all that it uses of a Run
@@ -221,6 +223,14 @@ def test_whoever_says_no_is_asked_once_and_left_alone(
     assert shop.asked == []
     assert offered(yes=True).notes == ["model_installed"]
     assert installed(state)
+
+
+def test_an_input_that_ends_is_no_answer_and_not_remembered(
+    state: Path, shop: Shop, offered: Callable[..., Terminal]
+) -> None:
+    assert offered(None).notes == ["no_object_model"]
+    assert shop.asked == []
+    assert offered("n").questions
 
 
 def test_no_model_declines_for_good_without_a_word(
