@@ -172,7 +172,9 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
     from imgpipe_cli.render.screen import Screen
 
     screen = Screen(
-        json=_asked(argv, "--json", "IMGPIPE_JSON"), verbose=_asked(argv, "--verbose", "IMGPIPE_VERBOSE")
+        json=_asked(argv, "--json", "IMGPIPE_JSON"),
+        verbose=_asked(argv, "--verbose", "IMGPIPE_VERBOSE"),
+        stream=_streams(command, argv),
     )
     if screen.verbose:
         import traceback
@@ -212,19 +214,21 @@ def _usage(command: str, argv: Sequence[str], error: Any) -> int:
 
     context: Any = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "imgpipe"
-    if type(error).__name__ == "NoArgsIsHelpError":
-        Screen().line(context.get_help())
+    screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"), stream=_streams(command, argv))
+    nothing_named = type(error).__name__ == "NoArgsIsHelpError"
+    if nothing_named and not screen.json:
+        screen.line(context.get_help())
         return int(ExitCode.USAGE)
-    message = error.format_message()
-    screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"))
+    message = "Missing command." if nothing_named else error.format_message()
     screen.problem(
         command, Problem("bad_usage", message, hint=f"See {path} --help.", exit_code=ExitCode.USAGE)
     )
     return int(ExitCode.USAGE)
 
 
-# They print one result a line: an envelope at the end would not be one.
-_STREAMS = ("watch", "logs", "upload", "list")
+def _streams(command: str, argv: Sequence[str]) -> bool:
+    """Whether it prints one JSON document a line, and not only one."""
+    return command in ("watch", "logs", "list", "local logs") or (command == "upload" and "--wait" in argv)
 
 
 def _interrupted(command: str, argv: Sequence[str]) -> int:
@@ -236,7 +240,8 @@ def _interrupted(command: str, argv: Sequence[str]) -> int:
     text = words.get(command, "Interrupted.")
     from imgpipe_cli.render.screen import Screen, tell
 
-    if _asked(argv, "--json", "IMGPIPE_JSON") and command not in _STREAMS:
+    # At the end of a stream there is nothing to say in it.
+    if _asked(argv, "--json", "IMGPIPE_JSON") and not _streams(command, argv):
         Screen(json=True).problem(command, Problem("interrupted", text, exit_code=ExitCode.INTERRUPTED))
     else:
         tell(f"\n{text}")

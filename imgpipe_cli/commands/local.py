@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -87,6 +86,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "logs")
     def logs(
+        run: Run,
         follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
         lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
     ) -> Result:
@@ -98,7 +98,7 @@ def register(app: typer.Typer) -> None:
             raise Problem("no_log", "The local cloud has not run yet.", hint="imgpipe local start starts it.")
         if not path.is_file():
             raise Problem("no_log", f"{path} is not a file, so it is no log.", hint="Remove it.")
-        _print_log(path, lines, follow=follow)
+        _print_log(run, path, lines, follow=follow)
         return Result(streamed=True)
 
     @command(group, "env")
@@ -170,18 +170,21 @@ def _capability_lines(capabilities: dict[str, Any]) -> Iterator[str]:
         yield f"limit {name}: {limit}"
 
 
-def _print_log(path: Path, lines: int, *, follow: bool) -> None:
-    from imgpipe_cli.render.words import safe
+def _print_log(run: Run, path: Path, lines: int, *, follow: bool) -> None:
+    def show(line: str) -> None:
+        if run.options.json:
+            run.screen.json_line({"message": line.rstrip("\n")})
+        else:
+            run.screen.line(line.rstrip("\n"))
 
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file.readlines()[-lines:]:
-            print(safe(line.rstrip("\n")))
+            show(line)
         while follow:
             line = file.readline()
             if line:
-                print(safe(line.rstrip("\n")), flush=True)
+                show(line)
             else:
                 time.sleep(0.3)
                 if path.stat().st_size < file.tell():
                     file.seek(0)  # the log was cut
-    sys.stdout.flush()

@@ -158,6 +158,8 @@ def trickling() -> Iterator[tuple[str, threading.Event]]:
                 while not over.wait(0.5):
                     self.wfile.write(b" ")
 
+        do_POST = do_GET
+
         def log_message(self, format: str, *args: Any) -> None:
             """Not in the tests' output."""
 
@@ -196,6 +198,25 @@ def test_calls_that_hang_keep_nobody_who_wants_to_leave(
     assert (started.returncode, out) == (code, "")
     assert err.split()[-1:] == words if words else "Error" not in err
     assert "Traceback" not in err
+
+
+def test_an_upload_that_is_interrupted_leaves_the_document_it_promised(
+    trickling: tuple[str, threading.Event],
+) -> None:
+    url, asked = trickling
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "eu-west-1"}
+    with subprocess.Popen(
+        [*PROGRAM, "upload", "a.jpg", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | ENVIRONMENT | keys | {"AWS_ENDPOINT_URL": url},
+    ) as started:
+        assert asked.wait(60)
+        started.send_signal(signal.SIGINT)
+        printed = Printed(130, *started.communicate(timeout=60))
+    assert started.returncode == 130
+    assert printed.error == "interrupted"
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
