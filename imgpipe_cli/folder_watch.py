@@ -65,7 +65,7 @@ class FolderWatch:
             self._files[source.name].told = False
 
     def _scan(self) -> Iterator[tuple[Source, tuple[int, int, int]]]:
-        os.scandir(self._root).close()  # os.walk is silent about a folder that is gone
+        os.scandir(self._root).close()  # the walk is silent about a folder that is gone
         for source in folder(self._root):
             assert source.path is not None
             try:

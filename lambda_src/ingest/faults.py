@@ -122,7 +122,7 @@ def _final_fault(error: Exception, code: str, doing: str) -> Fault | None:
             return refused(corrupt(f"{doing} could not decode it"))
         case "ImageTooLargeException":
             # Its bytes were counted before it was asked about: the service has another reason, and tells it.
-            return refused(too_large(_told(error)))
+            return refused(too_large(_told(error) or f"{doing} finds it too large."))
         case "InvalidParameterException":
             return Fault(
                 code="rejected",

@@ -200,7 +200,6 @@ def test_a_key_may_have_1024_bytes_and_no_more() -> None:
     assert "1025 bytes" in _usage("a.jpg", key="k" * 1025).message
     assert "1026 bytes" in _usage("a.jpg", key="é" * 513).message
     assert "1025 bytes" in _usage("a.jpg", key="k" * 1000, prefix="p" * 24).message
-    assert "0 bytes" in _usage("a.jpg", key="").message
 
 
 def test_a_name_that_is_no_unicode_is_a_usage_error(here: Path) -> None:
