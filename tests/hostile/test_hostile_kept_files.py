@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,13 @@ import pytest
 
 from imgpipe_cli.local import control
 from imgpipe_cli.local.faults import Faults
-from imgpipe_cli.local.files import LocalFiles, make_folders
+from imgpipe_cli.local.files import LocalFiles, make_folders, read_cloud
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.target import Remembered, Target, Targets
 from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
-from tests.hostile.kept_files import CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow
+from tests.hostile.kept_files import CLOUD, CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow
 from tests.hostile.pipeline import refusing
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
@@ -90,6 +91,11 @@ def local(state: Path) -> LocalFiles:
     return files
 
 
+def test_what_a_cloud_wrote_about_itself_is_read(local: LocalFiles) -> None:
+    local.cloud.write_text(json.dumps(CLOUD))
+    assert read_cloud(local) == CLOUD
+
+
 def _start_fails(state: Path) -> str:
     with pytest.raises(Problem) as caught:
         control.start(state, command=_ENDS_AT_ONCE)
@@ -102,6 +108,7 @@ def test_what_a_cloud_wrote_about_itself_is_taken_for_nothing(
     state: Path, local: LocalFiles, row: FileRow
 ) -> None:
     row.make(local.cloud)
+    assert read_cloud(local) is None  # so that no process is ended, and no port asked
     lock = FileLock(local.cloud_lock)
     assert lock.acquire()  # as if its process lived
     assert control.running(state) is None
