@@ -146,22 +146,20 @@ class Role(Resource):
     def observe(self, aws: Aws, names: Names) -> Seen:
         role = names.role(self.function)
         find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
-        roles: list[dict[str, Any] | None] = []
+        found: dict[str, Any] = {}
 
         def look() -> str | None:
-            roles.append(find("get_role"))
-            return None if roles[0] is None else str(roles[0]["Role"]["RoleId"])
-
-        found = aws.together(
-            {
-                # Its function asks for the id at the same time: one look answers both.
-                "role": lambda: aws.known.learn(_id_of(self.function), look),
+            reads = {
+                "role": lambda: find("get_role"),
                 "policy": lambda: find("get_role_policy", PolicyName=_POLICY),
             }
-        )
-        if roles[0] is None:
+            found.update(aws.together(reads))
+            return None if found["role"] is None else str(found["role"]["Role"]["RoleId"])
+
+        # Its function asks for the id at the same time: one look answers both.
+        if aws.known.learn(_id_of(self.function), look) is None:
             return Seen(exists=False, facts={"trust": None, "policy": None})
-        answer = roles[0]["Role"]
+        answer = found["role"]["Role"]
         tags = plain_tags(answer.get("Tags", []))
         return Seen(
             exists=True,
