@@ -47,7 +47,7 @@ lint: $(VENV)/.dev ## style and common mistakes
 types: $(VENV)/.dev ## types, strictly
 	$(BIN)/mypy
 
-audit: $(VENV)/.dev ## licences and known vulnerabilities of the locked dependencies
+audit: $(VENV)/.dev ## licenses and known vulnerabilities of the locked dependencies
 	$(PY) .ci/check_dependencies.py
 
 check: lint types audit test ## what CI runs
@@ -56,7 +56,7 @@ fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under one US cent, cleans up after itself
+live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under two US cents, cleans up after itself
 	$(PY) -m pytest tests/live --live -m live
 
 bench: $(VENV)/.dev ## measure the speed that the README's table shows

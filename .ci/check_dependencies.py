@@ -1,6 +1,6 @@
-"""Licences and known vulnerabilities of everything that requirements-dev.txt locks.
+"""Licenses and known vulnerabilities of everything that requirements-dev.txt locks.
 
-Exit code 1 for a licence that is not allowed or a known vulnerability. What cannot be asked here (no network,
+Exit code 1 for a license that is not allowed or a known vulnerability. What cannot be asked here (no network,
 a registry without advisories) is said in capitals and does not fail: a check that was not made must not read
 as one that passed.
 """
@@ -19,10 +19,10 @@ LOCK = "requirements-dev.txt"
 
 
 def main() -> int:
-    return max(licences(), vulnerabilities())
+    return max(licenses(), vulnerabilities())
 
 
-def licences() -> int:
+def licenses() -> int:
     """Which are allowed stands in pyproject.toml, under tool.pip-licenses.
 
     Only what is installed can be asked: the lock also names what other systems and Pythons need.
@@ -33,7 +33,7 @@ def licences() -> int:
         print(f"LICENCES: {done.stderr}{done.stdout}")
     else:
         unasked = f", NOT ASKED (for other systems): {', '.join(elsewhere)}" if elsewhere else ""
-        print(f"licences: all allowed{unasked}")
+        print(f"licenses: all allowed{unasked}")
     return done.returncode
 
 

@@ -59,7 +59,7 @@ def main() -> int:
         return _serve()
     parser = argparse.ArgumentParser(description="Measure the local analysis.")
     parser.add_argument(
-        "--rounds", type=int, default=5, help="how often each picture is analysed (default 5)"
+        "--rounds", type=int, default=5, help="how often each picture is analyzed (default 5)"
     )
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="imgpipe-bench-") as state:

@@ -28,7 +28,9 @@ _OTHERS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--live", action="store_true", help="also run tests/live: needs an AWS account, costs a few cents"
+        "--live",
+        action="store_true",
+        help="also run tests/live: needs an AWS account, costs under two US cents",
     )
 
 

@@ -80,7 +80,7 @@ def offer(run: Run, *, yes: bool, declined: bool) -> None:
         except Problem as problem:
             run.note("model_not_fetched", problem.message)
         else:
-            run.note("model_installed", f"{model.name} ({model.licence})")
+            run.note("model_installed", f"{model.name} ({model.license})")
     elif asked.answer != "no":
         run.note("no_object_model")
 
@@ -117,7 +117,7 @@ def _agreed(run: Run, model: Model) -> bool | None:
 
     answer = run.screen.ask(
         f"The local analysis finds faces, text and QR codes. To name objects it needs the model {model.name} "
-        f"({size(model.size_bytes)}, {model.licence}) from {urlsplit(model.url).hostname}. "
+        f"({size(model.size_bytes)}, {model.license}) from {urlsplit(model.url).hostname}. "
         "Download it now? [Y/n]"
     )
     return None if answer is None else answer.lower() in ("", "y", "yes")
@@ -171,7 +171,7 @@ def _told(folder: ModelFolder, model: Model) -> dict[str, Any]:
         "sizeBytes": model.size_bytes,
         "sha256": model.sha256,
         "confirmed": model.confirmed,
-        "licence": model.licence,
+        "license": model.license,
         "source": model.source,
     }
 
@@ -192,7 +192,7 @@ def _show(screen: Screen, models: list[dict[str, Any]]) -> None:
             ("size", f"{size(model['sizeBytes'])} ({model['sizeBytes']:,} bytes)"),
             ("sha256", model["sha256"]),
             ("pinned", model["confirmed"]),
-            ("licence", model["licence"]),
+            ("license", model["license"]),
             ("source", model["source"]),
         ):
             screen.line(f"  {name:<9} {value}")

@@ -4,7 +4,7 @@ The threats are a web page open in the user's browser (it can send requests to 1
 preflight, and with DNS rebinding it can even read the answers), another user of the machine, and a function
 that is to do no more than its role may.
 
-Only what is recognised passes. A caller is named in one place, by one credential of Signature Version 4, in
+Only what is recognized passes. A caller is named in one place, by one credential of Signature Version 4, in
 the one spelling that the SDKs send: MiniStack reads several, from several places, and would take one for the
 caller and check the signature of another. Without a credential pass only an API's own routes, a form (or its
 preflight) to a bucket that exists, and the cloud's own routes.

@@ -96,7 +96,7 @@ class RekognitionService:
         return status, answer
 
     def capabilities(self) -> dict[str, Any]:
-        """What can be analysed, or why not yet."""
+        """What can be analyzed, or why not yet."""
         if self._analysis is not None:
             return self._analysis.capabilities()
         return {"unavailable": self._failure or "loading"}

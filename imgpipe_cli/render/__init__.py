@@ -1,1 +1,1 @@
-"""The only place that words and colours what happened: text for people, JSON for programs."""
+"""The only place that words and colors what happened: text for people, JSON for programs."""

@@ -160,7 +160,7 @@ def _text(detections: Sequence[Item]) -> Table:
 
 
 def _properties(properties: Item) -> Table:
-    """How the picture as a whole is, and its colours by the share of the picture that they take."""
+    """How the picture as a whole is, and its colors by the share of the picture that they take."""
     table = _table("Properties", "", "")
     for name in ("Brightness", "Sharpness", "Contrast"):
         value = properties.get("Quality", {}).get(name)
@@ -186,15 +186,15 @@ def _names(entries: Sequence[Item]) -> str:
 
 def _confidence(percent: float) -> tuple[Text, Text]:
     """A bar a person reads at a glance, and the number."""
-    colour = "green" if percent >= 90 else "yellow" if percent >= 70 else "red"
-    return _bar(percent, colour), Text(f"{percent:.1f} %")
+    color = "green" if percent >= 90 else "yellow" if percent >= 70 else "red"
+    return _bar(percent, color), Text(f"{percent:.1f} %")
 
 
-def _bar(percent: float, colour: str) -> Text:
+def _bar(percent: float, color: str) -> Text:
     width = _BAR if shutil.get_terminal_size((100, 24)).columns >= 80 else _SHORT_BAR
     eighths = round(max(0.0, min(percent, 100.0)) / 100 * width * 8)
     bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
-    return Text(bar.ljust(width), colour)
+    return Text(bar.ljust(width), color)
 
 
 def line(item: Item, min_confidence: float) -> str:
@@ -221,6 +221,6 @@ def brief(item: Item) -> Iterator[str]:
         yield "text: " + safe(" / ".join(lines[:3]))
     colors = item.get("properties", {}).get("DominantColors", [])
     if colors:
-        yield "colours: " + ", ".join(_color(color) for color in colors[:3])
+        yield "colors: " + ", ".join(_color(color) for color in colors[:3])
     if item.get("unavailable"):
         yield f"not available here: {', '.join(item['unavailable'])}"

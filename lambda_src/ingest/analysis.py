@@ -124,7 +124,7 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-def analyse(
+def analyze(
     client: Rekognition,
     *,
     bucket: str,
@@ -136,7 +136,7 @@ def analyse(
     """Ask for all features at once. Never raises: each feature has its outcome."""
     place = {"Bucket": bucket, "Name": key}
     if version_id is not None:
-        # Without it, a picture that was overwritten meanwhile would be analysed in place of the event's own.
+        # Without it, a picture that was overwritten meanwhile would be analyzed in place of the event's own.
         place["Version"] = version_id
     image = {"S3Object": place}
     asked = list(features)

@@ -48,7 +48,7 @@ def gone() -> Fault:
     return Fault(
         code="gone",
         message="The picture was removed from the bucket before it was looked at.",
-        hint="Upload it again if it should be analysed.",
+        hint="Upload it again if it should be analyzed.",
     )
 
 

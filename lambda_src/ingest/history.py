@@ -1,7 +1,7 @@
 """What an event means in the light of what is stored already. Pure: no AWS, no clock.
 
 S3 delivers events at least once and in any order. Events of one key are ordered by their sequencer; one
-version is analysed once, whatever is delivered how often.
+version is analyzed once, whatever is delivered how often.
 """
 
 from __future__ import annotations

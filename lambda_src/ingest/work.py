@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyse
+from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, refused
 from ingest.history import Answered, Skip, Stored, Work, is_of, plan, tombstone
@@ -111,7 +111,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> 
         return Examination(facts=facts, outcomes=work.kept, fault=gone())
     if found:
         return Examination(facts=facts, outcomes=work.kept, fault=refused(found))
-    asked = analyse(
+    asked = analyze(
         needs.rekognition,
         bucket=arrival.bucket,
         key=arrival.key,

@@ -64,7 +64,7 @@ def _take(browser: Browser, address: str, look: str, options: dict[str, Any], fo
 
 
 def _save(page: Page, path: Path) -> None:
-    """A PNG of 256 colours: a quarter of the size, and no difference that anyone sees."""
+    """A PNG of 256 colors: a quarter of the size, and no difference that anyone sees."""
     page.screenshot(path=path)
     with Image.open(path) as shot:
         small = shot.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)

@@ -25,7 +25,7 @@ RULES = {
 
 
 def clean(tab: Tab) -> None:
-    # Colours must have settled: axe measures what is painted at this moment.
+    # Colors must have settled: axe measures what is painted at this moment.
     tab.page.wait_for_timeout(250)
     results = Axe().run(tab.page, options=RULES)
     assert results.violations_count == 0, results.generate_report()

@@ -307,7 +307,7 @@ def test_an_interrupt_exits_130_in_one_line(played: PlayedApi) -> None:
     assert err.strip() == "Interrupted."
 
 
-def test_without_a_terminal_nothing_is_coloured(played: PlayedApi) -> None:
+def test_without_a_terminal_nothing_is_colored(played: PlayedApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
     remember(played.url)
     environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
@@ -318,7 +318,7 @@ def test_without_a_terminal_nothing_is_coloured(played: PlayedApi) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
 @pytest.mark.parametrize("no_color", [False, True])
-def test_on_a_terminal_colours_go_away_with_no_color(played: PlayedApi, no_color: bool) -> None:
+def test_on_a_terminal_colors_go_away_with_no_color(played: PlayedApi, no_color: bool) -> None:
     import pty
 
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))

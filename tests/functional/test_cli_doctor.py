@@ -213,7 +213,7 @@ def test_variables_are_named_and_their_values_never(
 
 
 def test_a_wrong_file_of_the_folder_is_one_failure_among_the_rest(aws: LoopbackAws, cli: Cli) -> None:
-    Path("imgpipe.toml").write_text("colour = 5\n")
+    Path("imgpipe.toml").write_text("color = 5\n")
     printed = doctor(cli)
     assert (printed.code, printed.error) == (1, "configuration")
     assert not_ok(printed) == AS_PLAYED | {"configuration": "failed"}

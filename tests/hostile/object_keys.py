@@ -65,7 +65,7 @@ KEYS = (
     _same("newline", "a\nError: all is lost\n.jpg"),
     _same("header", "a\r\nX-Injected: 1\r\n\r\n.jpg"),
     _same("tab-and-backspace", "a\t\b\b\bb.jpg"),
-    _same("colour", "\x1b[31mred\x1b[0m.jpg"),
+    _same("color", "\x1b[31mred\x1b[0m.jpg"),
     _same("clear-screen", "\x1b[2J\x1b[H\x1bc.jpg"),
     _same("title", "\x1b]0;owned\x07.jpg"),
     _same("link", "\x1b]8;;https://example.org\x1b\\click\x1b]8;;\x1b\\.jpg"),

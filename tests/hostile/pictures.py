@@ -30,7 +30,7 @@ class PictureRow:
 
 
 def scene(width: int = 160, height: int = 120, mode: str = "RGB") -> Image.Image:
-    """Not of one colour, so that half of its bytes are not half of nothing."""
+    """Not of one color, so that half of its bytes are not half of nothing."""
     picture = Image.effect_noise((width, height), 60).convert("RGB")
     picture.paste("red", (10, 10, width // 2, height // 2))
     return picture.convert(mode)
@@ -220,7 +220,7 @@ PICTURES = (
     _fine("jpeg-that-is-a-zip-too", lambda: jpeg() + archive()),
     _fine("png-that-is-a-page-too", lambda: png() + b"<script>alert(1)</script>"),
     _fine("jpeg-with-a-page-in-its-comment", lambda: after_start(jpeg(), segment(0xFE, b"<script>"))),
-    _fine("jpeg-of-four-colours", lambda: encoded("JPEG", scene(mode="CMYK"))),
+    _fine("jpeg-of-four-colors", lambda: encoded("JPEG", scene(mode="CMYK"))),
     _fine("jpeg-progressive", lambda: encoded("JPEG", progressive=True)),
     _fine("jpeg-on-its-side", rotated),
     _fine("jpeg-of-broken-exif", lambda: encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")),

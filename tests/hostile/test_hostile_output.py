@@ -89,7 +89,7 @@ def test_log_lines_are_only_shown(cli: Cli, line: Pipeline) -> None:
 def test_a_terminal_is_not_told_what_a_name_says(
     line: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where bars move and colours are drawn, too: there, escapes of our own are right, and no others."""
+    """Where bars move and colors are drawn, too: there, escapes of our own are right, and no others."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "xterm-256color")
     name = f"a{ESCAPES}.jpg"

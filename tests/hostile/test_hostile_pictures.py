@@ -62,7 +62,7 @@ def test_a_file_of_any_content_has_its_verdict(
         assert (printed.code, printed.out) == (0, "1 sent.\n")
         stored = line.cloud.s3.get_object(Bucket=BUCKET, Key=key)
         assert stored["Body"].read() == data
-        code = _analysed(analysis, data)
+        code = _analyzed(analysis, data)
         assert code == row.analysis
         line.cloud.answers = {**ANSWERS, **({"DetectLabels": code} if code else {})}
     # By another way than the command line: the function decides the same.
@@ -75,7 +75,7 @@ def test_a_file_of_any_content_has_its_verdict(
     assert calm(cli("result", key)).code == (1 if item["status"] == "failed" else 0)
 
 
-def _analysed(analysis: Rekognition, data: bytes) -> str:
+def _analyzed(analysis: Rekognition, data: bytes) -> str:
     """The code with which the local Rekognition refuses a picture, "" if it does not."""
     before = _memory()
     request: dict[str, Any] = {

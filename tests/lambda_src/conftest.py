@@ -281,7 +281,7 @@ class Cloud:
         return [entry for key in self.objects(INDEX) if (entry := parse_index(key))]
 
     def store(self, key: str, analyzed_at: str, **more: Any) -> None:
-        """Put a result as if it had been analysed at that time."""
+        """Put a result as if it had been analyzed at that time."""
         base = {"objectKey": key, "status": "done", "analyzedAt": analyzed_at, "day": analyzed_at[:10]}
         item = {**base, "sequencer": "0" * 32, **more}
         if self.kind == "table":

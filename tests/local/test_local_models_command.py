@@ -66,18 +66,18 @@ def told(capfd: pytest.CaptureFixture[str]) -> Told:
 WORDS = ("local", "models", "fetch")
 
 
-def test_the_list_tells_licence_size_hash_and_who_confirmed_it(
+def test_the_list_tells_license_size_hash_and_who_confirmed_it(
     state: Path, told: Told, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (model,) = told("local", "models")["data"]["models"]
     assert model["condition"] == "missing"
     assert model["file"] == str(state / "models" / "stand_in.onnx")
     assert model["sha256"] == stand_in_model().sha256
-    assert {"licence", "sizeBytes", "source", "confirmed"} <= set(model)
+    assert {"license", "sizeBytes", "source", "confirmed"} <= set(model)
     assert main(["local", "models"]) == 0
     shown = capfd.readouterr().out
     assert "not installed: imgpipe local models fetch" in shown
-    assert all(model[name] in shown for name in ("sha256", "licence", "source", "confirmed"))
+    assert all(model[name] in shown for name in ("sha256", "license", "source", "confirmed"))
 
 
 def test_fetch_installs_once(shop: Shop, told: Told) -> None:

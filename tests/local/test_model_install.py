@@ -284,7 +284,7 @@ def test_the_folder_is_the_users_alone(folder: ModelFolder, shop: Shop) -> None:
 
 
 def test_the_pinned_model_is_the_one_that_was_measured_and_says_who_confirmed_it() -> None:
-    assert (OBJECTS.size_bytes, OBJECTS.licence) == (20_219_662, "Apache-2.0")
+    assert (OBJECTS.size_bytes, OBJECTS.license) == (20_219_662, "Apache-2.0")
     assert OBJECTS.sha256 == "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7"
     assert OBJECTS.url.startswith("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/")
     assert "third parties only" in OBJECTS.confirmed

@@ -12,7 +12,7 @@ from PIL import Image
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.rekognition_service import MODEL_HEADER
 from ingest import analysis
-from ingest.analysis import Findings, analyse
+from ingest.analysis import Findings, analyze
 from ingest.patience import Patience
 
 
@@ -32,7 +32,7 @@ def test_the_ingest_function_reads_the_header_that_the_local_cloud_writes(
     s3.put_object(Bucket="named-models", Key="a.png", Body=picture)
     features = ("labels", "faces", "text", "properties")
     client = connect(cloud, "rekognition")
-    found = analyse(
+    found = analyze(
         client,
         bucket="named-models",
         key="a.png",

@@ -59,7 +59,7 @@ def test_the_table_shows_quality_and_colors_by_their_share() -> None:
 
 
 def test_the_feed_names_the_first_colors() -> None:
-    assert line(ITEM, 70).endswith("colours: darkslategrey, #ffd700")
+    assert line(ITEM, 70).endswith("colors: darkslategrey, #ffd700")
 
 
 def test_no_threshold_takes_properties_away() -> None:

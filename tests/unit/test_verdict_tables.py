@@ -181,7 +181,7 @@ HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
     ids=["key", "label", "category", "moderation", "text", "face", "failure", "unavailable"],
 )
 def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any]) -> None:
-    # A terminal with colours: our own codes are there, and none of theirs.
+    # A terminal with colors: our own codes are there, and none of theirs.
     text = drawn(found, width=300, color_system="standard", force_terminal=True)
     assert "\x1b[2J" not in text
     assert "\u202e" not in text

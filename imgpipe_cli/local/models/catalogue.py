@@ -14,7 +14,7 @@ class Model:
     what: str
     size_bytes: int
     sha256: str
-    licence: str
+    license: str
     source: str
     url: str
     confirmed: str
@@ -33,7 +33,7 @@ OBJECTS = Model(
     what="names and locates 80 kinds of objects",
     size_bytes=20_219_662,
     sha256="427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     source="https://github.com/Megvii-BaseDetection/YOLOX",
     url="https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_tiny.onnx",
     confirmed="third parties only: size and sha256 were not checked against a download by imgpipe's makers",

@@ -81,7 +81,7 @@ class Analysis:
         return self._qualities.get(upload.digest, lambda: quality_of(self.frame(upload)))
 
     def colors(self, upload: Upload, part: Box | None = None) -> tuple[dict[str, Any], ...]:
-        """The dominant colours of the picture, or of what is in a box."""
+        """The dominant colors of the picture, or of what is in a box."""
 
         def found() -> tuple[dict[str, Any], ...]:
             frame = self.frame(upload)

@@ -30,7 +30,7 @@ NO_OBJECTS = "no-object-model"
 
 _LABELS = "Face (then also Head and Person), Text, QR Code"
 _OBJECTS = ", and 80 kinds of objects with boxes"
-_PROPERTIES = "IMAGE_PROPERTIES: colours, quality"
+_PROPERTIES = "IMAGE_PROPERTIES: colors, quality"
 _SCENES = "scenes, activities and concepts"
 _NOT_IN_PROPERTIES = "Foreground and Background of IMAGE_PROPERTIES are left out, its scales are our own"
 

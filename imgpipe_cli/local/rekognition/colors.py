@@ -1,7 +1,7 @@
-"""Dominant colours, named by the CSS colours and by the twelve simple names that Rekognition groups them in.
+"""Dominant colors, named by the CSS colors and by the twelve simple names that Rekognition groups them in.
 
-A recorded answer of the service holds the CSS colour's own red, green and blue, so the pixels are counted by
-their nearest CSS colour (in CIE Lab, where distance is what the eye sees). Which CSS colour AWS puts under
+A recorded answer of the service holds the CSS color's own red, green and blue, so the pixels are counted by
+their nearest CSS color (in CIE Lab, where distance is what the eye sees). Which CSS color AWS puts under
 which simple name is not published (black, grey and green were seen); the groups below are our own reading.
 """
 
@@ -20,11 +20,11 @@ from imgpipe_cli.local.rekognition.picture import Frame, Pixels
 DEFAULT_COLORS = 10
 MAX_COLORS = 20
 
-# Pixels are picked, not averaged: an average of two colours is a third one that is not in the picture.
+# Pixels are picked, not averaged: an average of two colors is a third one that is not in the picture.
 _SAMPLES = 40_000
 _CHUNK = 1_000
 
-# Below this share a colour is noise of the JPEG or an edge, not dominant.
+# Below this share a color is noise of the JPEG or an edge, not dominant.
 _LEAST_PERCENT = 1.0
 
 SIMPLE = {

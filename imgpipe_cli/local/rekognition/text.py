@@ -145,19 +145,19 @@ def _read(engine: Any, crops: list[Pixels]) -> list[_Reading]:
         return []
     upright, angles = engine.cls_and_rotate(crops)
     turned = [label == "180" and score > engine.text_cls.cls_thresh for label, score in angles.cls_res]
-    readings = _recognised(engine, upright, turned)
+    readings = _recognized(engine, upright, turned)
     # The angle classifier turns some tiny upright lines; a poor reading after a turn is tried as it was.
     doubtful = [
         index for index, reading in enumerate(readings) if reading.turned and reading.score < MIN_SCORE
     ]
     if doubtful:
-        again = _recognised(engine, [crops[index] for index in doubtful], [False] * len(doubtful))
+        again = _recognized(engine, [crops[index] for index in doubtful], [False] * len(doubtful))
         for index, reading in zip(doubtful, again, strict=True):
             readings[index] = max(readings[index], reading, key=lambda each: each.score)
     return readings
 
 
-def _recognised(engine: Any, crops: list[Pixels], turned: Sequence[bool]) -> list[_Reading]:
+def _recognized(engine: Any, crops: list[Pixels], turned: Sequence[bool]) -> list[_Reading]:
     found = engine.recognize_txt(crops)
     rows = zip(found.txts, found.scores, found.word_results, turned, strict=True)
     return [_Reading(float(score), _characters(text, word), flag) for text, score, word, flag in rows]

@@ -40,7 +40,7 @@ export async function checkPicture(file) {
     };
   }
   let size = measure(head, type);
-  // A JPEG may carry a lot before its size: colour profiles, previews.
+  // A JPEG may carry a lot before its size: color profiles, previews.
   if (size === "more" && file.size > head.length) size = measure(await bytes(file, file.size), type);
   if (typeof size === "string")
     return { refused: "The file is damaged. Open it, save it again, and send that." };

@@ -233,8 +233,8 @@ def test_on_a_terminal_no_means_no(machine: Machine, in_s3: Mapping[str, Any]) -
 def test_results_move_both_ways_and_nothing_is_analysed_again(
     machine: Machine, in_s3: Mapping[str, Any]
 ) -> None:
-    before, analysed = results(machine, *KEYS), analyses(machine)
-    assert analysed >= len(KEYS)
+    before, analyzed = results(machine, *KEYS), analyses(machine)
+    assert analyzed >= len(KEYS)
 
     moved = run(machine, "up", "--results", "table", "--yes", "--no-model")
     assert f"are in table {TABLE}." in moved.err
@@ -251,7 +251,7 @@ def test_results_move_both_ways_and_nothing_is_analysed_again(
     keys = [*KEYS, "in-table.jpg"]
     assert results(machine, *keys) == [*before, *sent.lines()]
     assert set(map(frozenset, environments(machine).values())) == {frozenset({"RESULTS_BUCKET"})}
-    assert analyses(machine) == analysed + 1
+    assert analyses(machine) == analyzed + 1
     repaired = run(machine, "up", "--repair-index")
     assert "Index by time: 0 added, 0 removed." in repaired.err
 
@@ -276,7 +276,7 @@ def test_a_move_killed_at_some_moment_goes_on_with_up(
 def test_pictures_sent_during_a_move_all_get_their_verdict(
     machine: Machine, in_s3: Mapping[str, Any], end: str, tmp_path: Any
 ) -> None:
-    """Some are analysed before the switch, some after, and some while it happens."""
+    """Some are analyzed before the switch, some after, and some while it happens."""
     folder = tmp_path / f"to-{end}"
     folder.mkdir()
     for number in range(40):

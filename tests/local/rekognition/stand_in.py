@@ -1,8 +1,8 @@
-"""A network with the interface of YOLOX-Tiny that sees colours: what the tests have in place of the weights.
+"""A network with the interface of YOLOX-Tiny that sees colors: what the tests have in place of the weights.
 
 It takes `images` [1, 3, 416, 416] in BGR from 0 to 255 and gives [1, 3549, 85] raw, as the real one does.
-For each colour it reports the box around all pixels of that colour, encoded in a cell of one of the three
-grids, with the class that stands for the colour; and once more, a little off and less sure, as another
+For each color it reports the box around all pixels of that color, encoded in a cell of one of the three
+grids, with the class that stands for the color; and once more, a little off and less sure, as another
 class, which the decoder must drop.
 """
 
@@ -26,8 +26,8 @@ _GRIDS = {8: (0, 52), 16: (2704, 26), 32: (3380, 13)}
 
 
 @dataclass(frozen=True)
-class Colour:
-    """The label that stands for a colour, its number in COCO, and the cell that reports it."""
+class Color:
+    """The label that stands for a color, its number in COCO, and the cell that reports it."""
 
     label: str
     number: int
@@ -36,10 +36,10 @@ class Colour:
 
 
 COLOURS = {
-    "red": Colour("Cat", 15, 8, (3, 50)),
-    "lime": Colour("Cup", 41, 16, (20, 7)),
-    "blue": Colour("Mobile Phone", 67, 32, (12, 12)),
-    "black": Colour("Dining Table", 60, 8, (51, 51)),
+    "red": Color("Cat", 15, 8, (3, 50)),
+    "lime": Color("Cup", 41, 16, (20, 7)),
+    "blue": Color("Mobile Phone", 67, 32, (12, 12)),
+    "black": Color("Dining Table", 60, 8, (51, 51)),
 }
 _DOUBLE = 63  # a laptop
 
@@ -57,12 +57,12 @@ def stand_in() -> bytes:
         "black": graph.darkness(red, green, blue),
     }
     rows, places = [], []
-    for name, colour in COLOURS.items():
-        row, column = colour.cell
-        first, count = _GRIDS[colour.stride]
-        for shift, number, cell in ((0.0, colour.number, 0), (3.0, _DOUBLE, -1)):
+    for name, color in COLOURS.items():
+        row, column = color.cell
+        first, count = _GRIDS[color.stride]
+        for shift, number, cell in ((0.0, color.number, 0), (3.0, _DOUBLE, -1)):
             sure = 1.0 if shift == 0 else 0.9
-            rows.append(graph.row(purities[name], colour.stride, (row, column + cell), shift, number, sure))
+            rows.append(graph.row(purities[name], color.stride, (row, column + cell), shift, number, sure))
             places.append([0, first + row * count + column + cell])
     every = graph.add("Concat", rows, axis=0)
     nothing = graph.constant(np.zeros((1, CELLS, 85), np.float32))
@@ -82,10 +82,10 @@ def stand_in_model(data: bytes | None = None, **changes: Any) -> Model:
     values: dict[str, Any] = {
         "name": "stand-in",
         "file": "stand_in.onnx",
-        "what": "sees colours",
+        "what": "sees colors",
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "licence": "ours",
+        "license": "ours",
         "source": "made by the tests",
         "url": "http://127.0.0.1:9/stand_in.onnx",
         "confirmed": "by the tests",

@@ -1,4 +1,4 @@
-"""Made pictures: codes, colours, blank and noisy ones, many words; and the rules that have no picture."""
+"""Made pictures: codes, colors, blank and noisy ones, many words; and the rules that have no picture."""
 
 from __future__ import annotations
 

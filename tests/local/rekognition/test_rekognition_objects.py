@@ -52,7 +52,7 @@ def labels_of(service: Rekognition, data: bytes, **request: Any) -> Labels:
 
 
 def page(size: tuple[int, int], spots: dict[str, Spot], mode: str = "RGB") -> Image.Image:
-    """A white picture with a rectangle of each colour."""
+    """A white picture with a rectangle of each color."""
     picture = Image.new("RGB", size, "white")
     for color, (left, top, width, height) in spots.items():
         edges = (left * size[0], top * size[1], (left + width) * size[0], (top + height) * size[1])

@@ -42,7 +42,7 @@ def four_colors(mode: str = "RGB") -> Image.Image:
 
 
 def corners(frame: Frame) -> list[str]:
-    """The four corners' colours by letter, row by row."""
+    """The four corners' colors by letter, row by row."""
     names: dict[tuple[int, ...], str] = {(0, 0, 1): "r", (0, 1, 0): "g", (1, 0, 0): "b", (1, 1, 1): "w"}
     height, width = frame.pixels.shape[:2]
     spots = [(height // 4, width // 4), (height // 4, width * 3 // 4)]

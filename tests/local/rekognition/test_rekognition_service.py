@@ -1,4 +1,4 @@
-"""Threads, cache and loading: equal bytes are analysed once, no more at a time than workers."""
+"""Threads, cache and loading: equal bytes are analyzed once, no more at a time than workers."""
 
 from __future__ import annotations
 
