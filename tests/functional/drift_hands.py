@@ -29,7 +29,7 @@ def each(*steps: Do) -> Do:
 
 BUCKET = NAMES.bucket
 ROLE = NAMES.role("ingest")
-INGEST, WEB = NAMES.function("ingest"), NAMES.function("web")
+INGEST, GET_RESULT, WEB = (NAMES.function(name) for name in ("ingest", "get_result", "web"))
 GROUP = NAMES.log_group("web")
 REDRIVE = json.dumps({"deadLetterTargetArn": NAMES.queue_arn, "maxReceiveCount": 1})
 KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]

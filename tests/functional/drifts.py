@@ -10,6 +10,7 @@ from tests.functional import drift_hands as hands
 from tests.functional.account import IN_S3, NAMES, SETTINGS
 from tests.functional.drift_hands import (
     BUCKET,
+    GET_RESULT,
     GROUP,
     INGEST,
     ROLE,
@@ -321,8 +322,12 @@ DRIFTS = [
     Drift(
         "access token removed",
         call("ssm", "delete_parameter", Name=NAMES.token_parameter),
-        {"token": (), "function.web": (f"update environment of function {WEB}",)},
-        ("ssm.put_parameter", "lambda.update_function_configuration"),
+        {
+            "token": (),
+            "function.get_result": (f"update environment of function {GET_RESULT}",),
+            "function.web": (f"update environment of function {WEB}",),
+        },
+        ("ssm.put_parameter", *["lambda.update_function_configuration"] * 2),
     ),
     Drift(
         "API removed",
