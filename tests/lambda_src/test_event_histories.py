@@ -182,7 +182,8 @@ def test_every_history_ends_with_every_verdict(cloud: Cloud, call: Call) -> None
     run_state_machine_as_test(Here, settings=_SETTINGS)
     there = [key for key in keys if cloud.results.get(key)]
     assert there
-    assert sorted(listed(cloud, call)) == sorted(there)
+    # What events tell of another bucket's pictures is nobody's to list or not.
+    assert sorted(key for key in listed(cloud, call) if key in keys) == sorted(there)
 
 
 def listed(cloud: Cloud, call: Call) -> Iterator[str]:
