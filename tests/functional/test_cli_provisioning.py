@@ -88,7 +88,7 @@ def _bucket_of_ours(endpoint: str) -> Any:
 
 def test_what_is_left_is_named_at_the_end(cli: Cli, endpoint: str) -> None:
     s3, sqs = _bucket_of_ours(endpoint), client("sqs", endpoint)
-    sqs.create_queue(QueueName=NAMES.queue)  # somebody else's
+    sqs.create_queue(QueueName=NAMES.queue, tags={"Owner": "somebody else"})
     theirs = {"resource": "queue", "what": f"queue {NAMES.queue}", "why": "foreign"}
     kept = {"resource": "bucket", "what": f"bucket {NAMES.bucket}", "why": "kept"}
     down = ("down", *HERE, "--yes")

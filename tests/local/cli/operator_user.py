@@ -140,4 +140,6 @@ def make_operator(machine: Machine, folder: Path, names: Names) -> Operator:
     cloud = json.loads((machine.state / "local" / "cloud.json").read_text())
     own = {**cloud, "access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
     (folder / "local" / "cloud.json").write_text(json.dumps(own))
+    # A cloud is believed to run only while its lock is held.
+    (folder / "local" / "cloud.lock").hardlink_to(machine.state / "local" / "cloud.lock")
     return Operator(machine, folder, names, user, key)
