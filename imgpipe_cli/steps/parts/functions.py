@@ -262,8 +262,9 @@ class Function(Resource):
             return Change("update", f"role of function {function}{what}", call)
 
         if lost:
-            other = names.role_arn(FUNCTIONS[FUNCTIONS.index(self.shape.function) - 1])
-            yield give(" for a moment, since its own was made anew", Role=other)
+            # Never that of the ingest function, which `token --rotate` may not hand to anybody.
+            other = next(name for name in reversed(FUNCTIONS) if name != self.shape.function)
+            yield give(" for a moment, since its own was made anew", Role=names.role_arn(other))
         params = {"Resource": names.function_arn(self.shape.function), "Tags": {ROLE_TAG: wanted}}
         yield Change(
             "set", f"tag {ROLE_TAG} of function {function}", Call("lambda", "tag_resource", params, _PASSING)
