@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from imgpipe_cli.api import Api, Item
+from imgpipe_cli.moments import iso
 
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0
@@ -50,5 +51,4 @@ class Feed:
 
 
 def _earlier(moment: str, seconds: float) -> str:
-    earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
-    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(datetime.fromisoformat(moment) - timedelta(seconds=seconds))

@@ -20,6 +20,7 @@ from urllib.parse import quote_plus
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.moments import iso
 from imgpipe_cli.names import Names
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
@@ -75,7 +76,7 @@ def _arrival(key: str, current: Current, sequencer: str, names: Names) -> dict[s
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": names.region,
-        "eventTime": current.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "eventTime": iso(current.at),
         "eventName": "ObjectCreated:Put",
         "s3": {
             "s3SchemaVersion": "1.0",

@@ -14,6 +14,7 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Routine, Seen
 from imgpipe_cli.steps.parts.emptying import count_versions, empty_bucket
+from imgpipe_cli.steps.parts.policy_document import statements
 
 _BLOCK_ALL = {
     "BlockPublicAcls": True,
@@ -251,11 +252,9 @@ def _policy(facts: Mapping[str, Any], arn: str) -> tuple[str, bool, str, dict[st
     }
     empty = {"Version": "2012-10-17", "Statement": []}
     document: dict[str, Any] = json.loads(facts["policy"]) if facts["policy"] else empty
-    found = document.get("Statement", [])
-    # AWS takes a single statement without its list, and gives it back so.
-    statements: list[dict[str, Any]] = found if isinstance(found, list) else [found]
-    others = [item for item in statements if item.get("Sid") != _TLS_ONLY]
-    differs = statement not in statements and not facts["plain_http"]
+    there = statements(document)
+    others = [item for item in there if item.get("Sid") != _TLS_ONLY]
+    differs = statement not in there and not facts["plain_http"]
     wanted = {**document, "Statement": [*others, statement]}
     return "policy (TLS only)", differs, "put_bucket_policy", {"Policy": json.dumps(wanted, sort_keys=True)}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from imgpipe_cli.steps.parts.policy_document import statements
+
 # A condition on one of these says whom it is about; others, such as a function URL's kind, do not.
 _BINDING = frozenset(
     {
@@ -20,8 +22,7 @@ _BINDING = frozenset(
 
 def strangers(document: Mapping[str, Any], account: str) -> Iterator[tuple[str, str]]:
     """(statement, who) for each allowing statement that lets somebody in whom no condition binds."""
-    statements = document.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
+    for statement in statements(document):
         if statement.get("Effect") == "Allow" and not _bound(statement):
             for who in _principals(statement.get("Principal")):
                 if who == "*":
