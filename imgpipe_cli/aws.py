@@ -13,13 +13,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from imgpipe_cli.known_values import KnownValues
+from imgpipe_cli.pools import Pool
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.
@@ -126,7 +126,7 @@ class Aws:
         self.known = KnownValues()
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
-        self._readers: ThreadPoolExecutor | None = None
+        self._pools: dict[str, Pool] = {}
         self._session = self._new_session()
 
     # --- session and clients -------------------------------------------------------------------
@@ -310,16 +310,23 @@ class Aws:
             raise
 
     def together(self, reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Carry out reads side by side. A read must not itself call `together`."""
+        """Carry out the reads of one look side by side. A read must not itself call `together`."""
+        return self._threads("read").answers(reads)
+
+    def looks(self, looks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Carry out looks side by side; each of them may call `together`, and none calls `looks`."""
+        return self._threads("look").answers(looks)
+
+    def _threads(self, kind: str) -> Pool:
+        """One pool of each kind for a whole run: making threads for every look costs more than the look."""
         with self._making:
-            if self._readers is None:
-                self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
-        futures = {name: self._readers.submit(read) for name, read in reads.items()}
-        return {name: future.result() for name, future in futures.items()}
+            if kind not in self._pools:
+                self._pools[kind] = Pool(_READERS, thread_name_prefix=kind)
+            return self._pools[kind]
 
     def close(self) -> None:
-        if self._readers is not None:
-            self._readers.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _session_of_nobody() -> Any:

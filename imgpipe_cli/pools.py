@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
+from typing import Any
 
 
 class Pool(ThreadPoolExecutor):
@@ -19,3 +21,9 @@ class Pool(ThreadPoolExecutor):
             return super().__exit__(kind, error, trace)
         self.shutdown(wait=False, cancel_futures=True)
         return None
+
+    def answers(self, works: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Do all of it side by side; name -> answer. All has ended before the first failure is raised."""
+        futures = {name: self.submit(work) for name, work in works.items()}
+        wait(futures.values())
+        return {name: future.result() for name, future in futures.items()}

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from imgpipe_cli.aws import AwsError
@@ -23,7 +24,6 @@ from imgpipe_cli.converging import NO_TAGS, Outcome, Visit, Watch, in_order
 from imgpipe_cli.events import Emit, Looking, Skipped, Waiting
 from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Overtaken, Resource, Seen, Step
@@ -81,9 +81,7 @@ def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
 
 
 def _look_at(pipeline: Pipeline, resources: Sequence[Resource]) -> Looks:
-    with Pool(max(len(resources), 1), thread_name_prefix="look") as pool:
-        futures = {resource.name: pool.submit(observe, pipeline, resource) for resource in resources}
-        return {name: future.result() for name, future in futures.items()}
+    return pipeline.aws.looks({resource.name: partial(observe, pipeline, resource) for resource in resources})
 
 
 def _unsure(seen: Seen) -> bool:
@@ -159,8 +157,7 @@ def additions(pipeline: Pipeline, looks: Looks) -> dict[str, tuple[str, ...]]:
         except AwsError as error:
             raise problem(error, f"look at what was added to {resource.name}") from error
 
-    with Pool(len(resources), thread_name_prefix="look") as pool:
-        found = dict(zip(resources, pool.map(one, resources.values()), strict=True))
+    found = pipeline.aws.looks({name: partial(one, resource) for name, resource in resources.items()})
     return {name: told for name, told in found.items() if told}
 
 
@@ -281,8 +278,7 @@ def planned_removals(
                 return Removal(step, resource, seen)
             raise problem(error, f"count what is in {resource.name}") from error
 
-    with Pool(max(len(going), 1), thread_name_prefix="count") as pool:
-        return list(pool.map(lambda one: counted(*one), going))
+    return list(pipeline.aws.looks({one[1].name: partial(counted, *one) for one in going}).values())
 
 
 def _left_alone(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.loaders import create_loader
+
+from tests import exhaustive
+from tests.faster_emulation import FASTER
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.
@@ -33,6 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="also run tests/live: needs an AWS account, costs under two US cents",
     )
+    parser.addoption(
+        "--exhaustive",
+        default="",
+        metavar="all|K/N",
+        help="all: every exhaustive case too. K/N: only those, and of them only slice K of N",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if asked := config.getoption("--exhaustive"):
+        try:
+            exhaustive.share = exhaustive.Share.parse(asked)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def pytest_sessionstart() -> None:
@@ -45,10 +60,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if live in (collection_path, *collection_path.parents) and not _live(config) else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser comes last: Playwright leaves its event loop running in this thread until the end,
-    and with one running, asyncio.run() refuses to start another."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = [item for item in items if exhaustive.is_chosen(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not exhaustive.is_chosen(item)])
+    items[:] = chosen
+    for item in items:
+        # Tests of one file share what is made for the file, such as a local cloud: one process runs them.
+        # One browser serves all files, and the crash matrix brings processes enough of its own.
+        folder = item.path.parent.name
+        group = folder if folder in ("browser", "crash_matrix") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -80,11 +101,12 @@ def scrubbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session", autouse=True)
-def service_models() -> Iterator[None]:
-    """The SDK reads its models of the services once for all tests, and not again for each session: the
-    same data, and half of the time that the tests take."""
+def computed_once() -> Iterator[None]:
+    """What the SDK and moto compute anew for each session, call or account, always with the same outcome, is
+    computed once for all tests: together it took half of their time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        for name, replacement in FASTER:
+            patch.setattr(name, replacement)
         yield
 
 

@@ -12,7 +12,6 @@ from imgpipe_cli.aws_problems import denied_action
 from imgpipe_cli.doctor.checks import Check
 from imgpipe_cli.names import Names
 from imgpipe_cli.permissions import COMMANDS, document
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
 from imgpipe_cli.target import Connection
@@ -307,8 +306,7 @@ def read_everything(connection: Connection) -> tuple[list[str], int]:
     """The action that was denied at each part of the pipeline at which one was, and how many parts there
     are. Only reads, the same that every command begins with. Raises AwsError for other errors."""
     resources = [resource for step in STEPS for resource in step.resources]
-    with Pool(len(resources), thread_name_prefix="look") as pool:
-        found = list(pool.map(partial(_denied, connection), resources))
+    found = connection.aws.looks({one.name: partial(_denied, connection, one) for one in resources}).values()
     return [action for action in found if action], len(resources)
 
 

@@ -16,6 +16,7 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
+from tests.functional import kept_account
 from tests.inventory import inventory as everything_in
 from tests.operations import is_read
 
@@ -24,6 +25,7 @@ NAMES = Names("demo", "123456789012", REGION)
 SETTINGS = Settings(first_day="2026-01-01")
 IN_S3 = Settings(first_day="2026-01-01", results="s3")
 _clients: dict[tuple[str, bool], Any] = {}
+_finished: dict[tuple[Settings, type[Aws]], kept_account.Kept] = {}
 
 
 class Killed(BaseException):
@@ -100,6 +102,19 @@ def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit 
     line = pipeline(aws, workers=workers)
     looks = runner.look(line, nothing)
     return concurrent_runs.up(line, looks, moving.begin(settings, looks), emit, lambda _stored: settings)
+
+
+def finished(settings: Settings = SETTINGS, *, kind: type[RecordingAws] = RecordingAws) -> None:
+    """Fill the empty account with what a first `up` of that kind leaves there.
+
+    It runs once in this process, and what it left is brought back from then on: for tests that begin where
+    `up` has ended."""
+    assert kept_account.is_untouched() or inventory() == {}, "call this before anything is made"
+    if (settings, kind) in _finished:
+        kept_account.bring_back(_finished[settings, kind])
+    else:
+        up(kind(), settings)
+        _finished[settings, kind] = kept_account.keep()
 
 
 def down(

@@ -20,6 +20,7 @@ from tests.functional.account import (
     SETTINGS,
     RecordingAws,
     down,
+    finished,
     fresh_account,
     inventory,
     nothing,
@@ -144,7 +145,7 @@ def states() -> set[str]:
 
 @pytest.mark.parametrize(("do", "resource", "sentence"), ADDED.values(), ids=ADDED.keys())
 def test_what_others_added_is_told_and_stays(do: Do, resource: str, sentence: str) -> None:
-    up(RecordingAws())
+    finished()
     assert told() == {}
     do(RecordingAws())
     assert told() == {resource: (sentence,)}
@@ -157,7 +158,7 @@ def test_what_others_added_is_told_and_stays(do: Do, resource: str, sentence: st
 
 def test_an_api_of_ours_under_another_name_is_told_and_stays() -> None:
     empty = inventory()
-    up(RecordingAws())
+    finished()
     renamed = api_id(RecordingAws())
     gateway("update_api", Name="theirs")(RecordingAws())
     sentence = (
@@ -178,7 +179,7 @@ def test_an_api_of_ours_under_another_name_is_told_and_stays() -> None:
 def test_status_and_down_tell_it_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     imgpipe = cli.runner(capsys)
     where = ("--project", NAMES.project, "--region", REGION)
-    up(RecordingAws())
+    finished()
     aws = RecordingAws()
     stray = aws.call("apigatewayv2", "create_api", Name="theirs", ProtocolType="HTTP", Tags=NAMES.tags)
     sentence = f"API theirs ({stray['ApiId']}) carries this pipeline's tags under another name"
@@ -216,7 +217,7 @@ def test_a_stranger_is_whom_no_condition_binds(principal: Any, condition: Any, w
 @pytest.mark.parametrize(("attempts", "repairs"), [(2, 0), (0, 1)])
 def test_a_repair_of_the_retries_keeps_where_successes_go(attempts: int, repairs: int) -> None:
     """moto keeps the first of these documents for ever, so that what is sent is looked at."""
-    up(RecordingAws())
+    finished()
     client, where = RecordingAws().client("lambda"), {"FunctionName": INGEST}
     theirs = {"Destination": f"arn:aws:sqs:{REGION}:{NAMES.account}:theirs"}
     both = {"OnFailure": {"Destination": NAMES.queue_arn}, "OnSuccess": theirs}

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from tests.functional.account import NAMES, RecordingAws, down, inventory, up
+from tests.functional.account import NAMES, RecordingAws, down, finished, inventory, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,
     BehavingAws,
@@ -73,7 +73,7 @@ def test_a_create_whose_answer_got_lost_is_not_sent_again_before_it_shows(
     operation: str, late: Sequence[type[Behaviour]]
 ) -> None:
     with behaving_account():
-        up(RecordingAws())
+        finished()
         undisturbed = inventory()
     with behaving_account(AnswerLost(operation), *[kind() for kind in late]) as account:
         up(BehavingAws(account))

@@ -11,7 +11,7 @@ from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
-from tests.functional.account import NAMES, RecordingAws, fresh_account, up
+from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, up
 
 REFUSED = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: lambda:ListTags on resource: "
@@ -36,7 +36,7 @@ def resource(name: str) -> Resource:
 
 def test_the_missing_permission_is_named() -> None:
     with fresh_account():
-        up(RecordingAws())
+        finished()
         with pytest.raises(AwsError) as refused:
             resource("function.web").observe(WithoutListTags(), NAMES)
     found = problem(refused.value)
@@ -69,7 +69,7 @@ class Answering(RecordingAws):
 )
 def test_a_denied_look_ends_up_before_any_change(operation: str, code: str, missing: str) -> None:
     with fresh_account():
-        up(RecordingAws())
+        finished()
         aws = Answering(operation, code)
         with pytest.raises(Problem, match=missing) as refused:
             up(aws)
@@ -79,7 +79,7 @@ def test_a_denied_look_ends_up_before_any_change(operation: str, code: str, miss
 @pytest.mark.parametrize("status", ["CREATING", "DELETING"])
 def test_tags_that_are_denied_while_the_table_is_made_or_removed_are_looked_at_later(status: str) -> None:
     with fresh_account():
-        up(RecordingAws())
+        finished()
         aws = Answering("list_tags_of_resource", "AccessDeniedException", status=status)
         seen = resource("table").observe(aws, NAMES)
         assert (seen.torn, seen.foreign) == (True, False)

@@ -18,6 +18,7 @@ from tests.functional.account import (
     NAMES,
     SETTINGS,
     RecordingAws,
+    finished,
     inventory,
     nothing,
     pipeline,
@@ -190,7 +191,7 @@ THEIRS: dict[str, tuple[Do, Do]] = {
 
 @pytest.mark.parametrize(("do", "read"), THEIRS.values(), ids=THEIRS.keys())
 def test_what_others_may_add_is_no_drift_and_stays(do: Do, read: Do) -> None:
-    up(RecordingAws())
+    finished()
     before = read(RecordingAws())
     do(RecordingAws())
     with_theirs = read(RecordingAws())
@@ -320,7 +321,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("drift", REFUSED.values(), ids=REFUSED.keys())
 def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(drift: Refused) -> None:
-    up(RecordingAws())
+    finished()
     drift.do(RecordingAws())
     before = inventory()
     (shown,) = not_ready()
@@ -341,7 +342,7 @@ def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(dri
 
 def changes_of_a_function(reserved: int | None = None, **configuration: Any) -> list[Change]:
     """What `up` would do about the ingest function if Lambda said this of it, which moto does not."""
-    up(RecordingAws())
+    finished()
     (function,) = (one for one in STEP.resources if one.name == "function.ingest")
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.account import NAMES, RecordingAws, fresh_account, up
+from tests.functional.account import NAMES, RecordingAws, finished, fresh_account
 from tests.functional.cli import Cli, runner
 from tests.functional.drift_hands import queue, s3
 from tests.functional.examined import KEY_ID, SECRET
@@ -22,7 +22,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     with fresh_account():
-        up(RecordingAws())
+        finished()
         yield runner(capsys)
 
 

@@ -11,7 +11,7 @@ from imgpipe_cli import concurrent_runs, deployed, moving, runner
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.settings import Settings, resolve
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
-from tests.functional.account import NAMES, fresh_account, inventory, nothing, pipeline, up
+from tests.functional.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
 from tests.functional.meeting import MeetingAws, SharedAws
 
 BOTH_FLAGS = Settings(features=("labels", "faces"), private=True, first_day="2026-01-01")
@@ -25,7 +25,7 @@ def account() -> Iterator[None]:
 
 def both_from_the_start() -> dict[str, Any]:
     with fresh_account():
-        up(SharedAws(), BOTH_FLAGS, workers=1)
+        finished(BOTH_FLAGS)
         return inventory()
 
 
@@ -54,7 +54,7 @@ class Flags:
 @pytest.mark.parametrize("there", [True, False], ids=["a change", "a first up"])
 def test_flags_count_that_another_up_has_stored_since_the_look(there: bool) -> None:
     if there:
-        up(SharedAws(), workers=1)
+        finished()
     later = Flags(SharedAws(), private=True)
     Flags(SharedAws(), features="labels,faces").up()
     later.up()
@@ -63,7 +63,7 @@ def test_flags_count_that_another_up_has_stored_since_the_look(there: bool) -> N
 
 
 def test_flags_count_that_another_up_stores_at_the_very_last_moment() -> None:
-    up(SharedAws(), workers=1)
+    finished()
     first = MeetingAws(Flags(SharedAws(), features="labels,faces").up, before=0)
     Flags(first, private=True).up()
     assert first.met == ("ssm", "put_parameter")
@@ -73,7 +73,7 @@ def test_flags_count_that_another_up_stores_at_the_very_last_moment() -> None:
 
 def test_settings_that_the_sdk_sends_twice_are_nobody_elses() -> None:
     """The answer to the first time got lost."""
-    up(SharedAws(), workers=1)
+    finished()
     aws = TwiceAws()
     up(aws, BOTH_FLAGS, workers=1)
     assert (aws.writes.count(("ssm", "put_parameter")), stored()) == (1, BOTH_FLAGS)

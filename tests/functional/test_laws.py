@@ -20,6 +20,7 @@ from tests.functional.account import (
     SETTINGS,
     RecordingAws,
     down,
+    finished,
     inventory,
     nothing,
     pipeline,
@@ -54,7 +55,7 @@ def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
 @STORES
 def test_after_up_everything_is_there_ready_and_ours(settings: Settings) -> None:
     """Everything that these settings ask for, and nothing of the other store."""
-    up(RecordingAws(), settings)
+    finished(settings)
     looks = runner.look(pipeline(RecordingAws()), nothing)
     there = {name for name, seen in looks.items() if seen.exists and seen.ready and seen.owned}
     assert there == _wanted(settings)
@@ -72,7 +73,7 @@ def test_a_pipeline_has_exactly_one_store() -> None:
 
 @STORES
 def test_a_second_up_sends_no_write_at_all(settings: Settings) -> None:
-    up(RecordingAws(), settings)
+    finished(settings)
     again = RecordingAws()
     events: list[Event] = []
     up(again, settings, emit=events.append)
@@ -106,7 +107,7 @@ def _bucket_configuration(aws: RecordingAws) -> list[tuple[str, str]]:
 @STORES
 def test_down_leaves_an_empty_account_and_may_be_run_again(settings: Settings) -> None:
     before = inventory()
-    up(RecordingAws(), settings)
+    finished(settings)
     assert inventory() != before
     assert down(RecordingAws()) == []
     assert inventory() == before
@@ -233,7 +234,7 @@ def test_an_empty_untagged_bucket_is_never_removed() -> None:
 
 
 def test_an_untagged_bucket_that_the_settings_do_not_want_is_left_alone() -> None:
-    up(RecordingAws())
+    finished()
     _make_bucket(NAMES.results_bucket)
     idle = RecordingAws()
     outcomes = up(idle)
@@ -249,13 +250,13 @@ def test_an_untagged_bucket_with_an_upload_on_its_way_is_not_ours() -> None:
     aws = _make_bucket(NAMES.bucket)
     aws.call("s3", "create_multipart_upload", Bucket=NAMES.bucket, Key="theirs.bin")
     with pytest.raises(Problem, match="bucket"):
-        up(RecordingAws())
+        finished()
     assert _left_alone(RecordingAws()) == {f"bucket {NAMES.bucket}": "foreign"}
     assert len(aws.call("s3", "list_multipart_uploads", Bucket=NAMES.bucket)["Uploads"]) == 1
 
 
 def test_a_protected_table_is_told_before_anything_is_removed() -> None:
-    up(RecordingAws())
+    finished()
     RecordingAws().call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=True)
     before = inventory()
     aws = RecordingAws()
@@ -303,7 +304,7 @@ def test_a_second_api_of_ours_is_removed_and_the_older_one_kept() -> None:
 
 
 def test_two_projects_live_side_by_side() -> None:
-    up(RecordingAws())
+    finished()
     other = Names("other", NAMES.account, NAMES.region)
     line = Pipeline(STEPS, RecordingAws(), other)
     runner.up(line, runner.look(line, nothing), SETTINGS, nothing)
@@ -342,7 +343,7 @@ def test_two_projects_live_side_by_side() -> None:
 def test_a_changed_setting_updates_exactly_what_depends_on_it(
     settings: Settings, expected: list[tuple[str, str]]
 ) -> None:
-    up(RecordingAws())
+    finished()
     aws = RecordingAws()
     up(aws, settings)
     assert sorted(aws.writes) == expected

@@ -10,7 +10,7 @@ import pytest
 from imgpipe_cli import deployed, runner
 from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.settings import Settings
-from tests.functional.account import NAMES, RecordingAws, fresh_account, nothing, pipeline, up
+from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ OURS = Settings(
 
 def without_settings(settings: Settings) -> Looks:
     """What is seen of a pipeline whose settings parameter somebody removed."""
-    up(RecordingAws(), settings)
+    finished(settings)
     RecordingAws().call("ssm", "delete_parameter", Name=NAMES.settings_parameter)
     return runner.look(pipeline(RecordingAws()), nothing)
 

@@ -24,6 +24,7 @@ from tests.functional.account import (
     Killed,
     PlainHttpAws,
     down,
+    finished,
     fresh_account,
     inventory,
     nothing,
@@ -99,9 +100,9 @@ def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = no
 @BOTH_WAYS
 def test_everything_moves_and_the_account_is_as_if_it_had_begun_there(start: Settings, end: Settings) -> None:
     with fresh_account():
-        up(PlainHttpAws(), end)
+        finished(end, kind=PlainHttpAws)
         expected = inventory()
-    up(PlainHttpAws(), start)
+    finished(start, kind=PlainHttpAws)
     fill(start.results)
     events: list[Event] = []
     move(PlainHttpAws(), end, emit=events.append)
@@ -125,7 +126,7 @@ def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
     """To and fro in one account, each time killed one call later. The `up` that goes on needs no word about
     the store: the pipeline's own settings know where the results were going."""
     some = ITEMS[:2]
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     fill("table", some)
     there = {}
     calls = []
@@ -148,7 +149,7 @@ def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
 
 
 def test_a_move_killed_anywhere_can_be_turned_round() -> None:
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     fill("table", ITEMS[:2])
     there = inventory()
     for die_after in range(0, 24, 3):
@@ -162,7 +163,7 @@ def test_a_move_killed_anywhere_can_be_turned_round() -> None:
 @BOTH_WAYS
 def test_what_comes_in_during_the_move_comes_along(start: Settings, end: Settings) -> None:
     """Late results reach the old store until the last pass, new ones the new store; the newer counts."""
-    up(PlainHttpAws(), start)
+    finished(start, kind=PlainHttpAws)
     fill(start.results, [item("a.jpg", 1), item("b.jpg", 2), item("c.jpg", 3, status="failed")])
     late = [item("a.jpg", 11), item("b.jpg", 4), item("c.jpg", 3, labels=[]), item("d.jpg", 9)]
 
@@ -196,7 +197,7 @@ def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
 
 
 def test_old_runs_may_finish_before_the_old_store_is_closed() -> None:
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     events: list[Event] = []
     aws = PlainHttpAws()
     move(aws, IN_S3, emit=events.append)
@@ -209,7 +210,7 @@ def test_old_runs_may_finish_before_the_old_store_is_closed() -> None:
 
 @BOTH_WAYS
 def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -> None:
-    up(PlainHttpAws(), start)
+    finished(start, kind=PlainHttpAws)
     fill(start.results)
     line = pipeline(PlainHttpAws())
     looks = runner.look(line, nothing)
@@ -226,7 +227,7 @@ def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -
 
 
 def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     aws = PlainHttpAws()
     aws.call("dynamodb", "delete_table", TableName=NAMES.table)
     looks = runner.look(pipeline(aws), nothing)
@@ -234,7 +235,7 @@ def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
 
 
 def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None:
-    up(PlainHttpAws(), IN_S3)
+    finished(IN_S3, kind=PlainHttpAws)
     for resource in (r for step in STEPS for r in step.resources if r.name == "table"):
         aws = PlainHttpAws()
         for change in resource.changes(resource.observe(aws, NAMES), NAMES, SETTINGS):
@@ -250,7 +251,7 @@ def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None
 
 def test_a_protected_table_is_told_before_a_move_begins() -> None:
     """It could not go at the end."""
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     fill("table")
     PlainHttpAws().call("dynamodb", "update_table", TableName=NAMES.table, DeletionProtectionEnabled=True)
     aws = PlainHttpAws()
@@ -269,7 +270,7 @@ def test_a_foreign_table_hinders_no_pipeline_without_one() -> None:
     aws.call(
         "dynamodb", "create_table", TableName=NAMES.table, BillingMode="PAY_PER_REQUEST", **keys, **kinds
     )
-    up(PlainHttpAws(), IN_S3)
+    finished(IN_S3, kind=PlainHttpAws)
     with pytest.raises(Problem) as refused:
         move(PlainHttpAws(), SETTINGS)
     assert refused.value.code == "not_ours"
@@ -281,7 +282,7 @@ def test_a_foreign_table_hinders_no_pipeline_without_one() -> None:
 @pytest.mark.parametrize("part", ["copy", "switch", "close"])
 def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
     before = inventory()
-    up(PlainHttpAws(), SETTINGS)
+    finished(kind=PlainHttpAws)
     fill("table")
     line = pipeline(PlainHttpAws())
     runner.up(line, runner.look(line, nothing), replace(SETTINGS, move=part), nothing)
@@ -300,7 +301,7 @@ def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
 
 
 def test_repair_puts_the_index_right() -> None:
-    up(PlainHttpAws(), IN_S3)
+    finished(IN_S3, kind=PlainHttpAws)
     fill("s3")
     aws, rules = PlainHttpAws(), shared("result_objects")
     lost = rules.index_of(ITEMS[0])

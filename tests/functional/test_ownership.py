@@ -18,6 +18,7 @@ from tests.functional.account import (
     SETTINGS,
     PlainHttpAws,
     down,
+    finished,
     inventory,
     nothing,
     pipeline,
@@ -78,7 +79,7 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
 ) -> None:
     """Everything at once; one thing alone is in test_laws.py."""
     assert not NAMES.owns(tags)
-    up(PlainHttpAws(), settings)
+    finished(settings, kind=PlainHttpAws)
     put_something_into(settings)
     # What reads as imgpipe's settings and has no tags is ours: nobody else writes it.
     parameter: dict[str, Any] = {"Name": NAMES.settings_parameter, "Value": "theirs", "Overwrite": True}
@@ -155,13 +156,13 @@ def test_an_api_with_our_tags_and_another_name_is_not_ours() -> None:
     aws = PlainHttpAws()
     aws.call("apigatewayv2", "create_api", Name="demo-api-2", ProtocolType="HTTP", Tags=NAMES.tags)
     before = everything()
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     assert down(PlainHttpAws()) == []
     assert everything() == before
 
 
 def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     put_something_into(SETTINGS)
     aws = PlainHttpAws()
     retag({})
@@ -200,7 +201,7 @@ _SETTINGS_TAGS: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": NAM
 
 def test_tags_that_were_lost_can_be_given_back() -> None:
     """The way out that the message names."""
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     put_something_into(SETTINGS)
     before = everything()
     retag({})

@@ -15,6 +15,7 @@ from tests.functional.account import (
     Killed,
     RecordingAws,
     down,
+    finished,
     fresh_account,
     inventory,
     up,
@@ -69,7 +70,7 @@ def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Un
         empty = inventory()
     for die_after in range(0, len(calls), undisturbed.every):
         with fresh_account():
-            up(RecordingAws(), undisturbed.settings)
+            finished(undisturbed.settings)
             killed = RecordingAws(die_after=die_after)
             with pytest.raises(Killed):
                 down(killed, workers=1)
@@ -80,14 +81,14 @@ def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Un
 @pytest.mark.parametrize("workers", [1, 8])
 def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int) -> None:
     with fresh_account():
-        up(RecordingAws())
+        finished()
         aws = RecordingAws()
         up(aws, OTHER, workers=workers)
         calls, there = len(aws.writes), inventory()
     assert calls >= 4
     for die_after in range(calls):
         with fresh_account():
-            up(RecordingAws(), SETTINGS)
+            finished()
             with pytest.raises(Killed):
                 up(RecordingAws(die_after=die_after), OTHER, workers=workers)
             up(RecordingAws(), OTHER, workers=workers)

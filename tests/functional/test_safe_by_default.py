@@ -14,13 +14,13 @@ from imgpipe_cli.names import UPLOAD_PREFIX
 from imgpipe_cli.steps.access_token import read_token
 from imgpipe_cli.steps.http_api import ROUTES
 from shared import http_api
-from tests.functional.account import IN_S3, NAMES, SETTINGS, RecordingAws, fresh_account, up
+from tests.functional.account import IN_S3, NAMES, SETTINGS, RecordingAws, finished, fresh_account
 
 
 @pytest.fixture(scope="module", params=[SETTINGS, IN_S3], ids=["table", "s3"])
 def aws(request: pytest.FixtureRequest) -> Iterator[RecordingAws]:
     with fresh_account():
-        up(RecordingAws(), request.param)
+        finished(request.param)
         yield RecordingAws()
 
 

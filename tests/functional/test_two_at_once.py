@@ -31,6 +31,7 @@ from tests.functional.account import (
     SETTINGS,
     PlainHttpAws,
     down,
+    finished,
     fresh_account,
     inventory,
     nothing,
@@ -134,7 +135,7 @@ def test_whose_settings_came_first_is_told_which_differ() -> None:
 def test_an_update_and_another_update_end_with_the_later_one(clean: Clean) -> None:
     for number in range(6):
         with fresh_account():
-            up(SharedAws())
+            finished()
             first = meeting(lambda: up(SharedAws(), SETTINGS, workers=1), "before", number)
             up(first, OTHER, workers=1)
             assert inventory() == clean.there[stored()], f"met before change {number}: {first.met}"
@@ -150,7 +151,7 @@ def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> No
         backend = get_backend("apigatewayv2")[NAMES.account][NAMES.region]
         backend.apis[made["ApiId"]].created_date = datetime(2020, 1, 1, tzinfo=UTC)
         kept.append(made["ApiId"])
-        up(SharedAws(), workers=1)
+        finished()
 
     with fresh_account():
         undisturbed = SharedAws()
@@ -178,7 +179,7 @@ def test_two_up_side_by_side_end_well(clean: Clean, other: Settings) -> None:
 
 def test_an_idle_up_sends_no_call_more_than_one_look() -> None:
     with fresh_account():
-        up(SharedAws())
+        finished()
         idle = CountingAws()
         up(idle)
         assert idle.calls == CountingAws.one_look()
@@ -227,7 +228,7 @@ def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
 def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
     for number in range(5):
         with fresh_account():
-            up(SharedAws())
+            finished()
             first = meeting(lambda: down(SharedAws(), workers=1), when, number)
             try:
                 up(first, OTHER, workers=1)
@@ -243,7 +244,7 @@ def test_up_during_down_is_left_over_or_gone_and_never_twice(clean: Clean, empty
     for number in numbers(clean.removals, "after"):
         then = (up, down)[number // EVERY % 2]
         with fresh_account():
-            up(SharedAws())
+            finished()
             first = meeting(lambda: up(SharedAws(), workers=1), "after", number)
             left = down(first, workers=1)
             there = inventory()
@@ -260,7 +261,7 @@ def _down_into(lefts: list[list[str]]) -> None:
 def test_two_down_at_once_leave_nothing_and_both_end_well(clean: Clean, empty: dict[str, Any]) -> None:
     for number in numbers(clean.removals, "before"):
         with fresh_account():
-            up(SharedAws())
+            finished()
             seconds: list[list[str]] = []
             first = meeting(partial(_down_into, seconds), "before", number)
             assert (down(first, workers=1), seconds) == ([], [[]])
@@ -272,7 +273,7 @@ def test_up_and_down_side_by_side_leave_what_one_more_run_makes_right(
 ) -> None:
     for then in (up, down) * 2:
         with fresh_account(), ThreadPoolExecutor(2) as pool:
-            up(SharedAws(), OTHER)
+            finished(OTHER)
             runs = [pool.submit(up, SharedAws(), SETTINGS), pool.submit(down, SharedAws())]
             for run in runs:
                 error = run.exception()
@@ -298,7 +299,7 @@ def held_hashes() -> set[str]:
 @pytest.mark.usefixtures("account")
 @WHEN
 def test_two_rotations_end_with_one_token_that_the_functions_hold(when: str) -> None:
-    up(SharedAws(), OTHER)
+    finished(OTHER)
     # Both functions are changed side by side, so before the third change there may be none to meet.
     for number in range(3 if when == "after" else 2):
         tokens: list[str] = []
@@ -316,7 +317,7 @@ def test_two_rotations_end_with_one_token_that_the_functions_hold(when: str) -> 
 
 @pytest.mark.usefixtures("account")
 def test_a_rotation_during_up_leaves_the_functions_with_the_new_token() -> None:
-    up(SharedAws(), Settings(first_day="2026-01-01", private=True))
+    finished(Settings(first_day="2026-01-01", private=True))
     for number, confidence in enumerate((60, 61, 62)):
         settings = Settings(first_day="2026-01-01", private=number % 2 == 0, min_confidence=confidence)
         first = meeting(
@@ -331,7 +332,7 @@ def test_a_rotation_during_up_leaves_the_functions_with_the_new_token() -> None:
 
 @pytest.mark.usefixtures("account")
 def test_down_during_a_rotation_is_told() -> None:
-    up(SharedAws())
+    finished()
     first = meeting(lambda: down(SharedAws()), "after", 0)
     with pytest.raises(Problem) as told:
         token_rotation.rotate(connection(first), nothing)
@@ -343,7 +344,7 @@ def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Cle
     """What comes is done by both, what is turned round is turned round by both."""
     for end in (IN_S3, SETTINGS):
         for number in range(0, 20, EVERY):
-            up(SharedAws(), SETTINGS)
+            finished()
             first = meeting(
                 lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
                 "after",
@@ -358,7 +359,7 @@ def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Cle
 
 @pytest.mark.usefixtures("account")
 def test_two_uploads_of_one_key_keep_both_versions_and_one_is_told_it_replaced() -> None:
-    up(PlainHttpAws())
+    finished(kind=PlainHttpAws)
     pictures = [(EXAMPLES / name).read_bytes() for name in ("cat.jpg", "coffee.jpg")]
 
     def send(data: bytes) -> Any:

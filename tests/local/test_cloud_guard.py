@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.guard import Guard
+from tests.local.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]
 BUCKET = "guarded-uploads"
@@ -364,5 +365,5 @@ def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
     )
     path = "/_aws/execute-api/abcd1234/prod"
     line = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
-    asyncio.run(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, never, send))
+    finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, never, send))
     assert sent[0]["status"] == 408

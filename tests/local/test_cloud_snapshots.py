@@ -12,6 +12,7 @@ from typing import Any
 from imgpipe_cli.local import log
 from imgpipe_cli.local.rekognition_service import RekognitionService
 from imgpipe_cli.local.snapshots import Snapshots
+from tests.local.own_loop import finish
 
 
 def snapshots(folder: Path, **parts: Callable[[], str | None]) -> Snapshots:
@@ -87,7 +88,7 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
         assert not task.done()
         task.cancel()
 
-    asyncio.run(run())
+    finish(run())
     assert tried
 
 
@@ -125,7 +126,7 @@ class NoReads:
 def test_rekognitions_error_body_is_complete_and_a_missing_analysis_is_told() -> None:
     def ask(service: RekognitionService, body: bytes) -> tuple[int, dict[str, Any]]:
         headers = {"x-amz-target": "RekognitionService.DetectLabels"}
-        status, _, answer = asyncio.run(service.handle("POST", "/", headers, body, {}))
+        status, _, answer = finish(service.handle("POST", "/", headers, body, {}))
         return status, json.loads(answer)
 
     service = RekognitionService(Analysis, NoReads(), workers=1)  # type: ignore[arg-type]  # no reads in this test

@@ -20,6 +20,7 @@ from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
+from tests.local.own_loop import finish
 
 PICTURE = {"Bytes": b"picture"}
 SIGNED = (
@@ -224,6 +225,6 @@ def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
         rekognition_slots=3,
         on_write=lambda: None,
     )
-    asyncio.run(burst())
+    finish(burst())
     assert len(read) == 50
     assert most == 3
