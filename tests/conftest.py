@@ -101,9 +101,7 @@ def scrubbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session", autouse=True)
-def computed_once() -> Iterator[None]:
-    """What the SDK and moto compute anew for each session, call or account, always with the same outcome, is
-    computed once for all tests: together it took half of their time."""
+def faster_emulation() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, replacement in FASTER:
             patch.setattr(name, replacement)

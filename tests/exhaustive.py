@@ -42,7 +42,7 @@ def cases(every: Iterable[Any], *, keep: int) -> list[Any]:
     """Cases for `parametrize`, of which `make test` runs `keep`, evenly spread."""
     found = list(every)
     kept = set(_spread(len(found), keep))
-    return [one if place in kept else _marked(one) for place, one in enumerate(found)]
+    return [one if place in kept else only(one) for place, one in enumerate(found)]
 
 
 def points(count: int, *, keep: int) -> Sequence[int]:
@@ -72,7 +72,8 @@ def _spread(count: int, keep: int) -> list[int]:
     return sorted({round(place * (count - 1) / (keep - 1)) for place in range(keep)}) if keep > 1 else [0]
 
 
-def _marked(case: Any) -> Any:
+def only(case: Any) -> Any:
+    """A case for `parametrize` that `make test` leaves out."""
     mark = pytest.mark.exhaustive
     if isinstance(case, type(pytest.param())):
         return pytest.param(*case.values, marks=[*case.marks, mark], id=case.id)

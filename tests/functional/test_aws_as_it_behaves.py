@@ -14,6 +14,7 @@ from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
+from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
     NAMES,
@@ -95,8 +96,15 @@ def test_each_behaviour_of_aws_is_waited_out(kind: type[Behaviour]) -> None:
         assert account.met[kind.__name__] > 0, "it was never met, so nothing is shown"
 
 
-@pytest.mark.parametrize("workers", [1, 16])
-@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [
+        pytest.param(SETTINGS, 16, id="table-16"),
+        pytest.param(IN_S3, 1, id="s3-1"),
+        exhaustive.only(pytest.param(SETTINGS, 1, id="table-1")),
+        exhaustive.only(pytest.param(IN_S3, 16, id="s3-16")),
+    ],
+)
 def test_all_of_them_together_are_waited_out(settings: Settings, workers: int) -> None:
     other = Settings(features=("labels", "faces"), first_day="2026-01-01", results=settings.results)
     with behaving_account(*_all()) as account:
@@ -195,13 +203,13 @@ class _Killed(Behaviour):
 
 # Not `down`: it cannot know of what no read shows yet.
 @pytest.mark.parametrize("then", ["up", "status"])
-@pytest.mark.parametrize("number", range(2, 44, 8))
+@pytest.mark.parametrize("number", exhaustive.cases(range(2, 44, 8), keep=2))
 def test_up_killed_in_all_of_it_is_known_as_ours_to_what_follows_at_once(number: int, then: str) -> None:
     _killed_then(_all(), number, then)
 
 
 @pytest.mark.parametrize("then", ["up", "down", "status"])
-@pytest.mark.parametrize("number", range(1, 44, 3))
+@pytest.mark.parametrize("number", exhaustive.cases(range(1, 44), keep=4))
 def test_up_killed_before_its_tags_show_is_known_as_ours_to_what_follows_at_once(
     number: int, then: str
 ) -> None:
@@ -255,6 +263,7 @@ def test_a_function_is_given_a_role_that_was_made_anew(hand: Do, later_s: float)
         assert _states(account, SETTINGS) == {"ready"}
 
 
+@pytest.mark.loops
 def test_a_run_that_gives_a_role_anew_may_be_killed_after_any_call() -> None:
     with behaving_account(RoleIsGranted()) as account:
         up(BehavingAws(account))
@@ -263,12 +272,12 @@ def test_a_run_that_gives_a_role_anew_may_be_killed_after_any_call() -> None:
         assert not _answers(account)
         up(BehavingAws(account), workers=1)
         calls = account.writes - before
-    for number in range(1, calls + 1):
+    for number in exhaustive.points(calls, keep=4):
         killed = _Killed(math.inf)
         with behaving_account(RoleIsGranted(), killed) as account:
             up(BehavingAws(account))
             make_role_anew(BehavingAws(account))
-            killed.left = number
+            killed.left = number + 1
             with pytest.raises(Killed):
                 up(BehavingAws(account), workers=1)
             up(BehavingAws(account))

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.problems import Problem
+from tests import exhaustive
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,
@@ -202,7 +203,7 @@ _UP = {
 }
 
 
-@pytest.mark.parametrize("workers", [1, 16])
+@pytest.mark.parametrize("workers", [exhaustive.only(1), 16])
 @pytest.mark.parametrize("case", _UP.values(), ids=list(_UP))
 def test_up_ends_in_a_message_that_names_the_cause(case: Case, workers: int) -> None:
     behaviour = case.behaviour()

@@ -17,6 +17,7 @@ from imgpipe_cli.result_stores import BucketStore, store
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.settings import SettingsParameter
+from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
     NAMES,
@@ -122,6 +123,7 @@ def test_everything_moves_and_the_account_is_as_if_it_had_begun_there(start: Set
     assert again.writes == []
 
 
+@pytest.mark.loops
 def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
     """To and fro in one account, each time killed one call later. The `up` that goes on needs no word about
     the store: the pipeline's own settings know where the results were going."""
@@ -136,7 +138,7 @@ def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
         there[end.results] = inventory()
         calls.append(len(aws.writes))
     assert min(calls) > 15
-    for die_after in range(max(calls)):
+    for die_after in exhaustive.points(max(calls), keep=6):
         for end in (IN_S3, SETTINGS):
             killed = PlainHttpAws(die_after=die_after)
             with suppress(Killed):  # one way takes fewer calls than the other
@@ -148,11 +150,12 @@ def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
             assert contents(end.results) == by_key(some), where
 
 
+@pytest.mark.loops
 def test_a_move_killed_anywhere_can_be_turned_round() -> None:
     finished(kind=PlainHttpAws)
     fill("table", ITEMS[:2])
     there = inventory()
-    for die_after in range(0, 24, 3):
+    for die_after in exhaustive.points(24, keep=4):
         with pytest.raises(Killed):
             move(PlainHttpAws(die_after=die_after), IN_S3)
         move(PlainHttpAws(), SETTINGS)

@@ -9,6 +9,7 @@ import pytest
 
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.settings import Settings
+from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
     SETTINGS,
@@ -33,8 +34,6 @@ class Undisturbed:
     up: list[tuple[str, str]]
     down: list[tuple[str, str]]
     there: dict[str, object]
-    # Each call for the one store; for the other, where most calls are the same, some will do.
-    every: int
 
 
 @pytest.fixture(scope="module", params=[SETTINGS, IN_S3], ids=["table", "s3"])
@@ -45,14 +44,14 @@ def undisturbed(request: pytest.FixtureRequest) -> Undisturbed:
         up(first, settings, workers=1)
         there = inventory()
         down(last, workers=1)
-    every = 1 if settings is SETTINGS else 5
-    return Undisturbed(settings, first.writes, last.writes, there, every)
+    return Undisturbed(settings, first.writes, last.writes, there)
 
 
+@pytest.mark.loops
 def test_up_killed_after_any_call_is_finished_by_the_next_up(undisturbed: Undisturbed) -> None:
     calls, there = undisturbed.up, undisturbed.there
     assert len(calls) > 30
-    for die_after in range(0, len(calls), undisturbed.every):
+    for die_after in exhaustive.points(len(calls), keep=8):
         with fresh_account():
             killed, resumed = RecordingAws(die_after=die_after), RecordingAws()
             with pytest.raises(Killed):
@@ -64,11 +63,12 @@ def test_up_killed_after_any_call_is_finished_by_the_next_up(undisturbed: Undist
             assert Counter(resumed.writes) == Counter(calls[die_after + 1 :])
 
 
+@pytest.mark.loops
 def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Undisturbed) -> None:
     calls = undisturbed.down
     with fresh_account():
         empty = inventory()
-    for die_after in range(0, len(calls), undisturbed.every):
+    for die_after in exhaustive.points(len(calls), keep=8):
         with fresh_account():
             finished(undisturbed.settings)
             killed = RecordingAws(die_after=die_after)
@@ -78,6 +78,7 @@ def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Un
             assert inventory() == empty, f"killed after call {die_after}: {killed.writes[-1]}"
 
 
+@pytest.mark.loops
 @pytest.mark.parametrize("workers", [1, 8])
 def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int) -> None:
     with fresh_account():
@@ -86,7 +87,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
         up(aws, OTHER, workers=workers)
         calls, there = len(aws.writes), inventory()
     assert calls >= 4
-    for die_after in range(calls):
+    for die_after in exhaustive.points(calls, keep=4):
         with fresh_account():
             finished()
             with pytest.raises(Killed):
@@ -95,10 +96,11 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
             assert inventory() == there, f"killed after call {die_after}"
 
 
+@pytest.mark.loops
 def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
     with fresh_account():
         empty = inventory()
-    for die_after in range(0, 48, 6):
+    for die_after in exhaustive.points(48, keep=4):
         with fresh_account():
             with pytest.raises(Killed):
                 up(RecordingAws(die_after=die_after))

@@ -1,12 +1,11 @@
 """Two runs at the same time: whatever one does between two calls of the other, the end is consistent.
 
-One run is held before (or after) one of its changes while another runs whole: at every fourth of its changes,
-or with IMGPIPE_EVERY=1 at each.
+One run is held before (or after) one of its changes while another runs whole: at some of its changes, or in
+the exhaustive tests at each.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.steps.access_token import fingerprint
 from imgpipe_cli.steps.settings import SettingsParameter
 from imgpipe_cli.target import Connection, Target
+from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
     NAMES,
@@ -41,7 +41,7 @@ from tests.functional.account import (
 from tests.functional.meeting import MeetingAws, SharedAws
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
-EVERY = int(os.environ.get("IMGPIPE_EVERY", "4"))
+KEEP = 4
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHEN = pytest.mark.parametrize("when", ["before", "after"])
 
@@ -81,11 +81,6 @@ def apis() -> list[str]:
     return [api["ApiId"] for api in SharedAws().call("apigatewayv2", "get_apis")["Items"]]
 
 
-def numbers(changes: int, when: str) -> range:
-    """The changes to meet at: the first is met before it, the last after it."""
-    return range(0, changes, EVERY) if when == "before" else range((changes - 1) % EVERY, changes, EVERY)
-
-
 def meeting(meanwhile: Callable[[], Any], when: str, number: int) -> MeetingAws:
     return MeetingAws(meanwhile, **{when: number})
 
@@ -93,9 +88,10 @@ def meeting(meanwhile: Callable[[], Any], when: str, number: int) -> MeetingAws:
 # --- up and up -----------------------------------------------------------------------------------
 
 
+@pytest.mark.loops
 @WHEN
 def test_two_up_with_the_same_settings_both_end_well_with_one_of_everything(clean: Clean, when: str) -> None:
-    for number in numbers(clean.changes, when):
+    for number in exhaustive.points(clean.changes, keep=KEEP):
         with fresh_account():
             first = meeting(lambda: up(SharedAws(), workers=1), when, number)
             up(first, workers=1)
@@ -105,18 +101,17 @@ def test_two_up_with_the_same_settings_both_end_well_with_one_of_everything(clea
             assert again.writes == [], f"met {when} change {number}: {first.met}"
 
 
+@pytest.mark.loops
 @WHEN
 def test_two_up_with_different_settings_end_with_those_written_last(clean: Clean, when: str) -> None:
     """Never with a mix; and the one whose settings they are not is told so."""
-    ends = set()
-    for number in numbers(clean.changes, when):
+    for number in exhaustive.points(clean.changes, keep=KEEP):
         with fresh_account():
             first = meeting(lambda: up(SharedAws(), OTHER, workers=1), when, number)
             up(first, SETTINGS, workers=1)
-            ends.add(stored())
+            # Before its first change the first one has not written its settings: then it is the later one.
+            assert stored() == (SETTINGS if (when, number) == ("before", 0) else OTHER)
             assert inventory() == clean.there[stored()], f"met {when} change {number}: {first.met}"
-    # Before its first change the first one has not written its settings yet: then it is the later one.
-    assert ends == ({SETTINGS, OTHER} if when == "before" else {OTHER})
 
 
 def test_whose_settings_came_first_is_told_which_differ() -> None:
@@ -132,8 +127,9 @@ def test_whose_settings_came_first_is_told_which_differ() -> None:
         concurrent_runs.refuse_other_settings(IN_S3, SETTINGS)
 
 
+@pytest.mark.loops
 def test_an_update_and_another_update_end_with_the_later_one(clean: Clean) -> None:
-    for number in range(6):
+    for number in exhaustive.points(6, keep=2):
         with fresh_account():
             finished()
             first = meeting(lambda: up(SharedAws(), SETTINGS, workers=1), "before", number)
@@ -141,6 +137,7 @@ def test_an_update_and_another_update_end_with_the_later_one(clean: Clean) -> No
             assert inventory() == clean.there[stored()], f"met before change {number}: {first.met}"
 
 
+@pytest.mark.loops
 def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> None:
     """Both made one and did not see the other's; the younger goes while its maker still works on it."""
 
@@ -157,19 +154,20 @@ def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> No
         undisturbed = SharedAws()
         up(undisturbed, workers=1)
     start = undisturbed.writes.index(("apigatewayv2", "create_api"))
-    for number in range(start, len(undisturbed.writes), min(EVERY, 3)):
+    for number in exhaustive.points(len(undisturbed.writes) - start, keep=KEEP):
         with fresh_account():
             kept: list[str] = []
-            first = meeting(older_one, "after", number)
+            first = meeting(older_one, "after", start + number)
             outcomes = up(first, workers=1)
             assert apis() == kept, f"met after change {number}: {first.met}"
             assert outcomes["api"].seen.facts["id"] == kept[0]
             assert inventory() == clean.there[SETTINGS], f"met after change {number}: {first.met}"
 
 
+@pytest.mark.loops
 @pytest.mark.parametrize("other", [SETTINGS, OTHER], ids=["same", "different"])
 def test_two_up_side_by_side_end_well(clean: Clean, other: Settings) -> None:
-    for _ in range(4):
+    for _ in exhaustive.points(4, keep=2):
         with fresh_account(), ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(up, SharedAws(), settings) for settings in (SETTINGS, other)]
             got = {Settings.from_json(run.result()["settings"].seen.facts["value"]).features for run in runs}
@@ -204,12 +202,13 @@ class CountingAws(SharedAws):
 # --- up and down ---------------------------------------------------------------------------------
 
 
+@pytest.mark.loops
 @WHEN
 def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
     clean: Clean, empty: dict[str, Any], when: str
 ) -> None:
-    for number in numbers(clean.changes, when):
-        then = (up, down)[number // EVERY % 2]
+    for place, number in enumerate(exhaustive.points(clean.changes, keep=KEEP)):
+        then = (up, down)[place % 2]
         with fresh_account():
             first = meeting(lambda: down(SharedAws(), workers=1), when, number)
             try:
@@ -224,9 +223,10 @@ def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
             assert inventory() == right, f"met {when} change {number}: {first.met}"
 
 
+@pytest.mark.loops
 @WHEN
 def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
-    for number in range(5):
+    for number in exhaustive.points(5, keep=2):
         with fresh_account():
             finished()
             first = meeting(lambda: down(SharedAws(), workers=1), when, number)
@@ -240,9 +240,10 @@ def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
             assert inventory() == clean.there[OTHER]
 
 
+@pytest.mark.loops
 def test_up_during_down_is_left_over_or_gone_and_never_twice(clean: Clean, empty: dict[str, Any]) -> None:
-    for number in numbers(clean.removals, "after"):
-        then = (up, down)[number // EVERY % 2]
+    for place, number in enumerate(exhaustive.points(clean.removals, keep=KEEP)):
+        then = (up, down)[place % 2]
         with fresh_account():
             finished()
             first = meeting(lambda: up(SharedAws(), workers=1), "after", number)
@@ -258,8 +259,9 @@ def _down_into(lefts: list[list[str]]) -> None:
     lefts.append(down(SharedAws(), workers=1))
 
 
+@pytest.mark.loops
 def test_two_down_at_once_leave_nothing_and_both_end_well(clean: Clean, empty: dict[str, Any]) -> None:
-    for number in numbers(clean.removals, "before"):
+    for number in exhaustive.points(clean.removals, keep=KEEP):
         with fresh_account():
             finished()
             seconds: list[list[str]] = []
@@ -271,7 +273,7 @@ def test_two_down_at_once_leave_nothing_and_both_end_well(clean: Clean, empty: d
 def test_up_and_down_side_by_side_leave_what_one_more_run_makes_right(
     clean: Clean, empty: dict[str, Any]
 ) -> None:
-    for then in (up, down) * 2:
+    for then in (up, down) * (2 if exhaustive.share.everything else 1):
         with fresh_account(), ThreadPoolExecutor(2) as pool:
             finished(OTHER)
             runs = [pool.submit(up, SharedAws(), SETTINGS), pool.submit(down, SharedAws())]
@@ -339,11 +341,12 @@ def test_down_during_a_rotation_is_told() -> None:
     assert told.value.code == "not_set_up"
 
 
+@pytest.mark.loops
 @pytest.mark.usefixtures("account")
 def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Clean) -> None:
     """What comes is done by both, what is turned round is turned round by both."""
     for end in (IN_S3, SETTINGS):
-        for number in range(0, 20, EVERY):
+        for number in exhaustive.points(20, keep=3):
             finished()
             first = meeting(
                 lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """No picture without a verdict, whatever becomes of its events; see `event_history.py` for what is played.
 
-`IMGPIPE_HISTORIES=5000 pytest tests/lambda_src/test_event_histories.py` looks at so many histories, new ones
-each time; otherwise they are few and always the same.
+`make test` looks at few histories, always the same; `make test-all` at more, and each slice of it at others.
+`IMGPIPE_HISTORIES=5000 pytest tests/lambda_src/test_event_histories.py` looks at so many, new ones each time.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from datetime import timedelta
 from typing import Any, Literal, get_args
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from tests import exhaustive
 from tests.lambda_src.conftest import Call, Cloud, jpeg
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, Place, Trouble
 from web import app as web_app
 
 _MANY = int(os.environ.get("IMGPIPE_HISTORIES", "0"))
+_FEW = 80 if exhaustive.share.everything else 40 if exhaustive.share.of else 20
 _SETTINGS = settings(
-    max_examples=_MANY or 80,
-    derandomize=not _MANY,
+    max_examples=_MANY or _FEW,
+    derandomize=not _MANY and not exhaustive.share.of,
     stateful_step_count=20,
     deadline=None,
     database=None,
@@ -167,6 +169,7 @@ def broken(how: str, event: Event) -> Event:
     return {"Records": [bad]}
 
 
+@pytest.mark.loops
 def test_every_history_ends_with_every_verdict(cloud: Cloud, call: Call) -> None:
     names = itertools.count()
     keys: set[str] = set()
@@ -179,7 +182,8 @@ def test_every_history_ends_with_every_verdict(cloud: Cloud, call: Call) -> None
             super().teardown()
             keys.update(self.history.versions)
 
-    run_state_machine_as_test(Here, settings=_SETTINGS)
+    seeded = seed(exhaustive.share.slice)(Here) if exhaustive.share.of else Here
+    run_state_machine_as_test(seeded, settings=_SETTINGS)
     there = [key for key in keys if cloud.results.get(key)]
     assert there
     # What events tell of another bucket's pictures is nobody's to list or not.
@@ -202,7 +206,7 @@ Change = Literal["put", "delete", "newest", "oldest"]
 """What happens to a key; "newest" and "oldest" is the version or delete marker that is deleted for good."""
 
 
-def change(history: History, what: Change) -> None:
+def change(history: History, what: str) -> None:
     match what:
         case "put":
             history.put("a.jpg")
@@ -214,7 +218,7 @@ def change(history: History, what: Change) -> None:
             history.delete_for_good("a.jpg", 0)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4] if _MANY else [1, 2, 3])
+@pytest.mark.parametrize("length", [1, 2, exhaustive.only(3), exhaustive.only(4)])
 def test_every_order_of_every_short_history(cloud: Cloud, length: int) -> None:
     """Every order of the events, the first one twice; all has happened in the bucket before that."""
     for number, changes in enumerate(itertools.product(get_args(Change), repeat=length - 1)):
@@ -222,21 +226,23 @@ def test_every_order_of_every_short_history(cloud: Cloud, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        ("put", "put", "delete", "put"),
-        ("put", "put", "delete", "newest"),
-        ("put", "put", "newest", "newest"),
-        ("put", "delete", "put", "newest"),
-        ("put", "delete", "newest", "put"),
-    ],
-    ids="-".join,
+    "history",
+    exhaustive.cases(
+        (
+            "put-put-delete-put",
+            "put-put-delete-newest",
+            "put-put-newest-newest",
+            "put-delete-put-newest",
+            "put-delete-newest-put",
+        ),
+        keep=2,
+    ),
 )
-def test_every_order_of_four_events(cloud: Cloud, changes: Sequence[Change]) -> None:
-    in_any_order(cloud, changes, "h")
+def test_every_order_of_four_events(cloud: Cloud, history: str) -> None:
+    in_any_order(cloud, history.split("-"), "h")
 
 
-def in_any_order(cloud: Cloud, changes: Sequence[Change], name: str) -> None:
+def in_any_order(cloud: Cloud, changes: Sequence[str], name: str) -> None:
     for number, order in enumerate(itertools.permutations(range(len(changes)))):
         history = History(cloud, f"{name}/{number}")
         for what in changes:
