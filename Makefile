@@ -6,7 +6,7 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint types audit fmt lock live bench crash-matrix verify-model clean
+.PHONY: help demo setup test test-all test-slice check ci lint types audit workflows fmt lock live bench crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -37,8 +37,22 @@ demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sam
 
 setup: $(VENV)/.dev ## the environment for developing
 
-test: $(VENV)/.dev ## all tests that need no AWS account
-	$(PY) -m pytest tests
+PYTEST := $(PY) -m pytest -n auto
+
+test: $(VENV)/.dev ## every behavior once: all tests that need no AWS account, at most ten minutes on two cores
+	$(PYTEST) tests
+
+# Shuffled, so that no test can come to need its neighbors.
+test-all: $(VENV)/.dev ## every case of every test, in random order, with the coverage of the code
+	$(PYTEST) tests --exhaustive all --random-order --random-order-bucket global --cov --cov-report term:skip-covered
+
+SLICES := 12
+# It moves with the commit: twelve commits in a row see about all of the exhaustive cases.
+SLICE ?= $(shell $(PYTHON) -c 'import subprocess; print(int(subprocess.check_output(["git", "rev-list", "--count", "HEAD"])) % $(SLICES))')
+
+test-slice: $(VENV)/.dev ## one slice of the cases that make test leaves out; SLICE=3 for that of an earlier commit
+	@echo "Slice $(SLICE) of $(SLICES); the same again: make test-slice SLICE=$(SLICE)"
+	$(PYTEST) tests --exhaustive $(SLICE)/$(SLICES)
 
 lint: $(VENV)/.dev ## style and common mistakes
 	$(BIN)/ruff check .
@@ -50,7 +64,12 @@ types: $(VENV)/.dev ## types, strictly
 audit: $(VENV)/.dev ## licenses and known vulnerabilities of the locked dependencies
 	$(PY) .ci/check_dependencies.py
 
-check: lint types audit test ## what CI runs
+workflows: $(VENV)/.dev ## what GitHub would run, checked for known weaknesses
+	$(BIN)/zizmor --offline --no-progress .github/workflows
+
+check: lint types audit workflows test ## lint, types, audit, tests
+
+ci: check test-slice ## what CI runs
 
 fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,10 @@ _OTHERS = {
     "HTTPS_PROXY",
     "ALL_PROXY",
 }
+
+
+# What the workers used, in seconds.
+_used_s: list[float] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,6 +75,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.parent.name
         group = folder if folder in ("browser", "crash_matrix") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Each worker tells what it has used, its processes included; without workers this process did it all."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["processor_s"] = _processor_s()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _used_s.append(getattr(node, "workeroutput", {}).get("processor_s", 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    total_s = sum(_used_s) + _processor_s()
+    terminalreporter.write_line(f"processor time: {total_s / 60:.1f} minutes (user and system, all processes)")
+
+
+def _processor_s() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def pytest_report_header(config: pytest.Config) -> str:
