@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests import exhaustive
-from tests.faster_emulation import FASTER
+from tests import exhaustive, warm_process
+from tests.faster_emulation import MOTO, SDK
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.
@@ -79,6 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Each worker tells what it has used, its processes included; without workers this process did it all."""
+    warm_process.end()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["processor_s"] = _processor_s()
@@ -91,7 +92,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     total_s = sum(_used_s) + _processor_s()
-    terminalreporter.write_line(f"processor time: {total_s / 60:.1f} minutes (user and system, all processes)")
+    terminalreporter.write_line(f"processor time: {total_s / 60:.1f} minutes, user and system")
 
 
 def _processor_s() -> float:
@@ -130,7 +131,7 @@ def scrubbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session", autouse=True)
 def faster_emulation() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, replacement in FASTER:
+        for name, replacement in (*SDK, *MOTO):
             patch.setattr(name, replacement)
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pkgutil
 from types import FunctionType
 from typing import Any
 
@@ -36,14 +37,22 @@ def _receive_at_once(
     return _receive(queues, name, count, 0, visibility_s, *further, **named)
 
 
-FASTER: tuple[tuple[str, Any], ...] = (
+SDK: tuple[tuple[str, Any], ...] = (
     # The models of the services, read anew for each session.
     ("botocore.session.create_loader", functools.cache(create_loader)),
     # The handlers of each new session, with the names of their events: 5 of 6 ms.
     ("botocore.hooks.accepts_kwargs", _accepts_kwargs),
     ("botocore.hooks.EventAliaser._alias_event_name", _alias_event_name),
+)
+MOTO: tuple[tuple[str, Any], ...] = (
     # 1,400 patterns of URLs for the library `requests`, which nobody here uses: 2 ms an account.
     ("moto.core.models.RESPONSES_METHODS", []),
     # Long polling of queues: seconds in each test of `retry`.
     ("moto.sqs.models.SQSBackend.receive_message", _receive_at_once),
 )
+
+
+def replace(name: str, replacement: Any) -> None:
+    """Put it in place of what has this dotted name, for good."""
+    owner, _, attribute = name.rpartition(".")
+    setattr(pkgutil.resolve_name(owner), attribute, replacement)

@@ -20,6 +20,7 @@ from botocore.config import Config
 from PIL import Image
 
 from imgpipe_cli.local import control
+from tests import warm_process
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -76,15 +77,12 @@ class Machine:
         timeout_s: float = 120,
     ) -> Done:
         """Run one command line to its end. code: what it must exit with; None: anything."""
-        ended = subprocess.run(
-            [*IMGPIPE, *map(str, arguments)],
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
+        ended = warm_process.run(
+            [str(one) for one in arguments],
             env=self.environment(env),
             cwd=cwd or self.folder,
-            timeout=timeout_s,
-            check=False,
+            stdin=stdin,
+            timeout_s=timeout_s,
         )
         done = Done(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
         assert "Traceback" not in done.err, done.err
