@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import exhaustive
 from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, Machine, interrupt
@@ -27,7 +28,7 @@ def undisturbed(machine: Machine, pipeline: Pipeline) -> Iterator[dict[str, obje
     machine.imgpipe("down", "--local", "--project", "calm", "--yes")
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("number", exhaustive.cases(range(KILLS), keep=1))
 def test_up_and_down_continue_after_a_kill(
     machine: Machine, undisturbed: dict[str, object], number: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from imgpipe_cli.steps.http_api import ROUTES
+from tests import exhaustive
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, ROOT, Machine
 
@@ -36,6 +37,7 @@ def test_the_description_names_every_route_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("kind", ["public, results in a table", "private, results in S3"])
+@pytest.mark.loops
 def test_every_answer_is_a_declared_one(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     pipeline: Pipeline = request.getfixturevalue("pipeline" if kind.startswith("public") else "private")
     token = pipeline.imgpipe("token").out.strip()
@@ -45,7 +47,13 @@ def test_every_answer_is_a_declared_one(kind: str, request: pytest.FixtureReques
         [
             *(sys.executable, "-c", "import schemathesis.cli; schemathesis.cli.schemathesis()"),
             *("--config-file", str(SETTINGS), "run", str(DESCRIPTION), "--url", pipeline.outputs["apiUrl"]),
-            *("--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "7"),
+            *(
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--max-examples",
+                "30" if exhaustive.share.everything else "8",
+            ),
+            *("--seed", str(7 + exhaustive.share.slice)),
             *("--continue-on-failure", "--no-color"),
         ],
         cwd=tmp_path,

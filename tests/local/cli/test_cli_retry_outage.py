@@ -11,6 +11,7 @@ import pytest
 
 from imgpipe_cli.local import control
 from imgpipe_cli.local.faults import Faults
+from tests import exhaustive
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import Machine, jpeg, machine_in, until
 from tests.local.conftest import STUB, free_port
@@ -18,7 +19,7 @@ from tests.local.conftest import STUB, free_port
 PROJECT = "outage"
 
 
-@pytest.fixture(scope="module", params=["table", "s3"])
+@pytest.fixture(scope="module", params=["table", exhaustive.only("s3")])
 def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A pipeline on a machine of its own, where Rekognition only counts; once for each store of results."""
     with machine_in(tmp_path_factory.mktemp("outage")) as machine:
