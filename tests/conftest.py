@@ -56,8 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """A shell has its background jobs ignore Ctrl-C, and so would every command that the tests interrupt."""
+    """A shell has its background jobs ignore Ctrl-C, nohup has them ignore a closed terminal, and commands that
+    the tests interrupt would do the same. Signals that are handled here are not ignored there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_IGN:
+        signal.signal(hangup, lambda _number, _frame: None)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

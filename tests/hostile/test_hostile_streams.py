@@ -212,9 +212,12 @@ def test_an_upload_that_is_interrupted_leaves_the_document_it_promised(
         text=True,
         env=os.environ | ENVIRONMENT | keys | {"AWS_ENDPOINT_URL": url},
     ) as started:
-        assert asked.wait(60)
-        started.send_signal(signal.SIGINT)
-        printed = Printed(130, *started.communicate(timeout=60))
+        try:
+            assert asked.wait(60)
+            started.send_signal(signal.SIGINT)
+            printed = Printed(130, *started.communicate(timeout=60))
+        finally:
+            started.kill()
     assert started.returncode == 130
     assert printed.error == "interrupted"
 
@@ -236,11 +239,15 @@ def test_the_cursor_comes_back_whatever_ends_the_command(
     ) as started:
         os.close(theirs)
         told = b""
-        with contextlib.suppress(OSError):  # Linux's way to say that the other side is closed
-            while part := os.read(ours, 65536):
-                if HIDE in part and HIDE not in told:
-                    started.send_signal(number)
-                told += part
+        try:
+            with contextlib.suppress(OSError):  # Linux's way to say that the other side is closed
+                while part := os.read(ours, 65536):
+                    if HIDE in part and HIDE not in told:
+                        started.send_signal(number)
+                    told += part
+            started.wait(60)
+        finally:
+            started.kill()
     os.close(ours)
     assert started.returncode == 128 + number
     assert told.rindex(SHOW) > told.rindex(HIDE)
