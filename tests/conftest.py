@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """A shell has its background jobs ignore Ctrl-C, nohup has them ignore a closed terminal, and commands that
+    """A shell has background jobs ignore Ctrl-C, nohup has them ignore a closed terminal, and commands that
     the tests interrupt would do the same. Signals that are handled here are not ignored there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
