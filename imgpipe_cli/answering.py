@@ -13,6 +13,7 @@ from imgpipe_cli.target import Remembered
 
 # Auto-deploy and fresh permissions take seconds.
 LIMIT_S = 60.0
+_USUAL_S = 5.0
 
 
 def wait_until_answering(
@@ -20,16 +21,24 @@ def wait_until_answering(
     emit: Emit,
     *,
     limit_s: float = LIMIT_S,
+    late: Callable[[], object] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Ask for a result without a key until the function itself refuses that. Raises Problem if it does not
-    within so many seconds; with 0 after the first request."""
+    within so many seconds; with 0 after the first request.
+
+    late: called once the API takes longer than usual, and once more before giving up; it may raise the cause.
+    """
     if not callable_at_its_url(found):
         return
     api, started, pause_s = Api(found.api_url, found.token), clock(), 0.1
+    usual_s = _USUAL_S
     while (detail := refusal(api)) is not None:
         waited = clock() - started
+        if waited >= min(usual_s, limit_s):
+            late()
+            usual_s = limit_s
         if waited >= limit_s:
             raise Problem(
                 "api_not_answering",

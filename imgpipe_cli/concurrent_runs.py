@@ -62,7 +62,7 @@ def up(
             if problem.code != "does_not_settle" or excused:
                 raise
             excused = True
-        looks = _look(pipeline, emit)
+        looks = look_again(pipeline, emit)
         settings = stored_settings(looks["settings"], pipeline.names)
         if theirs:
             settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
@@ -76,7 +76,7 @@ def up(
     )
 
 
-def _look(pipeline: Pipeline, emit: Emit) -> Looks:
+def look_again(pipeline: Pipeline, emit: Emit) -> Looks:
     """Look at everything again. Raises Problem if the pipeline was removed meanwhile."""
     for pause_s in (_PAUSE_S, _PAUSE_S, 0.0):
         looks = runner.look(pipeline, emit)

@@ -80,6 +80,7 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
         from imgpipe_cli import concurrent_runs, moving, outputs, runner
+        from imgpipe_cli.answering import LIMIT_S, wait_until_answering
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
         from imgpipe_cli.pipeline import Pipeline
@@ -126,8 +127,11 @@ def register(app: typer.Typer) -> None:
         run.targets.put(found)
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
+        # Until a new deployment is out, the gateway answers for itself. What was not changed is asked once.
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
-        _until_answering(run, found, fresh=fresh)
+        # What does not answer may have been removed by another run.
+        late = partial(concurrent_runs.look_again, pipeline, run.emit)
+        wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
 
@@ -256,11 +260,3 @@ def _check_region(connection: Connection) -> None:
             hint=f"Choose --region from {', '.join(sorted(offered))}.",
             exit_code=ExitCode.USAGE,
         )
-
-
-def _until_answering(run: Run, found: Remembered, *, fresh: bool) -> None:
-    """A new deployment takes a moment: until it is out, the gateway answers for itself. What was not changed
-    is asked once."""
-    from imgpipe_cli.answering import LIMIT_S, wait_until_answering
-
-    wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from imgpipe_cli.answering import LIMIT_S, wait_until_answering
@@ -34,8 +36,8 @@ class Wait:
             min_confidence=70.0,
         )
 
-    def __call__(self, limit_s: float = LIMIT_S) -> None:
-        how = {"sleep": self.clock.sleep, "clock": self.clock}
+    def __call__(self, limit_s: float = LIMIT_S, **more: Any) -> None:
+        how = {"sleep": self.clock.sleep, "clock": self.clock, **more}
         wait_until_answering(self._found, self.told.append, limit_s=limit_s, **how)  # type: ignore[arg-type]
 
 
@@ -78,3 +80,17 @@ def test_what_was_not_changed_is_asked_once(played: PlayedApi) -> None:
         wait(limit_s=0)
     assert len(played.instead) == 1
     assert wait.clock.slept == []
+
+
+def test_the_cause_of_a_late_answer_is_looked_for_and_told_instead(played: PlayedApi) -> None:
+    """Another run may have removed the pipeline."""
+    played.instead = [_NOT_DEPLOYED] * 1000
+    wait = Wait(played)
+
+    def removed() -> None:
+        raise Problem("removed_meanwhile", "The pipeline was removed by imgpipe down while this ran.")
+
+    with pytest.raises(Problem) as told:
+        wait(late=removed)
+    assert told.value.code == "removed_meanwhile"
+    assert 5 <= wait.clock.now < 8
