@@ -10,9 +10,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.api_server import PlayedApi, serving
+from imgpipe_cli.aws import Aws
+from tests.api_server import Clock, PlayedApi, serving
 from tests.functional.account import fresh_account
 from tests.functional.cli import REGION, Cli, make_bucket, remember, runner
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process wait for AWS on a clock that only their waiting moves."""
+    clock = Clock()
+    assert Aws.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(Aws.__init__.__kwdefaults__, "sleep", clock.sleep)
+    monkeypatch.setitem(Aws.__init__.__kwdefaults__, "clock", clock)
 
 
 @pytest.fixture

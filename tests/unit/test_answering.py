@@ -38,7 +38,7 @@ class Wait:
 
     def __call__(self, limit_s: float = LIMIT_S, **more: Any) -> None:
         how = {"sleep": self.clock.sleep, "clock": self.clock, **more}
-        wait_until_answering(self._found, self.told.append, limit_s=limit_s, **how)  # type: ignore[arg-type]
+        wait_until_answering(self._found, self.told.append, limit_s=limit_s, **how)
 
 
 def test_an_api_that_answers_needs_no_pause(played: PlayedApi) -> None:
