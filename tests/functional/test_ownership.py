@@ -12,6 +12,7 @@ from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
+from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
     NAMES,
@@ -73,7 +74,10 @@ def put_something_into(settings: Settings) -> None:
 
 
 @TAGS
-@pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(SETTINGS, id="table"), exhaustive.only(pytest.param(IN_S3, id="s3"))],
+)
 def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     tags: Mapping[str, str], settings: Settings
 ) -> None:
