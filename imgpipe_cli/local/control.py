@@ -86,12 +86,14 @@ def start(
     state_dir: Path | None = None,
     *,
     port: int | None = None,
+    older: bool = False,
     timeout_s: float = _START_TIMEOUT_S,
     command: Sequence[str] | None = None,
 ) -> LocalCloud:
     """Start the cloud, or find the one that runs; two commands at once get the same.
 
     port: this port or a Problem; without one the last port is used again, else the usual, else a free one.
+    older: where data is damaged, go on with the snapshot before it.
     command: another server program (tests).
     """
     files = local_files(state_dir)
@@ -101,7 +103,8 @@ def start(
     lock = _locked(files, timeout_s)
     try:
         # Another command may have started it while we waited.
-        return _on_port(running(state_dir) or _start(files, port, timeout_s, command), port)
+        arguments = [*(["--port", str(port)] if port is not None else []), *(["--older"] if older else [])]
+        return _on_port(running(state_dir) or _start(files, arguments, timeout_s, command), port)
     finally:
         lock.release()
 
@@ -244,7 +247,7 @@ def _locked(files: LocalFiles, timeout_s: float) -> FileLock:
 
 
 def _start(
-    files: LocalFiles, port: int | None, timeout_s: float, command: Sequence[str] | None
+    files: LocalFiles, arguments: Sequence[str], timeout_s: float, command: Sequence[str] | None
 ) -> LocalCloud:
     """Spawn the server and wait until it serves; the caller holds the start lock."""
     from imgpipe_cli.local import log, spawn
@@ -262,7 +265,6 @@ def _start(
     if files.log.exists() and not files.log.is_file():
         raise _in_the_way(files.log)
     log.trim(files.log)
-    arguments = ["--port", str(port)] if port is not None else []
     try:
         child = spawn.spawn(files, arguments, command=command or spawn.SERVER)
     except OSError as error:

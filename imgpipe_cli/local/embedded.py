@@ -22,7 +22,7 @@ from imgpipe_cli.local.form_uploads import require_signature
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.invocations import AsyncInvocations
 from imgpipe_cli.local.memory import memory_bytes
-from imgpipe_cli.local.ministack_state import PENDING, MiniStackState, Uncopied
+from imgpipe_cli.local.ministack_state import MiniStackState, Uncopied
 from imgpipe_cli.local.own_routes import OwnRoutes
 from imgpipe_cli.local.private_names import MiniStack
 from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
@@ -62,14 +62,14 @@ class Cloud:
             faults=self._faults,
         )
         self._replace()
-        state = MiniStackState(
+        self._state = MiniStackState(
             ministack.app,
             ministack.persistence,
             ministack.lambda_svc,
             Uncopied(ministack.dynamodb, ministack.cloudwatch_logs),
             self._invocations.queue.records,
         )
-        self._snapshots = Snapshots(files.state, state.parts, after=state.prune)
+        self._snapshots = Snapshots(files.state, files.older, self._state.parts, after=self._state.prune)
         self._own = OwnRoutes(
             port=port,
             token=secrets.token_hex(32),
@@ -147,6 +147,11 @@ class Cloud:
         # While the server still answers: the functions that are running store their results through it.
         await asyncio.to_thread(self._invocations.drain, _DRAIN_S)
 
+    def load(self, *, older: bool) -> None:
+        """Take what the last run saved; before serving. Raises Problem where that is damaged."""
+        if count := self._invocations.queue.restore(self._state.load(self._files, older=older)):
+            LOGGER.info("%d events of the last run go on", count)
+
     def close(self) -> None:
         """After the server has ended: end the workers and save everything."""
         self._rekognition.close()
@@ -154,17 +159,12 @@ class Cloud:
         self._invocations.queue.close(1)
         if self._saving is not None:
             self._snapshots.save()
+            self._snapshots.save()  # so that the older one is as good as the latest
 
     async def _ready(self) -> None:
-        """MiniStack has loaded what was saved; from here on it may be used."""
-        # Only our own snapshots save from now on: MiniStack's at its end would replace newer files by
-        # older ones.
-        self._ministack.app.PERSIST_STATE = False  # type: ignore[attr-defined]  # a module's global
+        """What was saved is loaded; from here on MiniStack may be used."""
         before = read_json(self._files.credentials)
         key = await administrator(self._files, self._ministack.iam, self._keys)
-        pending = read_json(self._files.state / f"{PENDING}.json", events=list) or {}
-        if count := self._invocations.queue.restore(pending.get("events", [])):
-            LOGGER.info("%d events of the last run go on", count)
         if asdict(key) != before:
             # A new key must be in the state before anyone is told about it.
             await asyncio.to_thread(self._snapshots.save)

@@ -22,7 +22,7 @@ INSTALL = "Install it with: pip install 'imgpipe[local]'"
 _NAMES = {
     "app": (
         *("app", "AUTH", "PERSIST_STATE", "SERVICE_HANDLERS", "SERVICE_REGISTRY"),
-        *("_build_persistence_save_dict", "call_service_handler_sync"),
+        *("_build_persistence_save_dict", "_state_map", "call_service_handler_sync"),
         *(
             "decode_header_value",
             "_authenticate_only",
@@ -37,7 +37,7 @@ _NAMES = {
         *("enforce", "is_root_access_key", "authenticate", "pin_signed_body", "pin_signed_request"),
         *("AuthError", "ResolvedCredential"),
     ),
-    "core.persistence": ("_json_default", "_state_format_version"),
+    "core.persistence": ("_json_default", "_json_object_hook", "_state_format_version"),
     "core.lambda_runtime": ("Worker", "_workers", "execution_credentials", "reset"),
     "services.iam": ("_access_keys", "handle_request"),
     "services.sts": ("_sessions", "register_session"),

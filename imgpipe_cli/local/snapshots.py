@@ -1,7 +1,7 @@
 """The local cloud's state on disk, so that a kill at any time costs seconds of work and never the whole.
 
-Files are replaced one by one, each in one step, and only when their content changed. MiniStack itself
-saves only at a clean stop.
+Files are replaced one by one, each in one step, and only when their content changed. Before that, what was
+saved last is copied beside it: one older snapshot is kept. MiniStack itself saves only at a clean stop.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imgpipe_cli import private_files
+from imgpipe_cli.local.saved_state import CODE
 
 LOGGER = logging.getLogger("imgpipe.local.snapshots")
 
@@ -32,13 +33,18 @@ Parts = Callable[[], Mapping[str, Callable[[], str | None]]]
 
 
 class Snapshots:
-    """Saves every part that changed to `folder/<part>.json`, then calls `after`."""
+    """Saves every part that changed to `folder/<part>.json`, then calls `after`. older: where the snapshot
+    before is kept."""
 
-    def __init__(self, folder: Path, parts: Parts, *, after: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, folder: Path, older: Path, parts: Parts, *, after: Callable[[], None] = lambda: None
+    ) -> None:
         self._folder = folder
+        self._older = older
         self._parts = parts
         self._after = after
         self._saved: dict[str, bytes] = {}
+        self._kept: dict[Path, bytes] = {}
         self._saving = threading.Lock()
         self._last_write = 0.0
         self._took_s = 0.0
@@ -63,7 +69,9 @@ class Snapshots:
         with self._saving:
             self._first_unsaved = 0.0
             started = time.monotonic()
+            self._keep_older()
             written = [name for name, text in self._parts().items() if self._save_part(name, text)]
+            private_files.sync_folder(self._folder)
             self._after()
             self._took_s = time.monotonic() - started
             LOGGER.debug("saved %s in %.0f ms", ", ".join(written) or "nothing", self._took_s * 1000)
@@ -88,9 +96,29 @@ class Snapshots:
         digest = hashlib.sha256(content.encode()).digest()
         if self._saved.get(name) == digest:
             return False
-        private_files.write(self._folder / f"{name}.json", content)
+        private_files.write(self._folder / f"{name}.json", content, durable=True)
         self._saved[name] = digest
         return True
+
+    def _keep_older(self) -> None:
+        """Bring the older snapshot up to what was saved last, while that is as it was saved."""
+        for path in (*self._folder.glob("*.json"), *self._folder.glob(f"{CODE}/*.zip")):
+            saved = self._saved.get(path.stem)
+            if path in self._kept and saved in (None, self._kept[path]):
+                continue
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).digest()
+            if saved not in (None, digest):
+                del self._saved[path.stem]  # something else changed it: this time it is written anew
+                continue
+            kept = self._older / path.relative_to(self._folder)
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            private_files.write(kept, content, durable=True)
+            self._kept[path] = digest
+        for code in self._older.glob(f"{CODE}/*.zip"):
+            if not (self._folder / CODE / code.name).exists():
+                code.unlink(missing_ok=True)
+        private_files.sync_folder(self._older)
 
     def _stable(self, name: str, text: Callable[[], str | None]) -> str | None:
         for attempt in range(_ATTEMPTS):
