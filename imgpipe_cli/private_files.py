@@ -35,6 +35,20 @@ def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: boo
         raise
 
 
+def try_room(folder: Path, size: int) -> None:
+    """Raise the OSError that a file of so many bytes would meet in this folder now; leaves nothing."""
+    scratch = folder / f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}"
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, PRIVATE)
+    try:
+        if size and sys.platform == "linux":
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.truncate(descriptor, size)  # tells limits, not what is free
+    finally:
+        os.close(descriptor)
+        scratch.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Have on the disk what was made and replaced in it. Windows does so by itself. Raises OSError."""
     if sys.platform != "win32":

@@ -151,6 +151,8 @@ def _show_status(screen: Screen, found: LocalStatus) -> None:
     if cloud is not None:
         local_faults.show(screen, found.faults, found.calls)
     screen.line(f"  data        {found.data_dir} ({size(found.data_bytes)})")
+    if found.disk_trouble:
+        screen.line(f"  disk        nothing more can be kept: {found.disk_trouble}")
     screen.line(f"  log         {found.log_file}")
     for line in _capability_lines(found.capabilities or {}):
         screen.line(f"  {line}")

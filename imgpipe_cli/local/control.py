@@ -59,6 +59,7 @@ class LocalStatus:
     faults: dict[str, Any] | None = None
     calls: dict[str, dict[str, int]] | None = None
     version: str | None = None
+    disk_trouble: str | None = None
     not_simulated: tuple[str, ...] = NOT_SIMULATED
 
 
@@ -148,6 +149,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
         faults=told.get("faults"),
         calls=told.get("calls"),
         version=told.get("version"),
+        disk_trouble=told.get("disk_trouble") or None,
     )
 
 
@@ -279,6 +281,12 @@ def _start(
         time.sleep(0.02)
     else:
         child.kill()
+    if child.returncode == spawn.CANNOT_WRITE:
+        raise Problem(
+            "local_disk_full",
+            f"The local cloud cannot write its files in {files.root}.",
+            hint="Make room on that disk, or name another folder in IMGPIPE_STATE_DIR.",
+        )
     raise _failure(files, log.last_lines(files.log))
 
 
@@ -302,8 +310,16 @@ def _stop(files: LocalFiles) -> bool:
         return False
     written = read_cloud(files)
     if written is not None and _answering(files, written):
+        told = None
         with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
-            ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
+            token, limit_s = written["token"], _STOP_TIMEOUT_S
+            told = ask(written["port"], "/_imgpipe/stop", method="POST", token=token, timeout_s=limit_s)
+        if told is not None and told.get("why"):
+            raise Problem(
+                "local_not_saved",
+                f"The local cloud cannot save its data: {told['why']}. It goes on, so that nothing is lost.",
+                hint=f"Make room for {files.data}, then run imgpipe local stop again.",
+            )
     elif written is not None:
         _end(written["pid"], "SIGTERM")  # it saves, as when it is asked to stop
     if not _gone(files, _STOP_TIMEOUT_S) and written is not None:

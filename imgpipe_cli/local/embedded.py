@@ -28,6 +28,7 @@ from imgpipe_cli.local.private_names import MiniStack
 from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
 from imgpipe_cli.local.signatures import Signatures, keep_headers
 from imgpipe_cli.local.snapshots import Snapshots
+from imgpipe_cli.local.storage import Storage
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -70,12 +71,17 @@ class Cloud:
             self._invocations.queue.records,
         )
         self._snapshots = Snapshots(files.state, files.older, self._state.parts, after=self._state.prune)
+        self._storage = Storage(
+            files.data, unsaved=lambda: self._snapshots.trouble, sizes=self._snapshots.sizes
+        )
+        self._storage.watch(ministack.s3)
         self._own = OwnRoutes(
             port=port,
             token=secrets.token_hex(32),
             queue=self._invocations.queue.depth,
             capabilities=self._rekognition.capabilities,
             details=self._details,
+            save=self._saved,
             stop=self.stop,
             faults=self._faults,
         )
@@ -84,6 +90,7 @@ class Cloud:
             Rules(port, self._keys.known, self._bucket_exists, self._api_exists),
             self._own,
             verify=Signatures(ministack.app, ministack.iam_evaluator, ministack.s3),
+            storage=self._storage,
             api_slots=max(2, workers),
             rekognition_slots=4 * workers,
             on_write=self._snapshots.touch,
@@ -189,12 +196,21 @@ class Cloud:
         )
         LOGGER.info("serving http://127.0.0.1:%d", self._port)
 
+    def _saved(self) -> str:
+        """Save, before a stop; why that fails, if it does."""
+        try:
+            self._snapshots.save()
+        except OSError as error:
+            LOGGER.error("could not save the state: %s", error)
+        return self._snapshots.trouble
+
     def _details(self) -> dict[str, Any]:
         """What `imgpipe local status` shows and health does not."""
         return {
             "memory_bytes": memory_bytes(self._worker_pids()),
             "data_bytes": size_bytes(self._files.data),
             "projects": self._projects(),
+            "disk_trouble": self._storage.trouble(picture=True),
         }
 
     def _worker_pids(self) -> list[int]:

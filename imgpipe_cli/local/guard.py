@@ -16,6 +16,7 @@ from imgpipe_cli.local.calls import misnamed
 from imgpipe_cli.local.empty_listings import empty_listing
 from imgpipe_cli.local.refusals import refusal
 from imgpipe_cli.local.signatures import Answer, Verify
+from imgpipe_cli.local.storage import Storage, stores
 
 LOGGER = logging.getLogger("imgpipe.local.requests")
 
@@ -39,10 +40,11 @@ _ANONYMOUS_ACTIONS = {"api": "execute-api:Invoke", "form": "s3:PutObject", "serv
 class Guard:
     """An ASGI app in front of MiniStack.
 
-    verify checks signatures; own_routes answers `/_imgpipe/*`; api_slots bounds the requests to functions
-    behind the HTTP API, each of which holds a process while it runs; rekognition_slots bounds those to
-    Rekognition, each of which may carry a picture: what waits has not been read from its connection yet;
-    on_write hears of every request that may have changed the state.
+    verify checks signatures; storage knows whether what is stored can be kept; own_routes answers
+    `/_imgpipe/*`; api_slots bounds the requests to functions behind the HTTP API, each of which holds a
+    process while it runs; rekognition_slots bounds those to Rekognition, each of which may carry a picture:
+    what waits has not been read from its connection yet; on_write hears of every request that may have
+    changed the state.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Guard:
         own_routes: App,
         *,
         verify: Verify,
+        storage: Storage,
         api_slots: int,
         rekognition_slots: int,
         on_write: Callable[[], None],
@@ -61,6 +64,7 @@ class Guard:
         self._rules = rules
         self._own_routes = own_routes
         self._verify = verify
+        self._storage = storage
         self._api_slots = asyncio.Semaphore(api_slots)
         self._rekognition_slots = asyncio.Semaphore(rekognition_slots)
         self._on_write = on_write
@@ -113,11 +117,19 @@ class Guard:
         if allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
             await _refuse(answer, send)
             return
+        if stores(asked, allowed, body):
+            picture = allowed.signed is None or allowed.signed.service == "s3"
+            if why := await asyncio.to_thread(self._storage.trouble, len(body), picture=picture):
+                await _refuse(_not_kept(asked, why), send)
+                return
         seen = _rewritten(scope, allowed, self._rules.port)
         # Only now: who is slow to send what belongs to a request keeps no others from being answered.
         async with self._api_slots if allowed.to == "api" else contextlib.nullcontext():
-            with anonymously("" if allowed.signed else _ANONYMOUS_ACTIONS[allowed.to]):
-                await self._app(seen, replayed(body, receive), send)
+            with (
+                anonymously("" if allowed.signed else _ANONYMOUS_ACTIONS[allowed.to]),
+                self._storage.watched() as failures,
+            ):
+                await self._app(seen, replayed(body, receive), _honest(asked, failures, send))
         if _writes(asked):
             self._on_write()
 
@@ -141,6 +153,26 @@ async def _refuse(answer: Answer, send: Send) -> None:
     raw += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def _not_kept(asked: Asked, why: str) -> Answer:
+    message = f"The local cloud cannot keep it on this disk: {why}."
+    return refusal(asked, Refused("InsufficientStorage", message, 507))
+
+
+def _honest(asked: Asked, failures: list[str], send: Send) -> Send:
+    """Answers that a write failed, where one did, in place of what MiniStack answers."""
+    refused = False
+
+    async def told(message: Message) -> None:
+        nonlocal refused
+        if message["type"] == "http.response.start" and failures:
+            refused = True
+            await _refuse(_not_kept(asked, failures[0]), send)
+        elif not refused:
+            await send(message)
+
+    return told
 
 
 def _rewritten(scope: Scope, allowed: Allowed, port: int) -> Scope:

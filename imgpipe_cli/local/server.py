@@ -24,6 +24,7 @@ from imgpipe_cli.local.environment import prepare
 from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.rekognition_service import Analysis, load_analysis
+from imgpipe_cli.local.spawn import CANNOT_WRITE
 from imgpipe_cli.problems import Problem
 
 if TYPE_CHECKING:
@@ -69,17 +70,23 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         )
     except Problem as problem:
         LOGGER.error("%s", problem.message)
-        write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})
-        return 1
+        return _tell(files, problem)
     except Exception as error:
         LOGGER.exception("the local cloud ended")
         message = f"The local cloud ended: {type(error).__name__}: {error}"
-        write_json(
-            files.failure, {"code": "local_failed", "message": message, "hint": f"Its log: {files.log}"}
-        )
-        return 1
+        return _tell(files, Problem("local_failed", message, hint=f"Its log: {files.log}"))
     # The lock is not given back: the system does it when the process is really gone, which `stop` waits for.
     return 0
+
+
+def _tell(files: LocalFiles, problem: Problem) -> int:
+    """Leave word for the command that waits, if only by the exit code."""
+    try:
+        write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})
+    except OSError:
+        LOGGER.exception("could not write why")
+        return CANNOT_WRITE
+    return 1
 
 
 def _serve(files: LocalFiles, port: int, load: Loader, *, older: bool) -> None:

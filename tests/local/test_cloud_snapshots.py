@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +84,21 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
 
     def full() -> str:
         tried.append(time.monotonic())
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     async def run() -> None:
         saver = snapshots(tmp_path, part=full)
         saver._first_unsaved = 1
+        assert saver.trouble == ""
         task = asyncio.create_task(saver.run())
         await asyncio.sleep(0.4)
         assert not task.done()
         task.cancel()
+        assert saver.trouble == "No space left on device"
+        with suppress(OSError):
+            saver.save()
+        assert not saver.due(time.monotonic() + 0.9)
+        assert saver.due(time.monotonic() + 1.1)
 
     asyncio.run(run())
     assert tried

@@ -18,6 +18,7 @@ from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard import Guard
+from imgpipe_cli.local.storage import Storage
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
 
@@ -220,6 +221,7 @@ def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
         rules,
         app,
         verify=lambda _scope, _signed, _body: None,
+        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
         api_slots=1,
         rekognition_slots=3,
         on_write=lambda: None,
