@@ -21,6 +21,7 @@ from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_jso
 from imgpipe_cli.local.form_uploads import require_signature
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.invocations import AsyncInvocations
+from imgpipe_cli.local.lost_events import LostEvents
 from imgpipe_cli.local.memory import memory_bytes
 from imgpipe_cli.local.ministack_state import MiniStackState, Uncopied
 from imgpipe_cli.local.own_routes import OwnRoutes
@@ -175,10 +176,23 @@ class Cloud:
         if asdict(key) != before:
             # A new key must be in the state before anyone is told about it.
             await asyncio.to_thread(self._snapshots.save)
+        await asyncio.to_thread(self._send_lost_events)
         self._saving = asyncio.create_task(self._snapshots.run())
         self._invocations.queue.start()
         self._rekognition.warm()
         self._announce(key)
+
+    def _send_lost_events(self) -> None:
+        lost = LostEvents(self._ministack.s3, self._ministack.dynamodb, self._ministack.ssm)
+        try:
+            count = lost.send(event["payload"] for event in self._invocations.queue.records())
+        except Exception:
+            # What is there must stay within reach; `imgpipe retry --missing` asks for the same.
+            LOGGER.exception("could not look for pictures without a result")
+            return
+        if count:
+            LOGGER.info("%d pictures have no result yet or were removed: their events are sent again", count)
+            self._touch()
 
     def _announce(self, key: Key) -> None:
         private_files.write(self._files.port, str(self._port))

@@ -45,9 +45,10 @@ _NAMES = {
     "services.s3": (
         *("DATA_DIR", "S3_PERSIST", "_enforce_post_policy_size"),
         *("_atomic_write", "_bucket_owner_account", "_persist_object", "_verify_presigned_sigv4"),
+        *("_buckets", "_fire_s3_event", "_next_event_sequencer", "_read_body"),
     ),
     "services.ssm": ("_parameters",),
-    "services.dynamodb": ("copy", "get_state"),
+    "services.dynamodb": ("_tables", "copy", "get_state"),
     "services.cloudwatch_logs": ("copy", "get_state"),
     "services.lambda_svc": (
         *(
@@ -75,6 +76,8 @@ _CALLS = {
     ("app", "_credential_failure"): ("service", "iam_action", "request_id", "denied", "headers"),
     ("services.s3", "_enforce_post_policy_size"): ("policy_b64", "size"),
     ("services.s3", "_verify_presigned_sigv4"): ("method", "path", "headers", "query_params"),
+    ("services.s3", "_fire_s3_event"): ("bucket_name", "key", "event_name", "size", "etag"),
+    ("services.s3", "_read_body"): ("bucket_name", "key", "obj"),
     ("services.s3", "_persist_object"): ("bucket", "key", "obj"),
     ("services.sts", "register_session"): ("access_key", "session"),
     ("core.lambda_runtime", "execution_credentials"): ("config",),
