@@ -181,8 +181,7 @@ def test_calls_are_counted_by_what_became_of_them(
     assert after["failed"] == before.get("failed", 0) + 1
 
 
-def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
-    """What is not let in is not read, so 500 clients with 5 MB each do not fill the memory."""
+def test_only_so_many_pictures_are_at_rekognition_at_once() -> None:
     inside = most = 0
     read: list[int] = []
 
