@@ -250,6 +250,14 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         ),
     ),
     (
+        {"InsufficientStorage"},
+        lambda error, where: Problem(
+            "local_disk_full",
+            f"{where}{sentence(error.message)}",
+            hint="Make room on it, then run the command again; see imgpipe local status.",
+        ),
+    ),
+    (
         {"DeleteConflict"},
         lambda error, where: Problem(
             "in_use",

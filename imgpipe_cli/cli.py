@@ -118,6 +118,8 @@ def _run(command: str, argv: Sequence[str]) -> int:
         # What Typer makes of a broken pipe.
         if isinstance(error.__context__, BrokenPipeError):
             raise Unwritable(error.__context__) from error
+        if isinstance(error.code, int) and error.code > _ENDED_BY_SIGNAL:
+            _interrupted(command, argv)
         raise
     except _UsageError as error:
         return _usage(command, argv, error)
@@ -146,6 +148,10 @@ def _command(argv: Sequence[str]) -> str:
     return " ".join(found[:length]) or "imgpipe"
 
 
+# As shells have it: such an exit code is this and the signal's number.
+_ENDED_BY_SIGNAL = 128
+# What is longer, with hundreds of keys, helps nobody who reads it.
+_LONGEST_COMMAND = 200
 _HELP = frozenset({"--help", "-h", "--version"})
 # Commands that change nothing: whoever has seen enough of what they print, as head has, has all of it.
 _READING = frozenset(
@@ -232,13 +238,15 @@ def _streams(command: str, argv: Sequence[str]) -> bool:
 
 
 def _interrupted(command: str, argv: Sequence[str]) -> int:
+    from imgpipe_cli.render.screen import Screen, tell
+
+    again = _again(argv)
     words = {
-        "up": "Interrupted. What is done stays done: imgpipe up continues from there.",
-        "retry": "Interrupted. What has its verdict keeps it: imgpipe retry goes on with the rest.",
-        "down": "Interrupted. What is gone is gone: imgpipe down continues from there.",
+        "up": f"Interrupted. All that is done stays done: {again} continues from there.",
+        "retry": f"Interrupted. Each verdict so far is kept: {again} goes on with the rest.",
+        "down": f"Interrupted. All that is gone stays gone: {again} continues from there.",
     }
     text = words.get(command, "Interrupted.")
-    from imgpipe_cli.render.screen import Screen, tell
 
     # At the end of a stream there is nothing to say in it.
     if _asked(argv, "--json", "IMGPIPE_JSON") and not _streams(command, argv):
@@ -246,6 +254,18 @@ def _interrupted(command: str, argv: Sequence[str]) -> int:
     else:
         tell(f"\n{text}")
     return int(ExitCode.INTERRUPTED)
+
+
+def _again(argv: Sequence[str]) -> str:
+    """The whole command line: without its flags the same command may mean another place."""
+    import shlex
+    import subprocess
+
+    from imgpipe_cli.render.words import safe
+
+    whole = ["imgpipe", *argv]
+    text = subprocess.list2cmdline(whole) if sys.platform == "win32" else shlex.join(whole)
+    return safe(text) if len(text) <= _LONGEST_COMMAND else "the same command"
 
 
 def _asked(argv: Sequence[str], flag: str, variable: str) -> bool:

@@ -7,25 +7,62 @@ followed.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
 # Windows has no such flag, and lets only administrators make links.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
+_SCRATCH = (".imgpipe-", ".tmp")
 
 
-def write(path: Path, content: str, *, mode: int = PRIVATE) -> None:
-    """Replace a file, or make it, in one step. mode: as far as the user's umask allows. Raises OSError."""
-    scratch = path.with_name(f".imgpipe-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
+def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
+    """Replace a file, or make it, in one step. mode: as far as the user's umask allows. durable: what the new
+    file holds is on the disk before it takes the old one's place. Raises OSError."""
+    scratch = path.with_name(f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS | _BINARY, mode)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         _replace(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def try_room(folder: Path, size: int) -> None:
+    """Raise the OSError that a file of so many bytes would meet in this folder now; leaves nothing."""
+    scratch = folder / f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}"
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, PRIVATE)
+    try:
+        if size and sys.platform == "linux":
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.truncate(descriptor, size)  # tells limits, not what is free
+    finally:
+        os.close(descriptor)
+        scratch.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on the disk what was made and replaced in it. Windows does so by itself. Raises OSError."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `write` left behind where its process was killed; nobody else may be writing there."""
+    for scratch in folder.glob("*".join(_SCRATCH)):
+        scratch.unlink(missing_ok=True)
 
 
 def open_own(path: Path, flags: int) -> int:

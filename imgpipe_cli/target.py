@@ -45,13 +45,19 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """A pipeline that `up` finished on this machine. endpoint: None for AWS itself."""
+class Begun:
+    """A pipeline that `up` began to change on this machine. endpoint: None for AWS itself."""
 
     target: Target
     account: str
     region: str
     endpoint: str | None
+
+
+@dataclass(frozen=True)
+class Remembered(Begun):
+    """A pipeline that `up` finished on this machine."""
+
     bucket: str
     api_url: str
     token: str
@@ -71,6 +77,11 @@ class Connection:
     def endpoint(self) -> str | None:
         return self.aws.place.endpoint or self.aws.custom_endpoint
 
+    @property
+    def begun(self) -> Begun:
+        """What is remembered of a pipeline before the first change to it."""
+        return Begun(self.target, self.names.account, self.names.region, self.endpoint)
+
     def api_url(self, api_id: str, api_endpoint: str) -> str:
         """The URL of the stage. On the local cloud it is path style: names under .localhost do not
         resolve everywhere."""
@@ -85,21 +96,26 @@ class Connection:
 
 
 class Targets:
-    """The remembered pipelines and the last target. Lives in one 0600 file of the state folder."""
+    """The pipelines that were set up or begun here, and the last target. Lives in one 0600 file of the state
+    folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._path = (folder or state_dir()) / _FILE
 
-    def read(self) -> tuple[Target, list[Remembered]]:
-        """The target of the last command that set it, and all pipelines. What cannot be read is nothing:
-        it is only a convenience."""
+    def read(self) -> tuple[Target, list[Begun]]:
+        """The target of the last command that set it, and all pipelines, those that were only begun last.
+        What cannot be read is nothing: it is only a convenience."""
         try:
             document = json.loads(regular_files.read(self._path, at_most=_MAX_BYTES))
             if document["version"] != _VERSION:
                 return Target(), []
-            known = [
-                _typed(Remembered, {**entry, "target": _target(entry["target"])})
-                for entry in document["pipelines"]
+            known: list[Begun] = [
+                _typed(kind, {**entry, "target": _target(entry["target"])})
+                for kind, entries in (
+                    (Remembered, document["pipelines"]),
+                    (Begun, document.get("begun", ())),
+                )
+                for entry in entries
             ]
             return _target(document["last"]), known
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, Problem):
@@ -110,14 +126,28 @@ class Targets:
         others = [known for known in self.read()[1] if known.target != entry.target]
         self._write(entry.target, [entry, *others])
 
+    def begin(self, entry: Begun) -> None:
+        """Make it the target of the commands to come, before it is changed: an `up` that ends half-way is
+        continued where it was. What is remembered of it stays."""
+        last, known = self.read()
+        if all(one.target != entry.target for one in known):
+            known = [entry, *known]
+        elif last == entry.target:
+            return
+        self._write(entry.target, known)
+
     def drop(self, target: Target) -> None:
         """Forget the pipeline; its place stays the target, so that `down` twice looks at the same place."""
         known = self.read()[1]
         self._write(target, [entry for entry in known if entry.target != target])
 
-    def _write(self, last: Target, entries: list[Remembered]) -> None:
-        pipelines = [asdict(entry) for entry in entries]
-        document = {"version": _VERSION, "last": asdict(last), "pipelines": pipelines}
+    def _write(self, last: Target, entries: Sequence[Begun]) -> None:
+        document = {
+            "version": _VERSION,
+            "last": asdict(last),
+            "pipelines": [asdict(entry) for entry in entries if isinstance(entry, Remembered)],
+            "begun": [asdict(entry) for entry in entries if not isinstance(entry, Remembered)],
+        }
         try:
             private_files.write(self._path, json.dumps(document, indent=1))
         except OSError as error:
@@ -148,8 +178,8 @@ def resolve(
     region: str | None,
     profile: str | None,
     last: Target,
-    known: list[Remembered],
-) -> tuple[Target, Remembered | None]:
+    known: Sequence[Begun],
+) -> tuple[Target, Begun | None]:
     """The target, and what is remembered of exactly that pipeline. None: not asked. Raises Problem."""
     if local and profile:
         raise Problem(
@@ -188,7 +218,7 @@ def resolve(
     return target, None
 
 
-def refuse_several(known: list[Remembered], *, local: bool | None, region: str | None) -> None:
+def refuse_several(known: Sequence[Begun], *, local: bool | None, region: str | None) -> None:
     """Raise a usage Problem where more than one pipeline can be meant: which of them was used last may be
     another terminal's doing."""
     meant = [
@@ -206,7 +236,7 @@ def refuse_several(known: list[Remembered], *, local: bool | None, region: str |
         )
 
 
-def _where(entry: Remembered) -> str:
+def _where(entry: Begun) -> str:
     return "local" if entry.target.local else f"AWS {entry.account}, {entry.region}"
 
 
@@ -215,7 +245,7 @@ def _where(entry: Remembered) -> str:
 
 def connect(
     target: Target,
-    remembered: Remembered | None,
+    remembered: Begun | None,
     *,
     start_local: Callable[[], Any] | None = None,
     services: Sequence[str] = (),
@@ -283,20 +313,21 @@ def running_local_cloud(start_local: Callable[[], Any] | None = None) -> LocalCl
     return cloud
 
 
-def refuse_other_account(connection: Connection, remembered: Remembered) -> None:
+def refuse_other_account(connection: Connection, remembered: Begun) -> None:
     """Raise a Problem where the credentials, or the endpoint, are not those of the pipeline."""
     account, endpoint = connection.names.account, connection.endpoint
     project = connection.target.project
+    done = "set up" if isinstance(remembered, Remembered) else "begun"
     if account != remembered.account:
         raise Problem(
             "other_account",
-            f"These credentials belong to account {account}; {project} was set up in {remembered.account}.",
+            f"These credentials belong to account {account}; {project} was {done} in {remembered.account}.",
             hint="Sign in to that account or choose its --profile; for this one name --region or --project.",
         )
     if not connection.target.local and endpoint != remembered.endpoint:
         raise Problem(
             "other_endpoint",
-            f"{project} was set up at {remembered.endpoint or 'AWS'}; now AWS_ENDPOINT_URL says "
+            f"{project} was {done} at {remembered.endpoint or 'AWS'}; now AWS_ENDPOINT_URL says "
             f"{endpoint or 'AWS'}.",
             hint="Set or unset AWS_ENDPOINT_URL as it was, or choose another --project.",
         )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 # What concerns one key and none of the others; not every endpoint takes all that S3 does.
 _KEY_REFUSED = ("InvalidArgument", "KeyTooLongError", "InvalidObjectName")
+# The local cloud's; another picture may be small enough.
+NO_ROOM = "InsufficientStorage"
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
 
@@ -262,12 +264,18 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
         if error.code in _KEY_REFUSED:
             emit(_key_refused(source, error))
             return None
+        if error.code == NO_ROOM:
+            emit(_no_room(source, error))
+            return None
         if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             raise _not_sent(error, source, names) from error
         body.seek(0)
         try:
             answer, replaced = aws.call("s3", "put_object", Body=body, **params), True
         except AwsError as second:
+            if second.code == NO_ROOM:
+                emit(_no_room(source, second))
+                return None
             raise _not_sent(second, source, names) from second
     sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)
     emit(sent)
@@ -287,6 +295,11 @@ def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool
 def _key_refused(source: Source, error: AwsError) -> Refused:
     message = f"The bucket does not take the key {source.key!r}: {error.message}"
     return Refused(source.name, "key_refused", message, "Send it under another one with --key.")
+
+
+def _no_room(source: Source, error: AwsError) -> Refused:
+    hint = "Make room on it, then send it again; see imgpipe local status."
+    return Refused(source.name, "local_disk_full", error.message, hint)
 
 
 def _not_sent(error: AwsError, source: Source, names: Names) -> Problem:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.api import Item
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.target import Connection, Remembered, Target, Targets
+    from imgpipe_cli.target import Begun, Connection, Remembered, Target, Targets
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Run:
         return target.Targets()
 
     @cached_property
-    def _resolved(self) -> tuple[Target, Remembered | None]:
+    def _resolved(self) -> tuple[Target, Begun | None]:
         options = self.options
         last, known = self.targets.read()
         local = self.asked("local", options.local)
@@ -158,7 +158,9 @@ class Run:
 
     @property
     def remembered(self) -> Remembered | None:
-        return self._resolved[1]
+        """What is known of the pipeline; None also for one whose `up` has not come to its end."""
+        known = self._resolved[1]
+        return known if isinstance(known, target.Remembered) else None
 
     def refuse_unnamed(self) -> None:
         """Raise a usage Problem where no project is named and several pipelines are remembered."""
@@ -181,7 +183,7 @@ class Run:
     ) -> Connection:
         """Sign in, once a run; tells the target in one dim line."""
         if self._connection is None:
-            found = target.connect(self.target, self.remembered, start_local=start_local, services=services)
+            found = target.connect(*self._resolved, start_local=start_local, services=services)
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
             self._connection = found
         return self._connection

@@ -49,11 +49,14 @@ def register(app: typer.Typer) -> None:
         port: Annotated[
             int | None, typer.Option("--port", min=1, max=65535, help="Use exactly this port.")
         ] = None,
+        older: Annotated[
+            bool, typer.Option("--older", help="Where data is damaged, go on with the snapshot before it.")
+        ] = False,
     ) -> Result:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local import control
 
-        cloud = control.start(port=port)
+        cloud = control.start(port=port, older=older)
         data = {
             "endpoint": cloud.endpoint,
             "region": cloud.region,
@@ -148,6 +151,8 @@ def _show_status(screen: Screen, found: LocalStatus) -> None:
     if cloud is not None:
         local_faults.show(screen, found.faults, found.calls)
     screen.line(f"  data        {found.data_dir} ({size(found.data_bytes)})")
+    if found.disk_trouble:
+        screen.line(f"  disk        nothing more can be kept: {found.disk_trouble}")
     screen.line(f"  log         {found.log_file}")
     for line in _capability_lines(found.capabilities or {}):
         screen.line(f"  {line}")

@@ -65,7 +65,8 @@ def register(app: typer.Typer) -> None:
             if output is not None:
                 screen.outputs_only(output, settings)
             elif code is ExitCode.NOT_SET_UP:
-                screen.line(f"{connection.target.project} is not set up here. Run imgpipe up.")
+                place = "imgpipe up --local" if connection.target.local else "imgpipe up"
+                screen.line(f"{connection.target.project} is not set up here. Run {place}.")
 
         return Result(data=data, show=show, exit_code=code)
 

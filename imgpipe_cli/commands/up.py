@@ -117,6 +117,7 @@ def register(app: typer.Typer) -> None:
             )
         if settings.move and not (known and known.move == settings.move):
             _confirm_move(run, pipeline, looks, settings, yes=yes)
+        run.targets.begin(connection.begun)
         agreed = MOVES if yes else ("", settings.move)
         outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, asked, agreed))
         settings = stored_settings(outcomes["settings"].seen, connection.names)

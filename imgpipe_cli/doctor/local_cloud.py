@@ -49,6 +49,9 @@ def _running(status: LocalStatus, bad: Verdict) -> Check:
     seen = f"runs at {status.cloud.endpoint} (process {status.cloud.pid})"
     if status.uptime_s is None:
         return Check("local_cloud", bad, f"{seen}, too busy to answer", _RESTART)
+    if status.disk_trouble:
+        fix = f"Make room for {status.data_dir}."
+        return Check("local_cloud", bad, f"{seen}, cannot keep data: {status.disk_trouble}", fix)
     if status.version != __version__:
         seen = f"{seen}, started by imgpipe {status.version or 'of another version'}; this is {__version__}"
         return Check("local_cloud", "warning", seen, _RESTART)

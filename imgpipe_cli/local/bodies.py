@@ -6,18 +6,28 @@ import asyncio
 
 from imgpipe_cli.local.access import Asked, Refused
 from imgpipe_cli.local.asgi import Message, Receive
+from imgpipe_cli.local.room import Body
 
 
-async def read_body(asked: Asked, receive: Receive, *, most_bytes: int, within_s: float) -> bytes | Refused:
+def told_size(asked: Asked, most_bytes: int) -> int:
+    """How long the body will be at most, as far as the request tells."""
+    length = asked.header("content-length")
+    if length.isdecimal():
+        return int(length) if int(length) <= most_bytes else 0  # it is refused unread
+    return most_bytes if "transfer-encoding" in asked.headers else 0
+
+
+async def read_body(
+    asked: Asked, receive: Receive, place: Body, *, most_bytes: int, within_s: float
+) -> bytes | Refused:
     """The body, or why it is not taken: too long, too slow or broken off."""
     too_long = Refused("EntityTooLarge", f"The body may have at most {most_bytes:,} bytes.", 413)
     length = asked.header("content-length")
     if length.isdecimal() and int(length) > most_bytes:
         return too_long
     chunks: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(within_s) as place.limit:
             more = True
             while more:
                 message = await receive()
@@ -25,11 +35,14 @@ async def read_body(asked: Asked, receive: Receive, *, most_bytes: int, within_s
                     return Refused("IncompleteBody", "The body broke off.", 400)
                 chunks.append(message.get("body", b""))
                 more = message.get("more_body", False)
-                size += len(chunks[-1])
-                if size > most_bytes:
+                place.grow(len(chunks[-1]))
+                if place.received > most_bytes:
                     return too_long
     except TimeoutError:
-        return Refused("RequestTimeout", f"The body was not sent within {within_s:g} s.", 408)
+        slow = "so fast that others need not wait" if place.given_up else f"within {within_s:g} s"
+        return Refused("RequestTimeout", f"The body was not sent {slow}.", 408)
+    finally:
+        place.limit = None
     return b"".join(chunks)
 
 

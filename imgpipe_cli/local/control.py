@@ -59,6 +59,7 @@ class LocalStatus:
     faults: dict[str, Any] | None = None
     calls: dict[str, dict[str, int]] | None = None
     version: str | None = None
+    disk_trouble: str | None = None
     not_simulated: tuple[str, ...] = NOT_SIMULATED
 
 
@@ -86,12 +87,14 @@ def start(
     state_dir: Path | None = None,
     *,
     port: int | None = None,
+    older: bool = False,
     timeout_s: float = _START_TIMEOUT_S,
     command: Sequence[str] | None = None,
 ) -> LocalCloud:
     """Start the cloud, or find the one that runs; two commands at once get the same.
 
     port: this port or a Problem; without one the last port is used again, else the usual, else a free one.
+    older: where data is damaged, go on with the snapshot before it.
     command: another server program (tests).
     """
     files = local_files(state_dir)
@@ -101,7 +104,8 @@ def start(
     lock = _locked(files, timeout_s)
     try:
         # Another command may have started it while we waited.
-        return _on_port(running(state_dir) or _start(files, port, timeout_s, command), port)
+        arguments = [*(["--port", str(port)] if port is not None else []), *(["--older"] if older else [])]
+        return _on_port(running(state_dir) or _start(files, arguments, timeout_s, command), port)
     finally:
         lock.release()
 
@@ -145,6 +149,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
         faults=told.get("faults"),
         calls=told.get("calls"),
         version=told.get("version"),
+        disk_trouble=told.get("disk_trouble") or None,
     )
 
 
@@ -244,7 +249,7 @@ def _locked(files: LocalFiles, timeout_s: float) -> FileLock:
 
 
 def _start(
-    files: LocalFiles, port: int | None, timeout_s: float, command: Sequence[str] | None
+    files: LocalFiles, arguments: Sequence[str], timeout_s: float, command: Sequence[str] | None
 ) -> LocalCloud:
     """Spawn the server and wait until it serves; the caller holds the start lock."""
     from imgpipe_cli.local import log, spawn
@@ -262,7 +267,6 @@ def _start(
     if files.log.exists() and not files.log.is_file():
         raise _in_the_way(files.log)
     log.trim(files.log)
-    arguments = ["--port", str(port)] if port is not None else []
     try:
         child = spawn.spawn(files, arguments, command=command or spawn.SERVER)
     except OSError as error:
@@ -277,6 +281,12 @@ def _start(
         time.sleep(0.02)
     else:
         child.kill()
+    if child.returncode == spawn.CANNOT_WRITE:
+        raise Problem(
+            "local_disk_full",
+            f"The local cloud cannot write its files in {files.root}.",
+            hint="Make room on that disk, or name another folder in IMGPIPE_STATE_DIR.",
+        )
     raise _failure(files, log.last_lines(files.log))
 
 
@@ -300,8 +310,16 @@ def _stop(files: LocalFiles) -> bool:
         return False
     written = read_cloud(files)
     if written is not None and _answering(files, written):
+        told = None
         with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
-            ask(written["port"], "/_imgpipe/stop", method="POST", token=written["token"])
+            token, limit_s = written["token"], _STOP_TIMEOUT_S
+            told = ask(written["port"], "/_imgpipe/stop", method="POST", token=token, timeout_s=limit_s)
+        if told is not None and told.get("why"):
+            raise Problem(
+                "local_not_saved",
+                f"The local cloud cannot save its data: {told['why']}. It goes on, so that nothing is lost.",
+                hint=f"Make room for {files.data}, then run imgpipe local stop again.",
+            )
     elif written is not None:
         _end(written["pid"], "SIGTERM")  # it saves, as when it is asked to stop
     if not _gone(files, _STOP_TIMEOUT_S) and written is not None:

@@ -21,13 +21,15 @@ from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_jso
 from imgpipe_cli.local.form_uploads import require_signature
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.invocations import AsyncInvocations
+from imgpipe_cli.local.lost_events import LostEvents
 from imgpipe_cli.local.memory import memory_bytes
-from imgpipe_cli.local.ministack_state import PENDING, MiniStackState, Uncopied
+from imgpipe_cli.local.ministack_state import MiniStackState, Uncopied
 from imgpipe_cli.local.own_routes import OwnRoutes
 from imgpipe_cli.local.private_names import MiniStack
 from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
 from imgpipe_cli.local.signatures import Signatures, keep_headers
 from imgpipe_cli.local.snapshots import Snapshots
+from imgpipe_cli.local.storage import Storage
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -62,20 +64,25 @@ class Cloud:
             faults=self._faults,
         )
         self._replace()
-        state = MiniStackState(
+        self._state = MiniStackState(
             ministack.app,
             ministack.persistence,
             ministack.lambda_svc,
             Uncopied(ministack.dynamodb, ministack.cloudwatch_logs),
             self._invocations.queue.records,
         )
-        self._snapshots = Snapshots(files.state, state.parts, after=state.prune)
+        self._snapshots = Snapshots(files.state, files.older, self._state.parts, after=self._state.prune)
+        self._storage = Storage(
+            files.data, unsaved=lambda: self._snapshots.trouble, sizes=self._snapshots.sizes
+        )
+        self._storage.watch(ministack.s3)
         self._own = OwnRoutes(
             port=port,
             token=secrets.token_hex(32),
             queue=self._invocations.queue.depth,
             capabilities=self._rekognition.capabilities,
             details=self._details,
+            save=self._saved,
             stop=self.stop,
             faults=self._faults,
         )
@@ -84,6 +91,7 @@ class Cloud:
             Rules(port, self._keys.known, self._bucket_exists, self._api_exists),
             self._own,
             verify=Signatures(ministack.app, ministack.iam_evaluator, ministack.s3),
+            storage=self._storage,
             api_slots=max(2, workers),
             rekognition_slots=4 * workers,
             on_write=self._snapshots.touch,
@@ -147,6 +155,11 @@ class Cloud:
         # While the server still answers: the functions that are running store their results through it.
         await asyncio.to_thread(self._invocations.drain, _DRAIN_S)
 
+    def load(self, *, older: bool) -> None:
+        """Take what the last run saved; before serving. Raises Problem where that is damaged."""
+        if count := self._invocations.queue.restore(self._state.load(self._files, older=older)):
+            LOGGER.info("%d events of the last run go on", count)
+
     def close(self) -> None:
         """After the server has ended: end the workers and save everything."""
         self._rekognition.close()
@@ -154,24 +167,32 @@ class Cloud:
         self._invocations.queue.close(1)
         if self._saving is not None:
             self._snapshots.save()
+            self._snapshots.save()  # so that the older one is as good as the latest
 
     async def _ready(self) -> None:
-        """MiniStack has loaded what was saved; from here on it may be used."""
-        # Only our own snapshots save from now on: MiniStack's at its end would replace newer files by
-        # older ones.
-        self._ministack.app.PERSIST_STATE = False  # type: ignore[attr-defined]  # a module's global
+        """What was saved is loaded; from here on MiniStack may be used."""
         before = read_json(self._files.credentials)
         key = await administrator(self._files, self._ministack.iam, self._keys)
-        pending = read_json(self._files.state / f"{PENDING}.json", events=list) or {}
-        if count := self._invocations.queue.restore(pending.get("events", [])):
-            LOGGER.info("%d events of the last run go on", count)
         if asdict(key) != before:
             # A new key must be in the state before anyone is told about it.
             await asyncio.to_thread(self._snapshots.save)
+        await asyncio.to_thread(self._send_lost_events)
         self._saving = asyncio.create_task(self._snapshots.run())
         self._invocations.queue.start()
         self._rekognition.warm()
         self._announce(key)
+
+    def _send_lost_events(self) -> None:
+        lost = LostEvents(self._ministack.s3, self._ministack.dynamodb, self._ministack.ssm)
+        try:
+            count = lost.send(event["payload"] for event in self._invocations.queue.records())
+        except Exception:
+            # What is there must stay within reach; `imgpipe retry --missing` asks for the same.
+            LOGGER.exception("could not look for pictures without a result")
+            return
+        if count:
+            LOGGER.info("%d pictures have no result yet or were removed: their events are sent again", count)
+            self._touch()
 
     def _announce(self, key: Key) -> None:
         private_files.write(self._files.port, str(self._port))
@@ -189,12 +210,21 @@ class Cloud:
         )
         LOGGER.info("serving http://127.0.0.1:%d", self._port)
 
+    def _saved(self) -> str:
+        """Save, before a stop; why that fails, if it does."""
+        try:
+            self._snapshots.save()
+        except OSError as error:
+            LOGGER.error("could not save the state: %s", error)
+        return self._snapshots.trouble
+
     def _details(self) -> dict[str, Any]:
         """What `imgpipe local status` shows and health does not."""
         return {
             "memory_bytes": memory_bytes(self._worker_pids()),
             "data_bytes": size_bytes(self._files.data),
             "projects": self._projects(),
+            "disk_trouble": self._storage.trouble(picture=True),
         }
 
     def _worker_pids(self) -> list[int]:

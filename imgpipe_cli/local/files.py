@@ -74,6 +74,16 @@ class LocalFiles:
         return self.data / "state"
 
     @property
+    def older(self) -> Path:
+        """The state as it was one snapshot before."""
+        return self.data / "older"
+
+    @property
+    def damaged(self) -> Path:
+        """Files of the state that could not be read, kept."""
+        return self.data / "damaged"
+
+    @property
     def objects(self) -> Path:
         return self.data / "s3"
 
@@ -96,7 +106,8 @@ def local_files(folder: Path | None = None) -> LocalFiles:
 def make_folders(files: LocalFiles) -> None:
     """Make the private folders, or say why they cannot be made."""
     try:
-        for folder in (files.root, files.data, files.state, files.objects, files.tmp):
+        ours = (files.root, files.data, files.state, files.older, files.damaged, files.objects, files.tmp)
+        for folder in ours:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(files.root, error) from error

@@ -7,15 +7,18 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 
 from imgpipe_cli.local.access import OWN_NAMES, Allowed, Asked, Refused, Rules, Signed
 from imgpipe_cli.local.anonymous import anonymously
 from imgpipe_cli.local.asgi import App, Message, Receive, Scope, Send
-from imgpipe_cli.local.bodies import read_body, replayed
+from imgpipe_cli.local.bodies import read_body, replayed, told_size
 from imgpipe_cli.local.calls import misnamed
 from imgpipe_cli.local.empty_listings import empty_listing
 from imgpipe_cli.local.refusals import refusal
+from imgpipe_cli.local.room import Room
 from imgpipe_cli.local.signatures import Answer, Verify
+from imgpipe_cli.local.storage import Storage, stores
 
 LOGGER = logging.getLogger("imgpipe.local.requests")
 
@@ -33,15 +36,18 @@ _MOST_BYTES = {
     "form": 16 * _MB,  # a picture of at most 15 MB and the form's fields
     "service": 100 * _MB,  # a function's zip may have 50 MB, and is sent in base64
 }
+# All bodies in memory at once, of callers without a key and of those who name one.
+_KEYLESS_BYTES = 64 * _MB
+_NAMED_BYTES = 256 * _MB
 _ANONYMOUS_ACTIONS = {"api": "execute-api:Invoke", "form": "s3:PutObject", "service": ""}
 
 
 class Guard:
     """An ASGI app in front of MiniStack.
 
-    verify checks signatures; own_routes answers `/_imgpipe/*`; api_slots bounds the requests to functions
-    behind the HTTP API, each of which holds a process while it runs; rekognition_slots bounds those to
-    Rekognition, each of which may carry a picture: what waits has not been read from its connection yet;
+    verify checks signatures; storage knows whether what is stored can be kept; own_routes answers
+    `/_imgpipe/*`; api_slots bounds the requests to functions behind the HTTP API, each of which holds a
+    process while it runs; rekognition_slots bounds those to Rekognition, once their signatures are verified;
     on_write hears of every request that may have changed the state.
     """
 
@@ -52,6 +58,7 @@ class Guard:
         own_routes: App,
         *,
         verify: Verify,
+        storage: Storage,
         api_slots: int,
         rekognition_slots: int,
         on_write: Callable[[], None],
@@ -61,8 +68,11 @@ class Guard:
         self._rules = rules
         self._own_routes = own_routes
         self._verify = verify
+        self._storage = storage
         self._api_slots = asyncio.Semaphore(api_slots)
         self._rekognition_slots = asyncio.Semaphore(rekognition_slots)
+        self._keyless_room = Room(_KEYLESS_BYTES)
+        self._named_room = Room(_NAMED_BYTES)
         self._on_write = on_write
         self._body_within_s = body_within_s
 
@@ -96,30 +106,54 @@ class Guard:
             elif decision.to == "own":
                 await self._own_routes(scope, receive, watched)
             else:
-                async with self._rekognition_slots if _to_rekognition(asked) else contextlib.nullcontext():
-                    await self._pass(asked, decision, scope, receive, watched)
+                await self._pass(asked, decision, scope, receive, watched)
         finally:
             # Without the query: a presigned URL's signature is a secret.
             spent_ms = (time.monotonic() - started) * 1000
             LOGGER.debug("%s %s %d %.0f ms", asked.method, asked.path, status, spent_ms)
 
     async def _pass(self, asked: Asked, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(
-            asked, receive, most_bytes=_MOST_BYTES[allowed.to], within_s=self._body_within_s
-        )
-        if isinstance(body, Refused):
-            await _refuse(refusal(asked, body), send)
-            return
-        if allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
-            await _refuse(answer, send)
-            return
+        most_bytes = _MOST_BYTES[allowed.to]
+        room = self._named_room if allowed.signed else self._keyless_room
+        async with room.of(told_size(asked, most_bytes)) as place:
+            body = await read_body(asked, receive, place, most_bytes=most_bytes, within_s=self._body_within_s)
+            if isinstance(body, Refused):
+                await _refuse(refusal(asked, body), send)
+            elif answer := await self._answer(asked, allowed, scope, body):
+                await _refuse(answer, send)
+            else:
+                # Only now: who is slow to send what belongs to a request, or not who they say they are,
+                # keeps no others from being answered.
+                async with self._slots(allowed):
+                    await self._to_app(asked, allowed, scope, replayed(body, receive), send)
+
+    def _slots(self, allowed: Allowed) -> AbstractAsyncContextManager[None]:
+        if allowed.to == "api":
+            return self._api_slots
+        is_rekognition = allowed.signed is not None and allowed.signed.service == "rekognition"
+        return self._rekognition_slots if is_rekognition else contextlib.nullcontext()
+
+    async def _to_app(
+        self, asked: Asked, allowed: Allowed, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         seen = _rewritten(scope, allowed, self._rules.port)
-        # Only now: who is slow to send what belongs to a request keeps no others from being answered.
-        async with self._api_slots if allowed.to == "api" else contextlib.nullcontext():
-            with anonymously("" if allowed.signed else _ANONYMOUS_ACTIONS[allowed.to]):
-                await self._app(seen, replayed(body, receive), send)
+        with (
+            anonymously("" if allowed.signed else _ANONYMOUS_ACTIONS[allowed.to]),
+            self._storage.watched() as failures,
+        ):
+            await self._app(seen, receive, _honest(asked, failures, send))
         if _writes(asked):
             self._on_write()
+
+    async def _answer(self, asked: Asked, allowed: Allowed, scope: Scope, body: bytes) -> Answer | None:
+        """The answer to a request that must not pass, or need not."""
+        if allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
+            return answer
+        if not stores(asked, allowed, body):
+            return None
+        picture = allowed.signed is None or allowed.signed.service == "s3"
+        why = await asyncio.to_thread(self._storage.trouble, len(body), picture=picture)
+        return _not_kept(asked, why) if why else None
 
     def _refusal(
         self, asked: Asked, allowed: Allowed, signed: Signed, scope: Scope, body: bytes
@@ -141,6 +175,26 @@ async def _refuse(answer: Answer, send: Send) -> None:
     raw += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def _not_kept(asked: Asked, why: str) -> Answer:
+    message = f"The local cloud cannot keep it on this disk: {why}."
+    return refusal(asked, Refused("InsufficientStorage", message, 507))
+
+
+def _honest(asked: Asked, failures: list[str], send: Send) -> Send:
+    """Answers that a write failed, where one did, in place of what MiniStack answers."""
+    refused = False
+
+    async def told(message: Message) -> None:
+        nonlocal refused
+        if message["type"] == "http.response.start" and failures:
+            refused = True
+            await _refuse(_not_kept(asked, failures[0]), send)
+        elif not refused:
+            await send(message)
+
+    return told
 
 
 def _rewritten(scope: Scope, allowed: Allowed, port: int) -> Scope:
@@ -173,10 +227,6 @@ def _passed_on(
         passed = [(name, value) for name, value in passed if name.lower() != b"host"]
         passed.append((b"host", f"{OWN_NAMES[0]}:{port}".encode()))
     return [*passed, (b"x-forwarded-proto", b"https")]
-
-
-def _to_rekognition(asked: Asked) -> bool:
-    return asked.header("x-amz-target").startswith("RekognitionService.")
 
 
 def _writes(asked: Asked) -> bool:

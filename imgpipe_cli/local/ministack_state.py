@@ -1,15 +1,19 @@
-"""What there is to save of MiniStack, in the format that it loads again at its next start."""
+"""What there is to save of MiniStack, in its own format, and loading it again at the next start."""
 
 from __future__ import annotations
 
 import copy
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-PENDING = "imgpipe-pending-events"
+from imgpipe_cli.local.files import LocalFiles
+from imgpipe_cli.local.saved_state import PENDING, Damage, Reader, read, reason, refusal, take_older
+
+LOGGER = logging.getLogger("imgpipe.local")
 
 
 class Uncopied:
@@ -67,6 +71,45 @@ class MiniStackState:
             for name, get_state in self._app._build_persistence_save_dict().items()
         }
         return {**found, PENDING: lambda: json.dumps({"events": self._pending()})}
+
+    def load(self, files: LocalFiles, *, older: bool) -> list[dict[str, Any]]:
+        """Give MiniStack what was saved, once and before it serves; the events that waited. Raises Problem
+        for what is damaged. older: take what was saved before it instead.
+
+        MiniStack itself would log such a file and start without it.
+        """
+        reader = Reader(
+            frozenset(self._app._state_map),
+            self._persistence._json_object_hook,
+            self._persistence._state_format_version,
+        )
+        parts, damages = read(files, reader)
+        if not damages:
+            damages = self._given(parts)
+        if damages and older:
+            for damage in damages:
+                LOGGER.warning("%s %s: it is kept in %s", damage.name, damage.why, files.damaged)
+            take_older(files, damages, reader)
+            parts, damages = read(files, reader)
+            damages = damages or self._given(parts)
+        if damages:
+            raise refusal(files, damages, reader)
+        # From now on only our own snapshots load and save: MiniStack's at its end would replace newer files
+        # by older ones.
+        self._app.PERSIST_STATE = False
+        events: list[dict[str, Any]] = parts.get(PENDING, {}).get("events", [])
+        return events
+
+    def _given(self, parts: Mapping[str, Any]) -> list[Damage]:
+        damages = []
+        for name, module in self._app._state_map.items():
+            if parts.get(name):
+                try:
+                    self._app._get_module(module).load_persisted_state(parts[name])
+                except Exception as error:
+                    LOGGER.exception("%s cannot be restored", name)
+                    damages.append(Damage(f"{name}.json", f"cannot be restored: {reason(error)}"))
+        return damages
 
     def prune(self) -> None:
         """Delete code that no saved function uses; call after a save."""

@@ -25,13 +25,15 @@ _MOST_NONCE = 64
 
 @dataclass
 class OwnRoutes:
-    """An ASGI app for `/_imgpipe/*`. details makes what only status shows."""
+    """An ASGI app for `/_imgpipe/*`. details makes what only status shows; save saves everything before a
+    stop, and says why where it cannot."""
 
     port: int
     token: str
     queue: Callable[[], dict[str, int]]
     capabilities: Callable[[], dict[str, Any]]
     details: Callable[[], dict[str, Any]]
+    save: Callable[[], str]
     stop: asyncio.Event
     faults: FaultSwitch
     started: float = field(default_factory=time.monotonic)
@@ -54,12 +56,17 @@ class OwnRoutes:
         if not hmac.compare_digest(given, self.token.encode()):
             return 403, {"message": "The token is missing or wrong."}
         if route == ("POST", "/_imgpipe/stop"):
-            self.stop.set()
-            return 200, {"stopping": True}
+            return 200, await self._stop()
         if route == ("POST", "/_imgpipe/faults"):
             return self._turn(await _body(receive))
         # Memory and sizes are read from disk and /proc: not on the event loop.
         return 200, {**self._health(), **await asyncio.to_thread(self.details), **self.faults.told()}
+
+    async def _stop(self) -> dict[str, Any]:
+        if why := await asyncio.to_thread(self.save):
+            return {"stopping": False, "why": why}
+        self.stop.set()
+        return {"stopping": True}
 
     def _turn(self, body: bytes) -> tuple[int, dict[str, Any]]:
         try:

@@ -22,7 +22,7 @@ INSTALL = "Install it with: pip install 'imgpipe[local]'"
 _NAMES = {
     "app": (
         *("app", "AUTH", "PERSIST_STATE", "SERVICE_HANDLERS", "SERVICE_REGISTRY"),
-        *("_build_persistence_save_dict", "call_service_handler_sync"),
+        *("_build_persistence_save_dict", "_state_map", "call_service_handler_sync"),
         *(
             "decode_header_value",
             "_authenticate_only",
@@ -37,17 +37,18 @@ _NAMES = {
         *("enforce", "is_root_access_key", "authenticate", "pin_signed_body", "pin_signed_request"),
         *("AuthError", "ResolvedCredential"),
     ),
-    "core.persistence": ("_json_default", "_state_format_version"),
+    "core.persistence": ("_json_default", "_json_object_hook", "_state_format_version"),
     "core.lambda_runtime": ("Worker", "_workers", "execution_credentials", "reset"),
     "services.iam": ("_access_keys", "handle_request"),
     "services.sts": ("_sessions", "register_session"),
     "services.apigateway": ("find_api_scope",),
     "services.s3": (
         *("DATA_DIR", "S3_PERSIST", "_enforce_post_policy_size"),
-        *("_bucket_owner_account", "_verify_presigned_sigv4"),
+        *("_atomic_write", "_bucket_owner_account", "_persist_object", "_verify_presigned_sigv4"),
+        *("_buckets", "_fire_s3_event", "_next_event_sequencer", "_read_body"),
     ),
     "services.ssm": ("_parameters",),
-    "services.dynamodb": ("copy", "get_state"),
+    "services.dynamodb": ("_tables", "copy", "get_state"),
     "services.cloudwatch_logs": ("copy", "get_state"),
     "services.lambda_svc": (
         *(
@@ -75,6 +76,9 @@ _CALLS = {
     ("app", "_credential_failure"): ("service", "iam_action", "request_id", "denied", "headers"),
     ("services.s3", "_enforce_post_policy_size"): ("policy_b64", "size"),
     ("services.s3", "_verify_presigned_sigv4"): ("method", "path", "headers", "query_params"),
+    ("services.s3", "_fire_s3_event"): ("bucket_name", "key", "event_name", "size", "etag"),
+    ("services.s3", "_read_body"): ("bucket_name", "key", "obj"),
+    ("services.s3", "_persist_object"): ("bucket", "key", "obj"),
     ("services.sts", "register_session"): ("access_key", "session"),
     ("core.lambda_runtime", "execution_credentials"): ("config",),
     ("core.iam_evaluator", "authenticate"): ("access_key_id", "account_id"),
@@ -92,6 +96,8 @@ _CALLERS = {
     ("services.s3", "_deliver_event_to_lambda"): "invoke_async_with_retry",
     ("services.lambda_svc", "_invoke"): "invoke_async_with_retry",
     ("services.lambda_svc", "get_state"): "_prune_orphan_code_blobs",
+    ("services.s3", "_persist_object"): "_atomic_write",
+    ("services.s3", "_put_object"): "_persist_object",
     ("services.s3", "_post_object"): "_enforce_post_policy_size",
     ("core.lambda_runtime", "Worker._spawn"): "execution_credentials",
     ("services.dynamodb", "get_state"): "deepcopy",

@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgpipe_cli import regular_files
+from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.local import log
 from imgpipe_cli.local.environment import prepare
 from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.rekognition_service import Analysis, load_analysis
+from imgpipe_cli.local.spawn import CANNOT_WRITE
 from imgpipe_cli.problems import Problem
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
     parser.add_argument(
         "--port", type=int, default=0, help="this port or none (default: the usual or a free one)"
     )
+    parser.add_argument("--older", action="store_true", help="where data is damaged, take what was before")
     chosen = parser.parse_args(arguments)
     files = LocalFiles(chosen.folder)
     log.configure()
@@ -60,23 +62,34 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         if not lock.wait(2):
             LOGGER.info("another process already serves this folder")
             return 1
-        _serve(files, chosen.port, load or (lambda workers: load_analysis(workers, files.models)))
+        _serve(
+            files,
+            chosen.port,
+            load or (lambda workers: load_analysis(workers, files.models)),
+            older=chosen.older,
+        )
     except Problem as problem:
         LOGGER.error("%s", problem.message)
-        write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})
-        return 1
+        return _tell(files, problem)
     except Exception as error:
         LOGGER.exception("the local cloud ended")
         message = f"The local cloud ended: {type(error).__name__}: {error}"
-        write_json(
-            files.failure, {"code": "local_failed", "message": message, "hint": f"Its log: {files.log}"}
-        )
-        return 1
+        return _tell(files, Problem("local_failed", message, hint=f"Its log: {files.log}"))
     # The lock is not given back: the system does it when the process is really gone, which `stop` waits for.
     return 0
 
 
-def _serve(files: LocalFiles, port: int, load: Loader) -> None:
+def _tell(files: LocalFiles, problem: Problem) -> int:
+    """Leave word for the command that waits, if only by the exit code."""
+    try:
+        write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})
+    except OSError:
+        LOGGER.exception("could not write why")
+        return CANNOT_WRITE
+    return 1
+
+
+def _serve(files: LocalFiles, port: int, load: Loader, *, older: bool) -> None:
     # Late: private_names reads the metadata of what is installed.
     from imgpipe_cli.local.private_names import check_installed
     from imgpipe_cli.local.private_names import load as load_ministack
@@ -91,6 +104,7 @@ def _serve(files: LocalFiles, port: int, load: Loader) -> None:
     try:
         # Only now: MiniStack reads its environment while it is imported.
         cloud = embed(files, port, load_ministack(), load)
+        cloud.load(older=older)
         try:
             asyncio.run(_until_stopped(cloud, listener, files))
         finally:
@@ -191,6 +205,8 @@ def _sweep(files: LocalFiles) -> None:
     """Remove unpacked functions: MiniStack leaves one folder for every worker that it ever started."""
     shutil.rmtree(files.tmp, ignore_errors=True)
     make_folders(files)
+    for folder in (files.root, files.data, files.state, files.older):
+        private_files.sweep(folder)
 
 
 def _more_files() -> None:

@@ -14,6 +14,9 @@ from imgpipe_cli.local.files import LocalFiles
 
 SERVER = (sys.executable, "-P", "-m", "imgpipe_cli.local")
 
+# The exit code of a server that could not even write why it ended; also Python's own where the last of its
+# standard error, which is the log, cannot be written.
+CANNOT_WRITE = 120
 # What a Python process needs to run at all; nothing that changes where AWS calls go.
 # LD_LIBRARY_PATH: some Python builds find their own libpython only through it.
 _KEPT = frozenset(

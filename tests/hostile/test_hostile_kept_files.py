@@ -67,6 +67,7 @@ def test_a_file_of_the_right_kind_is_taken(cli: Cli, state: Path) -> None:
     row = next(row for row in STATES if row.id == "state-url-empty")
     row.make(state / "targets.json")
     target, (known,) = Targets().read()
+    assert isinstance(known, Remembered)
     assert (target, known.token) == (Target("imgpipe", region="eu-west-1"), "never-shown")
 
 

@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from botocore.exceptions import ClientError
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.guard import Guard
+from imgpipe_cli.local.storage import Storage
 from tests.local.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -358,6 +360,7 @@ def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
         Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
         app,
         verify=lambda _scope, _signed, _body: None,
+        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
         api_slots=1,
         rekognition_slots=1,
         on_write=lambda: None,

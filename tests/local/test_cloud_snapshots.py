@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from imgpipe_cli.local import log
 from imgpipe_cli.local.rekognition_service import RekognitionService
@@ -16,7 +21,9 @@ from tests.local.own_loop import finish
 
 
 def snapshots(folder: Path, **parts: Callable[[], str | None]) -> Snapshots:
-    return Snapshots(folder, lambda: parts)
+    older = folder.with_name(f"{folder.name}-older")
+    older.mkdir()
+    return Snapshots(folder, older, lambda: parts)
 
 
 def test_saves_after_a_quiet_moment_and_at_the_latest_after_a_while(tmp_path: Path) -> None:
@@ -78,15 +85,21 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
 
     def full() -> str:
         tried.append(time.monotonic())
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     async def run() -> None:
         saver = snapshots(tmp_path, part=full)
         saver._first_unsaved = 1
+        assert saver.trouble == ""
         task = asyncio.create_task(saver.run())
         await asyncio.sleep(0.4)
         assert not task.done()
         task.cancel()
+        assert saver.trouble == "No space left on device"
+        with suppress(OSError):
+            saver.save()
+        assert not saver.due(time.monotonic() + 0.9)
+        assert saver.due(time.monotonic() + 1.1)
 
     finish(run())
     assert tried
@@ -144,3 +157,66 @@ def test_rekognitions_error_body_is_complete_and_a_missing_analysis_is_told() ->
     assert ask(broken_service, b"{}")[1]["__type"] == "InternalServerError"
     broken_service._warm()
     assert broken_service.capabilities() == {"unavailable": "ImportError: no cv2"}
+
+
+# --- the older snapshot --------------------------------------------------------------------------
+
+
+def test_one_older_snapshot_is_kept(tmp_path: Path) -> None:
+    older = tmp_path.with_name(f"{tmp_path.name}-older")
+    state = {"a": "1", "b": "1"}
+    saver = snapshots(tmp_path, a=lambda: state["a"], b=lambda: state["b"])
+
+    def kept() -> list[str]:
+        saver.save()
+        return [path.read_text() for path in sorted(older.glob("*.json"))]
+
+    assert kept() == []
+    state["a"] = "2"
+    assert kept() == ["1", "1"]
+    state["b"] = "2"
+    assert kept() == ["2", "1"]
+    assert kept() == ["2", "2"]
+    assert not (tmp_path / "a.json").samefile(older / "a.json")
+
+
+def test_what_something_else_changed_is_written_anew_and_not_kept(tmp_path: Path) -> None:
+    saver = snapshots(tmp_path, a=lambda: "whole")
+    saver.save()
+    (tmp_path / "a.json").write_text("cut")
+    assert saver.save() == ["a"]
+    saver.save()
+    assert [path.read_text() for path in (tmp_path / "a.json", saver._older / "a.json")] == ["whole", "whole"]
+
+
+def test_code_is_kept_as_long_as_the_older_snapshot_may_name_it(tmp_path: Path) -> None:
+    saver = snapshots(tmp_path, a=lambda: "1")
+    code = tmp_path / "lambda-blobs" / "old.zip"
+    code.parent.mkdir()
+    code.write_bytes(b"\x00code")
+    saver.save()
+    assert (saver._older / "lambda-blobs" / "old.zip").read_bytes() == b"\x00code"
+    code.unlink()  # as after a save that no longer names it
+    saver.save()
+    assert list((saver._older / "lambda-blobs").iterdir()) == []
+
+
+def test_files_and_their_folder_are_on_the_disk_before_a_save_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_dev, found.st_ino))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    saver = snapshots(tmp_path, a=lambda: "1")
+    saver.save()
+    saver.save()  # which keeps the first one
+    wanted = [tmp_path / "a.json", saver._older / "a.json"]
+    if os.name == "posix":
+        wanted += [tmp_path, saver._older]
+    assert {(path.stat().st_dev, path.stat().st_ino) for path in wanted} <= set(synced)

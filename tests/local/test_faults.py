@@ -18,6 +18,7 @@ from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard import Guard
+from imgpipe_cli.local.storage import Storage
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
 from tests.local.own_loop import finish
@@ -181,8 +182,7 @@ def test_calls_are_counted_by_what_became_of_them(
     assert after["failed"] == before.get("failed", 0) + 1
 
 
-def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
-    """What is not let in is not read, so 500 clients with 5 MB each do not fill the memory."""
+def test_only_so_many_pictures_are_at_rekognition_at_once() -> None:
     inside = most = 0
     read: list[int] = []
 
@@ -221,6 +221,7 @@ def test_pictures_that_wait_for_rekognition_stay_in_their_connections() -> None:
         rules,
         app,
         verify=lambda _scope, _signed, _body: None,
+        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
         api_slots=1,
         rekognition_slots=3,
         on_write=lambda: None,

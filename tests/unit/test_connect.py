@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.target import Remembered, Target, connect
+from imgpipe_cli.target import Begun, Remembered, Target, connect
 
 TARGET = Target("demo", region="eu-west-1")
 REMEMBERED = Remembered(TARGET, "123456789012", "eu-west-1", None, "b", "https://x/prod", "", False, 70.0)
@@ -106,3 +106,8 @@ def test_what_is_wrong_about_aws_keeps_nobody_from_the_local_cloud(
     monkeypatch.setenv(name, value)
     for service in ("s3", "sts"):
         assert Aws(LOCAL).endpoint(service) == LOCAL.endpoint
+
+
+def test_another_account_than_the_one_that_up_began_in_is_refused() -> None:
+    with pytest.raises(Problem, match=r"demo was begun in 999999999999\.$"):
+        connect(TARGET, Begun(TARGET, "999999999999", "eu-west-1", None))

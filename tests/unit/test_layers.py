@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "listing": DATA | {"api", "waiting"},
     "steps": DATA | {"aws", "aws_problems"},
     "target": DATA | {"aws", "aws_problems", "local"},
-    "local": BASE,
+    "local": BASE | {"lambda_code", "names"},
     "logs": DATA | {"aws", "aws_problems"},
     "retry": DATA | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS},
     "explain": DATA

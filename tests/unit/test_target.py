@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.target import Remembered, Target, Targets, refuse_several, resolve
+from imgpipe_cli.target import Begun, Remembered, Target, Targets, refuse_several, resolve
 
 AWS = Target("imgpipe", region="eu-west-1")
 LOCAL = Target("imgpipe", local=True)
@@ -40,7 +40,7 @@ def asked(
     local: bool | None = None,
     region: str | None = None,
     profile: str | None = None,
-) -> tuple[Target, Remembered | None]:
+) -> tuple[Target, Begun | None]:
     entries = [remembered(target) for target in known]
     return resolve(project=project, local=local, region=region, profile=profile, last=last, known=entries)
 
@@ -231,3 +231,67 @@ def test_a_state_folder_that_cannot_be_written_is_a_problem_that_names_it(tmp_pa
     assert caught.value.code == "state_dir_unusable"
     assert str(folder) in caught.value.message
     assert "IMGPIPE_STATE_DIR" in caught.value.hint
+
+
+# --- an `up` that ended half-way -----------------------------------------------------------------
+
+ON_THIS_MACHINE = Begun(LOCAL, "000000000000", "us-east-1", "http://127.0.0.1:4599")
+
+
+def resolved(folder: Path, **asked_for: Any) -> Target:
+    last, known = Targets(folder).read()
+    options: dict[str, Any] = {"project": None, "local": None, "region": None, "profile": None}
+    return resolve(**{**options, **asked_for}, last=last, known=known)[0]
+
+
+@pytest.mark.parametrize("asked_for", [{}, {"project": "imgpipe"}, {"local": True}, {"region": "us-east-1"}])
+@pytest.mark.parametrize("also_on_aws", [False, True])
+def test_what_was_begun_is_where_the_next_command_goes(
+    tmp_path: Path, asked_for: dict[str, Any], also_on_aws: bool
+) -> None:
+    if also_on_aws:
+        Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).begin(ON_THIS_MACHINE)
+    assert resolved(tmp_path, **asked_for) == LOCAL
+
+
+def test_what_was_begun_is_found_by_its_name_when_another_was_used_since(tmp_path: Path) -> None:
+    Targets(tmp_path).begin(ON_THIS_MACHINE)
+    Targets(tmp_path).put(remembered(Target("other", region="eu-west-1")))
+    assert resolved(tmp_path, project="imgpipe") == LOCAL
+    assert resolved(tmp_path) == Target("other", region="eu-west-1")
+
+
+def test_what_was_begun_counts_where_one_of_several_has_to_be_named(tmp_path: Path) -> None:
+    Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).begin(ON_THIS_MACHINE)
+    with pytest.raises(Problem, match=r"imgpipe \(local\)"):
+        refuse_several(Targets(tmp_path).read()[1], local=None, region=None)
+
+
+def test_what_is_remembered_of_a_pipeline_outlasts_the_beginning_of_a_change(tmp_path: Path) -> None:
+    Targets(tmp_path).put(remembered(AWS))
+    Targets(tmp_path).put(remembered(Target("other", region="eu-west-1")))
+    Targets(tmp_path).begin(Begun(AWS, "123456789012", "eu-west-1", None))
+    last, known = Targets(tmp_path).read()
+    assert (last, remembered(AWS) in known, len(known)) == (AWS, True, 2)
+
+
+@pytest.mark.parametrize("end", ["finished", "removed"])
+def test_what_was_begun_is_forgotten_at_its_end(tmp_path: Path, end: str) -> None:
+    targets = Targets(tmp_path)
+    targets.begin(ON_THIS_MACHINE)
+    if end == "finished":
+        targets.put(remembered(LOCAL))
+    else:
+        targets.drop(LOCAL)
+    assert targets.read() == (LOCAL, [remembered(LOCAL)] if end == "finished" else [])
+
+
+def test_what_an_older_imgpipe_wrote_is_read(tmp_path: Path) -> None:
+    Targets(tmp_path).put(remembered(AWS))
+    path = tmp_path / "targets.json"
+    document = json.loads(path.read_text())
+    del document["begun"]
+    path.write_text(json.dumps(document))
+    assert Targets(tmp_path).read() == (AWS, [remembered(AWS)])

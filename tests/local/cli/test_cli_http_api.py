@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imgpipe_cli.target import Targets
+from imgpipe_cli.target import Remembered, Targets
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
 
@@ -60,7 +60,8 @@ def form(fields: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
 
 
 def token_of(machine: Machine, project: str) -> str:
-    return next(one.token for one in Targets(machine.state).read()[1] if one.target.project == project)
+    known = [one for one in Targets(machine.state).read()[1] if isinstance(one, Remembered)]
+    return next(one.token for one in known if one.target.project == project)
 
 
 @pytest.fixture(scope="module")

@@ -62,8 +62,8 @@ def test_a_pipeline_that_was_killed_over_and_over_works(machine: Machine, pipeli
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(machine: Machine, pipeline: Pipeline) -> None:
     here = ("--local", "--project", "stopped")
     for command, more, words in (
-        ("up", (), "imgpipe up continues from there"),
-        ("down", ("--yes",), "imgpipe down continues from there"),
+        ("up", (), "imgpipe up --local --project stopped continues from there"),
+        ("down", ("--yes",), "imgpipe down --local --project stopped --yes continues from there"),
     ):
         process = machine.start(command, *here, *more)
         assert process.stderr is not None

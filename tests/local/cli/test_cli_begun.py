@@ -1,0 +1,39 @@
+"""A first `up --local` that is ended half-way: all that follows, without any flag, looks at this machine."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from imgpipe_cli.target import Target, Targets
+from tests.inventory import inventory
+from tests.local.cli.conftest import Pipeline
+from tests.local.cli.machine import Machine
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_up_that_was_ended_is_known_to_what_follows(
+    machine: Machine, pipeline: Pipeline, name: str, code: int
+) -> None:
+    Targets(machine.state).drop(Target("elsewhere", region="eu-west-1"))  # the last command was about AWS
+    process = machine.start("up", "--local", "--project", "begun")
+    assert process.stderr is not None
+    while "Settings and checks" not in (line := process.stderr.readline()):
+        assert line, "up ended by itself"
+    process.send_signal(getattr(signal, name))
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert "imgpipe up --local --project begun continues from there" in told
+
+    for command in (("status",), ("status", "--project", "begun")):
+        looked = machine.imgpipe(*command, code=None)
+        assert looked.err.startswith("project begun · local cloud"), looked
+    machine.imgpipe("up")
+    machine.imgpipe("down", "--yes", "--project", "begun")
+    assert inventory(machine.client, "begun") == {}
+
+
+def test_a_status_of_nothing_names_the_whole_command(machine: Machine, pipeline: Pipeline) -> None:
+    told = machine.imgpipe("status", "--local", "--project", "never", code=3)
+    assert "never is not set up here. Run imgpipe up --local." in told.out

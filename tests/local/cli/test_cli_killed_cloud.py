@@ -1,0 +1,77 @@
+"""The local cloud killed while pictures come and go: its next start brings all of them to their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgpipe_cli.local import control
+from tests.local.cli.machine import ROOT, Machine, jpeg, machine_in, until
+
+STUB = (sys.executable, "-P", str(ROOT / "tests/local/stub_server.py"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Machine]:
+    with machine_in(tmp_path) as machine:
+        control.start(machine.state, command=STUB)
+        yield machine
+
+
+def _stop_and_start(machine: Machine) -> None:
+    control.stop(machine.state)
+    control.start(machine.state, command=STUB)
+
+
+def _keys(machine: Machine, project: str) -> set[str]:
+    listed = machine.imgpipe("list", "--project", project, "--json", code=None)
+    return {str(item["objectKey"]) for item in listed.lines() if "objectKey" in item}
+
+
+def _idle(machine: Machine) -> bool:
+    queue = control.status(machine.state).queue
+    return queue is not None and not queue["waiting"] and not queue["running"]
+
+
+def test_pictures_without_a_result_are_analyzed_and_removed_ones_forgotten(own: Machine) -> None:
+    projects = {"tabled": "table", "kept": "s3"}
+    (own.folder / "before.jpg").write_bytes(jpeg(1))
+    (own.folder / "gone.jpg").write_bytes(jpeg(2))
+    for number in range(2):
+        (own.folder / f"late{number}.jpg").write_bytes(jpeg(10 + number))
+    buckets = {}
+    for project, store in projects.items():
+        up = own.imgpipe("up", "--local", "--no-model", "--project", project, "--results", store, "--json")
+        buckets[project] = up.json()["data"]["bucket"]
+        own.imgpipe("upload", "before.jpg", "gone.jpg", "--wait", "--project", project)
+    s3 = own.client("s3")
+    for bucket in buckets.values():
+        s3.delete_object(Bucket=bucket, Key="gone.jpg")
+    until(lambda: _idle(own), what="the removals handled")
+    _stop_and_start(own)
+    assert "sent again" not in (own.state / "local/cloud.log").read_text()
+
+    # Now all at once, and killed before a snapshot tells of any of it.
+    s3 = own.client("s3")
+    for project, bucket in buckets.items():
+        own.imgpipe("upload", *(f"late{number}.jpg" for number in range(2)), "--project", project)
+        s3.delete_object(Bucket=bucket, Key="before.jpg")
+        s3.put_object(Bucket=bucket, Key="gone.jpg", Body=jpeg(3))  # there again after all
+        s3.put_object(Bucket=bucket, Key="folder/", Body=b"")
+    cloud = own.cloud()
+    os.kill(cloud.pid, signal.SIGKILL)
+    os.waitpid(cloud.pid, 0)
+
+    control.start(own.state, command=STUB)
+    until(lambda: _idle(own), what="all events handled")
+    expected = {"gone.jpg", *(f"late{number}.jpg" for number in range(2))}
+    assert {project: _keys(own, project) for project in projects} == dict.fromkeys(projects, expected)
+    log = own.state / "local/cloud.log"
+    told = log.read_text().count("sent again")
+    _stop_and_start(own)
+    assert log.read_text().count("sent again") == told, "what is done is not sent again"
