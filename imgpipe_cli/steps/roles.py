@@ -55,8 +55,9 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
     detect = list({f"rekognition:{FEATURES[feature]}" for feature in settings.features})
     return [
         _allow("ReadPictures", pictures, f"{names.bucket_arn}/*"),
-        # Without it S3 answers 403 for a picture that is gone, as if the role were wrong.
-        _allow("TellMissingFromDenied", ["s3:ListBucket"], names.bucket_arn),
+        # Without the first S3 answers 403 for a picture that is gone, as if the role were wrong; the list of
+        # versions tells what is gone from what S3 does not show yet.
+        _allow("TellMissingFromDenied", ["s3:ListBucket", "s3:ListBucketVersions"], names.bucket_arn),
         # Rekognition has no resources to name for these.
         _allow("AnalyzePictures", detect, "*"),
         *_stores(
