@@ -219,6 +219,11 @@ class Aws:
         url = self.endpoint("s3")
         return None if is_aws(url) else url
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether calls go to the local cloud, or to another endpoint that is not AWS's own."""
+        return self.place.is_local or self.custom_endpoint is not None
+
     def endpoint_variable(self, service: str) -> str:
         """The variable that sends this one service elsewhere."""
         name = str(self.client(service).meta.service_model.service_id.hyphenize())

@@ -64,6 +64,10 @@ _FORBIDDEN_HINTS = {
 _FORBIDDEN_HINT = "No permission of yours outweighs it: it has to be changed where it stands."
 
 
+# Lambda has one code for this and for what passes.
+_FAILED_TEXT = re.compile(r"in the following state: '?Failed\b")
+
+
 def problem(error: AwsError, doing: str = "") -> Problem:
     """The Problem of an error that no code expected; doing says where, such as "create role x"."""
     where = f"Could not {doing}: " if doing else ""
@@ -76,6 +80,13 @@ def problem(error: AwsError, doing: str = "") -> Problem:
             "unreachable",
             f"{where}{sentence(error.message)}",
             hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
+        )
+    if _FAILED_TEXT.search(error.message):
+        return Problem(
+            "function_failed",
+            f"{where}{sentence(error.message)}",
+            hint="Remove the cause. If it stays so, remove the function with aws lambda delete-function; "
+            "imgpipe up then makes it anew.",
         )
     named = f"{error.service} {error.operation} answered " if error.operation else ""
     return Problem(

@@ -208,7 +208,8 @@ class Visit:
         """Send these; the error that passes with time if there was one."""
         if self.resource.serial:
             changes = changes[:1]
-        if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
+        several = min(len(changes), self.pipeline.workers) > 1
+        if self.resource.side_by_side and several and self.aws.is_elsewhere:
             with Pool(len(changes), thread_name_prefix="change") as pool:
                 # All answers are awaited before the first that passes counts: one beside it may be a failure.
                 answers = list(pool.map(self._send_one, changes))

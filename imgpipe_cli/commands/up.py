@@ -253,7 +253,8 @@ def _check_region(connection: Connection) -> None:
         raise Problem(
             "no_rekognition",
             f"Amazon Rekognition is not offered in {connection.aws.region}.",
-            hint=f"Choose --region from {', '.join(sorted(offered))}.",
+            hint=f"Choose --region from {', '.join(sorted(offered))}; or update boto3, which lists them: "
+            "pip install --upgrade boto3.",
             exit_code=ExitCode.USAGE,
         )
 

@@ -245,7 +245,8 @@ class Resource(ABC):
     needs: resources that must be right before this one is touched (this one is removed before they are).
     within: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serial: AWS takes one change at a time, then a new look.
-    side_by_side: the changes of one look do not depend on each other (its removals always do).
+    side_by_side: the changes of one look do not depend on each other (its removals always do). AWS itself
+    refuses those that meet, so there they go one at a time.
     visible_within_s: how long a look may find nothing of what was made with success.
     last_counts: what another run made of it after this one's change stays.
     """

@@ -1,4 +1,4 @@
-"""S3 says "not found" for what is there: nothing of it is given up, and what is gone is final all the same."""
+"""S3 says "not found" for what is there: nothing of it is given up; what is gone is final all the same."""
 
 from __future__ import annotations
 

@@ -34,9 +34,7 @@ _ROLE_HINT = (
 LAMBDA_BUSY = (
     Passing("ResourceConflictException", "state: Deleting", "the old function is still going"),
     Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
-    Passing(
-        "ResourceConflictException", "currently in the following state", "Lambda is still making the function"
-    ),
+    Passing("ResourceConflictException", "state: Pending", "Lambda is still making the function"),
     Passing(
         "ResourceConflictException",
         "concurrent update operation",
