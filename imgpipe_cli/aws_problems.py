@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws import THROTTLED, AwsError
 from imgpipe_cli.problems import ExitCode, Problem
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
@@ -26,19 +26,6 @@ _SKEWED = {"RequestTimeTooSkewed"}
 # STS and others call a wrong clock a wrong signature; only the message tells.
 _SKEWED_TEXT = re.compile(r"Signature (?:expired|not yet current)")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "TooManyUpdates",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "PriorRequestNotComplete",
-    "SlowDown",
-    "ProvisionedThroughputExceededException",
-}
 _QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
 # The resource is an ARN, in quotes in newer answers of S3, or in IAM's words, such as `role demo-ingest`.
 _DENIED_TEXT = re.compile(
@@ -253,7 +240,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
     ),
     (_DENIED, _denied),
     (
-        _THROTTLED,
+        {*THROTTLED, "TooManyUpdates"},
         _fixed(
             "throttled",
             "AWS is receiving too many requests from this account just now.",
