@@ -13,13 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem, sentence
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import GONE, Change, Overtaken, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.base import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
 
 # "It is there already": somebody's, or ours from a call whose answer got lost. The next look tells.
 _EXISTS = frozenset(
@@ -262,14 +262,7 @@ class Visit:
         if waited > passing.limit_s and self.resource.last_counts and self.watch is not None:
             raise Overtaken  # what does not come was removed or changed back
         if waited > passing.limit_s:
-            said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
-            raise Problem(
-                "timeout",
-                f"{self.resource.name} is not ready after {waited:.0f} s: {why}.{said}",
-                hint=passing.hint
-                or "Run the command again: it continues here. imgpipe status shows the state.",
-                exit_code=ExitCode.PENDING,
-            )
+            raise Outlasted(self.resource.name, passing, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:
             self._look_out(now=False)

@@ -128,7 +128,7 @@ def register(app: typer.Typer) -> None:
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
         _until_answering(run, found, fresh=fresh)
-        data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
+        data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
 
 
@@ -153,13 +153,14 @@ def output_data(found: Remembered) -> dict[str, Any]:
     }
 
 
-def _settings_data(settings: Any) -> dict[str, Any]:
+def settings_data(settings: Any) -> dict[str, Any]:
     return {
         "features": list(settings.features),
         "minConfidence": settings.min_confidence,
         "private": settings.private,
         "rekognitionPricePer1000": settings.price_per_1000,
         "results": settings.results,
+        "sourceAccount": settings.source_account,
     }
 
 

@@ -47,6 +47,22 @@ class RoleNotAssumable(Behaviour):
         return None
 
 
+class SourceAccountNotTold(Behaviour):
+    """Lambda does not name the account when it takes a role, so a role that asks for it is never taken.
+    [whether that is so: unknown; of other services: gh:prowler-cloud/prowler#2810]"""
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        if call.operation not in _MAKING:
+            return None
+        role = {"RoleName": _role(account, call)}
+        both = (account.last("CreateRole", **role), account.last("UpdateAssumeRolePolicy", **role))
+        last = max((one for one in both if one), key=lambda one: one.number)
+        if "aws:SourceAccount" in str(last.params):
+            text = "The role defined for the function cannot be assumed by Lambda."
+            return Refusal("InvalidParameterValueException", text)
+        return None
+
+
 class KeyNotGranted(Behaviour):
     """AWS's own key of the environment does not know a new role yet. [TF:lambda/function.go]"""
 
