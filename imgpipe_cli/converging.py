@@ -208,13 +208,17 @@ class Visit:
         """Send these; the error that passes with time if there was one."""
         if self.resource.serial:
             changes = changes[:1]
-        several = min(len(changes), self.pipeline.workers) > 1
-        if self.resource.side_by_side and several and self.aws.is_elsewhere:
-            with Pool(len(changes), thread_name_prefix="change") as pool:
-                # All answers are awaited before the first that passes counts: one beside it may be a failure.
-                answers = list(pool.map(self._send_one, changes))
-            return next((passing for passing in answers if passing), None)
+        if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
+            # All answers are awaited before the first that passes counts: one beside it may be a failure.
+            return next((passing for passing in self._answers(changes) if passing), None)
         return self._one_after_the_other(changes)
+
+    def _answers(self, changes: Sequence[Change]) -> list[Passing | None]:
+        """What comes of changes that do not depend on each other."""
+        if not self.aws.is_elsewhere:
+            return [self._send_one(change) for change in changes]
+        with Pool(len(changes), thread_name_prefix="change") as pool:
+            return list(pool.map(self._send_one, changes))
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
         return next((passing for change in todo if (passing := self._send_one(change))), None)

@@ -199,3 +199,22 @@ def test_by_hand_it_is_kept_too(cloud: Cloud, pictures: SimpleNamespace) -> None
     show(cloud)
     cloud.ingest(again)
     assert verdict(cloud, "a.jpg") == DONE
+
+
+@pytest.mark.parametrize("happens", [under_a_marker, under_a_newer_version])
+def test_what_was_gone_and_shows_again_gets_its_verdict(
+    cloud: Cloud, pictures: SimpleNamespace, happens: Callable[[Cloud, SimpleNamespace, Event], None]
+) -> None:
+    """What lay on it is removed for good before its own event came."""
+    event = cloud.put("a.jpg", pictures.jpeg())
+    happens(cloud, pictures, event)
+    hide(cloud)
+    cloud.ingest(event)
+    assert verdict(cloud, "a.jpg") == GONE
+    show(cloud)
+    listed = cloud.s3.list_object_versions(Bucket="imgpipe-uploads-123456789012-eu-west-1-an")
+    entries = (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ()))
+    (on_top,) = [entry["VersionId"] for entry in entries if entry["IsLatest"]]
+    cloud.ingest(cloud.delete("a.jpg", on_top))
+    assert verdict(cloud, "a.jpg") == DONE
+    assert item_of(cloud, "a.jpg")["versionId"] == version_of(event)
