@@ -6,7 +6,7 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all test-slice check ci lint types audit workflows fmt lock live bench crash-matrix verify-model clean
+.PHONY: help demo setup test test-all test-slice check ci lint types audit workflows fmt lock live live-clean bench crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -77,6 +77,9 @@ fmt: $(VENV)/.dev ## format the code
 
 live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under two US cents, cleans up after itself
 	$(PY) -m pytest tests/live --live -m live
+
+live-clean: $(VENV)/.dev ## take away what an interrupted make live has left; REGION=eu-west-1 where it was another
+	$(PY) -m tests.live.leftovers $(if $(REGION),--region $(REGION))
 
 bench: $(VENV)/.dev ## measure the speed that the README's table shows
 	$(PY) benchmarks/run.py

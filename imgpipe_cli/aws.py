@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import threading
 import time
@@ -37,6 +38,25 @@ _AWS_DOMAINS = (
     ".csp.hci.ic.gov",
 )
 
+
+# AWS did not carry the call out: there were too many in a short time.
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "PriorRequestNotComplete",
+        "SlowDown",
+        "ProvisionedThroughputExceededException",
+    }
+)
+# AWS is in trouble. Not 501, by which an endpoint says that it does not know the operation.
+_TROUBLE = frozenset({500, 502, 503, 504})
+_LONGEST_BUSY_PAUSE_S = 15.0
 
 # The SDK's words.
 NONE_FOUND = "Unable to locate credentials"
@@ -83,12 +103,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a call may take to connect and to answer, and how often it is sent at most."""
+    """How long a call may take to connect and to answer, how often the SDK sends it at most, and for how long
+    it is sent again after that while AWS is throttling or in trouble."""
 
     connect_s: float = 5
     read_s: float = 60
     # Explicit: the default mode of the SDK is about to change, and differs between environments.
     attempts: int = 5
+    busy_s: float = 120
 
 
 @dataclass(frozen=True)
@@ -108,7 +130,8 @@ class Credentials:
 class Aws:
     """Clients of one account and region. Thread-safe.
 
-    sleep and clock are arguments so that tests wait for nothing.
+    sleep and clock are arguments so that tests wait for nothing. on_busy: told once, when AWS begins to be
+    waited for because it is throttling or in trouble.
     """
 
     def __init__(
@@ -124,6 +147,7 @@ class Aws:
         self.sleep = sleep
         self.clock = clock
         self.known = KnownValues()
+        self.on_busy: Callable[[str], None] | None = None
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
         self._pools: dict[str, Pool] = {}
@@ -205,9 +229,32 @@ class Aws:
             )
             _check_url(made.meta.endpoint_url)
             made.meta.events.register("before-send", _refuse_broken_headers)
+            if not once:
+                made.meta.events.register("needs-retry", self._while_busy)
             return made
         except (BotoCoreError, ValueError) as error:
             raise _from_botocore(error, service, "") from error
+
+    def _while_busy(
+        self, attempts: int, response: Any, request_dict: dict[str, Any], **_context: Any
+    ) -> float | None:
+        """Asked by the SDK after each attempt, beside its own rules: whether, and when, there is another one.
+
+        A set-up sends hundreds of calls, and five attempts are too few for one of them now and then.
+        """
+        if response is None or attempts < self.patience.attempts or not _is_busy(response[1]):
+            return None
+        now, further = self.clock(), attempts - self.patience.attempts
+        until = request_dict["context"].setdefault("imgpipe-busy-until", now + self.patience.busy_s)
+        # Many wait side by side: without chance they would all come back at the same moment.
+        pause_s = min(2.0**further, _LONGEST_BUSY_PAUSE_S) * (1 + random.random()) / 2  # noqa: S311
+        if now + pause_s > until:
+            return None
+        if self.on_busy is not None:
+            told, self.on_busy = self.on_busy, None
+            told(str(response[1].get("Error", {}).get("Code", "")))
+        self.sleep(pause_s)
+        return 0.0
 
     def endpoint(self, service: str) -> str:
         """The URL that calls of this service go to."""
@@ -218,6 +265,11 @@ class Aws:
         """The endpoint in force when it is not AWS's own, else None."""
         url = self.endpoint("s3")
         return None if is_aws(url) else url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether calls go to the local cloud, or to another endpoint that is not AWS's own."""
+        return self.place.is_local or self.custom_endpoint is not None
 
     def endpoint_variable(self, service: str) -> str:
         """The variable that sends this one service elsewhere."""
@@ -339,6 +391,12 @@ def _session_of_nobody() -> Any:
     nowhere, nothing = (None, None, os.devnull, None), (None, None, None, None)
     files = {"config_file": nowhere, "credentials_file": nowhere}
     return Session(session_vars=defaults | files | {"s3": nothing, "proxies_config": nothing})
+
+
+def _is_busy(answer: Mapping[str, Any]) -> bool:
+    """Whether the service says that it is asked too often, or in trouble."""
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == 429 or status in _TROUBLE or answer.get("Error", {}).get("Code") in THROTTLED
 
 
 def is_aws(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws import THROTTLED, AwsError
 from imgpipe_cli.problems import ExitCode, Problem
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
@@ -26,19 +26,6 @@ _SKEWED = {"RequestTimeTooSkewed"}
 # STS and others call a wrong clock a wrong signature; only the message tells.
 _SKEWED_TEXT = re.compile(r"Signature (?:expired|not yet current)")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError"}
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "TooManyUpdates",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "PriorRequestNotComplete",
-    "SlowDown",
-    "ProvisionedThroughputExceededException",
-}
 _QUOTA = {"LimitExceeded", "LimitExceededException", "TooManyBuckets", "CodeStorageExceededException"}
 # The resource is an ARN, in quotes in newer answers of S3, or in IAM's words, such as `role demo-ingest`.
 _DENIED_TEXT = re.compile(
@@ -64,6 +51,10 @@ _FORBIDDEN_HINTS = {
 _FORBIDDEN_HINT = "No permission of yours outweighs it: it has to be changed where it stands."
 
 
+# Lambda has one code for this and for what passes.
+_FAILED_TEXT = re.compile(r"in the following state: '?Failed\b")
+
+
 def problem(error: AwsError, doing: str = "") -> Problem:
     """The Problem of an error that no code expected; doing says where, such as "create role x"."""
     where = f"Could not {doing}: " if doing else ""
@@ -76,6 +67,13 @@ def problem(error: AwsError, doing: str = "") -> Problem:
             "unreachable",
             f"{where}{sentence(error.message)}",
             hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
+        )
+    if _FAILED_TEXT.search(error.message):
+        return Problem(
+            "function_failed",
+            f"{where}{sentence(error.message)}",
+            hint="Remove the cause. If it stays so, remove the function with aws lambda delete-function; "
+            "imgpipe up then makes it anew.",
         )
     named = f"{error.service} {error.operation} answered " if error.operation else ""
     return Problem(
@@ -242,7 +240,7 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
     ),
     (_DENIED, _denied),
     (
-        _THROTTLED,
+        {*THROTTLED, "TooManyUpdates"},
         _fixed(
             "throttled",
             "AWS is receiving too many requests from this account just now.",

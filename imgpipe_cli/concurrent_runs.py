@@ -11,14 +11,15 @@ of one run and half of another. A run that changes nothing leaves nothing behind
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from imgpipe_cli import moving, runner
 from imgpipe_cli.converging import Outcome
-from imgpipe_cli.events import Changing, Emit, Event, Settled
+from imgpipe_cli.events import Changing, Emit, Event, Note, Settled
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import Overtaken
+from imgpipe_cli.steps.base import UNASSUMABLE, Outlasted, Overtaken
 from imgpipe_cli.steps.settings import stored_settings
 
 _ROUNDS = 6
@@ -36,14 +37,41 @@ def up(
 
     asked: what was asked for, over the settings of another run that wrote its own before this one did.
     The settings in the outcome are those of another run where that one wrote its own later.
+
+    Nobody has shown that Lambda names the account when it takes a role. Where it cannot take one for as long
+    as that may last, all is done once more without that condition, which from then on is a setting.
     """
     changed: set[str] = set()
-    settled: set[str] = set()
-    excused = False
 
     def tell(event: Event) -> None:
         if isinstance(event, Changing):
             changed.add(event.resource)
+        emit(event)
+
+    try:
+        return _up(pipeline, looks, settings, tell, asked, changed)
+    except Outlasted as outlasted:
+        if outlasted.passing.text != UNASSUMABLE or not settings.source_account:
+            raise
+    emit(Note("source_account_left_out"))
+    looks = _look(pipeline, emit)
+    settings = replace(stored_settings(looks["settings"], pipeline.names), source_account=False)
+    return _up(pipeline, looks, moving.begin(settings, looks), tell, asked, changed)
+
+
+def _up(
+    pipeline: Pipeline,
+    looks: Looks,
+    settings: Settings,
+    emit: Emit,
+    asked: Callable[[Settings], Settings],
+    changed: set[str],
+) -> dict[str, Outcome]:
+    """Round after round, until nobody else has changed anything meanwhile. changed: what this run has."""
+    settled: set[str] = set()
+    excused = False
+
+    def tell(event: Event) -> None:
         if isinstance(event, Settled):
             settled.add(event.resource)
         emit(event)

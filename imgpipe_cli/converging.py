@@ -13,13 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem, sentence
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import GONE, Change, Overtaken, Passing, Resource, Seen, Step
+from imgpipe_cli.steps.base import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
 
 # "It is there already": somebody's, or ours from a call whose answer got lost. The next look tells.
 _EXISTS = frozenset(
@@ -209,11 +209,16 @@ class Visit:
         if self.resource.serial:
             changes = changes[:1]
         if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
-            with Pool(len(changes), thread_name_prefix="change") as pool:
-                # All answers are awaited before the first that passes counts: one beside it may be a failure.
-                answers = list(pool.map(self._send_one, changes))
-            return next((passing for passing in answers if passing), None)
+            # All answers are awaited before the first that passes counts: one beside it may be a failure.
+            return next((passing for passing in self._answers(changes) if passing), None)
         return self._one_after_the_other(changes)
+
+    def _answers(self, changes: Sequence[Change]) -> list[Passing | None]:
+        """What comes of changes that do not depend on each other."""
+        if not self.aws.is_elsewhere:
+            return [self._send_one(change) for change in changes]
+        with Pool(len(changes), thread_name_prefix="change") as pool:
+            return list(pool.map(self._send_one, changes))
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
         return next((passing for change in todo if (passing := self._send_one(change))), None)
@@ -261,14 +266,7 @@ class Visit:
         if waited > passing.limit_s and self.resource.last_counts and self.watch is not None:
             raise Overtaken  # what does not come was removed or changed back
         if waited > passing.limit_s:
-            said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
-            raise Problem(
-                "timeout",
-                f"{self.resource.name} is not ready after {waited:.0f} s: {why}.{said}",
-                hint=passing.hint
-                or "Run the command again: it continues here. imgpipe status shows the state.",
-                exit_code=ExitCode.PENDING,
-            )
+            raise Outlasted(self.resource.name, passing, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:
             self._look_out(now=False)

@@ -7,12 +7,14 @@ pipeline, drop features and hide older results.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings, parse_features
 from imgpipe_cli.steps.base import Seen
+from imgpipe_cli.steps.roles import trust_policy
 from imgpipe_cli.steps.settings import stored_settings
 
 
@@ -22,7 +24,10 @@ def settings(looks: Mapping[str, Seen], names: Names) -> Settings | None:
     stored = looks["settings"]
     if stored.exists:
         return stored_settings(stored, names) if stored.owned else None
-    return _rebuilt(looks)
+    found = _rebuilt(looks)
+    if found and looks["role.ingest"].facts["trust"] == trust_policy(names, source_account=False):
+        found = replace(found, source_account=False)
+    return found
 
 
 def is_lost(looks: Mapping[str, Seen]) -> bool:

@@ -161,7 +161,10 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ("s3", "get_bucket_lifecycle_configuration"): _row(BUCKETS, _LOOK, "s3:GetLifecycleConfiguration"),
     ("s3", "get_bucket_cors"): _row(BUCKETS, _LOOK, "s3:GetBucketCORS"),
     ("s3", "get_bucket_notification_configuration"): _row(UPLOADS, _LOOK, "s3:GetBucketNotification"),
-    ("s3", "list_object_versions"): _row(BUCKETS, _LOOK, "s3:ListBucketVersions"),
+    # Also where HeadObject finds nothing: S3 may show a new object late.
+    ("s3", "list_object_versions"): _rows(
+        (BUCKETS, _LOOK, "s3:ListBucketVersions"), (UPLOADS, _ASK, "s3:ListBucketVersions")
+    ),
     ("s3", "create_bucket"): _row(
         BUCKETS,
         _UP,

@@ -46,6 +46,8 @@ class Settings:
     # The store that the functions read and write.
     results: str = "table"
     move: str = ""
+    # Whether the roles' trust policies name the account; False where Lambda could not take the roles so.
+    source_account: bool = True
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -68,6 +70,7 @@ class Settings:
                 # Settings of a pipeline from before there was a choice.
                 results=_one_of(STORES, document.get("results", "table")),
                 move=_one_of(MOVES, document.get("move", "")),
+                source_account=bool(document.get("source_account", True)),
             )
         except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
             raise Problem(

@@ -8,5 +8,20 @@ from imgpipe_cli.aws import Aws
 
 
 def head(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
-    """S3's HeadObject of the current version; None for nothing, or a delete marker. Raises AwsError."""
-    return aws.find("s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=bucket, Key=key)
+    """S3's HeadObject of the current version; None for nothing, or a delete marker. Raises AwsError.
+
+    For 15 minutes after a bucket's versioning was first enabled, S3 may answer 404 for what is there: the
+    list of versions, which does not lag, decides.
+    """
+    found = aws.find("s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=bucket, Key=key)
+    return found or _listed(aws, bucket, key)
+
+
+def _listed(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
+    """What the list of versions tells of the current one, in HeadObject's words."""
+    first = {"Bucket": bucket, "Prefix": key, "MaxKeys": 1}
+    found = aws.find("s3", "list_object_versions", missing=("NoSuchBucket",), **first) or {}
+    for version in found.get("Versions", []):
+        if version["Key"] == key and version["IsLatest"]:
+            return {**version, "ContentLength": version["Size"]}
+    return None

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -185,6 +185,7 @@ class Run:
         if self._connection is None:
             found = target.connect(*self._resolved, start_local=start_local, services=services)
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
+            found.aws.on_busy = partial(self.note, "aws_busy")
             self._connection = found
         return self._connection
 

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     def status(run: Run) -> Result:
         """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
         from imgpipe_cli import deployed, outputs, runner
-        from imgpipe_cli.commands.up import note_own_keys, output_data
+        from imgpipe_cli.commands.up import note_own_keys, output_data, settings_data
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
         from imgpipe_cli.render.words import safe
@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
         looks = runner.look(pipeline, nothing)
-        settings = deployed.settings(looks, connection.names) or Settings()
+        known = deployed.settings(looks, connection.names)
+        settings = known or Settings()
         found = runner.states(pipeline, looks, settings)
         note_own_keys(run, looks, connection)
         added = runner.additions(pipeline, looks)
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
                 for step in STEPS
             ],
             "outputs": output_data(output) if output else None,
+            "settings": settings_data(known) if known else None,
         }
 
         def show(screen: Screen) -> None:
@@ -62,6 +64,9 @@ def register(app: typer.Typer) -> None:
             for told in added.values():
                 for addition in told:
                     screen.line(f"Left as it is: {safe(addition)}.")
+            if not settings.source_account:
+                why = "Lambda could not take the roles with it"
+                screen.line(f"Left out of the roles' trust policies: aws:SourceAccount, since {why}.")
             if output is not None:
                 screen.outputs_only(output, settings)
             elif code is ExitCode.NOT_SET_UP:

@@ -133,7 +133,7 @@ def register(app: typer.Typer) -> None:
         # What does not answer may have been removed by another run.
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
-        data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
+        data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
 
 
@@ -158,13 +158,14 @@ def output_data(found: Remembered) -> dict[str, Any]:
     }
 
 
-def _settings_data(settings: Any) -> dict[str, Any]:
+def settings_data(settings: Any) -> dict[str, Any]:
     return {
         "features": list(settings.features),
         "minConfidence": settings.min_confidence,
         "private": settings.private,
         "rekognitionPricePer1000": settings.price_per_1000,
         "results": settings.results,
+        "sourceAccount": settings.source_account,
     }
 
 
@@ -258,6 +259,7 @@ def _check_region(connection: Connection) -> None:
         raise Problem(
             "no_rekognition",
             f"Amazon Rekognition is not offered in {connection.aws.region}.",
-            hint=f"Choose --region from {', '.join(sorted(offered))}.",
+            hint=f"Choose --region from {', '.join(sorted(offered))}; or update boto3, which lists them: "
+            "pip install --upgrade boto3.",
             exit_code=ExitCode.USAGE,
         )

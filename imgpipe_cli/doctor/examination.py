@@ -18,7 +18,7 @@ from imgpipe_cli.steps import SERVICES
 from imgpipe_cli.target import Connection, Remembered, Target, place
 
 # A call takes at most about 20 seconds with this, and a check at most _LIMIT_S.
-_PATIENCE = Patience(connect_s=3, read_s=8, attempts=2)
+_PATIENCE = Patience(connect_s=3, read_s=8, attempts=2, busy_s=0)
 _LIMIT_S = 25.0
 # Where the identity is asked for when no region is configured: any will do.
 _ANY_REGION = "us-east-1"

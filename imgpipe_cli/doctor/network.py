@@ -36,7 +36,10 @@ def rekognition(name: str, offered: Sequence[str], endpoint: str | None) -> Chec
         return Check("rekognition", "not_checked", f"{endpoint} is not AWS")
     if name in offered:
         return Check("rekognition", "ok", f"offered in {name}")
-    fix = f"Choose --region from {', '.join(sorted(offered))}."
+    fix = (
+        f"Choose --region from {', '.join(sorted(offered))}; or update boto3, which lists them: "
+        "pip install --upgrade boto3."
+    )
     return Check("rekognition", "failed", f"not offered in {name}", fix)
 
 

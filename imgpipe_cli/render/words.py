@@ -116,6 +116,9 @@ NOTES = {
     "no_results": "There are no results yet: send a picture with imgpipe upload.",
     "no_match": "No result matches.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
+    "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "
+    "aws:SourceAccount out of their trust policies and tries once more.",
+    "aws_busy": "The answer was {detail}: trying again for up to two minutes.",
     "not_sent_yet": "Not sent ({detail}): trying again.",
 }
 

@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import sentence
 from imgpipe_cli.events import REMOVING, Emit, Verb
 from imgpipe_cli.names import Names
+from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
 
 __all__ = [
     "GONE",
     "IAM_DELAY",
     "MISSING",
+    "UNASSUMABLE",
     "Call",
     "Change",
     "NewSecret",
+    "Outlasted",
     "Overtaken",
     "Passing",
     "Resource",
@@ -141,6 +145,22 @@ class Passing:
         return error.code == self.code and self.text in error.message
 
 
+class Outlasted(Problem):
+    """What was waited for has taken longer than it may."""
+
+    def __init__(self, resource: str, passing: Passing, waited_s: float) -> None:
+        said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
+        super().__init__(
+            "timeout",
+            f"{resource} is not ready after {waited_s:.0f} s: {passing.why}.{said}",
+            hint=passing.hint or "Run the command again: it continues here. imgpipe status shows the state.",
+            exit_code=ExitCode.PENDING,
+        )
+        self.passing = passing
+
+
+# What Lambda says of a role that it may not take, or not yet.
+UNASSUMABLE = "cannot be assumed by Lambda"
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
 IAM_DELAY = "waiting for IAM to spread the new role"
 # "Not found" in the words of the services: a removal that meets one of these is done.
@@ -245,7 +265,8 @@ class Resource(ABC):
     needs: resources that must be right before this one is touched (this one is removed before they are).
     within: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serial: AWS takes one change at a time, then a new look.
-    side_by_side: the changes of one look do not depend on each other (its removals always do).
+    side_by_side: the changes of one look do not depend on each other (its removals always do). AWS itself
+    refuses those that meet, so there they go one at a time.
     visible_within_s: how long a look may find nothing of what was made with success.
     last_counts: what another run made of it after this one's change stays.
     """

@@ -140,7 +140,7 @@ class Retries(Resource):
             "attempts": found.get("MaximumRetryAttempts"),
             "age": found.get("MaximumEventAgeInSeconds"),
             "destination": destinations.get("OnFailure", {}).get("Destination"),
-            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure"},
+            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
         }
         return Seen(exists=True, facts=facts)
 

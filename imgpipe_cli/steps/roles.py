@@ -21,19 +21,16 @@ _BUSY = Passing("ConcurrentModification", why="IAM is still working on another c
 _GOING = Passing("DeleteConflict", "policies first", "the role's policies are still going")
 
 
-def trust_policy(names: Names) -> dict[str, Any]:
-    """Lambda may take the role, and only on behalf of this account."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
-            }
-        ],
+def trust_policy(names: Names, *, source_account: bool) -> dict[str, Any]:
+    """Lambda may take the role, and with source_account only on behalf of this account."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
     }
+    if source_account:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": names.account}}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def permissions(function: str, names: Names, settings: Settings) -> dict[str, Any]:
@@ -55,8 +52,9 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
     detect = list({f"rekognition:{FEATURES[feature]}" for feature in settings.features})
     return [
         _allow("ReadPictures", pictures, f"{names.bucket_arn}/*"),
-        # Without it S3 answers 403 for a picture that is gone, as if the role were wrong.
-        _allow("TellMissingFromDenied", ["s3:ListBucket"], names.bucket_arn),
+        # Without the first S3 answers 403 for a picture that is gone, as if the role were wrong; the list of
+        # versions tells what is gone from what S3 does not show yet.
+        _allow("TellMissingFromDenied", ["s3:ListBucket", "s3:ListBucketVersions"], names.bucket_arn),
         # Rekognition has no resources to name for these.
         _allow("AnalyzePictures", detect, "*"),
         *_stores(
@@ -174,7 +172,8 @@ class Role(Resource):
 
     def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
         role = names.role(self.function)
-        trust, policy = trust_policy(names), permissions(self.function, names, settings)
+        trust = trust_policy(names, source_account=settings.source_account)
+        policy = permissions(self.function, names, settings)
         if not seen.exists:
             params = {
                 "RoleName": role,

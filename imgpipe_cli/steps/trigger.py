@@ -12,6 +12,7 @@ from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.parts.permission import Permission
+from imgpipe_cli.steps.parts.s3_bucket import BUSY
 
 _ID = "imgpipe-ingest"
 _EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
@@ -31,7 +32,7 @@ _PASSING = (
         "not call: remove it in the S3 console (Properties, Event notifications), then run imgpipe up.",
     ),
     Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
-    Passing("OperationAborted", why="S3 is still working on another change of this bucket"),
+    BUSY,
 )
 
 

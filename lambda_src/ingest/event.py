@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -25,6 +26,7 @@ class Arrival:
 
     `by_hand`: somebody asks again for what is the current object, also where a final failure is stored. Such
     a record counts only while its version is the current one; its sequencer may be missing.
+    at: when it was created; None where the record does not tell.
     """
 
     bucket: str
@@ -34,6 +36,7 @@ class Arrival:
     sequencer: str
     size_bytes: int | None
     by_hand: bool = False
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
                 sequencer=sequencer,
                 size_bytes=size,
                 by_hand=record.get(BY_HAND[0]) == BY_HAND[1],
+                at=_moment(record.get("eventTime")),
             )
         case "ObjectRemoved":
             # The version of a delete marker is the marker's own, not that of a picture.
@@ -144,6 +148,15 @@ def _size(value: object) -> int | None:
     if not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError("the size is no number of bytes")
     return int(value)
+
+
+def _moment(value: object) -> datetime | None:
+    """A time as S3 writes it; None for anything else, since no verdict depends on it alone."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found and not found.tzinfo else found
 
 
 def comparable_sequencer(sequencer: str | None) -> str:

@@ -44,6 +44,18 @@ class TryAgain(Exception):
         self.fault = fault
 
 
+class Gone(Exception):
+    """An object is not there, and what lies on top of its key, or its age, proves that it never will be."""
+
+
+class NotShown(Exception):
+    """S3 does not find an object, and nothing proves that it is gone.
+
+    For 15 minutes after a bucket's versioning was first enabled, S3 may answer 404 for what is there.
+    [S3 User Guide, "Enabling versioning on buckets"]
+    """
+
+
 def gone() -> Fault:
     return Fault(
         code="gone",
@@ -57,7 +69,7 @@ def refused(found: Refusal) -> Fault:
     return Fault(code=found.code, message=found.message, hint=found.hint)
 
 
-GONE_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
+NOT_FOUND_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
 """S3 says so only to a role that may list the bucket; to any other it answers 403."""
 
 UNAVAILABLE_CODES = frozenset(
@@ -80,6 +92,10 @@ def is_throttled(error: Exception) -> bool:
     return aws_code(error) in THROTTLE_CODES
 
 
+def is_not_shown(error: Exception) -> bool:
+    return isinstance(error, NotShown)
+
+
 def is_passing(error: Exception) -> bool:
     """Whether the very same call may be sent again at once: AWS did not carry it out, and bills nothing.
 
@@ -99,6 +115,15 @@ def without_arns(text: str) -> str:
 def fault_of(error: Exception, doing: str) -> Fault:
     """The fault behind an exception; `doing` says where, such as "rekognition:DetectLabels"."""
     code = aws_code(error)
+    if isinstance(error, Gone):
+        return gone()
+    if isinstance(error, NotShown):
+        return Fault(
+            code="not_shown",
+            message="S3 does not show the picture yet, and nothing says that it was removed.",
+            hint="It is tried again by itself. A new bucket may need 15 minutes; then run `imgpipe retry`.",
+            retryable=True,
+        )
     if isinstance(error, ParamValidationError):
         return Fault(
             code="not_sent",
@@ -115,8 +140,6 @@ def _told(error: Exception) -> str:
 
 
 def _final_fault(error: Exception, code: str, doing: str) -> Fault | None:
-    if code in GONE_CODES:
-        return gone()
     match code:
         case "InvalidImageFormatException":
             return refused(corrupt(f"{doing} could not decode it"))

@@ -98,7 +98,7 @@ def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Wor
     """The same object again: a duplicate, a retry, or a replay after more features were switched on."""
     newer = arrival.sequencer > stored["sequencer"]
     renewed = {**stored, "sequencer": arrival.sequencer} if newer else None
-    if stored["status"] == "failed" and not stored["error"]["retryable"] and not arrival.by_hand:
+    if _refused(stored) and not arrival.by_hand:
         return Skip(reason="already refused", renewed=renewed)
     kept = answered(stored)
     missing = tuple(feature for feature in wanted if feature not in kept)
@@ -112,6 +112,12 @@ def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Wor
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
     )
+
+
+def _refused(stored: Stored) -> bool:
+    """Whether a failure is final. What was gone may show again, once what lay on it is removed."""
+    error = stored["error"] if stored["status"] == "failed" else None
+    return error is not None and not error["retryable"] and error["code"] != "gone"
 
 
 def _same_object(arrival: Arrival, stored: Stored) -> bool:

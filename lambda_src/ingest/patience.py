@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.faults import is_passing, is_throttled
+from ingest.faults import NotShown, is_passing, is_throttled
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0
@@ -32,21 +32,29 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
 
-    def call(self, call: Callable[[], Answer], *, keep_s: float, faults: float = math.inf) -> Answer:
+    def call(
+        self,
+        call: Callable[[], Answer],
+        *,
+        keep_s: float,
+        faults: float = math.inf,
+        passes: Callable[[Exception], bool] = is_passing,
+    ) -> Answer:
         """The answer to a call that is made again while AWS refuses it for now.
 
         keep_s: seconds that must be left for another try and all that follows on it.
         faults: how many errors of AWS's own are put up with; for "too often" there is no such limit.
+        passes: tells which errors are worth another try.
         """
         longest_s = _FIRST_PAUSE_S
         while True:
             try:
                 return call()
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, NotShown) as error:
                 faults -= not is_throttled(error)
                 # Many run side by side: without chance they would all come back at the same moment.
                 pause_s = longest_s * (1 + self.chance()) / 2
-                if not is_passing(error) or faults < 0 or self.left_s() - pause_s < keep_s:
+                if not passes(error) or faults < 0 or self.left_s() - pause_s < keep_s:
                     raise
             self.sleep(pause_s)
             longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)

@@ -2,18 +2,23 @@
 
 It reads exactly the version that the event names, so an overwrite in between changes nothing. For a record
 made by hand it reads what is current, which tells whether that is still the version that was meant.
+
+"Not found" alone proves nothing: for a while S3 may answer it for what is there. The list of versions
+decides.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from ingest.event import Arrival, Removal, is_folder
-from ingest.faults import GONE_CODES
+from ingest.faults import NOT_FOUND_CODES, Gone, NotShown
 from shared.aws_clients import aws_code
 from shared.picture import Measure, NeedMore, content_type, measure
 
@@ -25,6 +30,12 @@ HEAD_BYTES = 64 * 1024
 
 FAR_BYTES = 2 * 1024 * 1024
 """How far the size of a JPEG is searched for behind very large metadata. Past that, Rekognition decides."""
+
+SHOWN_WITHIN = timedelta(minutes=15)
+"""After a bucket's versioning was first enabled, S3 may take so long to show a new object."""
+
+_LISTED = 100
+"""So many versions of a key are looked through; the newest come first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +58,16 @@ def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
 
     Raises ClientError or BotoCoreError as S3 gives them.
     """
+    found: Mapping[str, Any]
     try:
         found = s3.head_object(Bucket=event.bucket, Key=event.key)
     except ClientError as error:
-        if aws_code(error) in GONE_CODES:
+        if aws_code(error) not in NOT_FOUND_CODES:
+            raise
+        on_top, _below = _versions(s3, event)
+        if on_top is None or "Size" not in on_top:
             return None
-        raise
+        found = {**on_top, "ContentLength": on_top["Size"]}
     if is_folder(event.key, found["ContentLength"]):
         return None
     return Arrival(
@@ -62,11 +77,54 @@ def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
         etag=found["ETag"].strip('"'),
         sequencer=event.sequencer,
         size_bytes=found["ContentLength"],
+        at=found["LastModified"],
     )
 
 
-def read_head(s3: S3Client, arrival: Arrival) -> Head:
-    """Raises ClientError or BotoCoreError as S3 gives them."""
+def _versions(s3: S3Client, event: Arrival | Removal) -> tuple[Mapping[str, Any] | None, set[str]]:
+    """What a listing shows on top of the key, a version or a delete marker, and the versions below that.
+
+    Raises ClientError or BotoCoreError as S3 gives them.
+    """
+    try:
+        found = s3.list_object_versions(Bucket=event.bucket, Prefix=event.key, MaxKeys=_LISTED)
+    except ClientError as error:
+        if aws_code(error) not in NOT_FOUND_CODES:
+            raise
+        return None, set()
+    entries: list[Mapping[str, Any]] = [
+        entry
+        for entry in (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))
+        if entry["Key"] == event.key  # others only begin like it
+    ]
+    on_top = next((entry for entry in entries if entry["IsLatest"]), None)
+    return on_top, {entry["VersionId"] for entry in entries if not entry["IsLatest"]}
+
+
+def _is_gone(s3: S3Client, arrival: Arrival, now: datetime) -> bool:
+    """Whether an object that S3 does not find is proved to be gone, by what is newer or by its own age."""
+    on_top, below = _versions(s3, arrival)
+    late = arrival.at is None or now - arrival.at >= SHOWN_WITHIN
+    if on_top is None:  # a bucket without versions shows what is there at once
+        return late or arrival.version_id is None
+    is_marker = "Size" not in on_top
+    if not is_marker and on_top["VersionId"] == (arrival.version_id or on_top["VersionId"]):
+        return False  # there it is
+    newer = arrival.version_id in below or arrival.at is None or on_top["LastModified"] > arrival.at
+    return newer or late
+
+
+def read_head(s3: S3Client, arrival: Arrival, now: datetime) -> Head:
+    """Raises Gone and NotShown for "not found", else ClientError or BotoCoreError as S3 gives them."""
+    try:
+        return _read_head(s3, arrival)
+    except ClientError as error:
+        if aws_code(error) not in NOT_FOUND_CODES:
+            raise
+        raise (Gone if _is_gone(s3, arrival, now) else NotShown)(str(error)) from error
+
+
+def _read_head(s3: S3Client, arrival: Arrival) -> Head:
     target: dict[str, Any] = {"Bucket": arrival.bucket, "Key": arrival.key}
     if arrival.version_id is not None and not arrival.by_hand:
         target["VersionId"] = arrival.version_id

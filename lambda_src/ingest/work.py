@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ingest import limits
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.event import Arrival, Removal
-from ingest.faults import Fault, TryAgain, fault_of, gone, refused
+from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Stored, Work, is_of, plan, tombstone
 from ingest.patience import Patience
 from ingest.reading import Head, read_current, read_head
@@ -101,12 +102,16 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> 
     """Look at the picture and ask for what is missing. Never raises."""
     facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
     try:
-        head = read_head(needs.s3, arrival)
+        head = patience.call(
+            lambda: read_head(needs.s3, arrival, needs.now()),
+            keep_s=limits.READING_S + limits.ASKING_S + limits.STORING_S,
+            passes=is_not_shown,
+        )
         facts = _facts(head)
         found = refusal(head.data, size_bytes=head.size_bytes)
     except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
         log_failure("picture_not_read", error)
-        return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, "s3:GetObject"))
+        return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, _reading(error)))
     if arrival.by_hand and head.version_id != arrival.version_id:
         return Examination(facts=facts, outcomes=work.kept, fault=gone())
     if found:
@@ -122,6 +127,12 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> 
     log("INFO", "rekognition_answered", **_answers(asked))
     faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
     return Examination(facts=facts, outcomes={**work.kept, **asked}, fault=worst(faults))
+
+
+def _reading(error: Exception) -> str:
+    """The permission that reading a picture had to have when it failed like this."""
+    listing = getattr(error, "operation_name", "") == "ListObjectVersions"
+    return "s3:ListBucketVersions" if listing else "s3:GetObject"
 
 
 def _answers(asked: Mapping[str, Outcome]) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """How roles, functions and their failure queue really behave.
 
 In brackets what says so: IAM, LM, DD, S3 and AG are AWS's guides, bc is botocore's model of the service, TF
-the AWS provider of Terraform, CH Chalice, gh a thread on GitHub; "infer" is concluded, "unsourced" assumed.
+the AWS provider of Terraform, CH Chalice, gh a thread on GitHub, R what LocalStack's tests recorded on AWS;
+"infer" is concluded, "unsourced" assumed.
 """
 
 from __future__ import annotations
@@ -41,6 +42,22 @@ class RoleNotAssumable(Behaviour):
 
     def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in _MAKING and account.ago("CreateRole", RoleName=_role(account, call)) < self.lag:
+            text = "The role defined for the function cannot be assumed by Lambda."
+            return Refusal("InvalidParameterValueException", text)
+        return None
+
+
+class SourceAccountNotTold(Behaviour):
+    """Lambda does not name the account when it takes a role, so a role that asks for it is never taken.
+    [whether that is so: unknown; of other services: gh:prowler-cloud/prowler#2810]"""
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        if call.operation not in _MAKING:
+            return None
+        role = {"RoleName": _role(account, call)}
+        both = (account.last("CreateRole", **role), account.last("UpdateAssumeRolePolicy", **role))
+        last = max((one for one in both if one), key=lambda one: one.number)
+        if "aws:SourceAccount" in str(last.params):
             text = "The role defined for the function cannot be assumed by Lambda."
             return Refusal("InvalidParameterValueException", text)
         return None
@@ -380,6 +397,22 @@ class QueueDeletedRecently(Behaviour):
         deleted = [h for h in account.history if h.operation == "DeleteQueue"]
         times = [h.at for h in deleted if str(h.params["QueueUrl"]).endswith(f"/{name}")]
         return account.clock.now - max(times, default=float("-inf"))
+
+
+class EmptyDestinations(Behaviour):
+    """Lambda tells of a destination on success that nobody asked for, without an address; written back so it
+    is refused. [R: a recording of GetFunctionEventInvokeConfig of 2025-11-25; the refusal: infer]"""
+
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:  # noqa: ARG002
+        if call.operation == "GetFunctionEventInvokeConfig":
+            answer["DestinationConfig"] = {"OnSuccess": {}, **answer["DestinationConfig"]}
+        return call.operation == "GetFunctionEventInvokeConfig"
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        given = call.params.get("DestinationConfig", {})
+        if call.operation == "PutFunctionEventInvokeConfig" and not all(given.values()):
+            return Refusal("InvalidParameterValueException", "A destination has no address.")
+        return None
 
 
 class DestinationChecked(Behaviour):

@@ -292,6 +292,7 @@ PASSING: tuple[type[Behaviour], ...] = (
     behaviours_of_functions.QueueNotVisible,
     behaviours_of_functions.QueueDeletedRecently,
     behaviours_of_functions.DestinationChecked,
+    behaviours_of_functions.EmptyDestinations,
     behaviours_of_stores.BucketDefaults,
     behaviours_of_stores.FreshBucket,
     behaviours_of_stores.PartsCollide,

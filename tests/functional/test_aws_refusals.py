@@ -75,7 +75,7 @@ _UP = {
         "timeout",
         ("function.", "The role defined for the function cannot be assumed by Lambda."),
         "trust policy",
-        150,
+        300,
     ),
     "policy": Case(
         lambda: PolicyNotVisible(math.inf),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -182,3 +183,19 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoi
     ]
     all_of_them = ("--features", "labels", "--min-confidence", "70", "--private", "--results", "table")
     assert done(cli("up", *HERE, *all_of_them, "--json"))["settings"]["private"] is True
+
+
+def test_status_tells_that_trust_policies_go_without_the_account(cli: Cli, endpoint: str) -> None:
+    done(cli("up", *HERE, "--json"))
+    said = "Left out of the roles' trust policies: aws:SourceAccount"
+    assert said not in cli("status", *HERE).out
+    ssm = client("ssm", endpoint)
+    stored = json.loads(ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"])
+    value = json.dumps({**stored, "source_account": False}, sort_keys=True)
+    ssm.put_parameter(Name=NAMES.settings_parameter, Value=value, Overwrite=True)
+    changed = done(cli("up", *HERE, "--json"))["changed"]
+    assert sorted(changed) == ["role.get_result", "role.ingest", "role.web"]
+    assert done(cli("up", *HERE, "--json"))["changed"] == []
+    told = cli("status", *HERE)
+    assert (told.code, said in told.out) == (0, True)
+    assert cli("status", *HERE, "--json").document["data"]["settings"]["sourceAccount"] is False

@@ -40,6 +40,7 @@ class Account(RecordingAws):
         self.refused_deletes = 0
         self.refuse_read: Callable[[str], bool] = lambda _key: False
         self.visible_again = 0
+        self.shows_late = False
         self.received: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
@@ -47,6 +48,8 @@ class Account(RecordingAws):
             return self._take_out(**params)
         if operation == "receive_message":
             return self._receive(**params)
+        if operation == "head_object" and self.shows_late:
+            raise AwsError("404", "Not Found", service=service, operation=operation, status=404)
         if (service, operation) != ("lambda", "invoke"):
             return super().call(service, operation, once=once, **params)
         assert once, "sent twice by the SDK, a picture could be paid twice"
@@ -505,3 +508,29 @@ def test_when_an_entry_may_leave_the_queue(
     event: FailedEvent, current: Current | None, stored: Any, *, over: bool
 ) -> None:
     assert settled(event, current, stored) is over
+
+
+# --- objects that S3 shows late ------------------------------------------------------------------
+
+
+def test_a_picture_that_s3_shows_late_is_kept(account: Account, places: Places) -> None:
+    """HeadObject finds nothing, and the lists do: it is no picture that was removed."""
+    account.queue(account.put("a.jpg"))
+    account.put("b.jpg")
+    account.put("b.jpg.png")
+    account.shows_late = True
+    assert clear(places, account.url, None).taken == 0
+    missing = {one.key: one for one in failures.survey(places, (), (), missing=True)}
+    assert {one.state for one in missing.values()} == {"pending"}
+    assert sorted(missing) == ["a.jpg", "b.jpg", "b.jpg.png"]
+    outcomes, cleared = retry(places, account, "a.jpg")
+    assert (outcomes["a.jpg"].state, cleared.taken, account.lambda_.waiting()) == ("done", 1, 0)
+
+
+def test_a_removed_picture_is_none_that_s3_shows_late(account: Account, places: Places) -> None:
+    account.put("a.jpg.png")
+    account.queue(account.put("a.jpg"))
+    account.delete("a.jpg")
+    account.shows_late = True
+    assert survey(places, account)["a.jpg"].state == "gone"
+    assert clear(places, account.url, None).taken == 1

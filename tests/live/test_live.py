@@ -2,6 +2,7 @@
 
 Needs credentials and a region with Rekognition (AWS_PROFILE, AWS_REGION or their like). Four pictures with
 four features each are sixteen analyses, under two US cents at list price. Never run here: no account.
+Should the machine go down in the middle: `make live-clean` takes away what was left.
 """
 
 from __future__ import annotations
@@ -9,28 +10,35 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-pytestmark = pytest.mark.live
+from imgpipe_cli.aws import Aws
+from tests.live import leftovers
+
+# A time limit would reach the clean-up too. Each command and each wait has its own instead.
+pytestmark = [pytest.mark.live, pytest.mark.timeout(0)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PICTURES = ["astronaut.jpg", "cat.jpg", "coffee.jpg", "sign.png"]
 
 
-def imgpipe(*arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+def imgpipe(
+    *arguments: str, expect: int | None = 0, limit_s: float | None = 900
+) -> subprocess.CompletedProcess[str]:
     """One whole command, as a user types it."""
     command = [sys.executable, "-m", "imgpipe_cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     if expect is not None:
         assert done.returncode == expect, f"{arguments}: {done.stdout}\n{done.stderr}"
     return done
@@ -40,56 +48,53 @@ def data(*arguments: str, expect: int | None = 0) -> Any:
     return json.loads(imgpipe(*arguments, "--json", expect=expect).stdout)["data"]
 
 
+@dataclass(frozen=True)
+class Live:
+    """A pipeline on AWS, and the clients of its own account and region."""
+
+    aws: Aws
+    bucket: str
+
+    def client(self, service: str) -> Any:
+        return self.aws.client(service)
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A pipeline of a name nobody has; taken away whatever happens."""
-    name = f"live-{secrets.token_hex(4)}"
-    os.environ["IMGPIPE_PROJECT"] = name
-    os.environ["IMGPIPE_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
+    place = leftovers.home()
+    name = f"{leftovers.PREFIX}{secrets.token_hex(4)}"
+    of_ours = {
+        "IMGPIPE_PROJECT": name,
+        "IMGPIPE_REGION": place.region,
+        "IMGPIPE_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+    }
+    os.environ |= of_ours
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the clean-up comes
     try:
-        imgpipe("up", "--aws", "--features", "labels,moderation,faces,text")
-        yield name
+        made = data("up", "--aws", "--features", "labels,moderation,faces,text")
+        assert (made["account"], made["region"]) == (place.account, place.region)
+        yield Live(place.aws, made["bucket"])
     finally:
-        imgpipe("down", "--yes", expect=None)
-        again = imgpipe("down", "--yes", expect=None)
-        os.environ.pop("IMGPIPE_PROJECT")
-        os.environ.pop("IMGPIPE_STATE_DIR")
+        imgpipe("down", "--yes", "--aws", expect=None, limit_s=None)
+        again = imgpipe("down", "--yes", "--aws", expect=None, limit_s=None)
+        signal.signal(signal.SIGTERM, before)
+        for variable in of_ours:
+            os.environ.pop(variable)
+        left = leftovers.left_over(place.aws, name)
+        assert left == [], f"run make live-clean: {again.stderr}"
         assert again.returncode == 0, again.stderr
-        assert left_over(name) == []
 
 
-def left_over(project: str) -> list[str]:
-    """What carries our tag or name, asked of the services themselves: the tagging API lags behind."""
-    session = boto3.Session()
-    found: list[str] = []
-    buckets = session.client("s3").list_buckets()["Buckets"]
-    found += [b["Name"] for b in buckets if b["Name"].startswith(f"{project}-")]
-    found += [t for t in session.client("dynamodb").list_tables()["TableNames"] if t.startswith(project)]
-    for page in session.client("iam").get_paginator("list_roles").paginate():
-        found += [role["RoleName"] for role in page["Roles"] if role["RoleName"].startswith(f"{project}-")]
-    for functions in session.client("lambda").get_paginator("list_functions").paginate():
-        names = [function["FunctionName"] for function in functions["Functions"]]
-        found += [name for name in names if name.startswith(f"{project}-")]
-    logs = session.client("logs")
-    for prefix in (f"/aws/lambda/{project}-", f"/aws/vendedlogs/imgpipe/{project}-"):
-        groups = logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
-        found += [group["logGroupName"] for group in groups]
-    found += session.client("sqs").list_queues(QueueNamePrefix=f"{project}-").get("QueueUrls", [])
-    answer = session.client("ssm").get_parameters_by_path(Path=f"/imgpipe/{project}", Recursive=True)
-    found += [parameter["Name"] for parameter in answer["Parameters"]]
-    apis = session.client("apigatewayv2").get_apis()["Items"]
-    return found + [api["Name"] for api in apis if api["Name"].startswith(f"{project}-")]
-
-
-def test_every_step_is_ready(project: str) -> None:
+def test_every_step_is_ready(project: Live) -> None:
     assert {step["state"] for step in data("status")["steps"]} == {"ready"}
 
 
-def test_a_second_up_changes_nothing(project: str) -> None:
+def test_a_second_up_changes_nothing(project: Live) -> None:
     assert data("up")["changed"] == []
 
 
-def test_pictures_get_true_verdicts(project: str) -> None:
+def test_pictures_get_true_verdicts(project: Live) -> None:
     paths = [str(EXAMPLES / name) for name in PICTURES]
     lines = imgpipe("upload", *paths, "--wait", "--timeout", "300", "--json").stdout.splitlines()
     verdicts = {item["objectKey"]: item for item in map(json.loads, lines)}
@@ -105,7 +110,7 @@ def test_pictures_get_true_verdicts(project: str) -> None:
     assert all(isinstance(item["moderation"], list) for item in verdicts.values())
 
 
-def test_a_result_is_readable_by_plain_http(project: str) -> None:
+def test_a_result_is_readable_by_plain_http(project: Live) -> None:
     url = data("status")["outputs"]["resultUrl"]
     with urllib.request.urlopen(f"{url}cat.jpg", timeout=30) as answer:
         assert json.load(answer)["objectKey"] == "cat.jpg"
@@ -114,22 +119,18 @@ def test_a_result_is_readable_by_plain_http(project: str) -> None:
     assert missing.value.code == 404
 
 
-def test_a_picture_that_rekognition_refuses_gets_a_failed_verdict(project: str) -> None:
-    bucket = data("status")["outputs"]["bucket"]
-    boto3.client("s3").put_object(Bucket=bucket, Key="note.jpg", Body=b"no picture at all")
+def test_a_picture_that_rekognition_refuses_gets_a_failed_verdict(project: Live) -> None:
+    project.client("s3").put_object(Bucket=project.bucket, Key="note.jpg", Body=b"no picture at all")
     done = imgpipe("result", "note.jpg", "--wait", "--json", expect=1)
     (item,) = json.loads(done.stdout)["data"]
     assert (item["status"], item["error"]["code"]) == ("failed", "unsupported_format")
 
 
-def test_a_missing_version_is_told_from_a_denied_one(project: str) -> None:
+def test_a_missing_version_is_told_from_a_denied_one(project: Live) -> None:
     """The ingest role may list the bucket, so that S3 says 404 and not 403 for what is gone."""
-    bucket = data("status")["outputs"]["bucket"]
-    s3 = boto3.client("s3")
-    version = s3.put_object(Bucket=bucket, Key="gone.jpg", Body=(EXAMPLES / "cat.jpg").read_bytes())[
-        "VersionId"
-    ]
-    s3.delete_object(Bucket=bucket, Key="gone.jpg", VersionId=version)
+    s3, picture = project.client("s3"), (EXAMPLES / "cat.jpg").read_bytes()
+    version = s3.put_object(Bucket=project.bucket, Key="gone.jpg", Body=picture)["VersionId"]
+    s3.delete_object(Bucket=project.bucket, Key="gone.jpg", VersionId=version)
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         done = imgpipe("result", "gone.jpg", "--json", expect=None)
@@ -141,7 +142,7 @@ def test_a_missing_version_is_told_from_a_denied_one(project: str) -> None:
         time.sleep(5)
 
 
-def test_a_private_pipeline_needs_the_token(project: str) -> None:
+def test_a_private_pipeline_needs_the_token(project: Live) -> None:
     data("up", "--private")
     url = data("status")["outputs"]["resultUrl"]
     deadline = time.monotonic() + 60

@@ -15,7 +15,17 @@ from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
-from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Passing, Resource, Seen, Unknown, torn
+from imgpipe_cli.steps.base import (
+    IAM_DELAY,
+    UNASSUMABLE,
+    Call,
+    Change,
+    Passing,
+    Resource,
+    Seen,
+    Unknown,
+    torn,
+)
 from imgpipe_cli.steps.roles import role_id
 
 RUNTIME = "python3.12"
@@ -34,9 +44,7 @@ _ROLE_HINT = (
 LAMBDA_BUSY = (
     Passing("ResourceConflictException", "state: Deleting", "the old function is still going"),
     Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
-    Passing(
-        "ResourceConflictException", "currently in the following state", "Lambda is still making the function"
-    ),
+    Passing("ResourceConflictException", "state: Pending", "Lambda is still making the function"),
     Passing(
         "ResourceConflictException",
         "concurrent update operation",
@@ -44,7 +52,7 @@ LAMBDA_BUSY = (
     ),
 )
 _PASSING = (
-    Passing("InvalidParameterValueException", "cannot be assumed by Lambda", IAM_DELAY, hint=_ROLE_HINT),
+    Passing("InvalidParameterValueException", UNASSUMABLE, IAM_DELAY, hint=_ROLE_HINT),
     Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
     # The key of the environment is AWS's own: what it does not know yet is the role.
     Passing(

@@ -38,7 +38,7 @@ _DENIED = ("403", "AccessDenied")
 
 # A bucket that is seconds old (or was deleted a moment ago) answers these for a while.
 _NEW = Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet")
-_BUSY = Passing("OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300)
+BUSY = Passing("OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300)
 # Something was uploaded meanwhile: look and empty again.
 _NOT_EMPTY = Passing("BucketNotEmpty", why="something was uploaded meanwhile")
 
@@ -54,7 +54,7 @@ class S3Bucket(Resource):
     versioned: bool
     lifecycle: ClassVar[tuple[Mapping[str, Any], ...]]
     cors: ClassVar[tuple[Mapping[str, Any], ...]] = ()
-    side_by_side = True  # S3 may say that another change is under way: that passes
+    side_by_side = True
 
     @abstractmethod
     def bucket(self, names: Names) -> str:
@@ -93,7 +93,7 @@ class S3Bucket(Resource):
             return
         for what, differs, operation, params in self._configuration(seen.facts, names):
             if differs:
-                call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, _BUSY))
+                call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, BUSY))
                 yield Change("set", f"{what} of bucket {bucket}", call)
 
     def _configuration(
@@ -154,7 +154,7 @@ class S3Bucket(Resource):
 
         operations = ("list_object_versions", "delete_objects", "abort_multipart_upload")
         yield Change("empty", f"bucket {bucket}", Routine("empty_bucket", operations, empty))
-        call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, _BUSY))
+        call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, BUSY))
         yield Change("delete", f"bucket {bucket}", call)
 
     def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
@@ -237,7 +237,7 @@ def _create(bucket: str, names: Names) -> Call:
         "ObjectOwnership": _OWNERSHIP,
         "CreateBucketConfiguration": configuration,
     }
-    return Call("s3", "create_bucket", params, (_BUSY,))
+    return Call("s3", "create_bucket", params, (BUSY,))
 
 
 def _policy(facts: Mapping[str, Any], arn: str) -> tuple[str, bool, str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from imgpipe_cli.steps.settings import Overwrite
+from imgpipe_cli.transfer import is_current
 from tests.functional import account
 from tests.local.cli import drift
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
@@ -65,6 +66,9 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.forget()
     operator.run("retry", "dog.jpg", code=1)
     operator.run("retry", "failed.jpg", "--yes")
+    # What was sent may be removed while its verdict is waited for.
+    aws = _aws(operator, machine)
+    assert not operator.during("upload", lambda: is_current(aws, operator.names, "dog.jpg", "1"))
     operator.run("logs", "--since", "1h")
     operator.run("status")
     operator.forget()

@@ -27,6 +27,7 @@ STORES = ("table", "s3")
 INGEST = {
     ("ReadPictures", "s3:GetObject"): "analyzed_without_version",
     ("ReadPictures", "s3:GetObjectVersion"): "analyzed",
+    ("TellMissingFromDenied", "s3:ListBucketVersions"): "told_gone",
     **{("AnalyzePictures", f"rekognition:{operation}"): "analyzed" for operation in DETECT},
 }
 WEB = {
@@ -198,7 +199,11 @@ DATABASE = {
 def may(function: str, store: str) -> set[str]:
     """The calls on the pipeline's own resources that the role allows, as `tries` names them."""
     found = {
-        "ingest": {f"uploads get_object {place}" for place in PLACES} | {"uploads list_objects_v2"},
+        "ingest": {
+            *(f"uploads get_object {place}" for place in PLACES),
+            "uploads list_objects_v2",
+            "uploads list_object_versions",
+        },
         "get_result": set[str](),
         "web": {f"uploads get_object {place}" for place in PLACES} | {"uploads put_object web/x"},
     }[function]

@@ -1,0 +1,92 @@
+"""Roles that Lambda cannot take while their trust policies name the account: `up` leaves that out, once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imgpipe_cli import deployed, runner
+from imgpipe_cli.events import Changing, Event, Note
+from imgpipe_cli.names import FUNCTIONS
+from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
+from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
+from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, behaving_account
+from tests.functional.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold
+from tests.functional.behaviours_of_stores import BucketDefaults
+
+_WITHOUT = replace(SETTINGS, source_account=False)
+
+
+def trusts() -> list[dict[str, Any]]:
+    """The trust policy of each role."""
+    iam = RecordingAws().client("iam")
+    roles = [iam.get_role(RoleName=NAMES.role(function))["Role"] for function in FUNCTIONS]
+    return [role["AssumeRolePolicyDocument"]["Statement"][0] for role in roles]
+
+
+def stored(account: BehavingAccount) -> Settings:
+    line = pipeline(BehavingAws(account))
+    found = deployed.settings(runner.look(line, nothing), NAMES)
+    assert found is not None
+    return found
+
+
+def test_the_condition_is_left_out_where_lambda_cannot_take_the_roles() -> None:
+    events: list[Event] = []
+    with behaving_account(BucketDefaults(), SourceAccountNotTold()) as account:
+        before = inventory()
+        outcomes = up(BehavingAws(account), emit=events.append)
+        assert 120 < account.clock.now < 150
+        assert stored(account) == _WITHOUT
+        assert not any("Condition" in one for one in trusts())
+        assert all(one["Principal"] == {"Service": "lambda.amazonaws.com"} for one in trusts())
+        notes = [event.code for event in events if isinstance(event, Note)]
+        assert notes == ["source_account_left_out"]
+        changed = {event.resource for event in events if isinstance(event, Changing)}
+        assert {name for name, outcome in outcomes.items() if outcome.changed} == changed
+        # A second `up` writes nothing, and what is asked for later changes nothing about it.
+        writes, waited_s = account.writes, account.clock.now
+        up(BehavingAws(account), stored(account))
+        assert (account.writes, account.clock.now) == (writes, waited_s)
+        up(BehavingAws(account), replace(stored(account), features=("text",)))
+        assert stored(account) == replace(_WITHOUT, features=("text",))
+        assert down(BehavingAws(account)) == []
+        assert inventory() == before
+
+
+def test_with_stored_settings_removed_it_stays_left_out() -> None:
+    with behaving_account(BucketDefaults(), SourceAccountNotTold()) as account:
+        up(BehavingAws(account), _WITHOUT)
+        RecordingAws().call("ssm", "delete_parameter", Name=NAMES.settings_parameter)
+        assert stored(account) == _WITHOUT
+
+
+def test_a_usual_delay_changes_no_trust_policy() -> None:
+    with behaving_account(BucketDefaults(), RoleNotAssumable(lag=60)) as account:
+        up(BehavingAws(account))
+        assert stored(account) == SETTINGS
+        conditions = [one["Condition"] for one in trusts()]
+    assert conditions == [{"StringEquals": {"aws:SourceAccount": NAMES.account}}] * 3
+
+
+def test_it_is_tried_once_only() -> None:
+    events: list[Event] = []
+    with behaving_account(RoleNotAssumable(lag=10_000)) as account:
+        with pytest.raises(Problem, match="cannot be assumed by Lambda") as told:
+            up(BehavingAws(account), emit=events.append)
+        assert account.clock.now < 300
+        asked = [h for h in account.history if h.operation == "UpdateAssumeRolePolicy"]
+        assert len(asked) == len({json.dumps(h.params) for h in asked}) == 3
+    assert told.value.code == "timeout"
+    assert [event.code for event in events if isinstance(event, Note)] == ["source_account_left_out"]
+
+
+def test_settings_of_before_name_the_account() -> None:
+    document = json.loads(SETTINGS.to_json())
+    del document["source_account"]
+    assert Settings.from_json(json.dumps(document)).source_account
+    assert not Settings.from_json(_WITHOUT.to_json()).source_account
