@@ -39,7 +39,8 @@ Loader = Callable[[int], Analysis]
 
 
 def workers() -> int:
-    """How many functions run side by side: more than this only makes each of them slower."""
+    """How many calls are worked on side by side, functions too where no other number is asked for: more than
+    this only makes each of them slower."""
     return min(4, os.cpu_count() or 1)
 
 
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument(
         "--port", type=int, default=0, help="this port or none (default: the usual or a free one)"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, help="events worked on at once (default: one a core, at most 4)"
     )
     chosen = parser.parse_args(arguments)
     files = LocalFiles(chosen.folder)
@@ -60,7 +64,8 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         if not lock.wait(2):
             LOGGER.info("another process already serves this folder")
             return 1
-        _serve(files, chosen.port, load or (lambda workers: load_analysis(workers, files.models)))
+        analysis = load or (lambda workers: load_analysis(workers, files.models))
+        _serve(files, chosen.port, chosen.concurrency, analysis)
     except Problem as problem:
         LOGGER.error("%s", problem.message)
         write_json(files.failure, {"code": problem.code, "message": problem.message, "hint": problem.hint})
@@ -76,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
     return 0
 
 
-def _serve(files: LocalFiles, port: int, load: Loader) -> None:
+def _serve(files: LocalFiles, port: int, concurrency: int | None, load: Loader) -> None:
     # Late: private_names reads the metadata of what is installed.
     from imgpipe_cli.local.private_names import check_installed
     from imgpipe_cli.local.private_names import load as load_ministack
@@ -85,12 +90,12 @@ def _serve(files: LocalFiles, port: int, load: Loader) -> None:
     _sweep(files)
     listener = _listen(files, port)
     port = listener.getsockname()[1]
-    prepare(files, port, os.environ)
+    prepare(files, port, os.environ, concurrency=concurrency)
     _more_files()
 
     try:
         # Only now: MiniStack reads its environment while it is imported.
-        cloud = embed(files, port, load_ministack(), load)
+        cloud = embed(files, port, load_ministack(), load, concurrency or workers())
         try:
             asyncio.run(_until_stopped(cloud, listener, files))
         finally:
@@ -101,10 +106,10 @@ def _serve(files: LocalFiles, port: int, load: Loader) -> None:
     LOGGER.info("stopped")
 
 
-def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader) -> Cloud:
+def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader, concurrency: int) -> Cloud:
     from imgpipe_cli.local.embedded import Cloud
 
-    return Cloud(files, port, ministack, workers=workers(), load=load)
+    return Cloud(files, port, ministack, workers=workers(), concurrency=concurrency, load=load)
 
 
 async def _until_stopped(cloud: Cloud, listener: socket.socket, files: LocalFiles) -> None:
