@@ -20,7 +20,10 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "min_confidence": (int, float),
     "private": (bool,),
     "results": (str,),
+    "rekognition_tps": (int, float),
 }
+# The most that a number may be, where it is no share of a hundred.
+_MOST = {"rekognition_tps": 100_000}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -40,8 +43,9 @@ def read(folder: Path) -> dict[str, Any]:
             raise _bad(f"{key} in {FILE} is {value!r}", f"Write a {kinds}.")
         if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
             raise _bad(f"{key} in {FILE} is {value!r}", "Write a list of names.")
-        if isinstance(value, int | float) and not 0 <= value <= 100:
-            raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
+        most = _MOST.get(key, 100)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise _bad(f"{key} in {FILE} is {value!r}", f"Write a number from 0 to {most:,}.")
     return options
 
 
