@@ -54,8 +54,10 @@ def _quotas(aws: Aws, operations: frozenset[str]) -> Mapping[str, float]:
 
 
 def _told(aws: Aws, listing: str, operations: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """The quotas are known by their names, which hold that of their operation as a word of its own. Their exact
-    text, and their codes, were found in no source of AWS's."""
+    """The quotas are known by their names, which hold that of their operation as a word of its own.
+
+    Their exact text, and their codes, were found in no source of AWS's.
+    """
     for quota in _all(aws, listing):
         name, value = str(quota.get("QuotaName", "")), float(quota.get("Value", 0.0))
         if re.search("per second", name, re.IGNORECASE) and math.isfinite(value) and 0 < value <= TPS_MAX:
