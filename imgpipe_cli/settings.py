@@ -245,13 +245,6 @@ def with_tps(tps: float | None, settings: Settings, before: Settings) -> Setting
 
     What Service Quotas said is forgotten with other operations, whose quotas are others.
     """
-    if tps == 0:
-        raise Problem(
-            "bad_rekognition_tps",
-            "0 is no number of calls a second.",
-            hint="Name what Service Quotas shows for Rekognition, for example --rekognition-tps 5.",
-            exit_code=ExitCode.USAGE,
-        )
     if tps is not None:
         capped = settings.capped or tps != before.rekognition_tps
         return replace(settings, rekognition_tps=tps, tps_from="flag", capped=capped)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, finite, need_confirmation
+from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, command, finite, need_confirmation
 
 if TYPE_CHECKING:
     from imgpipe_cli.pipeline import Looks, Pipeline
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
                 envvar="IMGPIPE_REKOGNITION_TPS",
                 min=0,
                 max=100_000,
-                callback=finite,
+                callback=above_0,
                 metavar="N",
                 help="Calls a second that Rekognition answers in this account, as Service Quotas shows (read "
                 "there by default). The pictures analyzed at once follow it.",

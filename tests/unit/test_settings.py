@@ -263,12 +263,6 @@ def test_a_quota_is_asked_for_again_where_other_operations_are_asked() -> None:
     assert _with_tps(None, KNOWN, features="faces,properties").tps_from == "quota", "the same operations"
 
 
-def test_no_calls_a_second_is_wrong_usage() -> None:
-    with pytest.raises(Problem) as caught:
-        _with_tps(0, KNOWN)
-    assert (caught.value.code, caught.value.exit_code) == ("bad_rekognition_tps", ExitCode.USAGE)
-
-
 @pytest.mark.parametrize("tps", [1, 2.9, 3, 5, 25, 27.5, 28, 50, 999.9, 5000])
 def test_a_cap_tells_the_settings_that_it_came_from(tps: float) -> None:
     cap = Settings(rekognition_tps=tps).cap
