@@ -19,7 +19,7 @@ from imgpipe_cli.events import Changing, Emit, Event, Note, Settled
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import UNASSUMABLE, Outlasted, Overtaken
+from imgpipe_cli.steps.base import UNASSUMABLE, Outlasted, Overtaken, Refused
 from imgpipe_cli.steps.settings import stored_settings
 
 _ROUNDS = 6
@@ -54,7 +54,7 @@ def up(
         if outlasted.passing.text != UNASSUMABLE or not settings.source_account:
             raise
     emit(Note("source_account_left_out"))
-    looks = _look(pipeline, emit)
+    looks = look_again(pipeline, emit)
     settings = replace(stored_settings(looks["settings"], pipeline.names), source_account=False)
     return _up(pipeline, looks, moving.begin(settings, looks), tell, asked, changed)
 
@@ -77,14 +77,14 @@ def _up(
         emit(event)
 
     for _ in range(_ROUNDS):
-        theirs = ""
+        overtaken = Overtaken()
         try:
             outcomes = moving.up(pipeline, looks, settings, tell)
             if changed:
                 runner.refuse_overtaken(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
             return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
-        except Overtaken as overtaken:
-            theirs = overtaken.stored
+        except Overtaken as found:
+            overtaken = found
         except Problem as problem:
             # A run that has another token or API changes things back; a fresh look at everything tells.
             if problem.code != "does_not_settle" or excused:
@@ -92,16 +92,25 @@ def _up(
             excused = True
         looks = look_again(pipeline, emit)
         settings = stored_settings(looks["settings"], pipeline.names)
-        if theirs:
-            settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
-            # Once this run's settings were in force, the later ones count.
-            settings = settings if "settings" in settled else asked(settings)
-        settings = moving.begin(settings, looks)
+        # Once this run's settings were in force, the later ones count.
+        again = (lambda theirs: theirs) if "settings" in settled else asked
+        settings = moving.begin(_after(overtaken, settings, pipeline, again), looks)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",
         hint="Let them end, then run imgpipe up again.",
     )
+
+
+def _after(
+    overtaken: Overtaken, stored: Settings, pipeline: Pipeline, asked: Callable[[Settings], Settings]
+) -> Settings:
+    """The settings to go on with. stored: those that are in force by now."""
+    if isinstance(overtaken, Refused):
+        return replace(stored, **overtaken.instead)
+    if not overtaken.stored:
+        return stored
+    return asked(Settings.from_json(overtaken.stored, parameter=pipeline.names.settings_parameter))
 
 
 def look_again(pipeline: Pipeline, emit: Emit) -> Looks:
@@ -129,6 +138,7 @@ def refuse_other_settings(asked: Settings, got: Settings) -> None:
         "min-confidence": (f"{asked.min_confidence:g}", f"{got.min_confidence:g}"),
         "private": (_yes(asked.private), _yes(got.private)),
         "results": (asked.destination, got.destination),
+        "rekognition-tps": (f"{asked.rekognition_tps:g}", f"{got.rekognition_tps:g}"),
     }
     others = [f"{name} is {theirs}, not {ours}" for name, (ours, theirs) in pairs.items() if ours != theirs]
     if others:

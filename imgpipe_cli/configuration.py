@@ -20,7 +20,9 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "min_confidence": (int, float),
     "private": (bool,),
     "results": (str,),
+    "rekognition_tps": (int, float),
 }
+_MOST_TPS = 100_000
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -40,9 +42,16 @@ def read(folder: Path) -> dict[str, Any]:
             raise _bad(f"{key} in {FILE} is {value!r}", f"Write a {kinds}.")
         if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
             raise _bad(f"{key} in {FILE} is {value!r}", "Write a list of names.")
-        if isinstance(value, int | float) and not 0 <= value <= 100:
-            raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
+        if isinstance(value, int | float):
+            _check_number(key, value)
     return options
+
+
+def _check_number(key: str, value: float) -> None:
+    if key == "rekognition_tps" and not 0 < value <= _MOST_TPS:
+        raise _bad(f"{key} in {FILE} is {value!r}", f"Write a number above 0, at most {_MOST_TPS:,}.")
+    if key == "min_confidence" and not 0 <= value <= 100:
+        raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ from datetime import date
 
 from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.settings import Settings, parse_features
+from imgpipe_cli.settings import Settings, of_cap, parse_features
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.roles import trust_policy
 from imgpipe_cli.steps.settings import stored_settings
@@ -59,6 +59,7 @@ def _rebuilt(looks: Mapping[str, Seen]) -> Settings | None:
             first_day=date.fromisoformat(web["FIRST_DAY"]).isoformat(),
             # In the middle of a move: where new results go. What is in the other store is fetched from there.
             results=next(store for variable, store in stores.items() if ingest.get(variable)),
+            **of_cap(looks["function.ingest"].facts["reserved"]),
         )
     except (KeyError, ValueError, StopIteration, Problem):
         return None

@@ -97,4 +97,5 @@ GATEWAY_ROLE = Scope(
     ],
     why="API Gateway has one role in an account, for all APIs",
 )
+ACCOUNT = Scope("Account", lambda _: ["*"], why="limits are the account's, and AWS has no resource for them")
 ANY_LOGS = Scope("AnyLogs", lambda _: ["*"], why="Logs knows no resources for these actions")

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.names import Names
 from imgpipe_cli.permission_scopes import (
+    ACCOUNT,
     ANY_LOGS,
     API_LIST,
     API_TAGS,
@@ -82,10 +83,12 @@ class Entry:
     """What one operation needs: its own action first, then those that depend on its parameters.
 
     unverified: what of it no source of AWS's confirms, and what speaks for it; "" where all is confirmed.
+    optional: what the commands do without it; "" where they need it.
     """
 
     grants: tuple[Grant, ...]
     unverified: str = ""
+    optional: str = ""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -97,9 +100,11 @@ class Entry:
         return tuple(command for command in COMMANDS if command in sent_by)
 
 
-def _row(scope: Scope, commands: tuple[str, ...], *actions: str, unverified: str = "") -> Entry:
+def _row(
+    scope: Scope, commands: tuple[str, ...], *actions: str, unverified: str = "", optional: str = ""
+) -> Entry:
     """An operation that needs all its actions on the same resources."""
-    return Entry(tuple(Grant(action, scope, commands) for action in actions), unverified)
+    return Entry(tuple(Grant(action, scope, commands) for action in actions), unverified, optional)
 
 
 def _rows(*entries: tuple[Scope, tuple[str, ...], str], unverified: str = "") -> Entry:
@@ -145,6 +150,8 @@ _TAGGED_API = (
     "makes with an account's first API needs iam:CreateServiceLinkedRole, as its guide says"
 )
 _NAMESPACE = "whether a bucket in the account's own namespace needs more than other buckets is not known"
+_NO_QUOTA = "without it, up does not know Rekognition's limit and analyzes at most 20 pictures at once"
+_NO_LIMIT = "without it, up does not see that a small account has grown, and reserves no concurrency there"
 _REMOVED_LOGS = "that removing a stage takes its log delivery away with the caller's rights is a guess"
 
 CALLS: Mapping[tuple[str, str], Entry] = {
@@ -275,6 +282,7 @@ CALLS: Mapping[tuple[str, str], Entry] = {
     ("lambda", "tag_resource"): _rows(
         (FUNCTION, _UP, "lambda:TagResource"), (HOLDERS, _TOKEN, "lambda:TagResource")
     ),
+    ("lambda", "put_function_concurrency"): _row(INGEST, _UP, "lambda:PutFunctionConcurrency"),
     ("lambda", "delete_function_concurrency"): _row(FUNCTION, _UP, "lambda:DeleteFunctionConcurrency"),
     ("lambda", "add_permission"): _row(FUNCTION, _UP, "lambda:AddPermission"),
     ("lambda", "remove_permission"): _row(FUNCTION, _UP, "lambda:RemovePermission"),
@@ -335,6 +343,14 @@ CALLS: Mapping[tuple[str, str], Entry] = {
         QUEUE, ("explain", "retry"), "sqs:ChangeMessageVisibility"
     ),
     ("sqs", "delete_message_batch"): _row(QUEUE, ("retry",), "sqs:DeleteMessage"),
+    # --- what can be done without, last: where two policies are needed, these are in the second
+    ("lambda", "get_account_settings"): _row(ACCOUNT, _UP, "lambda:GetAccountSettings", optional=_NO_LIMIT),
+    ("service-quotas", "list_service_quotas"): _row(
+        ACCOUNT, _UP, "servicequotas:ListServiceQuotas", optional=_NO_QUOTA
+    ),
+    ("service-quotas", "list_aws_default_service_quotas"): _row(
+        ACCOUNT, _UP, "servicequotas:ListAWSDefaultServiceQuotas", optional=_NO_QUOTA
+    ),
 }
 
 
@@ -359,21 +375,27 @@ def check_commands(commands: Sequence[str]) -> None:
         )
 
 
-def needs(commands: Sequence[str] = COMMANDS) -> dict[tuple[str, str], Entry]:
-    """The calls that these commands send, with what they need there. Raises a usage Problem."""
+def needs(commands: Sequence[str] = COMMANDS, *, optional: bool = True) -> dict[tuple[str, str], Entry]:
+    """The calls that these commands send, with what they need there. Raises a usage Problem.
+
+    optional: also the calls that they can do without.
+    """
     check_commands(commands)
     found: dict[tuple[str, str], Entry] = {}
     for call, entry in CALLS.items():
         grants = tuple(grant for grant in entry.grants if not set(commands).isdisjoint(grant.commands))
-        if grants:
-            found[call] = Entry(grants, entry.unverified)
+        if grants and (optional or not entry.optional):
+            found[call] = replace(entry, grants=grants)
     return found
 
 
-def document(names: Names, commands: Sequence[str] = COMMANDS) -> dict[str, Any]:
-    """The smallest policy with which these commands work. Raises a usage Problem for an unknown command."""
+def document(names: Names, commands: Sequence[str] = COMMANDS, *, optional: bool = True) -> dict[str, Any]:
+    """The smallest policy with which these commands work. Raises a usage Problem for an unknown command.
+
+    optional: also what they can do without.
+    """
     granted: dict[Scope, set[str]] = {}
-    for entry in needs(commands).values():
+    for entry in needs(commands, optional=optional).values():
         for grant in entry.grants:
             granted.setdefault(grant.scope, set()).add(grant.action)
     statements = [
@@ -411,12 +433,17 @@ def size(policy: Mapping[str, Any]) -> int:
 
 def fitted(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The same permissions in as few policies as IAM has room for: one, without its statements' ids if it
-    must be, or with long names two."""
+    must be, or with long names two. What is optional comes last."""
     if size(policy) <= SIZE_MAX:
         return [dict(policy)]
     parts: list[dict[str, Any]] = []
     for statement in policy["Statement"]:
-        bare = {key: value for key, value in statement.items() if key != "Sid"}
+        # One action, or one resource, needs no list.
+        bare = {
+            key: value[0] if isinstance(value, list) and len(value) == 1 else value
+            for key, value in statement.items()
+            if key != "Sid"
+        }
         together = {**policy, "Statement": [*(parts[-1]["Statement"] if parts else []), bare]}
         if parts and size(together) <= SIZE_MAX:
             parts[-1] = together

@@ -7,6 +7,7 @@ environment arrive as one (the command line parser merges them), None meaning "n
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -31,6 +32,16 @@ STORES = ("table", "s3")
 #   switch  the functions use `results`; what came late is copied from the other store, the old one
 #   close   nobody may use the old store any more; it goes after a last look
 MOVES = ("", "copy", "switch", "close")
+# Who told how many calls a second Rekognition answers; "": nobody was asked.
+TPS_FROM = ("", "flag", "quota")
+TPS_MAX = 100_000.0
+# A run of the ingest function takes so long on AWS in the median, when Rekognition answers at once.
+_RUN_S = 0.6
+# More runs than Rekognition keeps busy, so that a slow one leaves no gap.
+_SPARE = 1.2
+_FEWEST_RUNS = 2
+# Where Rekognition's limit is not known: right for 5 calls a second, and two thirds of 50 are used.
+_USUAL_RUNS = 20
 _VERSION = 1
 
 
@@ -48,11 +59,17 @@ class Settings:
     move: str = ""
     # Whether the roles' trust policies name the account; False where Lambda could not take the roles so.
     source_account: bool = True
+    # Calls a second that Rekognition answers for the slowest of the features; 0: not known.
+    rekognition_tps: float = 0.0
+    tps_from: str = ""
+    # False once AWS has refused to reserve concurrency for the ingest function.
+    capped: bool = True
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
         # One text for one meaning: 55 from a file and 55.0 from an option are the same.
         document["min_confidence"] = float(self.min_confidence)
+        document["rekognition_tps"] = float(self.rekognition_tps)
         return json.dumps({"version": _VERSION, **document}, sort_keys=True)
 
     @classmethod
@@ -71,6 +88,10 @@ class Settings:
                 results=_one_of(STORES, document.get("results", "table")),
                 move=_one_of(MOVES, document.get("move", "")),
                 source_account=bool(document.get("source_account", True)),
+                # Settings of a pipeline from before there was a cap.
+                rekognition_tps=_rate(document.get("rekognition_tps", 0.0)),
+                tps_from=_one_of(TPS_FROM, document.get("tps_from", "")),
+                capped=_yes_or_no(document.get("capped", True)),
             )
         except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
             raise Problem(
@@ -105,6 +126,24 @@ class Settings:
         return replace(self, results=self.destination, move="")
 
     @property
+    def runs(self) -> int:
+        """How many runs of the ingest function at once use Rekognition's limit and wait no longer than they
+        may."""
+        if not self.rekognition_tps:
+            return _USUAL_RUNS
+        return max(_FEWEST_RUNS, math.ceil(_SPARE * self.rekognition_tps * _RUN_S))
+
+    @property
+    def cap(self) -> int | None:
+        """The concurrency reserved for the ingest function; None where AWS refused it."""
+        return self.runs if self.capped else None
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Rekognition's operations that these features ask for; each has a limit of its own."""
+        return frozenset(FEATURES[feature] for feature in self.features)
+
+    @property
     def price_per_1000(self) -> float:
         """US dollars that Rekognition lists for 1,000 pictures with these features."""
         return sum(PRICES_PER_1000[feature] for feature in self.features)
@@ -134,6 +173,18 @@ def _one_of(known: tuple[str, ...], value: Any) -> str:
     if value not in known:
         raise ValueError(f"{value!r} is none of {', '.join(map(repr, known))}")
     return str(value)
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= TPS_MAX:
+        raise ValueError(f"{value!r} is no number of calls a second")
+    return float(value)
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
 
 
 def parse_store(value: str) -> str:
@@ -167,6 +218,7 @@ def resolve(
     min_confidence: float | None,
     private: bool | None,
     results: str | None = None,
+    rekognition_tps: float | None = None,
     deployed: Settings | None,
     today: str,
 ) -> Settings:
@@ -178,4 +230,27 @@ def resolve(
         asked["features"] = parse_features(features)
     kept = {field.name: getattr(base, field.name) for field in fields(base)}
     settings = Settings(**(kept | {name: value for name, value in asked.items() if value is not None}))
+    settings = with_tps(rekognition_tps, settings, base)
     return settings if store is None else moved_to(store, settings)
+
+
+def of_cap(reserved: int | None) -> dict[str, Any]:
+    """The settings behind the concurrency that a function has, where nothing else tells them."""
+    if reserved is None:
+        return {"capped": False}
+    if reserved in (0, _USUAL_RUNS):  # 0: throttled by hand
+        return {}
+    return {"rekognition_tps": (reserved - 0.5) / (_SPARE * _RUN_S), "tps_from": "flag"}
+
+
+def with_tps(tps: float | None, settings: Settings, before: Settings) -> Settings:
+    """The settings with what was asked for; another number is also another try to reserve concurrency.
+
+    What Service Quotas said is forgotten with other operations, whose quotas are others.
+    """
+    if tps is not None:
+        capped = settings.capped or tps != before.rekognition_tps
+        return replace(settings, rekognition_tps=tps, tps_from="flag", capped=capped)
+    if settings.tps_from == "quota" and settings.operations != before.operations:
+        return replace(settings, rekognition_tps=0.0, tps_from="")
+    return settings

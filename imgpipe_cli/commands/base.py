@@ -90,6 +90,13 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def above_0(value: float | None) -> float | None:
+    """The number, unless it is 0 or none."""
+    if finite(value) == 0:
+        raise typer.BadParameter("0 is too few.")
+    return value
+
+
 # How many resources converge side by side; 1 sends the calls strictly in order.
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)

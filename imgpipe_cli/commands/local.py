@@ -52,16 +52,27 @@ def register(app: typer.Typer) -> None:
         older: Annotated[
             bool, typer.Option("--older", help="Where data is damaged, go on with the snapshot before it.")
         ] = False,
+        concurrency: Annotated[
+            int | None,
+            typer.Option(
+                "--concurrency",
+                min=1,
+                max=1000,
+                metavar="N",
+                help="Work on so many pictures at once (default: one a core, at most 4). Each takes 45 MB.",
+            ),
+        ] = None,
     ) -> Result:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local import control
 
-        cloud = control.start(port=port, older=older)
+        cloud = control.start(port=port, concurrency=concurrency, older=older)
         data = {
             "endpoint": cloud.endpoint,
             "region": cloud.region,
             "account": cloud.account,
             "pid": cloud.pid,
+            "concurrency": cloud.concurrency,
         }
         return Result(data, lambda screen: screen.line(f"The local cloud is running at {cloud.endpoint}."))
 
@@ -107,12 +118,12 @@ def register(app: typer.Typer) -> None:
     @command(group, "env")
     def env() -> Result:
         """Print what `aws` and boto3 need to reach the local cloud: eval "$(imgpipe local env)"."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local import client_env, control
 
         cloud = control.running()
         if cloud is None:
             raise control.not_running()
-        values = control.env(cloud)
+        values = client_env.env(cloud)
         return Result(values, lambda screen: screen.line("\n".join(_exports(values))))
 
 

@@ -152,7 +152,7 @@ def _carry_out(
 ) -> Retry:
     """Have the chosen looked at again, wait for what comes by itself, and clear the queue."""
     from imgpipe_cli.render import failures as shown
-    from imgpipe_cli.retry.retrying import Retry, clear, run_again
+    from imgpipe_cli.retry.retrying import Retry, at_once, clear, run_again
 
     threshold = shown_from(run, min_confidence, run.pipeline())
     outcomes: list[Picture] = []
@@ -170,7 +170,8 @@ def _carry_out(
             run.screen.waiting(len(pictures) - (len(outcomes) - before))
 
         run.screen.waiting(len(pictures))
-        open_ = run_again(found.places, run.connect().names, pictures, ended, timeout_s=timeout)
+        names, so_many = run.connect().names, at_once(found.settings)
+        open_ = run_again(found.places, names, pictures, ended, timeout_s=timeout, at_once=so_many)
         run.screen.waiting(0)
         return open_
 

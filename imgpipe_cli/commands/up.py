@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, finite, need_confirmation
+from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, command, finite, need_confirmation
 
 if TYPE_CHECKING:
     from imgpipe_cli.pipeline import Looks, Pipeline
@@ -60,6 +60,19 @@ def register(app: typer.Typer) -> None:
                 help="Where results are kept (default table): s3 keeps each as JSON in a bucket of its own.",
             ),
         ] = None,
+        rekognition_tps: Annotated[
+            float | None,
+            typer.Option(
+                "--rekognition-tps",
+                envvar="IMGPIPE_REKOGNITION_TPS",
+                min=0,
+                max=100_000,
+                callback=above_0,
+                metavar="N",
+                help="Calls a second that Rekognition answers in this account, as Service Quotas shows (read "
+                "there by default). The pictures analyzed at once follow it.",
+            ),
+        ] = None,
         repair_index: Annotated[
             bool,
             typer.Option("--repair-index", help="With results in S3: also check the index by time."),
@@ -100,10 +113,12 @@ def register(app: typer.Typer) -> None:
             "min_confidence": min_confidence,
             "private": private,
             "results": results,
+            "rekognition_tps": rekognition_tps,
         }
         known = _known(run, connection, looks, given)
         asked = partial(_settings, run, given)
-        settings = moving.begin(asked(known), looks)
+        wanted = partial(_determined, connection, asked)
+        settings = moving.begin(wanted(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
@@ -119,7 +134,7 @@ def register(app: typer.Typer) -> None:
             _confirm_move(run, pipeline, looks, settings, yes=yes)
         run.targets.begin(connection.begun)
         agreed = MOVES if yes else ("", settings.move)
-        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, asked, agreed))
+        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, wanted, agreed))
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         if repair_index:
             _repair_index(run, connection, settings)
@@ -166,6 +181,8 @@ def settings_data(settings: Any) -> dict[str, Any]:
         "rekognitionPricePer1000": settings.price_per_1000,
         "results": settings.results,
         "sourceAccount": settings.source_account,
+        "rekognitionTps": settings.rekognition_tps or None,
+        "concurrency": settings.cap,
     }
 
 
@@ -187,7 +204,9 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
         access = "private" if known.private else "public"
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
-    all_asked = all(run.asked(name, value) is not None for name, value in given.items())
+    # What is not needed can be read again.
+    needed = {name: value for name, value in given.items() if name != "rekognition_tps"}
+    all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
     if known is None and deployed.is_lost(looks) and not all_asked:
         raise deployed.lost(connection.names)
     return known
@@ -216,6 +235,16 @@ def _settings(run: Run, values: Mapping[str, Any], deployed: Settings | None) ->
         deployed=deployed,
         today=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _determined(
+    connection: Connection, asked: Callable[[Settings | None], Settings], deployed: Settings | None
+) -> Settings:
+    """What is asked for, with what AWS tells of its limits; an endpoint of the user's own has none."""
+    from imgpipe_cli.ingest_cap import determined
+
+    settings = asked(deployed)
+    return settings if connection.endpoint is not None else determined(connection.aws, settings)
 
 
 def _confirm_move(run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, *, yes: bool) -> None:

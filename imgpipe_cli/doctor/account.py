@@ -12,11 +12,12 @@ from imgpipe_cli.aws import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check, of_problem
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.problems import Problem
+from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen, Step
 from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.ingest_function import FailureQueue
-from imgpipe_cli.steps.settings import SettingsParameter
+from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.target import Connection
 
 # What AWS gives many new accounts.
@@ -77,6 +78,8 @@ def pipeline_of(connection: Connection) -> Iterator[Check]:
         return
     detail = refusal(Api(found.api_url, found.token)) if callable_at_its_url(found) else None
     yield pipeline(project, detail, _failed_events(looks["queue"]))
+    if not connection.target.local:  # whose Rekognition has no limit
+        yield cap(stored_settings(looks["settings"], connection.names))
 
 
 def _failed_events(queue: Seen) -> int | None:
@@ -96,3 +99,21 @@ def pipeline(project: str, refused: str | None, failed_events: int | None) -> Ch
         seen = f"{project} answers; about {failed_events:,} in its failure queue"
         return Check("pipeline", "warning", seen, "imgpipe retry")
     return Check("pipeline", "ok", f"{project} answers; its failure queue is empty")
+
+
+def cap(settings: Settings) -> Check:
+    """How many pictures are analyzed at once, and why."""
+    if not settings.capped:
+        seen = (
+            f"AWS refused to reserve {settings.runs:,} runs for the ingest function, since the account has "
+            "too few: a burst of pictures may overflow the failure queue"
+        )
+        fix = "Have the account's Concurrent executions raised (see Concurrency); then: imgpipe up"
+        return Check("cap", "warning", seen, fix)
+    at_once = f"at most {settings.runs:,} pictures are analyzed at once"
+    if not settings.rekognition_tps:
+        seen = f"{at_once}, since Rekognition's calls a second are not known here"
+        fix = "imgpipe up --rekognition-tps N, with what Service Quotas shows for Amazon Rekognition"
+        return Check("cap", "warning", seen, fix)
+    source = "Service Quotas" if settings.tps_from == "quota" else "as given"
+    return Check("cap", "ok", f"{at_once}, for {settings.rekognition_tps:g} calls a second ({source})")

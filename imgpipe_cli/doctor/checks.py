@@ -35,6 +35,7 @@ TITLES: Mapping[str, str] = {
     "concurrency": "Concurrency",
     "permissions": "Permissions",
     "pipeline": "Pipeline",
+    "cap": "Side by side",
     "local_cloud": "Local cloud",
     "local_models": "Local models",
     "disk": "Disk",

@@ -158,7 +158,7 @@ def needed_by(names: Names, commands: Sequence[str]) -> dict[tuple[str, str], li
     """(action, resource) -> the commands that need it."""
     found: dict[tuple[str, str], list[str]] = {}
     for command in commands:
-        for statement in document(names, [command])["Statement"]:
+        for statement in document(names, [command], optional=False)["Statement"]:
             for action in statement["Action"]:
                 for resource in statement["Resource"]:
                     found.setdefault((action, resource), []).append(command)
@@ -179,7 +179,7 @@ def by_action(needed: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, list
 
 def simulate(aws: Aws, names: Names, source: str, commands: Sequence[str]) -> Simulation:
     """Every action of these commands, on what it is needed for. Raises AwsError."""
-    statements = document(names, commands)["Statement"]
+    statements = document(names, commands, optional=False)["Statement"]
     found: list[Simulation] = []
     for start in range(0, len(statements), _SIDE_BY_SIDE):
         some = statements[start : start + _SIDE_BY_SIDE]

@@ -14,6 +14,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -52,18 +53,34 @@ class Again:
 
 
 Attempt = Callable[[AsyncEvent], Again | None]
+# The function's ARN and how many of its events run here -> whether one more may.
+Room = Callable[[str, int], bool]
+
+# Runs that are none of ours end without a word to the queue: while one of them is in the way, it looks again.
+_LOOK_AGAIN_S = 0.2
 
 
 class EventQueue:
-    """Runs `attempt` for each event, on at most `workers` threads."""
+    """Runs `attempt` for each event, on at most `workers` threads.
+
+    room: an event whose function is at its cap waits here, and those of other functions pass it. Lambda would
+    refuse it, and it would come back later, long after a run is free again.
+    """
 
     def __init__(
-        self, attempt: Attempt, *, workers: int, on_change: Callable[[], None] = lambda: None
+        self,
+        attempt: Attempt,
+        *,
+        workers: int,
+        room: Room = lambda _function, _running: True,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._attempt = attempt
+        self._room = room
         self._on_change = on_change
         self._ready = threading.Condition()
-        self._waiting: list[tuple[float, int, AsyncEvent]] = []
+        # By function: what is due first stands first.
+        self._waiting: dict[str, list[tuple[float, int, AsyncEvent]]] = {}
         self._running: dict[int, AsyncEvent] = {}
         self._order = itertools.count()
         self._closed = False
@@ -80,8 +97,7 @@ class EventQueue:
     def put(self, event: AsyncEvent, *, delay_s: float = 0) -> None:
         """Accept an event; never blocks and never drops."""
         with self._ready:
-            heapq.heappush(self._waiting, (time.monotonic() + delay_s, next(self._order), event))
-            self._ready.notify()
+            self._push(event, delay_s, next(self._order))
 
     def restore(self, records: Iterable[dict[str, Any]]) -> int:
         """Take back what `records` of an earlier process still waited for."""
@@ -94,12 +110,14 @@ class EventQueue:
     def records(self) -> list[dict[str, Any]]:
         """Every event not finished, the running ones too: a killed cloud runs those again, at least once."""
         with self._ready:
-            waiting = [event for _, _, event in sorted(self._waiting, key=lambda entry: entry[:2])]
+            entries = [entry for waiting in self._waiting.values() for entry in waiting]
+            waiting = [event for _, _, event in sorted(entries, key=lambda entry: entry[:2])]
             return [event.record() for event in (*self._running.values(), *waiting)]
 
     def depth(self) -> dict[str, int]:
         with self._ready:
-            return {"waiting": len(self._waiting), "running": len(self._running), "workers": self.workers}
+            waiting = sum(map(len, self._waiting.values()))
+            return {"waiting": waiting, "running": len(self._running), "workers": self.workers}
 
     def close(self, timeout_s: float) -> None:
         """Start nothing more and wait for what runs; events that wait stay in `records`."""
@@ -122,33 +140,51 @@ class EventQueue:
                 # errors into Again, so this is a defect of ours or a changed private name.
                 LOGGER.exception("event for %s could not be run", event.function)
             with self._ready:
-                if again is not None and self._closed:
-                    # Not run again here, but kept for the next start.
-                    heapq.heappush(self._waiting, (time.monotonic(), ticket, again.event))
-                elif again is not None:
-                    self._queue_again(again)
+                if again is not None:
+                    # After the end it is not run again here, but kept for the next start.
+                    self._push(again.event, 0 if self._closed else again.delay_s, ticket)
                 del self._running[ticket]
+                # A run of its function is free, and the thread that waits may have passed it over.
+                self._ready.notify()
             self._on_change()
 
-    def _queue_again(self, again: Again) -> None:
-        """Queue a retry; the caller holds the lock."""
-        heapq.heappush(self._waiting, (time.monotonic() + again.delay_s, next(self._order), again.event))
+    def _push(self, event: AsyncEvent, delay_s: float, ticket: int) -> None:
+        """Queue an event; the caller holds the lock."""
+        waiting = self._waiting.setdefault(event.function, [])
+        heapq.heappush(waiting, (time.monotonic() + delay_s, ticket, event))
         self._ready.notify()
 
     def _take(self) -> tuple[int, AsyncEvent] | None:
         with self._ready:
-            while True:
-                if self._closed:
-                    return None
-                now = time.monotonic()
-                if self._waiting and self._waiting[0][0] <= now:
-                    _, ticket, event = heapq.heappop(self._waiting)
-                    self._running[ticket] = event
-                    if self._waiting:
-                        # Another thread may now be the one to wait for the next due time.
-                        self._ready.notify()
-                    return ticket, event
-                self._ready.wait(self._waiting[0][0] - now if self._waiting else None)
+            while not self._closed:
+                function, wait_s = self._next()
+                if function is None:
+                    self._ready.wait(wait_s)
+                    continue
+                _, ticket, event = heapq.heappop(self._waiting[function])
+                if not self._waiting[function]:
+                    del self._waiting[function]
+                self._running[ticket] = event
+                if self._waiting:
+                    # Another thread may now be the one to wait for the next due time.
+                    self._ready.notify()
+                return ticket, event
+            return None
+
+    def _next(self) -> tuple[str | None, float | None]:
+        """The function whose event is to run now; without one, when to look again (None: when one comes)."""
+        now = time.monotonic()
+        look_s: float | None = None
+        running = Counter(event.function for event in self._running.values())
+        for function, waiting in sorted(self._waiting.items(), key=lambda entry: entry[1][0][:2]):
+            wait_s = waiting[0][0] - now
+            if wait_s > 0:
+                look_s = wait_s if look_s is None else min(look_s, wait_s)
+                break
+            if self._room(function, running[function]):
+                return function, None
+            look_s = _LOOK_AGAIN_S
+        return None, look_s
 
 
 def failed_once_more(event: AsyncEvent) -> AsyncEvent:

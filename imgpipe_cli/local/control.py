@@ -41,6 +41,7 @@ class LocalCloud:
     account: str
     region: str
     pid: int
+    concurrency: int | None = None  # of a cloud that an older imgpipe started
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def start(
     state_dir: Path | None = None,
     *,
     port: int | None = None,
+    concurrency: int | None = None,
     older: bool = False,
     timeout_s: float = _START_TIMEOUT_S,
     command: Sequence[str] | None = None,
@@ -95,17 +97,18 @@ def start(
 
     port: this port or a Problem; without one the last port is used again, else the usual, else a free one.
     older: where data is damaged, go on with the snapshot before it.
+    concurrency: so many events are worked on at once, or a Problem; without it one a core, at most 4.
     command: another server program (tests).
     """
     files = local_files(state_dir)
     if cloud := running(state_dir):
-        return _on_port(cloud, port)
+        return _as_asked(cloud, port, concurrency)
     make_folders(files)
     lock = _locked(files, timeout_s)
     try:
         # Another command may have started it while we waited.
-        arguments = [*(["--port", str(port)] if port is not None else []), *(["--older"] if older else [])]
-        return _on_port(running(state_dir) or _start(files, arguments, timeout_s, command), port)
+        found = running(state_dir) or _start(files, port, concurrency, timeout_s, command, older=older)
+        return _as_asked(found, port, concurrency)
     finally:
         lock.release()
 
@@ -183,26 +186,6 @@ def log_file() -> Path:
     return local_files(None).log
 
 
-def env(cloud: LocalCloud) -> dict[str, str]:
-    """What a shell needs so that `aws`, boto3 and the SDKs reach the local cloud and nothing else.
-
-    The empty token and the two switches undo what a user's own environment would put in the way.
-    """
-    no_proxy = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
-    hosts = [host for host in os.environ.get(no_proxy, "").split(",") if host]
-    return {
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
-        "AWS_SESSION_TOKEN": "",
-        "AWS_REGION": cloud.region,
-        "AWS_DEFAULT_REGION": cloud.region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
-        no_proxy: ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])),
-    }
-
-
 def _cloud(written: dict[str, Any]) -> LocalCloud:
     return LocalCloud(
         endpoint=f"http://127.0.0.1:{written['port']}",
@@ -211,6 +194,7 @@ def _cloud(written: dict[str, Any]) -> LocalCloud:
         account=written["account"],
         region=written["region"],
         pid=written["pid"],
+        concurrency=written.get("concurrency"),
     )
 
 
@@ -225,12 +209,19 @@ def _answering(files: LocalFiles, written: dict[str, Any]) -> bool:
         return held(files.cloud_lock)
 
 
-def _on_port(cloud: LocalCloud, port: int | None) -> LocalCloud:
+def _as_asked(cloud: LocalCloud, port: int | None, concurrency: int | None) -> LocalCloud:
     if port is not None and not cloud.endpoint.endswith(f":{port}"):
         raise Problem(
             "local_running_elsewhere",
             f"The local cloud already runs at {cloud.endpoint}.",
             hint="Stop it first (`imgpipe local stop`) to move it to another port.",
+        )
+    if concurrency not in (None, cloud.concurrency):
+        at_once = f" and works on {cloud.concurrency} events at once" if cloud.concurrency else ""
+        raise Problem(
+            "local_running_elsewhere",
+            f"The local cloud already runs{at_once}.",
+            hint=f"Stop it (imgpipe local stop), then imgpipe local start --concurrency {concurrency}.",
         )
     return cloud
 
@@ -249,7 +240,13 @@ def _locked(files: LocalFiles, timeout_s: float) -> FileLock:
 
 
 def _start(
-    files: LocalFiles, arguments: Sequence[str], timeout_s: float, command: Sequence[str] | None
+    files: LocalFiles,
+    port: int | None,
+    concurrency: int | None,
+    timeout_s: float,
+    command: Sequence[str] | None,
+    *,
+    older: bool,
 ) -> LocalCloud:
     """Spawn the server and wait until it serves; the caller holds the start lock."""
     from imgpipe_cli.local import log, spawn
@@ -267,6 +264,9 @@ def _start(
     if files.log.exists() and not files.log.is_file():
         raise _in_the_way(files.log)
     log.trim(files.log)
+    asked = {"--port": port, "--concurrency": concurrency}
+    arguments = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
+    arguments += ["--older"] if older else []
     try:
         child = spawn.spawn(files, arguments, command=command or spawn.SERVER)
     except OSError as error:

@@ -48,14 +48,17 @@ class Cloud:
         ministack: MiniStack,
         *,
         workers: int,
+        concurrency: int,
         load: Callable[[int], Analysis],
     ) -> None:
+        """concurrency: events worked on at once. Most of them wait; what takes CPU has so many workers."""
         self._files = files
         self._port = port
         self._ministack = ministack
         self.stop = asyncio.Event()
         self._keys = Keys(ministack.iam, ministack.sts)
-        self._invocations = AsyncInvocations(ministack.lambda_svc, workers=workers, on_change=self._touch)
+        self._concurrency = concurrency
+        self._invocations = AsyncInvocations(ministack.lambda_svc, workers=concurrency, on_change=self._touch)
         self._faults = FaultSwitch()
         self._rekognition = RekognitionService(
             lambda: load(workers),
@@ -206,6 +209,7 @@ class Cloud:
                 "account": ACCOUNT,
                 "region": REGION,
                 "token": self._own.token,
+                "concurrency": self._concurrency,
             },
         )
         LOGGER.info("serving http://127.0.0.1:%d", self._port)

@@ -31,13 +31,25 @@ _SERVICES = (
 )
 
 
-def prepare(files: LocalFiles, port: int, environment: MutableMapping[str, str]) -> None:
-    """Fill in everything that MiniStack, botocore and the Lambda workers take from the environment."""
+# Runs beside those of events: functions behind the API, and those whose answer somebody waits for.
+_OTHER_RUNS = 64
+
+
+def prepare(
+    files: LocalFiles, port: int, environment: MutableMapping[str, str], *, concurrency: int | None = None
+) -> None:
+    """Fill in everything that MiniStack, botocore and the Lambda workers take from the environment.
+
+    concurrency: how many events are worked on at once; None: as few as MiniStack takes anyway.
+    """
     # On Windows the parent's environment is already scrubbed; here a direct `python -m` run is made safe too.
     for name in [name for name in environment if name.upper().startswith("AWS_") or "PROXY" in name.upper()]:
         del environment[name]
     environment.update(_aws())
     environment.update(_ministack(files, port))
+    if concurrency is not None:
+        # MiniStack's own limit comes from this machine's memory, and may be lower.
+        environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(concurrency + _OTHER_RUNS)
     for name in ("TMPDIR", "TEMP", "TMP"):
         environment[name] = str(files.tmp)
 

@@ -44,7 +44,7 @@ class AsyncInvocations:
     def __init__(self, lambda_svc: Any, *, workers: int, on_change: Callable[[], None]) -> None:
         self._lambda = lambda_svc
         self._stopping = False
-        self.queue = EventQueue(self._attempt, workers=workers, on_change=on_change)
+        self.queue = EventQueue(self._attempt, workers=workers, room=self._has_room, on_change=on_change)
 
     def drain(self, timeout_s: float) -> None:
         """Start no more events and wait for the running ones; what fails after that is kept, not counted."""
@@ -82,6 +82,23 @@ class AsyncInvocations:
                 result,
             )
         return retry
+
+    def _has_room(self, arn: str, running: int) -> bool:
+        """Whether the function's reserved concurrency has room for one more event.
+
+        Whoever waits for the answer to a call, such as `retry`, takes of it as well. A function that is
+        throttled to nothing gets its events all the same: the refusals make them old, as on AWS.
+        """
+        try:
+            func = self._record(arn)
+            reserved = func and self._lambda._reserved_concurrency(func, func["config"])
+            if not (func and reserved):
+                return True
+            _, in_flight = self._lambda.executions_in_flight()
+            in_use: int = in_flight.get(self._lambda._inflight_key(func["config"]), 0)
+        except Exception:  # its own turn tells what is wrong with the event
+            return True
+        return max(running, in_use) < int(reserved)
 
     def _record(self, arn: str) -> dict[str, Any] | None:
         found = self._lambda._run_with_function_config_scope(

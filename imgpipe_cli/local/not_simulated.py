@@ -5,6 +5,7 @@ from __future__ import annotations
 NOT_SIMULATED = (
     "throttling of the HTTP API, and its access logs",
     "alarms",
+    "an account too small to reserve concurrency in, and how AWS's queue uses what is reserved",
     "a function's memory limit; payloads over 6 MB and API answers after 30 s pass",
     "Lambda permissions (who may invoke a function) and the trust policies of roles",
     "the function's Python version and architecture: it runs on this machine's Python",

@@ -63,6 +63,7 @@ _NAMES = {
             "_execution_record_for_config",
         ),
         *("_get_func_record_for_ref", "_lambda_function_name_and_qualifier_from_arn"),
+        *("executions_in_flight", "_inflight_key", "_reserved_concurrency", "_acquire_execution_slot"),
     ),
 }
 
@@ -71,6 +72,8 @@ _CALLS = {
     ("services.lambda_svc", "invoke_async_with_retry"): ("func", "event"),
     ("services.lambda_svc", "_route_async_failure"): ("target_arn", "func_name", "event", "result"),
     ("services.lambda_svc", "_event_invoke_config"): ("func", "qualifier"),
+    ("services.lambda_svc", "_inflight_key"): ("config",),
+    ("services.lambda_svc", "_reserved_concurrency"): ("func", "config"),
     ("app", "_authenticate_only"): ("service", "headers", "query_params", "request_id"),
     ("app", "_decode_aws_chunked_body"): ("body", "headers"),
     ("app", "_credential_failure"): ("service", "iam_action", "request_id", "denied", "headers"),
@@ -98,6 +101,7 @@ _CALLERS = {
     ("services.lambda_svc", "get_state"): "_prune_orphan_code_blobs",
     ("services.s3", "_persist_object"): "_atomic_write",
     ("services.s3", "_put_object"): "_persist_object",
+    ("services.lambda_svc", "_acquire_execution_slot"): "_inflight_key",
     ("services.s3", "_post_object"): "_enforce_post_policy_size",
     ("core.lambda_runtime", "Worker._spawn"): "execution_credentials",
     ("services.dynamodb", "get_state"): "deepcopy",

@@ -40,7 +40,8 @@ Loader = Callable[[int], Analysis]
 
 
 def workers() -> int:
-    """How many functions run side by side: more than this only makes each of them slower."""
+    """How many calls are worked on side by side, functions too where no other number is asked for: more than
+    this only makes each of them slower."""
     return min(4, os.cpu_count() or 1)
 
 
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         "--port", type=int, default=0, help="this port or none (default: the usual or a free one)"
     )
     parser.add_argument("--older", action="store_true", help="where data is damaged, take what was before")
+    parser.add_argument(
+        "--concurrency", type=int, help="events worked on at once (default: one a core, at most 4)"
+    )
     chosen = parser.parse_args(arguments)
     files = LocalFiles(chosen.folder)
     log.configure()
@@ -62,12 +66,8 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         if not lock.wait(2):
             LOGGER.info("another process already serves this folder")
             return 1
-        _serve(
-            files,
-            chosen.port,
-            load or (lambda workers: load_analysis(workers, files.models)),
-            older=chosen.older,
-        )
+        analysis = load or (lambda workers: load_analysis(workers, files.models))
+        _serve(files, chosen.port, chosen.concurrency, analysis, older=chosen.older)
     except Problem as problem:
         LOGGER.error("%s", problem.message)
         return _tell(files, problem)
@@ -89,7 +89,7 @@ def _tell(files: LocalFiles, problem: Problem) -> int:
     return 1
 
 
-def _serve(files: LocalFiles, port: int, load: Loader, *, older: bool) -> None:
+def _serve(files: LocalFiles, port: int, concurrency: int | None, load: Loader, *, older: bool) -> None:
     # Late: private_names reads the metadata of what is installed.
     from imgpipe_cli.local.private_names import check_installed
     from imgpipe_cli.local.private_names import load as load_ministack
@@ -98,12 +98,12 @@ def _serve(files: LocalFiles, port: int, load: Loader, *, older: bool) -> None:
     _sweep(files)
     listener = _listen(files, port)
     port = listener.getsockname()[1]
-    prepare(files, port, os.environ)
+    prepare(files, port, os.environ, concurrency=concurrency)
     _more_files()
 
     try:
         # Only now: MiniStack reads its environment while it is imported.
-        cloud = embed(files, port, load_ministack(), load)
+        cloud = embed(files, port, load_ministack(), load, concurrency or workers())
         cloud.load(older=older)
         try:
             asyncio.run(_until_stopped(cloud, listener, files))
@@ -115,10 +115,10 @@ def _serve(files: LocalFiles, port: int, load: Loader, *, older: bool) -> None:
     LOGGER.info("stopped")
 
 
-def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader) -> Cloud:
+def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader, concurrency: int) -> Cloud:
     from imgpipe_cli.local.embedded import Cloud
 
-    return Cloud(files, port, ministack, workers=workers(), load=load)
+    return Cloud(files, port, ministack, workers=workers(), concurrency=concurrency, load=load)
 
 
 async def _until_stopped(cloud: Cloud, listener: socket.socket, files: LocalFiles) -> None:

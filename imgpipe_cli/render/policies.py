@@ -41,6 +41,7 @@ def explanation(commands: Sequence[str]) -> dict[str, Any]:
         "unverified": {
             ".".join(call): entry.unverified for call, entry in needed.items() if entry.unverified
         },
+        "optional": {".".join(call): entry.optional for call, entry in needed.items() if entry.optional},
     }
 
 
@@ -59,6 +60,7 @@ def explain(screen: Screen, found: Mapping[str, Any]) -> None:
         screen.line(f"Beyond the pipeline: {found['admits']}.")
     _reasons(screen, "Wider than the pipeline:", found["wide"])
     _reasons(screen, "(?) Not verified on AWS:", found["unverified"])
+    _reasons(screen, "Optional:", found["optional"])
 
 
 def _reasons(screen: Screen, title: str, reasons: Mapping[str, str]) -> None:

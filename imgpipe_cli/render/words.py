@@ -96,6 +96,10 @@ NOTES = {
     ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
     "settings_rebuilt": "The stored settings were removed; the functions still have them: {detail}.",
+    "not_capped": (
+        "AWS refused to reserve {detail} runs for the ingest function, since the account has too few. The "
+        "pipeline works without. A burst may overflow the failure queue: imgpipe doctor tells more."
+    ),
     "results_copied": "Results copied: {detail}.",
     "results_switched": "The pipeline now uses {detail}.",
     "store_removed": "Removed: {detail}.",

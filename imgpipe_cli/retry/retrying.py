@@ -34,7 +34,8 @@ from imgpipe_cli.target import Connection
 
 # A new account may run ten functions at once; the page, the API and new pictures need some of them.
 _AT_ONCE = 4
-# Lambda refused the call, it did not run: the account's concurrency is used up, or AWS's own trouble.
+# Lambda refused the call, it did not run: the concurrency of the function or of the account is used up, or
+# AWS's own trouble.
 _BUSY = ("TooManyRequestsException", "EC2ThrottledException", "ResourceConflictException")
 _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 15.0
@@ -120,6 +121,11 @@ def find(connection: Connection, api: Api, keys: Sequence[str], *, missing: bool
     return Found(places, stored_settings(deployed, names), url, contents, pictures)
 
 
+def at_once(settings: Settings) -> int:
+    """How many calls at once: of the runs that the function may have, new pictures keep half."""
+    return max(1, min(_AT_ONCE, settings.runs // 2))
+
+
 # --- running -------------------------------------------------------------------------------------
 
 
@@ -142,8 +148,9 @@ def run_again(
     on_outcome: Callable[[Picture], None],
     *,
     timeout_s: float,
+    at_once: int = _AT_ONCE,
 ) -> list[Picture]:
-    """Have them all looked at again; on_outcome is told of each as it stands then.
+    """Have them all looked at again, so many at once; on_outcome is told of each as it stands then.
 
     Returns those still open when no outcome came for timeout_s. Raises Problem for what would stop every
     call, such as a missing permission.
@@ -152,7 +159,7 @@ def run_again(
     for picture in pictures:
         todo.put(picture)
     caller = _Caller(places, names, todo)
-    for number in range(min(_AT_ONCE, len(pictures))):
+    for number in range(min(at_once, len(pictures))):
         # They end with the process: a call that was sent cannot be taken back, only not be waited for.
         threading.Thread(target=caller.work, name=f"retry-{number}", daemon=True).start()
     pending = {picture.key: picture for picture in pictures}

@@ -29,6 +29,7 @@ __all__ = [
     "Outlasted",
     "Overtaken",
     "Passing",
+    "Refused",
     "Resource",
     "Routine",
     "Seen",
@@ -48,6 +49,18 @@ class Overtaken(Exception):
     def __init__(self, stored: str = "") -> None:
         super().__init__(stored)
         self.stored = stored
+
+
+class Refused(Overtaken):
+    """AWS refuses for good what the settings ask for, and the pipeline works without: the run goes on with
+    other settings, so that the next one does not ask again.
+
+    instead: names and values of these settings.
+    """
+
+    def __init__(self, instead: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.instead = instead
 
 
 @dataclass(frozen=True)

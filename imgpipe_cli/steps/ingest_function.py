@@ -188,7 +188,14 @@ STEP = Step(
         FailureQueue(),
         # 512 MB buys the CPU for a quick start.
         Function(
-            Shape("ingest", "the ingest function", memory=512, timeout=TIMEOUT_S, environment=_environment)
+            Shape(
+                "ingest",
+                "the ingest function",
+                memory=512,
+                timeout=TIMEOUT_S,
+                environment=_environment,
+                capped=True,
+            )
         ),
         Retries(),
     ),

@@ -75,6 +75,18 @@ class Refusal:
         return self.status, headers, json.dumps({"__type": self.code, "message": self.message}).encode()
 
 
+class Answer(Refusal):
+    """A good answer of a JSON service to what moto does not know."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__("", "", 200)
+        self.__dict__["_answer"] = answer
+
+    def wire(self, call: Call) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+        headers = {"Content-Type": "application/json"}
+        return self.status, headers, json.dumps(self.__dict__["_answer"]).encode()
+
+
 class Behaviour:
     """One thing that AWS does and an emulator does not. Each subclass names its source in its docstring.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
+from tests.functional.aws_as_it_behaves import Answer, BehavingAccount, Behaviour, Call, Refusal
 
 _MAKING = ("CreateFunction", "UpdateFunctionConfiguration")
 _UPDATES = ("UpdateFunctionCode", "UpdateFunctionConfiguration")
@@ -164,7 +164,7 @@ class FunctionPending(Behaviour):
     [LM:functions-states; text: gh:remotion-dev/remotion#1186]"""
 
     lag = 6.0
-    refused = (*_UPDATES, "AddPermission", "PutFunctionEventInvokeConfig")
+    refused = (*_UPDATES, "AddPermission", "PutFunctionEventInvokeConfig", "PutFunctionConcurrency")
 
     def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
         if call.operation in self.refused and self._pending(account, call):
@@ -247,7 +247,13 @@ class ConcurrentUpdate(Behaviour):
         function = call.params.get("FunctionName")
         changes = ("CreateFunction", "AddPermission", "RemovePermission", *_UPDATES)
         late = min(account.ago(change, FunctionName=function) for change in changes) < self.lag
-        if late and call.operation in ("AddPermission", "RemovePermission", "PutFunctionEventInvokeConfig"):
+        refused = (
+            "AddPermission",
+            "RemovePermission",
+            "PutFunctionEventInvokeConfig",
+            "PutFunctionConcurrency",
+        )
+        if late and call.operation in refused:
             text = "The function could not be updated due to a concurrent update operation."
             return Refusal("ResourceConflictException", text, 409)
         return None
@@ -327,6 +333,37 @@ class EnvironmentChecked(Behaviour):
         reserved = [name for name in variables if name.startswith(_RESERVED)]
         if reserved or len(json.dumps(variables)) > 4096:
             text = f"Lambda was unable to configure your environment variables: {reserved or 'over 4 KB'}"
+            return Refusal("InvalidParameterValueException", text)
+        return None
+
+
+class UnreservedMinimum(Behaviour):
+    """An account keeps so much concurrency for functions without a reservation: 100, or all of a new one's
+    ten. [LM:configuration-concurrency; text: gh:localstack/localstack, recorded answers of Lambda]
+
+    account: how many functions may run at once in all.
+    """
+
+    def __init__(self, account: int = 10) -> None:
+        super().__init__()
+        self.account = account
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        if call.operation == "GetAccountSettings":
+            limit = {
+                "ConcurrentExecutions": self.account,
+                "UnreservedConcurrentExecutions": self.account,
+            }
+            return Answer({"AccountLimit": limit})
+        kept = min(self.account, 100)
+        if (
+            call.operation == "PutFunctionConcurrency"
+            and self.account - call.params["ReservedConcurrentExecutions"] < kept
+        ):
+            text = (
+                "Specified ReservedConcurrentExecutions for function decreases account's "
+                f"UnreservedConcurrentExecution below its minimum value of [{kept}]."
+            )
             return Refusal("InvalidParameterValueException", text)
         return None
 

@@ -74,6 +74,11 @@ def function(what: str, do: Do, difference: str) -> Drift:
     return Drift(what, do, shown, ("lambda.update_function_configuration",))
 
 
+def reserved(what: str, do: Do, instead: str) -> Drift:
+    shown = {"function.ingest": (f"set reserved concurrency 20{instead} of function {INGEST}",)}
+    return Drift(what, do, shown, ("lambda.put_function_concurrency",))
+
+
 def integration(what: str, **altered: object) -> Drift:
     """Of the integration with the function web: its id is random, and the second one that is made."""
     return Drift(
@@ -260,7 +265,12 @@ DRIFTS = [
         "function removed",
         call("lambda", "delete_function", FunctionName=INGEST),
         {"function.ingest": (), "retries": (), "permission.bucket": ()},
-        ("lambda.create_function", "lambda.put_function_event_invoke_config", "lambda.add_permission"),
+        (
+            "lambda.create_function",
+            "lambda.put_function_concurrency",
+            "lambda.put_function_event_invoke_config",
+            "lambda.add_permission",
+        ),
     ),
     function("memory changed", configure(MemorySize=128), "memorysize"),
     function("timeout changed", configure(Timeout=3), "timeout"),
@@ -272,6 +282,12 @@ DRIFTS = [
     function("several changed", configure(Timeout=3, MemorySize=128), "timeout, memorysize"),
     function("layer added", hands.add_layer, "layers"),
     function("put into a network", hands.put_into_network, "vpcconfig"),
+    reserved(
+        "cap raised",
+        call("lambda", "put_function_concurrency", FunctionName=INGEST, ReservedConcurrentExecutions=500),
+        " instead of 500",
+    ),
+    reserved("cap removed", call("lambda", "delete_function_concurrency", FunctionName=INGEST), ""),
     Drift(
         "code changed",
         hands.edit_code,

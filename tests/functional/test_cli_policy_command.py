@@ -98,9 +98,11 @@ def test_the_explanation_marks_what_was_not_verified(cli: Cli) -> None:
     assert "apigatewayv2.create_stage: AWS refuses new stages" in printed.out
     assert "Apis: the id of an API is random" in printed.out
     data = cli("policy", "--explain", "--json").document["data"]
+    assert "lambda.get_account_settings: without it, up" in printed.out
+    assert set(data["optional"]) > {"lambda.get_account_settings"}
     unverified = {call["call"] for call in data["calls"] if not call["verified"]}
     assert unverified == set(data["unverified"]) != set()
-    assert set(data["wide"]) == {"AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
+    assert set(data["wide"]) == {"Account", "AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
 
 
 def test_the_explanation_of_one_command_is_about_that_one(cli: Cli) -> None:
@@ -117,6 +119,7 @@ def test_the_explanation_of_one_command_is_about_that_one(cli: Cli) -> None:
         "admits": "",
         "wide": {},
         "unverified": {},
+        "optional": {},
     }
 
 

@@ -155,6 +155,7 @@ def _read(terminal: int) -> str:
 
 def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) -> None:
     asked = ("--private", "--features", "labels,moderation", "--min-confidence", "85")
+    assert done(cli("up", *HERE, *asked, "--json"))["settings"]["concurrency"] == 20
     first = done(cli("up", *HERE, *asked, "--json"))["settings"]
     ssm = client("ssm", endpoint)
     value = ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"]

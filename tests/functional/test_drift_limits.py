@@ -30,6 +30,7 @@ from tests.functional.drift_hands import (
     INGEST,
     KEYS,
     ROLE,
+    WEB,
     Do,
     call,
     each,
@@ -159,9 +160,9 @@ THEIRS: dict[str, tuple[Do, Do]] = {
         call("iam", "put_role_policy", RoleName=ROLE, PolicyName="theirs", PolicyDocument=SEND),
         lambda aws: aws.client("iam").list_role_policies(RoleName=ROLE)["PolicyNames"],
     ),
-    "reserved concurrency": (
-        call("lambda", "put_function_concurrency", FunctionName=INGEST, ReservedConcurrentExecutions=5),
-        lambda aws: aws.client("lambda").get_function(FunctionName=INGEST).get("Concurrency"),
+    "reserved concurrency of a function that has no cap": (
+        call("lambda", "put_function_concurrency", FunctionName=WEB, ReservedConcurrentExecutions=5),
+        lambda aws: aws.client("lambda").get_function(FunctionName=WEB).get("Concurrency"),
     ),
     "permission of a function": (
         call(
@@ -340,14 +341,16 @@ def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(dri
     assert not_ready() == []
 
 
-def changes_of_a_function(reserved: int | None = None, **configuration: Any) -> list[Change]:
+def changes_of_a_function(
+    reserved: int | None = SETTINGS.cap, settings: Settings = SETTINGS, **configuration: Any
+) -> list[Change]:
     """What `up` would do about the ingest function if Lambda said this of it, which moto does not."""
     finished()
     (function,) = (one for one in STEP.resources if one.name == "function.ingest")
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
     facts |= {"architectures": facts["configuration"]["Architectures"], "reserved": reserved}
-    return list(function.changes(replace(seen, facts=facts), NAMES, SETTINGS))
+    return list(function.changes(replace(seen, facts=facts), NAMES, settings))
 
 
 def test_a_function_for_another_processor_gets_its_code_anew() -> None:
@@ -360,11 +363,22 @@ def test_a_function_for_another_processor_gets_its_code_anew() -> None:
 
 def test_a_throttled_function_may_run_again_and_a_chosen_limit_stays() -> None:
     """moto does not tell a limit of 0, which is what the console's "Throttle" sets."""
-    assert changes_of_a_function(reserved=5) == []
-    (changed,) = changes_of_a_function(reserved=0)
+    uncapped = replace(SETTINGS, capped=False)
+    assert changes_of_a_function(5, uncapped) == changes_of_a_function(None, uncapped) == []
+    (changed,) = changes_of_a_function(0, uncapped)
     assert f"{changed.verb} {changed.what}" == f"remove reserved concurrency 0 of function {INGEST}"
     assert changed.call.label == "lambda.delete_function_concurrency"
     assert changed.call.params == {"FunctionName": INGEST}
+
+
+@pytest.mark.parametrize(
+    ("reserved", "instead"), [(None, ""), (0, " instead of 0"), (5, " instead of 5"), (21, " instead of 21")]
+)
+def test_another_cap_than_the_settings_is_named_and_mended(reserved: int | None, instead: str) -> None:
+    (changed,) = changes_of_a_function(reserved)
+    assert f"{changed.verb} {changed.what}" == f"set reserved concurrency 20{instead} of function {INGEST}"
+    assert changed.call.label == "lambda.put_function_concurrency"
+    assert changed.call.params == {"FunctionName": INGEST, "ReservedConcurrentExecutions": 20}
 
 
 KEY = f"arn:aws:kms:eu-west-1:{NAMES.account}:key/theirs"

@@ -22,7 +22,8 @@ from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry import failure_queue, failures
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled
-from imgpipe_cli.retry.retrying import Cleared, clear, run_again
+from imgpipe_cli.retry.retrying import Cleared, at_once, clear, run_again
+from imgpipe_cli.settings import Settings
 from tests.api_server import TOKEN, Request, failed, item, serving
 from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account
 from tests.functional.played_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account
@@ -361,6 +362,22 @@ def test_removed_meanwhile_it_is_gone_and_nothing_is_paid(account: Account, plac
     account.lambda_.before = lambda _event: account.delete("a.jpg")
     outcomes, cleared = retry(places, account)
     assert (outcomes["a.jpg"].state, cleared.taken, account.rekognition.asked) == ("gone", 1, [])
+
+
+def test_new_pictures_keep_half_of_the_runs_that_the_function_may_have() -> None:
+    caps = {tps: at_once(Settings(rekognition_tps=tps)) for tps in (1, 5, 8, 10, 50)}
+    assert caps == {1: 1, 5: 2, 8: 3, 10: 4, 50: 4}
+    assert at_once(Settings(capped=False)) == at_once(Settings()) == 4
+
+
+def test_no_more_calls_are_made_at_once_than_it_is_told(account: Account, places: Places) -> None:
+    for number in range(4):
+        account.queue(account.put(f"{number}.jpg"))
+    callers: list[str] = []
+    account.lambda_.before = lambda _event: callers.append(threading.current_thread().name)
+    pictures = list(survey(places, account).values())
+    assert run_again(places, NAMES, pictures, lambda _picture: None, timeout_s=60, at_once=1) == []
+    assert callers == ["retry-0"] * 4
 
 
 def test_lambda_is_asked_again_while_it_is_too_busy(account: Account, places: Places) -> None:

@@ -113,6 +113,8 @@ class Lambda:
         self.configured = configured or {}
         self.attempts = 0
         self.sent: list[tuple[Any, ...]] = []
+        self.reserved: int | None = None
+        self.in_flight = 0
 
     def _run_with_function_config_scope(self, _config: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         return call(*arguments)
@@ -135,6 +137,15 @@ class Lambda:
 
     def _route_async_failure(self, *arguments: Any) -> None:
         self.sent.append(arguments)
+
+    def _reserved_concurrency(self, _func: Any, _config: Any) -> int | None:
+        return self.reserved
+
+    def _inflight_key(self, config: dict[str, Any]) -> str:
+        return str(config["FunctionName"])
+
+    def executions_in_flight(self) -> tuple[int, dict[str, int]]:
+        return self.in_flight, {"f": self.in_flight}
 
 
 TO_QUEUE = {"DestinationConfig": {"OnFailure": {"Destination": "arn:queue"}}}
@@ -219,3 +230,92 @@ def test_waiting_events_run_the_code_that_is_deployed_when_their_turn_comes(
         "    table.put_item(TableName='updated', Item={'key': {'S': key}})\n",
     )
     pipeline.wait_for({"bad-then-gone.jpg"})
+
+
+# --- a function at its cap -------------------------------------------------------------------------
+
+
+def named(function: str, number: int) -> AsyncEvent:
+    return AsyncEvent(f"{ARN}-{function}", {"number": number}, accepted_at=time.time())
+
+
+def test_events_of_a_function_at_its_cap_wait_and_others_pass_them() -> None:
+    """On every free run the next event begins: none is refused, and none comes back later."""
+    lock = threading.Lock()
+    running, peak, done = 0, 0, 0
+    go_on = threading.Event()
+    passed = threading.Event()
+
+    def attempt(one: AsyncEvent) -> None:
+        nonlocal running, peak, done
+        if one.function.endswith("-free"):
+            passed.set()
+            return
+        with lock:
+            running += 1
+            peak = max(peak, running)
+        assert go_on.wait(5)
+        with lock:
+            running -= 1
+            done += 1
+
+    queue = EventQueue(attempt, workers=8, room=lambda function, here: function.endswith("-free") or here < 2)
+    queue.start()
+    for number in range(60):
+        queue.put(named("capped", number))
+    wait_until(lambda: queue.depth()["running"] == 2)
+    queue.put(named("free", 0))
+    assert passed.wait(5)
+    assert queue.depth()["running"] <= 3
+    go_on.set()
+    wait_until(lambda: done == 60)
+    assert peak == 2
+
+
+def test_a_run_that_is_none_of_the_queues_is_waited_for() -> None:
+    """Nobody tells the queue when a call ends whose answer somebody waits for."""
+    in_the_way, done = [True], threading.Event()
+    queue = EventQueue(lambda _one: done.set(), workers=1, room=lambda _function, _here: not in_the_way[0])
+    queue.start()
+    queue.put(event(1))
+    assert not done.wait(0.01)
+    in_the_way.clear()
+    in_the_way.append(False)
+    assert done.wait(5)
+
+
+def test_events_of_all_functions_are_kept_in_the_order_in_which_they_are_due() -> None:
+    queue = EventQueue(lambda _one: None, workers=1)
+    for number, function in enumerate("abab"):
+        queue.put(named(function, number))
+    queue.put(named("a", 9), delay_s=60)
+    assert [record["payload"]["number"] for record in queue.records()] == [0, 1, 2, 3, 9]
+    assert queue.depth()["waiting"] == 5
+
+
+@pytest.mark.parametrize(
+    ("reserved", "in_flight", "running", "room"),
+    [
+        (None, 9, 9, True),
+        (2, 0, 0, True),
+        (2, 1, 1, True),
+        (2, 2, 1, False),  # one of them is not the queue's
+        (2, 1, 2, False),  # taken, and not begun yet
+        (0, 0, 0, True),  # throttled to nothing: Lambda's own refusal makes the event old
+    ],
+)
+def test_a_cap_counts_calls_and_events(
+    reserved: int | None, in_flight: int, running: int, room: bool
+) -> None:
+    service = Lambda({})
+    service.reserved, service.in_flight = reserved, in_flight
+    invocations = AsyncInvocations(service, workers=1, on_change=lambda: None)
+    assert invocations._has_room(ARN, running) is room
+
+
+def test_what_cannot_be_looked_up_is_told_in_its_turn() -> None:
+    class Broken(Lambda):
+        def _get_func_record_for_ref(self, arn: str) -> tuple[Any, Any, str]:
+            raise ValueError(arn)
+
+    assert AsyncInvocations(Broken({}), workers=1, on_change=lambda: None)._has_room("no arn", 5)

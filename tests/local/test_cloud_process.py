@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local import client_env, control
 from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
@@ -406,7 +406,7 @@ def test_projects_are_those_with_settings(folder: Path, connect: Callable[..., A
 def test_the_environment_reaches_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = start(folder)
     program = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **control.env(cloud)}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **client_env.env(cloud)}
     told = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
@@ -414,7 +414,7 @@ def test_the_environment_reaches_it(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert cloud.secret_access_key not in repr(cloud)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "intranet,localhost")
-    assert control.env(cloud)["NO_PROXY"] == "intranet,localhost,127.0.0.1"
+    assert client_env.env(cloud)["NO_PROXY"] == "intranet,localhost,127.0.0.1"
 
 
 def test_control_imports_nothing_heavy() -> None:

@@ -16,6 +16,7 @@ from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, s
 from imgpipe_cli.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.local.control import LocalCloud, LocalStatus
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of files")
@@ -340,3 +341,22 @@ def test_room_on_the_disk(free_bytes: float, asked: bool, verdict: str) -> None:
 )
 def test_a_damaged_model_is_a_warning(condition: Any, verdict: str) -> None:
     assert local_cloud.models("yolox-tiny", condition).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "seen", "fix"),
+    [
+        (Settings(), "warning", "at most 20 pictures are analyzed at once, since", "--rekognition-tps N"),
+        (Settings(tps_from="quota"), "warning", "not known here", "Service Quotas shows"),
+        (Settings(rekognition_tps=50, tps_from="quota"), "ok", "for 50 calls a second (Service Quotas)", ""),
+        (Settings(rekognition_tps=2.5, tps_from="flag"), "ok", "at most 2 pictures", ""),
+        (Settings(capped=False), "warning", "AWS refused to reserve 20 runs", "imgpipe up"),
+    ],
+)
+def test_how_many_pictures_are_analyzed_at_once_is_told(
+    settings: Settings, verdict: str, seen: str, fix: str
+) -> None:
+    found = account.cap(settings)
+    assert (found.id, found.verdict) == ("cap", verdict)
+    assert seen in found.seen
+    assert fix in found.fix and bool(found.fix) == (verdict != "ok")

@@ -25,7 +25,7 @@ from imgpipe_cli.steps.parts.functions import Function
 NAMES = Names("demo", "123456789012", "eu-west-1")
 LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")
 # Of these no pipeline's resource can be named; permission_scopes.py says why.
-WIDE = {"AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
+WIDE = {"Account", "AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
 # The local cloud is not AWS, and doctor also tells what it may not ask.
 WITHOUT_POLICY = {"local", "policy", "doctor"}
 
@@ -35,9 +35,13 @@ def grants(policy: dict[str, Any]) -> set[tuple[str, str]]:
     return {
         (action, resource)
         for one in policy["Statement"]
-        for action in one["Action"]
-        for resource in one["Resource"]
+        for action in listed(one["Action"])
+        for resource in listed(one["Resource"])
     }
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("commands", [permissions.COMMANDS, *((one,) for one in permissions.COMMANDS)])
@@ -55,8 +59,8 @@ def test_only_the_pipelines_own_resources_are_named(commands: Sequence[str]) -> 
 
 def test_a_star_stands_alone_only_for_what_has_no_resources() -> None:
     alone = [one for one in permissions.document(NAMES)["Statement"] if "*" in one["Resource"]]
-    assert [one["Sid"] for one in alone] == ["AnyLogs"]
-    assert {action.partition(":")[0] for action in alone[0]["Action"]} == {"logs"}
+    services = {one["Sid"]: {action.partition(":")[0] for action in one["Action"]} for one in alone}
+    assert services == {"AnyLogs": {"logs"}, "Account": {"lambda", "servicequotas"}}
 
 
 def test_what_is_wider_than_the_pipeline_says_why() -> None:
@@ -72,8 +76,23 @@ def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1"])
 def test_the_whole_policy_of_a_usual_name_is_one_that_iam_takes(region: str) -> None:
-    (policy,) = permissions.fitted(permissions.document(Names("imgpipe", "123456789012", region)))
+    names = Names("imgpipe", "123456789012", region)
+    (policy,) = permissions.fitted(permissions.document(names, optional=False))
     assert permissions.size(policy) <= permissions.SIZE_MAX
+    _, *second = permissions.fitted(permissions.document(names))
+    needed = grants(permissions.document(names, optional=False))
+    assert not second or grants(second[0]).isdisjoint(needed), "what is needed is in the first"
+
+
+def test_what_is_optional_is_in_the_policy_and_says_what_is_so_without_it() -> None:
+    every, needed = (grants(permissions.document(NAMES, optional=optional)) for optional in (True, False))
+    assert {action for action, _ in every - needed} == {
+        "lambda:GetAccountSettings",
+        "servicequotas:ListAWSDefaultServiceQuotas",
+        "servicequotas:ListServiceQuotas",
+    }
+    optional = [entry for entry in permissions.CALLS.values() if entry.optional]
+    assert all(entry.optional.startswith("without it, up ") for entry in optional)
 
 
 @pytest.mark.parametrize("command", permissions.COMMANDS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.settings import FEATURES, Settings, moved_to, parse_features, parse_store, resolve
+from imgpipe_cli.settings import FEATURES, Settings, moved_to, of_cap, parse_features, parse_store, resolve
 
 DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=True, first_day="2026-01-31")
 
@@ -195,3 +196,78 @@ def test_asking_for_a_store_begins_goes_on_or_turns_round(
 def test_both_stores_are_there_only_during_a_move(move: str, stores: set[str], in_use: set[str]) -> None:
     settings = Settings(results="s3", move=move)
     assert (set(settings.stores), set(settings.open_stores)) == (stores, in_use)
+
+
+# --- how many pictures at once ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tps", "runs"), [(0, 20), (0.1, 2), (1, 2), (2, 2), (5, 4), (25, 18), (50, 36), (1000, 720)]
+)
+def test_the_runs_at_once_follow_the_calls_a_second(tps: float, runs: int) -> None:
+    settings = Settings(rekognition_tps=tps)
+    assert (settings.runs, settings.cap) == (runs, runs)
+    assert Settings(rekognition_tps=tps, capped=False).cap is None
+
+
+def test_settings_from_before_there_was_a_cap_know_nothing_of_it_yet() -> None:
+    document = json.loads(DEPLOYED.to_json())
+    del document["rekognition_tps"], document["tps_from"], document["capped"]
+    assert Settings.from_json(json.dumps(document)) == DEPLOYED
+    assert (DEPLOYED.rekognition_tps, DEPLOYED.tps_from, DEPLOYED.capped) == (0, "", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("rekognition_tps", value) for value in (-1, "50", None, True, 1e9, float("nan"), float("inf"))),
+        *(("tps_from", value) for value in ("guess", None, 1)),
+        *(("capped", value) for value in ("false", 0, None)),
+    ],
+)
+def test_a_stored_cap_that_makes_no_sense_is_a_problem(name: str, value: object) -> None:
+    with pytest.raises(Problem, match="cannot be read") as caught:
+        Settings.from_json(_with(**{name: value}))
+    assert caught.value.code == "bad_settings"
+
+
+def _with_tps(tps: float | None, deployed: Settings, features: str | None = None) -> Settings:
+    return resolve(
+        features=features,
+        min_confidence=None,
+        private=None,
+        rekognition_tps=tps,
+        deployed=deployed,
+        today="2027-01-01",
+    )
+
+
+KNOWN = replace(DEPLOYED, rekognition_tps=50.0, tps_from="quota")
+GIVEN = replace(DEPLOYED, rekognition_tps=5.0, tps_from="flag")
+
+
+def test_calls_a_second_that_are_asked_for_win_and_stay() -> None:
+    assert _with_tps(5, KNOWN) == GIVEN
+    assert _with_tps(None, GIVEN) == GIVEN
+    assert _with_tps(None, GIVEN, features="text") == replace(GIVEN, features=("text",))
+
+
+def test_another_number_is_another_try_to_reserve_and_the_same_is_none() -> None:
+    refused = replace(GIVEN, capped=False)
+    assert _with_tps(5, refused) == refused
+    assert _with_tps(6, refused).capped
+
+
+def test_a_quota_is_asked_for_again_where_other_operations_are_asked() -> None:
+    assert _with_tps(None, KNOWN, features="labels,text").tps_from == ""
+    assert _with_tps(None, KNOWN, features="faces,properties").tps_from == "quota", "the same operations"
+
+
+@pytest.mark.parametrize("tps", [1, 2.9, 3, 5, 25, 27.5, 28, 50, 999.9, 5000])
+def test_a_cap_tells_the_settings_that_it_came_from(tps: float) -> None:
+    cap = Settings(rekognition_tps=tps).cap
+    assert Settings(**of_cap(cap)).cap == cap
+
+
+def test_without_a_reservation_there_was_none_to_be_had() -> None:
+    assert (of_cap(None), of_cap(0)) == ({"capped": False}, {})

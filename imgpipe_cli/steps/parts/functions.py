@@ -26,6 +26,7 @@ from imgpipe_cli.steps.base import (
     Unknown,
     torn,
 )
+from imgpipe_cli.steps.parts.capping import capping
 from imgpipe_cli.steps.roles import role_id
 
 RUNTIME = "python3.12"
@@ -116,7 +117,10 @@ _LOGS_BUSY = (Passing("OperationAbortedException", why="CloudWatch Logs is still
 
 @dataclass(frozen=True)
 class Shape:
-    """What differs between the functions. memory in MB, timeout in seconds."""
+    """What differs between the functions. memory in MB, timeout in seconds.
+
+    capped: whether it runs at most as often at once as the settings say.
+    """
 
     function: str
     title: str
@@ -124,6 +128,7 @@ class Shape:
     timeout: int
     environment: Callable[[Names, Settings, str], Mapping[str, str]]
     needs_token: bool = False
+    capped: bool = False
 
 
 def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
@@ -220,6 +225,7 @@ class Function(Resource):
             }
             call = Call("lambda", "create_function", params, _PASSING)
             yield Change("create", f"function {function}", call)
+            yield from capping(function, None, self._cap(settings), LAMBDA_BUSY)
             return
         if seen.facts["configuration"].get("PackageType", "Zip") != "Zip":
             raise Problem(
@@ -234,9 +240,7 @@ class Function(Resource):
             params = {"FunctionName": function, **code, "Architectures": _ARCHITECTURES}
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
-        if seen.facts["reserved"] == 0:  # the console's "Throttle"; any other number is somebody's choice
-            call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, LAMBDA_BUSY)
-            yield Change("remove", f"reserved concurrency 0 of function {function}", call)
+        yield from capping(function, seen.facts["reserved"], self._cap(settings), LAMBDA_BUSY)
         yield from self._given_anew(seen, names, configuration)
         added = _added(seen.facts["configuration"])
         differing = [*_differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
@@ -279,6 +283,9 @@ class Function(Resource):
         )
         if lost:
             yield give("", **configuration)
+
+    def _cap(self, settings: Settings) -> int | None:
+        return settings.cap if self.shape.capped else None
 
     def _configuration(self, seen: Seen, names: Names, settings: Settings) -> dict[str, Any]:
         shape = self.shape

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import result_stores
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli import ingest_cap, result_stores
+from imgpipe_cli.aws import Aws, AwsError, Place
+from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from imgpipe_cli.steps.settings import Overwrite
@@ -30,6 +31,7 @@ def use(operator: Operator, machine: Machine) -> None:
     _use(operator, machine)
     _move_to_bucket(operator, machine)
     _move_to_table(operator, machine)
+    _ask_for_limits(operator, machine)
     _take_down(operator, machine)
     _use_another_s3(operator)
 
@@ -171,6 +173,15 @@ def _overwrite_what_is_gone(operator: Operator, machine: Machine) -> None:
         with pytest.raises(Overtaken):
             operator.during(command, partial(overwrite.run, aws, account.nothing))
         machine.client("ssm").delete_parameter(Name=name)
+
+
+def _ask_for_limits(operator: Operator, machine: Machine) -> None:
+    """What `up` asks AWS, and AWS alone: the local cloud has no Service Quotas."""
+    aws = _aws(operator, machine)
+    assert operator.during("up", lambda: ingest_cap.determined(aws, Settings(capped=False))).capped
+    for listing in ("list_service_quotas", "list_aws_default_service_quotas"):
+        with pytest.raises(AwsError):
+            operator.during("up", partial(aws.call, "service-quotas", listing, ServiceCode="rekognition"))
 
 
 def _take_down(operator: Operator, machine: Machine) -> None:

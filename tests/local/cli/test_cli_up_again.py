@@ -75,6 +75,8 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
     assert set(changed["changed"]) == {"settings", "function.web"}
     changed = up(again, "--private")
     assert set(changed["changed"]) == {"settings", *OTHER_FUNCTIONS}
+    changed = up(again, "--rekognition-tps", "5")
+    assert set(changed["changed"]) == {"settings", "function.ingest"}
     still = up(again)
     assert still["changed"] == []
     assert still["settings"] == {
@@ -83,6 +85,8 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
         "private": True,
         "rekognitionPricePer1000": 2.0,
         "results": "table",
+        "rekognitionTps": 5.0,
+        "concurrency": 4,
     }
     dry = again.imgpipe("up", "--local", "--project", PROJECT, "--public", "--dry-run", "--json").json()
     assert {change["call"] for change in dry["data"]} == {
