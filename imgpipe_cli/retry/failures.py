@@ -18,14 +18,16 @@ from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.listing import PAGE, pages
 from imgpipe_cli.pools import Pool
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
-from imgpipe_cli.stored_picture import head
+from imgpipe_cli.stored_picture import look
 from imgpipe_cli.waiting import is_final, is_retrying
 
 Item = Mapping[str, Any]
 State = Literal["done", "failed", "pending", "gone", "nothing", "unknown"]
 Look = tuple["Current | None", Item | None]
+Refusal = ApiUnavailable | Problem
 Answer = TypeVar("Answer")
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
@@ -54,7 +56,7 @@ class Picture:
     """A key and how it stands.
 
     state: done, gone and nothing (a folder) need nothing; pending gets its verdict by itself; failed does
-    not; unknown: the API did not tell.
+    not; unknown: it could not be looked at.
     code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
     removals: events of removals that failed, while the result still stands. events: its own in the queue.
     """
@@ -208,7 +210,7 @@ class Places:
 
     def current(self, key: str) -> Current | None:
         try:
-            found = head(self.aws, self.bucket, key)
+            found = look(self.aws, self.bucket, key)
         except AwsError as error:
             raise problem(error, "look for the picture in the bucket") from error
         if found is None:
@@ -220,14 +222,19 @@ class Places:
             found["LastModified"],
         )
 
-    def looks(self, keys: Iterable[str]) -> dict[str, Look | None]:
-        """The same for several keys, side by side; None where the API does not answer. Raises Problem."""
+    def looks(self, keys: Iterable[str]) -> dict[str, Look | Refusal]:
+        """The same for several keys, side by side; the reason for one that cannot be looked at.
 
-        def one(key: str) -> Look | None:
+        Raises Problem for a token that is not accepted.
+        """
+
+        def one(key: str) -> Look | Refusal:
             try:
                 return self.look(key)
-            except ApiUnavailable:
-                return None
+            except (ApiUnavailable, Problem) as error:
+                if isinstance(error, Problem) and error.code == "unauthorized":
+                    raise
+                return error
 
         wanted = list(keys)
         with Pool(_READERS, thread_name_prefix="look") as pool:
@@ -248,20 +255,25 @@ def survey(
         failed = [key for key, (status, _etag) in stored.items() if status == "failed"]
         wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
     looks = places.looks(wanted)
-    if looks and not any(looks.values()):
-        raise ApiUnavailable("it tells no result")
+    refusals = [one for one in looks.values() if isinstance(one, Exception)]
+    if refusals and len(refusals) == len(looks):
+        raise refusals[0]  # that is about none of them
     now = datetime.now(UTC)
     found = [
-        judged(key, *look, events.get(key, ()), now) if look else not_told(Picture(key, "unknown"))
-        for key, look in looks.items()
+        not_told(Picture(key, "unknown"), seen)
+        if isinstance(seen, Exception)
+        else judged(key, *seen, events.get(key, ()), now)
+        for key, seen in looks.items()
     ]
     # Of a picture that is gone an old failure may have stayed: it is told of to those who ask for it.
     known = [one for one in found if one.current or one.item or one.events or one.state == "unknown"]
     return [one for one in known if keys or one.item is None or one.current or one.events]
 
 
-def not_told(picture: Picture) -> Picture:
-    """The picture when the API was asked in vain."""
+def not_told(picture: Picture, refusal: Refusal) -> Picture:
+    """The picture when it was asked about in vain."""
+    if isinstance(refusal, Problem):
+        return replace(picture, state="unknown", code=refusal.code, why=refusal.message, hint=refusal.hint)
     why = "The API did not tell its result."
     return replace(picture, state="unknown", code="not_told", why=why, hint="Run imgpipe retry again.")
 
