@@ -114,6 +114,8 @@ NOTES = {
     "no_log_lines": "No log lines {detail}.",
     "following": "Following the log of {detail}. Stop with Ctrl-C.",
     "no_results": "There are no results yet: send a picture with imgpipe upload.",
+    "left_out": "Left out without the access token: {detail}. "
+    "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "not_sent_yet": "Not sent ({detail}): trying again.",

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeVar
 
-from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.listing import PAGE, pages
@@ -32,8 +32,6 @@ Answer = TypeVar("Answer")
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
 _READERS = 4
-# While it is too busy to answer, it is asked again after these.
-_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _SEQUENCER_DIGITS = 32
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
 _REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels")
@@ -190,14 +188,7 @@ class Places:
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """The API's answer, asked for again while it is too busy to give one."""
-        for pause_s in _PAUSES_S:
-            try:
-                return ask()
-            except ApiUnavailable as error:
-                if error.status in (403, 404):
-                    raise
-            self.aws.sleep(pause_s)
-        return ask()
+        return repeated(ask, self.aws.sleep, self.aws.clock)
 
     def look(self, key: str) -> Look:
         """The current object of a key and its stored result. Raises ApiUnavailable, Problem.
