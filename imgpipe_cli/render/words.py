@@ -96,6 +96,7 @@ NOTES = {
     ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
     "settings_rebuilt": "The stored settings were removed; the functions still have them: {detail}.",
+    "older_imgpipe": "This imgpipe is older: {detail}. Upgrade imgpipe to keep the newer code.",
     "results_copied": "Results copied: {detail}.",
     "results_switched": "The pipeline now uses {detail}.",
     "store_removed": "Removed: {detail}.",
