@@ -10,6 +10,7 @@ from typing import Any
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.keys import argument, is_folder
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.stored_picture import look
@@ -54,7 +55,17 @@ def why_missing(connection: Connection, keys: list[str]) -> dict[str, Missing]:
 def _missing(key: str, found: dict[str, Any] | AwsError | None, there: list[str]) -> Missing:
     if isinstance(found, AwsError):
         return Missing(_not_looked(found))
+    if found and is_folder(key, found["ContentLength"]):
+        return Missing(_folder(key))
     return _pending(key, found) if found else _absent(key, there)
+
+
+def _folder(key: str) -> Problem:
+    return Problem(
+        "folder",
+        f"{key} only makes a folder show; there is nothing to look at.",
+        hint=f"The pictures in it: imgpipe list --prefix {argument(key)}",
+    )
 
 
 def _not_looked(error: AwsError) -> Problem:

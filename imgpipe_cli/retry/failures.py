@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from imgpipe_cli.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.keys import is_folder
 from imgpipe_cli.listing import PAGE, pages
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
@@ -34,7 +35,7 @@ Answer = TypeVar("Answer")
 _READERS = 4
 _SEQUENCER_DIGITS = 32
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
-_REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels")
+_REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels", "customer_key")
 # Final, and yet another try may end well: the reason lay not in the picture.
 _MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone")
 
@@ -82,7 +83,7 @@ def judged(
     if removals:
         why = "The picture was removed, and its result could not be."
         return facts(key, "failed", "not_removed", why, "", helps=True)
-    if current is None or (key.endswith("/") and not current.size_bytes):
+    if current is None or is_folder(key, current.size_bytes):
         return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
         return _without_verdict(facts, key, current, _own(events, current), now)

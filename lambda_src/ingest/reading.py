@@ -7,6 +7,7 @@ made by hand it reads what is current, which tells whether that is still the ver
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ FAR_BYTES = 2 * 1024 * 1024
 """How far the size of a JPEG is searched for behind very large metadata. Past that, Rekognition decides."""
 
 
+_LOCKED = "400"
+"""HeadObject of an object that opens to its sender's own key only; the answer has no body to say more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """The first bytes of an object, and what S3 says about all of it."""
@@ -45,23 +50,27 @@ class Head:
 def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
     """What the key holds now, as if it had come with this event; None for nothing, a marker, or a folder.
 
-    Raises ClientError or BotoCoreError as S3 gives them.
+    Of an object that opens to its sender's own key only (SSE-C) not even the version is told. Raises
+    ClientError or BotoCoreError as S3 gives them.
     """
+    found: Mapping[str, Any]
     try:
         found = s3.head_object(Bucket=event.bucket, Key=event.key)
     except ClientError as error:
         if aws_code(error) in GONE_CODES:
             return None
-        raise
-    if is_folder(event.key, found["ContentLength"]):
+        if aws_code(error) != _LOCKED:
+            raise
+        found = {}
+    if found and is_folder(event.key, found["ContentLength"]):
         return None
     return Arrival(
         bucket=event.bucket,
         key=event.key,
         version_id=found.get("VersionId"),
-        etag=found["ETag"].strip('"'),
+        etag=found.get("ETag", "").strip('"'),
         sequencer=event.sequencer,
-        size_bytes=found["ContentLength"],
+        size_bytes=found.get("ContentLength"),
     )
 
 

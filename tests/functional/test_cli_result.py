@@ -189,3 +189,13 @@ def test_credentials_of_another_account_are_refused(cli: Cli, played: PlayedApi)
         printed = cli("result", "a.jpg", "--json")
     assert printed.code == 1
     assert printed.error == "other_account"
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "--timeout", "0")])
+def test_a_folder_marker_is_no_picture_and_not_waited_for(
+    cli: Cli, played: PlayedApi, bucket: Any, wait: tuple[str, ...]
+) -> None:
+    bucket.put_object(Bucket=NAMES.bucket, Key="dfolder/", Body=b"")
+    printed = cli("result", "dfolder/", *wait, "--json")
+    assert (printed.code, printed.error) == (1, "folder")
+    assert "imgpipe list --prefix dfolder/" in printed.document["errors"][0]["hint"]
