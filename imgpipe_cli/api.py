@@ -8,26 +8,59 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from imgpipe_cli.problems import ExitCode, Problem
 
 Item = Mapping[str, Any]
+Answer = TypeVar("Answer")
 PAGE = 100
 """So many results are asked for at once."""
 
+_NAMES_THE_OBJECT = frozenset({"versionId", "eTag", "sequencer"})
 _TIMEOUT_S = 20.0
+# While it is too busy to answer, it is asked again after these, unless it took longer than anybody waits.
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+_PATIENCE_S = 45.0
 _READERS = 16
+_BROKEN = (TimeoutError, ConnectionError, http.client.HTTPException)
 
 
 class ApiUnavailable(Exception):
-    """The API gave no usable answer; detail says what happened. status: 0 without an answer."""
+    """The API gave no usable answer; detail says what happened. status: 0 without an answer.
 
-    def __init__(self, detail: str, *, status: int = 0) -> None:
+    broken: the connection was there, and the answer did not come, or not all of it.
+    """
+
+    def __init__(self, detail: str, *, status: int = 0, broken: bool = False) -> None:
         super().__init__(detail)
         self.status = status
+        self.broken = broken
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same question may well be answered a little later."""
+        return self.broken or self.status == 429 or self.status >= 500
+
+
+def repeated(
+    ask: Callable[[], Answer],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """The API's answer, asked for again while it is too busy, or too slow, to give one."""
+    give_up = clock() + _PATIENCE_S
+    for pause_s in _PAUSES_S:
+        try:
+            return ask()
+        except ApiUnavailable as error:
+            if not error.passing or clock() >= give_up:
+                raise
+        sleep(pause_s)
+    return ask()
 
 
 class Api:
@@ -42,6 +75,10 @@ class Api:
         except ValueError as error:
             raise ApiUnavailable(f"{self.url!r} is no URL") from error
         self._connections = threading.local()
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self._token)
 
     # --- requests ------------------------------------------------------------------------------
 
@@ -72,7 +109,10 @@ class Api:
                 connection.close()
                 self._connections.open = None
                 if fresh or attempt == 2:
-                    raise ApiUnavailable(f"{type(error).__name__}: {error}") from error
+                    broken = isinstance(
+                        error, (TimeoutError, ConnectionResetError, http.client.HTTPException)
+                    )
+                    raise ApiUnavailable(f"{type(error).__name__}: {error}", broken=broken) from error
             except ValueError as error:
                 # Its own words repeat the token.
                 raise ApiUnavailable("the remembered address or token cannot be sent") from error
@@ -91,8 +131,10 @@ class Api:
     def result(self, key: str) -> Item | None:
         """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
         status, document = self.get("/result", {"key": key})
-        if status == 200:
-            return dict(document)
+        if status == 200 and isinstance(document, dict):
+            if self._token and not is_whole(document):
+                raise _refusal(401, document)  # a wrong token opens no more than none
+            return document
         if status == 404 and _code(document) == "not_found":
             return None
         raise _refusal(status, document)
@@ -103,18 +145,48 @@ class Api:
         if after:
             query["after"] = after
         status, document = self.get("/results", query)
-        if status == 200:
-            return list(document["items"]), document.get("next")
+        if status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
+            return document["items"], document.get("next")
         raise _refusal(status, document)
 
-    def many(self, keys: list[str]) -> dict[str, Item | None]:
-        """Several results, read side by side."""
-        if len(keys) == 1:
-            return {keys[0]: self.result(keys[0])}
-        from imgpipe_cli.pools import Pool
+    def many(self, keys: list[str], *, patient: bool = False) -> dict[str, Item | ApiUnavailable | None]:
+        """Several results, read side by side; of one that cannot be read the reason, which hides no other.
 
-        with Pool(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
-            return dict(zip(keys, pool.map(self.result, keys), strict=True))
+        patient: each is asked for again while the API is busy. Raises ApiUnavailable where none can be read,
+        and Problem.
+        """
+
+        def one(key: str) -> Item | ApiUnavailable | None:
+            try:
+                return repeated(lambda: self.result(key)) if patient else self.result(key)
+            except ApiUnavailable as error:
+                return error
+
+        if len(keys) == 1:
+            found = {keys[0]: one(keys[0])}
+        else:
+            from imgpipe_cli.pools import Pool
+
+            with Pool(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
+                found = dict(zip(keys, pool.map(one, keys), strict=True))
+        refused = [answer for answer in found.values() if isinstance(answer, ApiUnavailable)]
+        if refused and len(refused) == len(keys):
+            raise refused[0]
+        return found
+
+
+def is_whole(item: Item) -> bool:
+    """False for what the API answers without the token: without all that names the very object."""
+    return not _NAMES_THE_OBJECT.isdisjoint(item)
+
+
+def left_out(item: Item) -> list[str]:
+    """What an answer without the token does not hold of this picture."""
+    if is_whole(item):
+        return []
+    there = {*item, *item.get("unavailable", {})}
+    asked = item.get("features", ()) if item.get("status") != "failed" else ()
+    return [*(feature for feature in asked if feature not in there), *sorted(_NAMES_THE_OBJECT)]
 
 
 def _code(document: Any) -> str:

@@ -83,6 +83,11 @@ def problem(error: AwsError, doing: str = "") -> Problem:
     )
 
 
+def is_about_all(error: AwsError) -> bool:
+    """Whether a call about another key would meet the same."""
+    return error.code in _EXPIRED | _BAD_KEYS | _SKEWED | THROTTLED | {"NoSuchBucket", "404"}
+
+
 def sentence(text: str) -> str:
     """The text on one line with a full stop at its end."""
     text = " ".join(text.split())
@@ -123,9 +128,10 @@ def _denied(error: AwsError, where: str) -> Problem:
 def _locked(error: AwsError, where: str) -> Problem:
     """S3 keeps an object of a bucket with Object Lock; deleting several names its key behind the message."""
     key = error.message.rpartition("(")[2].rstrip(").") if error.message.rstrip(".").endswith(")") else ""
+    objects = f"the object{'s' if ', ' in key else ''} {key}" if key else "an object"
     return Problem(
         "object_locked",
-        f"{where}S3 Object Lock protects {f'the object {key}' if key else 'an object'} from deletion.",
+        f"{where}S3 Object Lock protects {objects} from deletion.",
         hint="Run the command again once its retention is over and its legal hold lifted: aws s3api "
         "get-object-retention and get-object-legal-hold show them.",
     )

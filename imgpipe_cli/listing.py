@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from imgpipe_cli.api import ApiUnavailable
 from imgpipe_cli.waiting import is_retrying
 
 Item = Mapping[str, Any]
@@ -60,11 +61,21 @@ def _has_label(item: Item, name: str, min_confidence: float) -> bool:
     )
 
 
-def pages(source: Pages, size: int) -> Iterator[list[Item]]:
-    """All pages; one may be empty although more follow."""
-    after: str | None = None
+class CutShort(ApiUnavailable):
+    """The list could not be read to its end. after: the cursor to go on with; None for its start."""
+
+    def __init__(self, why: ApiUnavailable, after: str | None) -> None:
+        super().__init__(str(why), status=why.status, broken=why.broken)
+        self.after = after
+
+
+def pages(source: Pages, size: int, after: str | None = None) -> Iterator[list[Item]]:
+    """All pages after a cursor; one may be empty although more follow. Raises CutShort, Problem."""
     while True:
-        items, after = source.results(limit=size, after=after)
+        try:
+            items, after = source.results(limit=size, after=after)
+        except ApiUnavailable as error:
+            raise CutShort(error, after) from error
         yield items
         if after is None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws_problems import denied_action, problem
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
@@ -33,17 +33,32 @@ def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:
     )
 
 
-def discover(connection: Connection) -> Remembered:
-    """The outputs of a pipeline that another machine set up. Raises Problem("not_set_up")."""
-    resources = (SettingsParameter(), TokenParameter(), ApiResource())
+def discover(connection: Connection, *, token: bool = True) -> Remembered:
+    """The outputs of a pipeline that another machine set up. Raises Problem("not_set_up").
+
+    token: False where it is not needed; who may not read it gets the outputs without.
+    """
     try:
-        looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
+        looks = {
+            one.name: one.observe(connection.aws, connection.names)
+            for one in (SettingsParameter(), ApiResource())
+        }
+        looks["token"] = _token(connection, needed=token)
     except AwsError as error:
         raise problem(error, "look for the pipeline") from error
     found = of(connection, looks)
     if found is None:
         raise not_set_up(connection.target.project)
     return found
+
+
+def _token(connection: Connection, *, needed: bool) -> Seen:
+    try:
+        return TokenParameter().observe(connection.aws, connection.names)
+    except AwsError as error:
+        if needed or denied_action(error) is None:
+            raise
+        return Seen(exists=True, owned=True, facts={"value": ""})
 
 
 def not_set_up(project: str) -> Problem:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from typing import Any, TypeVar
 
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -43,6 +44,8 @@ _FEWEST_RUNS = 2
 # Where Rekognition's limit is not known: right for 5 calls a second, and two thirds of 50 are used.
 _USUAL_RUNS = 20
 _VERSION = 1
+_CALLED = {bool: "true or false", str: "text"}
+Value = TypeVar("Value", bool, str)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,19 @@ class Settings:
     tps_from: str = ""
     # False once AWS has refused to reserve concurrency for the ingest function.
     capped: bool = True
+    # The version of imgpipe whose code the functions run; "" where that was not kept yet.
+    imgpipe: str = ""
+    # What another version keeps here and this one does not know: it stays as it is.
+    unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> str:
-        document = {field.name: getattr(self, field.name) for field in fields(self)}
+        document = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
+        if not self.imgpipe:
+            del document["imgpipe"]
         # One text for one meaning: 55 from a file and 55.0 from an option are the same.
         document["min_confidence"] = float(self.min_confidence)
         document["rekognition_tps"] = float(self.rekognition_tps)
-        return json.dumps({"version": _VERSION, **document}, sort_keys=True)
+        return json.dumps({**self.unknown, "version": _VERSION, **document}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, *, parameter: str = "") -> Settings:
@@ -81,19 +90,21 @@ class Settings:
                 raise ValueError(f"version {document['version']}")
             return cls(
                 features=parse_features(document["features"]),
-                min_confidence=float(document["min_confidence"]),
-                private=bool(document["private"]),
-                first_day=str(document["first_day"]),
+                min_confidence=_percent(document["min_confidence"]),
+                private=_typed(bool, document["private"]),
+                first_day=_day(_typed(str, document["first_day"])),
                 # Settings of a pipeline from before there was a choice.
                 results=_one_of(STORES, document.get("results", "table")),
                 move=_one_of(MOVES, document.get("move", "")),
-                source_account=bool(document.get("source_account", True)),
+                source_account=_typed(bool, document.get("source_account", True)),
                 # Settings of a pipeline from before there was a cap.
                 rekognition_tps=_rate(document.get("rekognition_tps", 0.0)),
                 tps_from=_one_of(TPS_FROM, document.get("tps_from", "")),
-                capped=_yes_or_no(document.get("capped", True)),
+                capped=_typed(bool, document.get("capped", True)),
+                imgpipe=_typed(str, document.get("imgpipe", "")),
+                unknown={name: value for name, value in document.items() if name not in _known_names()},
             )
-        except (ValueError, KeyError, TypeError, AttributeError, Problem) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Problem) as error:
             raise Problem(
                 "bad_settings",
                 f"The settings stored in the parameter {parameter} cannot be read ({error}).",
@@ -169,6 +180,30 @@ def _other(store: str) -> str:
     return STORES[1 - STORES.index(store)]
 
 
+def _known_names() -> set[str]:
+    return {"version", *(one.name for one in fields(Settings) if one.name != "unknown")}
+
+
+def _typed(kind: type[Value], value: Any) -> Value:
+    if not isinstance(value, kind):
+        raise TypeError(f"{json.dumps(value)} is no {_CALLED[kind]}")
+    return value
+
+
+def _percent(value: Any) -> float:
+    # A bool is an int to Python; NaN is neither below nor above any limit.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise ValueError(f"min_confidence is {json.dumps(value)}, not a number from 0 to 100")
+    return float(value)
+
+
+def _day(text: str) -> str:
+    """The date; empty where it was never set, which `up` does then."""
+    if text and date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"first_day is {json.dumps(text)}, not a date such as 2026-11-22")
+    return text
+
+
 def _one_of(known: tuple[str, ...], value: Any) -> str:
     if value not in known:
         raise ValueError(f"{value!r} is none of {', '.join(map(repr, known))}")
@@ -179,12 +214,6 @@ def _rate(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= TPS_MAX:
         raise ValueError(f"{value!r} is no number of calls a second")
     return float(value)
-
-
-def _yes_or_no(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
-    return value
 
 
 def parse_store(value: str) -> str:
@@ -228,8 +257,7 @@ def resolve(
     asked: dict[str, Any] = {"min_confidence": min_confidence, "private": private}
     if features is not None:
         asked["features"] = parse_features(features)
-    kept = {field.name: getattr(base, field.name) for field in fields(base)}
-    settings = Settings(**(kept | {name: value for name, value in asked.items() if value is not None}))
+    settings = replace(base, **{name: value for name, value in asked.items() if value is not None})
     settings = with_tps(rekognition_tps, settings, base)
     return settings if store is None else moved_to(store, settings)
 

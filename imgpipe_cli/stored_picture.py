@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws import Aws, AwsError
 
 
 def head(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
@@ -15,6 +15,18 @@ def head(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
     """
     found = aws.find("s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=bucket, Key=key)
     return found or _listed(aws, bucket, key)
+
+
+def look(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
+    """The same, also of an object that S3 lets nobody look at without its own key, or us not at all: then the
+    list of versions tells of it. Raises AwsError."""
+    try:
+        return head(aws, bucket, key)
+    except AwsError as error:
+        # It has no body to say why. If it is about more than this object, the list is refused with words.
+        if not 400 <= error.status < 500:
+            raise
+    return _listed(aws, bucket, key)
 
 
 def _listed(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:

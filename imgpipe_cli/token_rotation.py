@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from imgpipe_cli import outputs, runner
+from imgpipe_cli import outputs, releases, runner
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
@@ -35,7 +35,9 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
     aws, names = connection.aws, connection.names
     old = outputs.discover(connection).token
     part = Pipeline(_holders(), aws, names)
-    _refuse_incomplete(part, runner.look(part, emit))
+    looks = runner.look(part, emit)
+    _refuse_incomplete(part, looks)
+    _refuse_newer(_settings(connection), looks)
     params = {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True}
     call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
     try:
@@ -88,6 +90,17 @@ def _refuse_incomplete(part: Pipeline, looks: Looks) -> None:
             "not_complete",
             f"Not there: {', '.join(missing)}. The functions that check the token are not complete.",
             hint="Run imgpipe up, then rotate the token again.",
+        )
+
+
+def _refuse_newer(settings: Settings, looks: Looks) -> None:
+    """Raise a Problem where the functions would get older code with the token."""
+    if functions := releases.taken_back(settings, looks):
+        raise Problem(
+            "newer_pipeline",
+            f"imgpipe {settings.imgpipe} set this pipeline up. This one, {releases.own()}, would replace the "
+            f"newer code of {', '.join(functions)}.",
+            hint="Upgrade imgpipe. To have the older code all the same: imgpipe up --yes, then this again.",
         )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws_problems import is_about_all, problem
 from imgpipe_cli.events import Emit, Refused, Sent, Transferred
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
@@ -26,6 +26,8 @@ STDIN = "-"
 _KEY_REFUSED = ("InvalidArgument", "KeyTooLongError", "InvalidObjectName")
 # The local cloud's; another picture may be small enough.
 NO_ROOM = "InsufficientStorage"
+# So many are denied one after the other, and none is taken: it is not about single pictures.
+_DENIED_TO_ALL = 64
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
 
@@ -230,17 +232,36 @@ def send(
     """
     if not sources:
         return []
+    sent: list[Sent] = []
+    denied: list[_Denied] = []
     with Pool(min(workers, len(sources)), thread_name_prefix="send") as pool:
         futures = [pool.submit(_send_one, aws, names, source, emit) for source in sources]
         try:
-            answers = [future.result() for future in futures]
+            for future in futures:
+                answer = future.result()
+                sent += [answer] if isinstance(answer, Sent) else []
+                denied += [answer] if isinstance(answer, _Denied) else []
+                if not sent and len(denied) >= _DENIED_TO_ALL:
+                    break
+            if denied and not sent:  # so it is about none of them
+                raise denied[0].problem
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [sent for sent in answers if sent is not None]
+    for one in denied:
+        emit(Refused(one.source.name, one.problem.code, one.problem.message, one.problem.hint))
+    return sent
 
 
-def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None:
+@dataclass(frozen=True)
+class _Denied:
+    """A picture that S3 did not take, for a reason that may be its key's alone."""
+
+    source: Source
+    problem: Problem
+
+
+def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | _Denied | None:
     try:
         data = source.read()
     except OSError as error:
@@ -257,9 +278,7 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
         "ExpectedBucketOwner": names.account,
     }
     try:
-        # With the condition S3 tells, before any byte is sent, that the key exists.
-        body = _Body(data, source.key, emit)
-        answer, replaced = aws.call("s3", "put_object", Body=body, IfNoneMatch="*", **params), False
+        answer, replaced = _put(aws, _Body(data, source.key, emit), params)
     except AwsError as error:
         if error.code in _KEY_REFUSED:
             emit(_key_refused(source, error))
@@ -267,19 +286,24 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
         if error.code == NO_ROOM:
             emit(_no_room(source, error))
             return None
-        if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
-            raise _not_sent(error, source, names) from error
-        body.seek(0)
-        try:
-            answer, replaced = aws.call("s3", "put_object", Body=body, **params), True
-        except AwsError as second:
-            if second.code == NO_ROOM:
-                emit(_no_room(source, second))
-                return None
-            raise _not_sent(second, source, names) from second
+        if 400 <= error.status < 500 and not is_about_all(error):
+            return _Denied(source, _not_sent(error, source, names))
+        raise _not_sent(error, source, names) from error
     sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)
     emit(sent)
     return sent
+
+
+def _put(aws: Aws, body: _Body, params: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """S3's answer, and whether the key existed. Raises AwsError."""
+    try:
+        # With the condition S3 tells, before any byte is sent, that the key exists.
+        return aws.call("s3", "put_object", Body=body, IfNoneMatch="*", **params), False
+    except AwsError as error:
+        if error.code not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            raise
+    body.seek(0)
+    return aws.call("s3", "put_object", Body=body, **params), True
 
 
 def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool:

@@ -72,19 +72,21 @@ class Waiter:
     def _look(self, pending: Mapping[str, str | None], rounds: int) -> list[Item]:
         try:
             # Every tenth look asks by key, should the list by time have missed one.
-            if len(pending) <= _FEW or rounds % 10 == 9:
-                return self._one_by_one(list(pending)[:PAGE])
+            if len(pending) <= _FEW or rounds % 10 == 9 or not self._api.has_token:
+                return self._by_key(list(pending)[:PAGE])
             return self._newest(len(pending))
         except ApiUnavailable as error:
             if error.status in (403, 404):
                 raise
             return []  # a passing fault of the network or the API: look again
 
-    def _one_by_one(self, keys: list[str]) -> list[Item]:
-        """The results there are; a key whose read fails hides none of the others."""
+    def _by_key(self, keys: list[str]) -> list[Item]:
+        """The results there are; a key whose read fails hides none of the others. Raises ApiUnavailable."""
+        if len(keys) > _FEW:
+            return [found for found in self._api.many(keys).values() if isinstance(found, Mapping)]
         found: list[Item] = []
         refused: list[ApiUnavailable] = []
-        for key in keys:
+        for key in keys:  # over the one connection that is open
             try:
                 item = self._api.result(key)
             except ApiUnavailable as error:
@@ -99,7 +101,12 @@ class Waiter:
         found: list[Item] = []
         after: str | None = None
         while len(found) < count + PAGE:
-            items, after = self._api.results(after=after)
+            try:
+                items, after = self._api.results(after=after)
+            except ApiUnavailable:
+                if not found:
+                    raise
+                break  # the next look reads further
             found += items
             if after is None:  # a page may be empty although more follows
                 break

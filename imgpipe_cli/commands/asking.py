@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-def answered(run: Run, ask: Callable[[Remembered], Answer]) -> Answer:
-    """The API's answer; if it does not answer as remembered, look up where it is now and ask again."""
+def answered(run: Run, ask: Callable[[Remembered], Answer], *, token: bool = True) -> Answer:
+    """The API's answer; if it does not answer as remembered, look up where it is now and ask again.
+
+    token: False for what is answered without it too.
+    """
     from imgpipe_cli.api import ApiUnavailable
 
     for again in (False, True):
-        pipeline = run.pipeline()
+        pipeline = run.pipeline(token=token)
         try:
             return ask(pipeline)
         except (ApiUnavailable, Problem) as error:
             if isinstance(error, Problem) and error.code != "unauthorized":
                 raise
-            if again or not run.look_up_again():
+            if again or not run.look_up_again(token=token):
                 raise _unavailable(pipeline, error) from error
     raise AssertionError("unreachable")
 

@@ -196,15 +196,21 @@ class Run:
             self._connection = found
         return self._connection
 
-    def pipeline(self) -> Remembered:
-        """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up")."""
-        if self.remembered is not None and self._still_there(self.remembered):
-            known = self.remembered
+    def pipeline(self, *, token: bool = True) -> Remembered:
+        """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up").
+
+        token: False for what is answered without it too.
+        """
+        known = self.remembered
+        if known is not None and (known.token or not token) and self._still_there(known):
             self.screen.target(known.target, known.account, known.region, known.endpoint)
             return known
+        return self._discovered(token=token)
+
+    def _discovered(self, *, token: bool) -> Remembered:
         from imgpipe_cli.outputs import discover
 
-        found = discover(self.connect())
+        found = discover(self.connect(), token=token)
         self.targets.put(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
@@ -216,16 +222,11 @@ class Run:
 
         return not known.target.local or known.endpoint == running_local_cloud().endpoint
 
-    def look_up_again(self) -> bool:
+    def look_up_again(self, *, token: bool = True) -> bool:
         """Forget what is remembered of this pipeline and ask the cloud. False if that was done already."""
         if self.remembered is None or self._looked_up:
             return False
-        from imgpipe_cli.outputs import discover
-
-        found = discover(self.connect())
-        self.targets.put(found)
-        self._looked_up = True
-        self.__dict__["_resolved"] = (found.target, found)
+        self._discovered(token=token)
         return True
 
     def stream(self, item: Item) -> None:

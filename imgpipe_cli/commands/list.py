@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +18,8 @@ from imgpipe_cli.moments import SINCE_HELP, iso, moment
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.listing import Item, Status, Wanted
+    from imgpipe_cli.api import Api
+    from imgpipe_cli.listing import CutShort, Item, Status, Wanted
     from imgpipe_cli.target import Remembered
 
 _STATUSES: dict[str, Status] = {"done": "done", "failed": "failed", "retrying": "retrying"}
@@ -51,6 +54,10 @@ def register(app: typer.Typer) -> None:
                 help="How many at most (default 20); 0 for all.",
             ),
         ] = _LIMIT,
+        after: Annotated[
+            str | None,
+            typer.Option("--after", metavar="CURSOR", help="Go on where a list was cut short."),
+        ] = None,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show the results, newest first."""
@@ -59,26 +66,86 @@ def register(app: typer.Typer) -> None:
         verdict = _status(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         size = page_size(Wanted(verdict, label, prefix=prefix), limit)
-        first, rest = answered(run, lambda pipeline: _begun(pipeline, size))
+        cursor = _cursor(after)
+        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor))
         threshold = shown_from(run, min_confidence, run.pipeline())
         wanted = Wanted(verdict, label, threshold, prefix, start)
-        items = matching(chain([first], rest), wanted, limit)
+        items = _Items(matching(chain([first], rest), wanted, limit))
         if run.options.json:
             filtering = run.asked("min_confidence", min_confidence) is not None
             shown = _stream(run, items, threshold if filtering else None)
         else:
             shown = _table(run, items, threshold)
+        if items.cut_short is not None:
+            raise _cut_short(items.cut_short)
         _say_what_is_not_shown(run, shown, limit, wanted, empty=not first and next(rest, None) is None)
         return Result(streamed=True)
 
 
-def _begun(pipeline: Remembered, size: int) -> tuple[list[Item], Iterator[list[Item]]]:
+class _Items:
+    """Results up to where their list ends, or is cut short."""
+
+    def __init__(self, found: Iterator[Item]) -> None:
+        self._found = found
+        self.cut_short: CutShort | None = None
+
+    def __iter__(self) -> Iterator[Item]:
+        from imgpipe_cli.listing import CutShort
+
+        try:
+            yield from self._found
+        except CutShort as why:
+            self.cut_short = why
+
+
+def _cut_short(why: CutShort) -> Problem:
+    """What was shown counts all the same."""
+    return Problem(
+        "list_cut_short",
+        f"The list ends here before its end: the API does not answer ({why}).",
+        hint=f"Go on with the same command and --after {why.after}",
+    )
+
+
+def _cursor(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise _no_cursor(text)
+    return text
+
+
+def _no_cursor(text: str) -> Problem:
+    return Problem(
+        "bad_usage",
+        f"{text or 'An empty text'} is not the cursor of a list.",
+        hint="A list that is cut short says which to give to --after.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _begun(pipeline: Remembered, size: int, after: str | None) -> tuple[list[Item], Iterator[list[Item]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.api import Api
     from imgpipe_cli.listing import pages
 
-    found = pages(Api(pipeline.api_url, pipeline.token), size)
-    return next(found), found
+    found = pages(_Patient(Api(pipeline.api_url, pipeline.token)), size, after)
+    try:
+        return next(found), found
+    except Problem as error:
+        if error.code == "invalid_cursor" and after is not None:
+            raise _no_cursor(after) from error
+        raise
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """Pages of the API, each asked for again while it is busy."""
+
+    api: Api
+
+    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
+        from imgpipe_cli.api import repeated
+
+        return repeated(lambda: self.api.results(limit=limit, after=after))
 
 
 def _status(text: str | None) -> Status | None:
@@ -94,7 +161,7 @@ def _status(text: str | None) -> Status | None:
     return _STATUSES[text]
 
 
-def _stream(run: Run, items: Iterator[Item], threshold: float | None) -> int:
+def _stream(run: Run, items: Iterable[Item], threshold: float | None) -> int:
     from imgpipe_cli.listing import filtered
 
     shown = 0
@@ -104,7 +171,7 @@ def _stream(run: Run, items: Iterator[Item], threshold: float | None) -> int:
     return shown
 
 
-def _table(run: Run, items: Iterator[Item], threshold: float) -> int:
+def _table(run: Run, items: Iterable[Item], threshold: float) -> int:
     from imgpipe_cli.render import listings
 
     found = list(items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,11 +16,14 @@ from imgpipe_cli.commands.upload import (
     shown_from,
     wait_for,
 )
-from imgpipe_cli.keys import check_key, composed
+from imgpipe_cli.keys import argument, check_key, composed
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.api import Api, ApiUnavailable
     from imgpipe_cli.target import Remembered
+
+    Answer = Mapping[str, Any] | ApiUnavailable | None
 
 Item = Mapping[str, Any]
 
@@ -40,14 +43,14 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.waiting import is_retrying
 
         keys = [check_key(key) for key in dict.fromkeys(keys)]
-        pipeline = run.pipeline()
         found = _read(run, keys)
-        pipeline = run.pipeline()
+        pipeline = run.pipeline(token=False)
         threshold = shown_from(run, min_confidence, pipeline)
         asked_to_filter = run.asked("min_confidence", min_confidence) is not None
-        items = [item for item in found.values() if item is not None]
+        items = [item for item in found.values() if isinstance(item, Mapping)]
+        _say_left_out(run, items)
         absent = [key for key, item in found.items() if item is None]
-        errors: list[Problem] = []
+        errors = [_not_told(key, item) for key, item in found.items() if isinstance(item, Exception)]
         retrying = {item["objectKey"]: item.get("versionId") for item in items if is_retrying(item)}
         if wait and retrying:
             # Their verdict is not final: another try is on its way.
@@ -61,6 +64,8 @@ def register(app: typer.Typer) -> None:
             current = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
             # Replaced meanwhile, a picture gets no other verdict on its old version.
             waiting = retrying | current
+            if not pipeline.token:  # then no answer says of which version it is
+                waiting = dict.fromkeys(waiting)
             _show_all(run, items, threshold)
             if waiting:
                 arrived, _ = wait_for(
@@ -68,26 +73,52 @@ def register(app: typer.Typer) -> None:
                 )
                 items += arrived
             there = {item["objectKey"] for item in items}
-            errors = [one.problem for key, one in explained.items() if key not in there]
+            errors += [one.problem for key, one in explained.items() if key not in there]
         else:
             _show_all(run, items, threshold)
         return _answer(run, items, errors, threshold if asked_to_filter else None)
 
 
-def _read(run: Run, keys: list[str]) -> dict[str, Item | None]:
+def _read(run: Run, keys: list[str]) -> dict[str, Answer]:
+    """The results; where the token is wrong and no other to be had, the part of them that is public."""
     from imgpipe_cli.api import Api
 
-    def ask(pipeline: Remembered) -> dict[str, Item | None]:
-        return Api(pipeline.api_url, pipeline.token if pipeline.private else "").many(keys)
+    try:
+        return _composed(run, keys, lambda pipeline: Api(pipeline.api_url, pipeline.token))
+    except Problem as error:
+        if error.code == "api_unavailable" or run.pipeline(token=False).private:
+            raise
+    return _composed(run, keys, lambda pipeline: Api(pipeline.api_url))
 
-    found = answered(run, ask)
-    # A name as some systems hand it out; uploads wrote it composed.
+
+def _composed(run: Run, keys: list[str], api: Callable[[Remembered], Api]) -> dict[str, Answer]:
+    """The results, also by names as some systems hand them out; uploads wrote them composed."""
+
+    def ask(pipeline: Remembered) -> dict[str, Answer]:
+        return api(pipeline).many(keys, patient=True)
+
+    found = answered(run, ask, token=False)
     others = [composed(key) for key, item in found.items() if item is None and composed(key) != key]
     if not others:
         return found
     found = {key: item for key, item in found.items() if item is not None or composed(key) == key}
     keys = list(dict.fromkeys(others))
-    return {**answered(run, ask), **found}
+    return {**answered(run, ask, token=False), **found}
+
+
+def _not_told(key: str, error: ApiUnavailable) -> Problem:
+    return Problem(
+        "not_told",
+        f"The API does not tell the result of {key}: {error}.",
+        hint=f"Run the command again; if it stays so: imgpipe explain {argument(key)}",
+    )
+
+
+def _say_left_out(run: Run, items: list[Item]) -> None:
+    from imgpipe_cli.api import left_out
+
+    if names := dict.fromkeys(name for item in items for name in left_out(item)):
+        run.note("left_out", ", ".join(names))
 
 
 def _show_all(run: Run, items: list[Item], threshold: float) -> None:

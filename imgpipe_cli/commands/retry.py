@@ -70,6 +70,7 @@ def register(app: typer.Typer) -> None:
         if not run.options.json and (dry_run or not named):
             shown.show(run.screen, found, every_key=dry_run)
         if dry_run:
+            _tell_finished(run, found, named)
             return _answer(run, found, None, chosen, unknown, price)
         if chosen and not yes and (not named or len(chosen) > _UNASKED):
             need_confirmation(yes, "Having pictures looked at again")
@@ -177,8 +178,11 @@ def _carry_out(
 
     again = {picture.key for picture in chosen}
     others = [one for one in found.pictures if named and one.key not in again]
+    _tell_finished(run, found, named)
     for picture in others:
-        if picture.state != "pending":
+        if picture.state == "done":
+            outcomes.append(picture)
+        elif picture.state != "pending":
             tell(picture)
 
     def clear_queue() -> Cleared | None:
@@ -194,6 +198,16 @@ def _carry_out(
         raise
     cleared = clear_queue()
     return Retry(tuple(outcomes), tuple(left), cleared)
+
+
+def _tell_finished(run: Run, found: Found, named: Sequence[str]) -> None:
+    """Pictures that were named and have their result already: nothing is to be done for them."""
+    from imgpipe_cli.render import failures as shown
+
+    if named and not run.options.json:
+        for picture in found.pictures:
+            if picture.state == "done":
+                shown.finished(run.screen, picture, found.settings)
 
 
 def _wait(

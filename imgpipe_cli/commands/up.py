@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,7 +93,7 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli import concurrent_runs, moving, outputs, runner
+        from imgpipe_cli import concurrent_runs, moving, outputs, releases, runner
         from imgpipe_cli.answering import LIMIT_S, wait_until_answering
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
@@ -116,7 +117,8 @@ def register(app: typer.Typer) -> None:
             "rekognition_tps": rekognition_tps,
         }
         known = _known(run, connection, looks, given)
-        asked = partial(_settings, run, given)
+        older = releases.taken_back(known, looks)
+        asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
         settings = moving.begin(wanted(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
@@ -124,14 +126,17 @@ def register(app: typer.Typer) -> None:
         if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
             run.note("no_tls_policy", connection.endpoint or "")
         note_own_keys(run, looks, connection)
+        if known and older:
+            run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
             changes = moving.planned_changes(pipeline, looks, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: screen.planned(changes),
             )
-        if settings.move and not (known and known.move == settings.move):
-            _confirm_move(run, pipeline, looks, settings, yes=yes)
+        if older:
+            _confirm_older(run, older, yes=yes)
+        _confirm_move(run, pipeline, looks, settings, known, yes=yes)
         run.targets.begin(connection.begun)
         agreed = MOVES if yes else ("", settings.move)
         outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, wanted, agreed))
@@ -227,14 +232,30 @@ def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored
     return wanted
 
 
-def _settings(run: Run, values: Mapping[str, Any], deployed: Settings | None) -> Settings:
+def _settings(
+    run: Run, values: Mapping[str, Any], deployed: Settings | None, *, as_own: bool = False
+) -> Settings:
+    """as_own: whether the code will be this version's, also where it is newer now."""
+    from imgpipe_cli import releases
     from imgpipe_cli.settings import resolve
 
-    return resolve(
-        **{name: run.asked(name, value) for name, value in values.items()},
-        deployed=deployed,
-        today=datetime.now(UTC).date().isoformat(),
-    )
+    today = datetime.now(UTC).date().isoformat()
+    asked = {name: run.asked(name, value) for name, value in values.items()}
+    settings = resolve(**asked, deployed=deployed, today=today)
+    by = releases.own() if as_own else releases.newest(settings)
+    return replace(settings, imgpipe=by, first_day=settings.first_day or today)
+
+
+def _confirm_older(run: Run, functions: Collection[str], *, yes: bool) -> None:
+    """A yes before newer code is replaced by that of this older imgpipe."""
+    from imgpipe_cli.problems import Problem
+
+    need_confirmation(yes, "Replacing newer code by older")
+    if yes:
+        return
+    question = f"Replace the newer code of {', '.join(functions)}? [y/N]"
+    if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
+        raise Problem("not_confirmed", "Nothing was changed.", hint="Upgrade imgpipe on this machine.")
 
 
 def _determined(
@@ -247,12 +268,14 @@ def _determined(
     return settings if connection.endpoint is not None else determined(connection.aws, settings)
 
 
-def _confirm_move(run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, *, yes: bool) -> None:
+def _confirm_move(
+    run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, known: Settings | None, *, yes: bool
+) -> None:
     """A yes before results move from one store to the other, since the old one is removed then."""
     from imgpipe_cli import moving
     from imgpipe_cli.problems import Problem
 
-    if yes:
+    if yes or not settings.move or (known and known.move == settings.move):
         return
     need_confirmation(yes, "Moving the results to another store")
     moving.refuse_lasting(pipeline, looks, settings)

@@ -47,6 +47,10 @@ def conclusion(found: Evidence) -> Conclusion:
         return _absent(found)
     if current is not None and current.removed:
         return _removed(current)
+    if current is not None and keys.is_folder(found.key, current.size_bytes):
+        why = f"{found.key} only makes a folder show; there is nothing to look at."
+        pictures = f"See the pictures in it: imgpipe list --prefix {keys.argument(found.key)}"
+        return Conclusion("not_found", "folder", why, pictures)
     if found.result is not None and _is_current(found, found.result.get("versionId")):
         return _stored(found, found.result)
     if found.result_error:

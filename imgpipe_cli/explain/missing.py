@@ -10,9 +10,10 @@ from typing import Any
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.keys import argument, is_folder
 from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.stored_picture import head
+from imgpipe_cli.stored_picture import look
 from imgpipe_cli.target import Connection
 
 # So many keys are compared with the one that was not found.
@@ -29,19 +30,46 @@ class Missing:
 
 
 def why_missing(connection: Connection, keys: list[str]) -> dict[str, Missing]:
-    """Look into the bucket for each key. Raises Problem."""
+    """Look into the bucket for each key; what hinders one look ends none of the others. Raises Problem."""
     aws, names = connection.aws, connection.names
+
+    def one(key: str) -> dict[str, Any] | AwsError | None:
+        try:
+            return look(aws, names.bucket, key)
+        except AwsError as error:
+            return error
+
+    found = aws.together({key: partial(one, key) for key in keys})
+    refusals = [error for error in found.values() if isinstance(error, AwsError)]
     try:
-        heads = aws.together({key: partial(head, aws, names.bucket, key) for key in keys})
-        if all(heads.values()):
-            there: list[str] = []
-        else:
-            there = _keys(connection)
+        if len(refusals) == len(keys):
+            raise refusals[0]
+        there = _keys(connection) if None in found.values() else []
     except AwsError as error:
         if error.code == "NoSuchBucket":
             raise not_set_up(names.project) from error
-        raise problem(error, "look for the picture in the bucket") from error
-    return {key: _pending(key, heads[key]) if heads[key] else _absent(key, there) for key in keys}
+        raise _not_looked(error) from error
+    return {key: _missing(key, found[key], there) for key in keys}
+
+
+def _missing(key: str, found: dict[str, Any] | AwsError | None, there: list[str]) -> Missing:
+    if isinstance(found, AwsError):
+        return Missing(_not_looked(found))
+    if found and is_folder(key, found["ContentLength"]):
+        return Missing(_folder(key))
+    return _pending(key, found) if found else _absent(key, there)
+
+
+def _folder(key: str) -> Problem:
+    return Problem(
+        "folder",
+        f"{key} only makes a folder show; there is nothing to look at.",
+        hint=f"The pictures in it: imgpipe list --prefix {argument(key)}",
+    )
+
+
+def _not_looked(error: AwsError) -> Problem:
+    return problem(error, "look for the picture in the bucket")
 
 
 def keys_there(connection: Connection) -> list[str]:
@@ -51,7 +79,7 @@ def keys_there(connection: Connection) -> list[str]:
     except AwsError as error:
         if error.code == "NoSuchBucket":
             return []
-        raise problem(error, "look for the picture in the bucket") from error
+        raise _not_looked(error) from error
 
 
 def _keys(connection: Connection) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render.words import count, safe
@@ -150,6 +151,25 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
     screen.show(text)
 
 
+def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
+    """A picture that had its result before: of what, since when, and that nothing was asked."""
+    from rich.text import Text
+
+    from imgpipe_cli.keys import argument
+    from imgpipe_cli.retry.failures import asked_for
+
+    item = picture.item or {}
+    there = ", ".join(feature for feature in item["features"] if feature in item) or "nothing"
+    at = f"{datetime.fromisoformat(item['analyzedAt']).astimezone():%Y-%m-%d %H:%M:%S}"
+    hint = f"See it with imgpipe result {argument(picture.key)}."
+    if new := asked_for(picture, settings.features):
+        hint = f"Upload the picture again to have {', '.join(new)} too."
+    text = Text(safe(picture.key), "bold")
+    text.append(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "not bold dim")
+    text.append(f"  hint    {safe(hint)}\n", "not bold default")
+    screen.show(text)
+
+
 def _hint(picture: Picture) -> str:
     if picture.hint or picture.state != "failed":
         return picture.hint
@@ -167,7 +187,9 @@ def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: 
         return f"{plan} {price}".rstrip()
     parts = ["No picture was looked at again."] if found.pictures and not (done.outcomes or done.left) else []
     if done.outcomes or done.left:
-        states = [one.state for one in done.outcomes] + ["pending"] * len(done.left)
+        before = {one.key for one in found.pictures if one.state == "done"}
+        states = ["before" if one.key in before else one.state for one in done.outcomes]
+        states += ["pending"] * len(done.left)
         told = [f"{states.count(state)} {word}" for state, word in _WORDS.items() if state in states]
         parts.append(f"{count(len(states), 'picture')}: {', '.join(told)}.")
     if done.cleared is not None and (done.cleared.taken or done.cleared.left):
@@ -177,6 +199,7 @@ def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: 
 
 
 _WORDS = {
+    "before": "done already",
     "done": "analyzed",
     "failed": "failed again",
     "pending": "pending",

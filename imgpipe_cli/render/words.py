@@ -100,6 +100,7 @@ NOTES = {
         "AWS refused to reserve {detail} runs for the ingest function, since the account has too few. The "
         "pipeline works without. A burst may overflow the failure queue: imgpipe doctor tells more."
     ),
+    "older_imgpipe": "This imgpipe is older: {detail}. Upgrade imgpipe to keep the newer code.",
     "results_copied": "Results copied: {detail}.",
     "results_switched": "The pipeline now uses {detail}.",
     "store_removed": "Removed: {detail}.",
@@ -118,6 +119,8 @@ NOTES = {
     "no_log_lines": "No log lines {detail}.",
     "following": "Following the log of {detail}. Stop with Ctrl-C.",
     "no_results": "There are no results yet: send a picture with imgpipe upload.",
+    "left_out": "Left out without the access token: {detail}. "
+    "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "

@@ -13,28 +13,29 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeVar
 
-from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.keys import is_folder
 from imgpipe_cli.listing import PAGE, pages
 from imgpipe_cli.pools import Pool
+from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
-from imgpipe_cli.stored_picture import head
+from imgpipe_cli.stored_picture import look
 from imgpipe_cli.waiting import is_final, is_retrying
 
 Item = Mapping[str, Any]
 State = Literal["done", "failed", "pending", "gone", "nothing", "unknown"]
 Look = tuple["Current | None", Item | None]
+Refusal = ApiUnavailable | Problem
 Answer = TypeVar("Answer")
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
 _READERS = 4
-# While it is too busy to answer, it is asked again after these.
-_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _SEQUENCER_DIGITS = 32
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
-_REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels")
+_REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels", "customer_key")
 # Final, and yet another try may end well: the reason lay not in the picture.
 _MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone")
 
@@ -54,7 +55,7 @@ class Picture:
     """A key and how it stands.
 
     state: done, gone and nothing (a folder) need nothing; pending gets its verdict by itself; failed does
-    not; unknown: the API did not tell.
+    not; unknown: it could not be looked at.
     code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
     removals: events of removals that failed, while the result still stands. events: its own in the queue.
     """
@@ -82,7 +83,7 @@ def judged(
     if removals:
         why = "The picture was removed, and its result could not be."
         return facts(key, "failed", "not_removed", why, "", helps=True)
-    if current is None or (key.endswith("/") and not current.size_bytes):
+    if current is None or is_folder(key, current.size_bytes):
         return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
         return _without_verdict(facts, key, current, _own(events, current), now)
@@ -188,14 +189,7 @@ class Places:
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """The API's answer, asked for again while it is too busy to give one."""
-        for pause_s in _PAUSES_S:
-            try:
-                return ask()
-            except ApiUnavailable as error:
-                if error.status in (403, 404):
-                    raise
-            self.aws.sleep(pause_s)
-        return ask()
+        return repeated(ask, self.aws.sleep, self.aws.clock)
 
     def look(self, key: str) -> Look:
         """The current object of a key and its stored result. Raises ApiUnavailable, Problem.
@@ -208,7 +202,7 @@ class Places:
 
     def current(self, key: str) -> Current | None:
         try:
-            found = head(self.aws, self.bucket, key)
+            found = look(self.aws, self.bucket, key)
         except AwsError as error:
             raise problem(error, "look for the picture in the bucket") from error
         if found is None:
@@ -220,14 +214,19 @@ class Places:
             found["LastModified"],
         )
 
-    def looks(self, keys: Iterable[str]) -> dict[str, Look | None]:
-        """The same for several keys, side by side; None where the API does not answer. Raises Problem."""
+    def looks(self, keys: Iterable[str]) -> dict[str, Look | Refusal]:
+        """The same for several keys, side by side; the reason for one that cannot be looked at.
 
-        def one(key: str) -> Look | None:
+        Raises Problem for a token that is not accepted.
+        """
+
+        def one(key: str) -> Look | Refusal:
             try:
                 return self.look(key)
-            except ApiUnavailable:
-                return None
+            except (ApiUnavailable, Problem) as error:
+                if isinstance(error, Problem) and error.code == "unauthorized":
+                    raise
+                return error
 
         wanted = list(keys)
         with Pool(_READERS, thread_name_prefix="look") as pool:
@@ -248,20 +247,25 @@ def survey(
         failed = [key for key, (status, _etag) in stored.items() if status == "failed"]
         wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
     looks = places.looks(wanted)
-    if looks and not any(looks.values()):
-        raise ApiUnavailable("it tells no result")
+    refusals = [one for one in looks.values() if isinstance(one, Exception)]
+    if refusals and len(refusals) == len(looks):
+        raise refusals[0]  # that is about none of them
     now = datetime.now(UTC)
     found = [
-        judged(key, *look, events.get(key, ()), now) if look else not_told(Picture(key, "unknown"))
-        for key, look in looks.items()
+        not_told(Picture(key, "unknown"), seen)
+        if isinstance(seen, Exception)
+        else judged(key, *seen, events.get(key, ()), now)
+        for key, seen in looks.items()
     ]
     # Of a picture that is gone an old failure may have stayed: it is told of to those who ask for it.
     known = [one for one in found if one.current or one.item or one.events or one.state == "unknown"]
     return [one for one in known if keys or one.item is None or one.current or one.events]
 
 
-def not_told(picture: Picture) -> Picture:
-    """The picture when the API was asked in vain."""
+def not_told(picture: Picture, refusal: Refusal) -> Picture:
+    """The picture when it was asked about in vain."""
+    if isinstance(refusal, Problem):
+        return replace(picture, state="unknown", code=refusal.code, why=refusal.message, hint=refusal.hint)
     why = "The API did not tell its result."
     return replace(picture, state="unknown", code="not_told", why=why, hint="Run imgpipe retry again.")
 

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote_plus
 
-from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.moments import iso
@@ -26,7 +26,18 @@ from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.retry import failure_queue
 from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.retry.failures import Current, Item, Look, Picture, Places, judged, not_told, settled, survey
+from imgpipe_cli.retry.failures import (
+    Current,
+    Item,
+    Look,
+    Picture,
+    Places,
+    Refusal,
+    judged,
+    not_told,
+    settled,
+    survey,
+)
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
@@ -251,11 +262,11 @@ class _Caller:
         return replace(picture, state="pending", code="answer_lost", why=why)
 
     def _now(self, picture: Picture, events: Sequence[FailedEvent]) -> Picture:
-        """How the picture stands by a fresh look. Raises Problem."""
-        try:
-            return judged(picture.key, *self.places.look(picture.key), events, datetime.now(UTC))
-        except ApiUnavailable:
-            return not_told(picture)
+        """How the picture stands by a fresh look. Raises Problem for a token that is not accepted."""
+        (seen,) = self.places.looks([picture.key]).values()
+        if isinstance(seen, Exception):
+            return not_told(picture, seen)
+        return judged(picture.key, *seen, events, datetime.now(UTC))
 
 
 def _written(item: Item | None) -> object:
@@ -311,7 +322,7 @@ def _about(entry: Entry, only: frozenset[str] | None) -> bool:
     return only is None or all(event.key in only for event in entry.events)
 
 
-def _is_over(entry: Entry, looks: Mapping[str, Look | None]) -> bool:
+def _is_over(entry: Entry, looks: Mapping[str, Look | Refusal]) -> bool:
     """Whether every event of the entry is settled; what could not be looked at is not."""
     found = [(event, looks[event.key]) for event in entry.events]
-    return all(look is not None and settled(event, *look) for event, look in found)
+    return all(not isinstance(seen, Exception) and settled(event, *seen) for event, seen in found)

@@ -1,4 +1,7 @@
-"""GET /result?key=K[&min_confidence=N]: the stored result of one picture."""
+"""GET /result?key=K[&min_confidence=N]: the stored result of one picture.
+
+Where results are public, an answer without the token holds only what is for everybody.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,17 @@ from functools import cache
 from typing import Any
 
 from shared.aws_clients import Limits
-from shared.http_api import ApiError, Request, Response, Route, json_response, require_token, respond
-from shared.results import at_least
+from shared.http_api import (
+    ApiError,
+    Request,
+    Response,
+    Route,
+    has_token,
+    json_response,
+    require_token,
+    respond,
+)
+from shared.results import at_least, in_public
 from shared.stores import Results, Store, reader
 
 # The function is stopped after 20 s. Its one call to the store takes at most 3 x (1 + 3) + (1 + 2) = 15 s.
@@ -70,6 +82,7 @@ def get_result(request: Request, needs: Needs) -> Response:
     """200 with the result item; ApiError 400, 401 or 404."""
     if not needs.config.public_results:
         require_token(request, needs.config.token_sha256)
+    whole = has_token(request, needs.config.token_sha256)
     key = request.query.get("key", "")
     if not key:
         raise ApiError(400, "missing_key", "Say which picture: /result?key=<its key in the bucket>.")
@@ -77,6 +90,7 @@ def get_result(request: Request, needs: Needs) -> Response:
     item = needs.results.get(key)
     if item is None:
         raise ApiError(404, "not_found", "There is no result for this key (yet).")
+    item = item if whole else in_public(item)
     return json_response(200, item if min_confidence is None else at_least(item, min_confidence))
 
 

@@ -158,7 +158,8 @@ def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any], patien
     except ClientError as error:
         code = aws_code(error)
         message = error.response.get("Error", {}).get("Message", "")
-        log("WARN", "feature_failed", feature=feature, code=code, message=message)
+        # Not as "message": that word is the name of a line itself.
+        log("WARN", "feature_failed", feature=feature, code=code, errorMessage=message)
         if code in UNAVAILABLE_CODES:
             return Unavailable(code=code, message=without_arns(message))
         return fault_of(error, operation.action)

@@ -64,6 +64,14 @@ def gone() -> Fault:
     )
 
 
+def customer_key() -> Fault:
+    return Fault(
+        code="customer_key",
+        message="The picture is encrypted with a key that only its sender has (SSE-C).",
+        hint="Upload it again without that key: the bucket encrypts it by itself.",
+    )
+
+
 def refused(found: Refusal) -> Fault:
     """A picture that Rekognition would not take, or did not: final."""
     return Fault(code=found.code, message=found.message, hint=found.hint)
@@ -130,6 +138,8 @@ def fault_of(error: Exception, doing: str) -> Fault:
             message=f"{doing} could not be asked about this picture: the request is not a valid one.",
             hint="`imgpipe logs` shows the details; please report it.",
         )
+    if code == "InvalidRequest" and "Server Side Encryption" in _told(error):
+        return customer_key()
     return _final_fault(error, code, doing) or _passing_fault(error, code, doing)
 
 
@@ -139,10 +149,16 @@ def _told(error: Exception) -> str:
     return without_arns(str(answer.get("Error", {}).get("Message", "")))
 
 
+def _reason(error: Exception) -> str:
+    """Why a picture is no valid one, where the service says more than that."""
+    reason = _told(error).partition("invalid image format: ")[2].strip().rstrip(".")
+    return f" ({reason})" if reason else ""
+
+
 def _final_fault(error: Exception, code: str, doing: str) -> Fault | None:
     match code:
         case "InvalidImageFormatException":
-            return refused(corrupt(f"{doing} could not decode it"))
+            return refused(corrupt(f"{doing} could not decode it{_reason(error)}"))
         case "ImageTooLargeException":
             # Its bytes were counted before it was asked about: the service has another reason, and tells it.
             return refused(too_large(_told(error) or f"{doing} finds it too large."))

@@ -38,6 +38,10 @@ _LISTED = 100
 """So many versions of a key are looked through; the newest come first."""
 
 
+_LOCKED = "400"
+"""HeadObject of an object that opens to its sender's own key only; the answer has no body to say more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """The first bytes of an object, and what S3 says about all of it."""
@@ -56,13 +60,14 @@ class Head:
 def read_current(s3: S3Client, event: Arrival | Removal) -> Arrival | None:
     """What the key holds now, as if it had come with this event; None for nothing, a marker, or a folder.
 
-    Raises ClientError or BotoCoreError as S3 gives them.
+    Of an object that opens to its sender's own key only (SSE-C) the list of versions tells, as of one that S3
+    does not show yet. Raises ClientError or BotoCoreError as S3 gives them.
     """
     found: Mapping[str, Any]
     try:
         found = s3.head_object(Bucket=event.bucket, Key=event.key)
     except ClientError as error:
-        if aws_code(error) not in NOT_FOUND_CODES:
+        if aws_code(error) not in (*NOT_FOUND_CODES, _LOCKED):
             raise
         on_top, _below = _versions(s3, event)
         if on_top is None or "Size" not in on_top:

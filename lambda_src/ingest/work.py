@@ -95,7 +95,7 @@ def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     if not arrival.version_id:
         return False
     current = read_current(needs.s3, arrival)
-    return current is None or current.version_id != arrival.version_id
+    return current is None or current.version_id not in (None, arrival.version_id)
 
 
 def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> Examination:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,6 +65,14 @@ THROTTLE_CODES = frozenset(
 def aws_code(error: Exception) -> str:
     """The error code that AWS sent, or "" when there was no answer."""
     return error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+
+
+def is_late(error: Exception) -> bool:
+    """Whether the service has too much to do or is too slow, which passes; a refusal is neither."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or aws_code(error) in THROTTLE_CODES | {"RequestTimeout"}
+    return isinstance(error, (HTTPClientError, NoConnection, IncompleteReadError))
 
 
 @cache

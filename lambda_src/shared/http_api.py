@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from shared.aws_clients import THROTTLE_CODES, aws_code
+from shared.aws_clients import is_late
 from shared.log import log, log_failure
 
 Response = dict[str, Any]
@@ -100,16 +100,21 @@ def _body(event: Mapping[str, Any]) -> bytes:
         raise ApiError(400, "invalid_body", "The body is not valid base64.") from error
 
 
-def require_token(request: Request, token_sha256: str) -> None:
-    """Raise ApiError 401 unless the request carries the token whose SHA-256 (hexadecimal) is given.
+def has_token(request: Request, token_sha256: str) -> bool:
+    """Whether the request carries the token whose SHA-256 (hexadecimal) is given.
 
-    An empty `token_sha256` lets nobody in: a function that lost its setting must not become public.
+    An empty `token_sha256` is nobody's: a function that lost its setting must not become public.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     digest = hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
     # Both sides are ASCII digests, so the comparison takes the same time wherever they differ.
     matches = hmac.compare_digest(digest, token_sha256.lower())
-    if not (matches and scheme.lower() == "bearer"):
+    return matches and scheme.lower() == "bearer"
+
+
+def require_token(request: Request, token_sha256: str) -> None:
+    """Raise ApiError 401 unless the request carries the token."""
+    if not has_token(request, token_sha256):
         raise ApiError(
             401,
             "unauthorized",
@@ -157,6 +162,6 @@ def respond(event: Mapping[str, Any], context: object, routes: Routes) -> Respon
         return _error(error)
     except Exception as error:  # the last line before the client: anything else would be shown as a bare 500
         log_failure("request_failed", error, requestId=request_id, route=event.get("routeKey"))
-        if aws_code(error) in THROTTLE_CODES:
+        if is_late(error):
             return _error(ApiError(503, "busy", "There is too much to do. Try again.", {"Retry-After": "1"}))
         return _error(ApiError(500, "internal", "Something went wrong here. Try again; the logs say more."))

@@ -27,6 +27,28 @@ MAX_KEY_BYTES = 1024
 A longer one cannot have a result, and no store could be asked for it.
 """
 
+PUBLIC_FEATURES = ("labels", "moderation", "properties")
+"""What anybody who knows a key may read where results are public: nothing about people, and no words."""
+
+_PUBLIC = frozenset(
+    {
+        "objectKey",
+        "bucket",
+        "status",
+        "analyzedAt",
+        "sizeBytes",
+        "contentType",
+        "width",
+        "height",
+        "features",
+        "models",
+        "durationMs",
+        "unavailable",
+        "error",
+        *PUBLIC_FEATURES,
+    }
+)
+
 _INTERNAL = frozenset({"day", "expiresAt"})
 
 
@@ -42,6 +64,13 @@ def shown(item: Mapping[str, Any]) -> dict[str, Any] | None:
     if item.get("status") == REMOVED:
         return None
     return {name: value for name, value in item.items() if name not in _INTERNAL}
+
+
+def in_public(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a shown item that is for everybody; `features` still says what was asked for."""
+    public = {name: value for name, value in item.items() if name in _PUBLIC}
+    trimmed = {name: count for name, count in item.get("trimmed", {}).items() if name in PUBLIC_FEATURES}
+    return {**public, "trimmed": trimmed} if trimmed else public
 
 
 def at_least(item: Mapping[str, Any], min_confidence: float) -> dict[str, Any]:

@@ -11,7 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.aws_clients import is_late
 from shared.bucket_results import BucketResults, read_object
+from shared.log import log_failure
 from shared.result_objects import INDEX, index_object, index_start, name_of, parse_index
 from web.cursor import Place
 from web.pages import Found, Item, Read
@@ -40,17 +44,28 @@ class BucketList(BucketResults):
         """The stored items that their entries are right about, and the entries not reached in time."""
         items: dict[Place, Item] = {}
         behind: set[Place] = set()
+        refused: list[Exception] = []
 
         def one(entry: Place) -> None:
             if time.monotonic() > until_s and entry is not entries[0]:
                 behind.add(entry)
                 return
-            found = read_object(self.s3, self.bucket, entry.object_key or "")
+            try:
+                found = read_object(self.s3, self.bucket, entry.object_key or "")
+            except (BotoCoreError, ClientError, ValueError) as error:
+                if is_late(error):
+                    behind.add(entry)
+                else:  # one that cannot be read hides none of the others
+                    log_failure("result_not_read", error, name=entry.object_key)
+                    refused.append(error)
+                return
             if found and found[0].get("analyzedAt") == entry.analyzed_at:
                 items[entry] = found[0]
 
         with ThreadPoolExecutor(max_workers=PARALLEL_READS) as pool:
             list(pool.map(one, entries))  # what a thread raised is raised here
+        if refused and len(refused) == len(entries):
+            raise refused[0]  # that is about none of them
         return Read(items=items, behind=behind)
 
 

@@ -52,6 +52,10 @@ def test_without_a_token_a_result_can_be_looked_up(new_tab: NewTab, site: Site) 
     tab.page.keyboard.press("Enter")
     expect(tab.detail.locator(".findings").first).to_contain_text("Person")
     expect(tab.detail).to_contain_text("Sign in to see the picture itself.")
+    # What is for the token only is said to be left out, not to be empty.
+    for title in ("Faces", "Text"):
+        told = tab.detail.locator(f"h3:text-is('{title}') + *")
+        expect(told).to_have_text("Left out without the token. Sign in to see it.")
     # The boxes are there all the same.
     expect(tab.detail.locator(".box.labels")).to_have_count(1)
     assert not [url for method, url, _ in tab.requests if "/results" in url or "/image" in url]

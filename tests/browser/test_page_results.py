@@ -68,7 +68,11 @@ def test_the_slider_filters_what_is_stored(tab: Tab) -> None:
 
 
 def test_lines_of_text_are_filtered_one_by_one(tab: Tab) -> None:
-    lines = [line for line in tab.site.get("result", key="sign.png")["text"] if line["Type"] == "LINE"]
+    lines = [
+        line
+        for line in tab.site.get("result", tab.site.token, key="sign.png")["text"]
+        if line["Type"] == "LINE"
+    ]
     detail = tab.open_detail("sign.png")
     tab.slide(detail.locator(".threshold"), 99)
     wanted = {f"line {n}" for n, line in enumerate(lines) if line["Confidence"] >= 99}
@@ -143,7 +147,7 @@ def test_the_raw_document_can_be_copied(tab: Tab) -> None:
     expect(detail.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(tab.page.evaluate("navigator.clipboard.readText()"))
     key = detail.locator(".about dd").first.inner_text()
-    assert copied == tab.site.get("result", key=key)
+    assert copied == tab.site.get("result", tab.site.token, key=key)
 
 
 def test_a_failed_picture_shows_its_reason_and_hint(tab: Tab) -> None:
@@ -151,7 +155,7 @@ def test_a_failed_picture_shows_its_reason_and_hint(tab: Tab) -> None:
 
     def verdict() -> bool:
         try:
-            return bool(tab.site.get("result", key="paper.jpg"))
+            return bool(tab.site.get("result", tab.site.token, key="paper.jpg"))
         except HTTPError:
             return False
 
@@ -178,7 +182,7 @@ def test_boxes_fit_rotated_pictures_at_any_size(new_tab: NewTab, site: Site, ori
     buffer = io.BytesIO()
     turned.save(buffer, "JPEG", exif=exif, quality=92)
     site.imgpipe("upload", "-", "--key", key, "--wait", stdin=buffer.getvalue())
-    face = site.get("result", key=key)["faces"][0]["BoundingBox"]
+    face = site.get("result", site.token, key=key)["faces"][0]["BoundingBox"]
     # Where the face really is in the upright picture: the known one of the whole picture, cut to 400 rows.
     assert shares(face)[:2] == pytest.approx((0.342, 0.127 * 512 / 400), abs=0.05)
     tab = new_tab(site).open()

@@ -39,7 +39,7 @@ def test_three_pictures_come_back_with_labels_and_boxes(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_contain_text("Text 100.0 %")
     expect(tab.card("coffee.jpg")).to_contain_text("Nothing from 70 %")
     for name in ("astronaut.jpg", "sign.png"):
-        item = tab.site.get("result", key=key_of(tab, name))
+        item = tab.site.get("result", tab.site.token, key=key_of(tab, name))
         detail = tab.open_detail(name)
         expect(detail.locator(".frame img")).to_have_js_property("complete", value=True)
         drawn = boxes(detail)
@@ -237,6 +237,26 @@ def test_while_the_api_is_down_the_card_says_so_and_then_goes_on(tab: Tab) -> No
     expect(tab.page.locator("#list-problem")).to_contain_text("The API does not answer.")
     tab.page.unroute("**/results?*")
     expect(tab.card("patient.jpg")).to_have_attribute("data-key", KEY)
+
+
+def test_while_the_api_is_late_the_card_says_so_and_the_list_asks_again(tab: Tab) -> None:
+    tab.expected.append("503")
+    busy = json.dumps({"error": {"code": "busy", "message": "There is too much to do. Try again."}})
+    asked: list[str] = []
+
+    def late(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503, body=busy, content_type="application/json")
+
+    tab.page.route("**/results?*", late)
+    tab.send(named("late.jpg", jpeg(21)))
+    expect(tab.card("late.jpg")).to_contain_text("Sent. The result is late; still asking.")
+    tab.page.unroute("**/results?*")
+    tab.page.route("**/results?*", late, times=1)
+    tab.page.get_by_role("button", name="Refresh").click()
+    expect(tab.card("late.jpg")).to_have_attribute("data-key", KEY)
+    expect(tab.page.locator("#list-problem")).to_be_empty()
+    assert len(asked) >= 2
 
 
 def test_waiting_ends_with_what_to_check(tab: Tab) -> None:

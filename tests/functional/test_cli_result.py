@@ -65,13 +65,13 @@ def test_a_key_asked_for_twice_is_answered_once(cli: Cli, played: PlayedApi) -> 
     assert len(played.asked) == 1
 
 
-def test_a_public_pipeline_is_read_without_the_token(cli: Cli, played: PlayedApi) -> None:
+def test_the_token_is_sent_to_a_public_pipeline_too_since_it_opens_more(cli: Cli, played: PlayedApi) -> None:
     played.store(item("a"))
     cli("result", "a")
     remember(played.url, private=True)
     played.private = True
     assert cli("result", "a").code == 0
-    assert ["authorization" in request.headers for request in played.asked] == [False, True]
+    assert ["authorization" in request.headers for request in played.asked] == [True, True]
 
 
 def test_a_picture_without_a_result_is_pending_and_exits_4(cli: Cli, played: PlayedApi, bucket: Any) -> None:
@@ -189,3 +189,13 @@ def test_credentials_of_another_account_are_refused(cli: Cli, played: PlayedApi)
         printed = cli("result", "a.jpg", "--json")
     assert printed.code == 1
     assert printed.error == "other_account"
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "--timeout", "0")])
+def test_a_folder_marker_is_no_picture_and_not_waited_for(
+    cli: Cli, played: PlayedApi, bucket: Any, wait: tuple[str, ...]
+) -> None:
+    bucket.put_object(Bucket=NAMES.bucket, Key="dfolder/", Body=b"")
+    printed = cli("result", "dfolder/", *wait, "--json")
+    assert (printed.code, printed.error) == (1, "folder")
+    assert "imgpipe list --prefix dfolder/" in printed.document["errors"][0]["hint"]

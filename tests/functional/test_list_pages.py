@@ -8,6 +8,11 @@ from tests.api_server import Answer, PlayedApi, failed, item
 from tests.functional.cli import Cli
 
 
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgpipe_cli.api._PAUSES_S", (0.0,) * 4)
+
+
 def store(played: PlayedApi, count: int) -> None:
     played.store(
         *(item(f"{n:03}.jpg", at=f"2026-11-22T10:{n // 60:02}:{n % 60:02}.000Z") for n in range(count))
@@ -57,7 +62,7 @@ def test_wrong_usage_asks_nothing(cli: Cli, played: PlayedApi, options: tuple[st
 
 
 def test_an_api_that_breaks_off_on_the_way_is_an_error_after_what_was_shown(
-    cli: Cli, played: PlayedApi
+    cli: Cli, played: PlayedApi, no_pauses: None
 ) -> None:
     store(played, 150)
     played.before = lambda request: (
@@ -66,3 +71,66 @@ def test_an_api_that_breaks_off_on_the_way_is_an_error_after_what_was_shown(
     printed = cli("list", "--limit", "0", "--json")
     assert printed.code == 1
     assert len(printed.out.splitlines()) >= 100
+
+
+@pytest.mark.parametrize(
+    "trouble", [Answer(429, {"message": "Too Many Requests"}), Answer(503, b""), Answer(body=["cut"], drop=5)]
+)
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_page_is_asked_for_again_when_the_fault_passes(
+    cli: Cli, played: PlayedApi, no_pauses: None, trouble: Answer, page: int
+) -> None:
+    store(played, 150)
+    troubles = [trouble]
+    played.before = lambda request: (
+        played.instead.append(troubles.pop())
+        if troubles and bool(request.query.get("after")) == bool(page)
+        else None
+    )
+    printed = cli("list", "--limit", "0", "--json")
+    assert (printed.code, len(printed.lines)) == (0, 150)
+
+
+def test_a_list_that_is_cut_short_says_where_to_go_on(cli: Cli, played: PlayedApi, no_pauses: None) -> None:
+    store(played, 250)
+    played.busy = lambda request: request.query.get("after") == "200"
+    printed = cli("list", "--limit", "0")
+    assert printed.code == 1
+    assert "249.jpg" in printed.out
+    assert "050.jpg" in printed.out
+    assert "The list ends here before its end" in printed.err
+    assert "--after 200" in printed.err
+    played.busy = lambda _request: False
+    rest = cli("list", "--limit", "0", "--json", "--after", "200")
+    assert [one["objectKey"] for one in rest.lines] == [f"{n:03}.jpg" for n in range(49, -1, -1)]
+
+
+def test_in_json_the_cursor_stands_in_the_error(cli: Cli, played: PlayedApi, no_pauses: None) -> None:
+    store(played, 150)
+    played.busy = lambda request: bool(request.query.get("after"))
+    printed = cli("list", "--limit", "0", "--json")
+    assert printed.code == 1
+    *items, error = printed.lines
+    assert len(items) == 100
+    assert error["errors"][0]["code"] == "list_cut_short"
+    assert "--after 100" in error["errors"][0]["hint"]
+
+
+@pytest.mark.parametrize("cursor", ["", "a b", "é", "=="])
+def test_what_is_no_cursor_asks_nothing(cli: Cli, played: PlayedApi, cursor: str) -> None:
+    assert cli("list", "--after", cursor).code == 2
+    assert played.asked == []
+
+
+def test_a_cursor_that_the_api_does_not_know_is_wrong_usage(cli: Cli, played: PlayedApi) -> None:
+    played.instead = [Answer(400, {"error": {"code": "invalid_cursor", "message": "no"}})]
+    printed = cli("list", "--after", "WyJ", "--json")
+    assert printed.code == 2
+    assert "cursor" in printed.out
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {}, {"items": 3}])
+def test_an_answer_of_another_kind_is_none(cli: Cli, played: PlayedApi, document: object) -> None:
+    played.before = lambda _request: played.instead.append(Answer(body=document))
+    for arguments in (("list",), ("result", "a.jpg")):
+        assert "Unexpected" not in cli(*arguments).err

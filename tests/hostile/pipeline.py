@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from get_result import app as get_result_app
 from tests.functional.cli import remember
-from tests.lambda_src.conftest import TOKEN, Cloud, played_cloud
+from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256, Cloud, played_cloud
 from web import app as web_app
 
 PROJECT = "imgpipe"
@@ -119,7 +119,9 @@ def answer(cloud: Cloud, method: str, target: str, headers: Mapping[str, str], b
         "isBase64Encoded": False,
     }
     if event["routeKey"] == "GET /result":
-        config = get_result_app.Config.from_environment({**cloud.environment, "PUBLIC_RESULTS": "true"})
+        config = get_result_app.Config.from_environment(
+            {**cloud.environment, "PUBLIC_RESULTS": "true", "TOKEN_SHA256": TOKEN_SHA256}
+        )
         needs = get_result_app.Needs(config=config, results=cloud.results)
         return get_result_app.serve(event, None, needs)
     return web_app.serve(event, None, cloud.web())

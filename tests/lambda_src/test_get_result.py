@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from get_result import app
+from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Call, Cloud
@@ -43,11 +46,79 @@ def test_a_plus_in_the_query_is_a_space(call: Call, cloud: Cloud, pictures: Simp
     assert get(call, cloud, "key=red+flower+1.jpg").status == 404
 
 
+def with_token(call: Call, cloud: Cloud, query: Any, token: str | None = f"Bearer {TOKEN}") -> Any:
+    """Of a public pipeline."""
+    config = app.Config.from_environment(
+        {**cloud.environment, "TOKEN_SHA256": TOKEN_SHA256, "PUBLIC_RESULTS": "true"}
+    )
+    return call(app.serve, app.Needs(config=config, results=cloud.results), "GET /result", query, token=token)
+
+
 def test_internal_attributes_stay_inside(call: Call, cloud: Cloud, pictures: SimpleNamespace) -> None:
     cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
-    shown = get(call, cloud, {"key": "a.jpg"}).json
+    shown = with_token(call, cloud, {"key": "a.jpg"}).json
     assert {"day", "expiresAt"}.isdisjoint(shown)
     assert {"objectKey", "bucket", "status", "analyzedAt", "versionId", "eTag", "sequencer"} <= shown.keys()
+
+
+EVERYTHING = ("labels", "moderation", "faces", "text", "properties")
+
+
+@pytest.mark.parametrize("token", [None, "", "Bearer wrong", TOKEN, f"Basic {TOKEN}"])
+def test_a_public_answer_holds_nothing_about_people_and_no_words(
+    call: Call, cloud: Cloud, token: str | None
+) -> None:
+    found = {feature: [{"Name": "A", "Confidence": 90}] for feature in EVERYTHING[:-1]}
+    cloud.store(
+        "a.jpg",
+        "2026-11-22T10:00:00.000Z",
+        features=list(EVERYTHING),
+        properties={"Quality": {"Sharpness": 90}},
+        trimmed={"labels": 3, "text": 7},
+        bucket="b",
+        eTag="e",
+        versionId="v",
+        secret="of a version to come",
+        **found,
+    )
+    for query in ({"key": "a.jpg"}, {"key": "a.jpg", "min_confidence": "50"}):
+        shown = with_token(call, cloud, query, token).json
+        assert {"faces", "text", "versionId", "eTag", "sequencer", "secret"}.isdisjoint(shown)
+        assert {"labels", "moderation", "properties", "bucket", "objectKey", "status"} <= shown.keys()
+        # What was asked for is told, so that a reader sees what is left out.
+        assert shown["features"] == list(EVERYTHING)
+        assert shown["trimmed"] == {"labels": 3}
+        whole = with_token(call, cloud, query).json
+        assert {"faces", "text", "eTag", "sequencer", "secret", "trimmed"} <= whole.keys()
+
+
+def test_a_public_answer_about_a_failure_says_why(call: Call, cloud: Cloud) -> None:
+    cloud.ingest(cloud.put("a.jpg", b"GIF89a"))
+    shown = get(call, cloud, {"key": "a.jpg"}).json
+    assert shown["error"]["code"] == "unsupported_format"
+    assert {"versionId", "eTag", "sequencer"}.isdisjoint(shown)
+
+
+def test_without_a_fingerprint_no_token_opens_more(
+    call: Call, cloud: Cloud, pictures: SimpleNamespace
+) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    for token in ("", "Bearer ", f"Bearer {TOKEN}"):
+        answer = call(app.serve, needs(cloud), "GET /result", {"key": "a.jpg"}, token=token)
+        assert "eTag" not in answer.json
+
+
+def test_answers_are_as_the_description_says(call: Call, cloud: Cloud, pictures: SimpleNamespace) -> None:
+    path = Path(app.__file__).parents[1] / "openapi.yaml"
+    schemas = yaml.safe_load(path.read_text(encoding="utf-8"))["components"]["schemas"]
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    whole = with_token(call, cloud, {"key": "a.jpg"}).json
+    public = get(call, cloud, {"key": "a.jpg"}).json
+    for item, name in ((whole, "Result"), (public, "PublicResult")):
+        parts = [schemas["ResultForAll"], schemas[name]["allOf"][1]]
+        said = {key: value for part in parts for key, value in part["properties"].items()}
+        assert item.keys() <= {key for key, value in said.items() if value is not False}
+        assert {key for part in parts for key in part.get("required", ())} <= item.keys()
 
 
 def test_a_failed_picture_is_a_result(call: Call, cloud: Cloud) -> None:

@@ -330,3 +330,16 @@ def test_attempts_at_different_versions_are_counted_apart() -> None:
         ("v2", 1),
         ("v2", 2),
     ]
+
+
+@pytest.mark.parametrize("outcome", ["", "ignored: a folder"])
+def test_a_folder_marker_is_no_picture_and_sends_nobody_in_circles(outcome: str) -> None:
+    marker = replace(VERSION, size_bytes=0)
+    tries = (attempt("handled", outcome=outcome),) if outcome else ()
+    for versions in ((marker,), (replace(marker, at=NOW - timedelta(days=1)),)):
+        said = told(key="dfolder/", versions=versions, attempts=tries)
+        assert (said.state, said.cause) == ("not_found", "folder")
+        assert "retry" not in said.advice
+        assert "imgpipe list --prefix dfolder/" in said.advice
+    # A picture may have such a key.
+    assert told(key="dfolder/", versions=(VERSION,)).cause != "folder"

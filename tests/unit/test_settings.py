@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.releases import is_newer
 from imgpipe_cli.settings import FEATURES, Settings, moved_to, of_cap, parse_features, parse_store, resolve
 
 DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=True, first_day="2026-01-31")
@@ -88,6 +89,25 @@ def _with(**values: object) -> str:
         _with(features=[5]),
         _with(min_confidence="much"),
         _with(min_confidence=None),
+        _with(min_confidence=float("nan")),
+        _with(min_confidence=float("inf")),
+        _with(min_confidence=1e9),
+        _with(min_confidence=-1),
+        _with(min_confidence=100.1),
+        _with(min_confidence="70"),
+        _with(min_confidence=True),
+        _with(private="false"),
+        _with(private=0),
+        _with(private=None),
+        _with(first_day="yesterday"),
+        _with(first_day="2026-02-30"),
+        _with(first_day="20260131"),
+        _with(first_day="2026-1-1"),
+        _with(first_day=20260131),
+        _with(first_day=None),
+        _with(features="labels"[:0]),
+        _with(imgpipe=1),
+        "[" * 100_000,
         _with(results="disk"),
         _with(results=None),
         _with(move="away"),
@@ -271,3 +291,34 @@ def test_a_cap_tells_the_settings_that_it_came_from(tps: float) -> None:
 
 def test_without_a_reservation_there_was_none_to_be_had() -> None:
     assert (of_cap(None), of_cap(0)) == ({"capped": False}, {})
+
+
+# --- other versions of imgpipe -------------------------------------------------------------------
+
+
+def test_what_this_version_does_not_know_is_kept() -> None:
+    text = _with(queue={"kind": "fifo", "b": [1, 2]}, another=None)
+    found = Settings.from_json(text)
+    assert json.loads(found.to_json()) == json.loads(text)
+    changed = resolve(features="faces", min_confidence=None, private=None, deployed=found, today="2027-01-01")
+    assert json.loads(changed.to_json()) == json.loads(text) | {"features": ["faces"]}
+    assert json.loads(changed.at_rest.to_json())["queue"] == {"kind": "fifo", "b": [1, 2]}
+    assert Settings.from_json(changed.to_json()) == changed
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "newer"),
+    [
+        ("0.2.0", "0.1.0", True),
+        ("0.1.0", "0.1.0", False),
+        ("0.1.0", "0.2.0", False),
+        ("0.10.0", "0.9.9", True),
+        ("1.0", "1.0.0", False),
+        ("1.0.0.1", "1.0.0", True),
+        ("", "0.1.0", False),
+        ("soon", "0.1.0", False),
+        ("9" * 5000, "0.1.0", False),
+    ],
+)
+def test_which_of_two_versions_is_newer(one: str, other: str, newer: bool) -> None:
+    assert is_newer(one, other) is newer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.waiting import Waiter, is_final
-from tests.api_server import TOKEN, Answer, Clock, PlayedApi, failed, item
+from tests.api_server import TOKEN, Answer, Clock, PlayedApi, Request, failed, item
 
 
 class Waiting:
@@ -235,3 +236,49 @@ def test_only_the_last_word_on_the_right_version_is_final(
     stored: Any, version: str | None, final: bool
 ) -> None:
     assert is_final(stored, version) is final
+
+
+def test_stragglers_are_asked_for_side_by_side(played: PlayedApi) -> None:
+    """What the list has missed shows with the next look by key, not one answer after the other."""
+    keys = [f"{number}.jpg" for number in range(16)]
+    played.store(*(item(key) for key in keys))
+    played.pages = lambda _after: ([], None)
+    together = threading.Barrier(8, timeout=10)
+
+    def before(request: Request) -> None:
+        if request.path.endswith("/result"):
+            together.wait()
+
+    played.before = before
+    waiting = Waiting(played)
+    assert waiting.wait(dict.fromkeys(keys, "v1")) == []
+    assert sorted(key for key, _version in waiting.told) == sorted(keys)
+    assert not together.broken
+
+
+def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: PlayedApi) -> None:
+    keys = [f"{number}.jpg" for number in range(16)]
+    played.store(*(item(key) for key in keys))
+    played.pages = lambda _after: ([], None)
+    played.busy = lambda request: request.query.get("key") == "3.jpg"
+    waiting = Waiting(played)
+    assert waiting.wait(dict.fromkeys(keys, "v1"), timeout_s=30) == ["3.jpg"]
+
+
+def test_a_page_that_fails_loses_none_of_those_before_it(played: PlayedApi) -> None:
+    keys = [f"{number:03}.jpg" for number in range(150)]
+    played.store(*(item(key, at=f"2026-11-22T10:00:00.{key[:3]}Z") for key in keys))
+    played.busy = lambda request: bool(request.query.get("after"))
+    waiting = Waiting(played)
+    waiting.wait(dict.fromkeys(keys, "v1"), timeout_s=0)
+    assert len(waiting.told) == 100
+
+
+def test_without_the_token_pictures_are_asked_for_by_key(played: PlayedApi) -> None:
+    keys = [f"{number}.jpg" for number in range(16)]
+    played.store(*(item(key) for key in keys))
+    clock = Clock()
+    told: list[Any] = []
+    waiter = Waiter(Api(played.url), sleep=clock.sleep, clock=clock)
+    assert waiter.wait(dict.fromkeys(keys), told.append, timeout_s=60) == []
+    assert len(told) == len(keys)

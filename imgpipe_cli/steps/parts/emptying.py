@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.events import Counted, Emit
@@ -18,6 +17,8 @@ _BATCH = 1000  # the most that DeleteObjects takes
 # What S3 may say of a single key inside a good answer, where the SDK does not see it; how often they go.
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
 _TRIES = 8
+# So many keys that S3 refuses to delete are named.
+_NAMED = 3
 _FIRST_PAUSE_S = 0.1
 # DeleteObjects is XML 1.0, which has no way to write these; DeleteObject has the key in the URL.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]")
@@ -42,57 +43,81 @@ def count_versions(aws: Aws, bucket: str) -> dict[str, int]:
     return counts
 
 
+class _Refused(AwsError):
+    """What S3 said about one key."""
+
+    def __init__(self, code: str, message: str, key: str, operation: str) -> None:
+        super().__init__(code, message, service="s3", operation=operation)
+        self.key = key
+
+
 def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str) -> None:
-    """Delete all versions and markers and abort open uploads. Raises AwsError."""
+    """Delete all versions and markers and abort open uploads. Raises AwsError.
+
+    What S3 refuses to delete ends none of the others: it is told at the end.
+    """
     done = 0
+    refused: list[_Refused] = []
     for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
         entries = [
             {"Key": entry["Key"], "VersionId": entry["VersionId"]}
             for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
-        _delete(aws, bucket, entries)
-        done += len(entries)
+        before = len(refused)
+        refused += _delete(aws, bucket, entries)
+        done += len(entries) - (len(refused) - before)
         if entries:
             emit(Counted(step, resource, done))
     for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
         for upload in page.get("Uploads", []):
             where = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             aws.find("s3", "abort_multipart_upload", missing=("NoSuchUpload",), **where)
+    if refused:
+        raise _told(refused)
 
 
-def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> None:
+def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refused]:
+    """Delete these; the refusals of single ones. Raises AwsError for what concerns all."""
     singly = [entry for entry in entries if _NOT_IN_XML.search(entry["Key"])]
     together = [entry for entry in entries if not _NOT_IN_XML.search(entry["Key"])]
-    for batch in _batches(together):
-        _delete_together(aws, bucket, batch)
-    aws.together(
-        {
-            f"{entry['Key']} {entry['VersionId']}": partial(
-                aws.call,
-                "s3",
-                "delete_object",
-                Bucket=bucket,
-                Key=entry["Key"],
-                VersionId=entry["VersionId"],
-            )
-            for entry in singly
-        }
-    )
+    refused = [error for batch in _batches(together) for error in _delete_together(aws, bucket, batch)]
+    alone = {
+        f"{entry['Key']} {entry['VersionId']}": partial(_delete_alone, aws, bucket, entry) for entry in singly
+    }
+    return refused + [error for error in aws.together(alone).values() if error is not None]
 
 
-def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> None:
-    """Delete these, those again that S3 could not delete for a moment."""
+def _delete_alone(aws: Aws, bucket: str, entry: dict[str, str]) -> _Refused | None:
+    try:
+        aws.call("s3", "delete_object", Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+    except AwsError as error:
+        if not 400 <= error.status < 500:
+            raise
+        return _Refused(error.code, error.message, entry["Key"], "delete_object")
+    return None
+
+
+def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refused]:
+    """Delete these, those again that S3 could not delete for a moment; the refusals of the others."""
     pause_s = _FIRST_PAUSE_S
+    refused: list[_Refused] = []
     for left in range(_TRIES - 1, -1, -1):
         answer = aws.call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
+        # Failures of single keys arrive inside a 200.
         errors = answer.get("Errors", [])
-        _raise_first([error for error in errors if error.get("Code") not in _PASSING or not left])
-        failed = {(error["Key"], error.get("VersionId")) for error in errors}
+        passing = [error for error in errors if error.get("Code") in _PASSING and left]
+        refused += [
+            _Refused(error.get("Code", "Unknown"), error.get("Message", ""), error["Key"], "delete_objects")
+            for error in errors
+            if error not in passing
+        ]
+        failed = {(error["Key"], error.get("VersionId")) for error in passing}
         entries = [one for one in entries if failed & {(one["Key"], one["VersionId"]), (one["Key"], None)}]
         if not entries:
-            return
+            break
         aws.sleep(pause_s)
         pause_s *= 2
+    return refused
 
 
 def _batches(entries: list[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
@@ -100,12 +125,10 @@ def _batches(entries: list[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
         yield entries[start : start + _BATCH]
 
 
-def _raise_first(errors: list[dict[str, Any]]) -> None:
-    """Failures of single keys arrive inside a 200."""
-    for error in errors:
-        raise AwsError(
-            error.get("Code", "Unknown"),
-            f"{error.get('Message', '')} ({error.get('Key', '')!r})",
-            service="s3",
-            operation="delete_objects",
-        )
+def _told(refused: list[_Refused]) -> AwsError:
+    """One error for all that was refused: in the words of the first, with the keys that they are about."""
+    first = refused[0]
+    keys = list(dict.fromkeys(error.key for error in refused))
+    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    named = ", ".join(repr(key) for key in keys[:_NAMED])
+    return AwsError(first.code, f"{first.message} ({named}{more})", service="s3", operation=first.operation)

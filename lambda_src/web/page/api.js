@@ -1,5 +1,7 @@
 /** Talking to the pipeline's HTTP API, and the access token that opens most of it. */
 
+import { pause } from "./dom.js";
+
 const TOKEN_NAME = "imgpipe-token";
 const ANSWER_MS = 30000;
 
@@ -13,9 +15,14 @@ export class ApiError extends Error {
     this.code = code;
   }
 
+  /** The API is there, and too busy or too slow to answer. */
+  get late() {
+    return this.code === "slow" || this.status === 429 || this.status >= 500;
+  }
+
   /** Whether the same request may well succeed a little later. */
   get passing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.status === 0 || this.late;
   }
 }
 
@@ -55,8 +62,8 @@ export async function api(path, { method = "GET", body } = {}) {
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
     answer = await fetch(page.api + path, { method, headers, body: body && JSON.stringify(body), signal });
-  } catch {
-    throw new ApiError(0, "unreachable", WORDS[0]);
+  } catch (error) {
+    throw new ApiError(0, error.name === "TimeoutError" ? "slow" : "unreachable", WORDS[0]);
   }
   const document = await answer.json().catch(() => null);
   if (answer.ok && document) return document;
@@ -67,6 +74,21 @@ export async function api(path, { method = "GET", body } = {}) {
     code,
     message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`,
   );
+}
+
+const PAUSES_MS = [1000, 2000, 4000, 8000];
+
+/** What `ask` resolves to, asked again while the API is late. Throws ApiError. */
+export async function repeated(ask) {
+  for (const ms of PAUSES_MS) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!error.late) throw error;
+    }
+    await pause(ms);
+  }
+  return ask();
 }
 
 export const readResult = (key) => api(`result?key=${encodeURIComponent(key)}`);

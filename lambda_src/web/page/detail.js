@@ -189,12 +189,14 @@ function slider() {
   return element("label", { class: "tool" }, element("span", {}, "Confidence from ", text, " %"), input);
 }
 
-/** A feature that was asked for: its findings, or why there are none. */
+/** A feature that was asked for: its findings, or why none are shown. */
 function section(item, title, feature, rows) {
   const missing = item.unavailable?.[feature];
   const entries = item[feature];
-  if (!missing && !entries) return [];
+  const asked = missing || entries || item.features?.includes(feature);
+  if (!asked) return [];
   const heading = element("h3", {}, title);
+  if (!missing && !entries) return [heading, quiet("Left out without the token. Sign in to see it.")];
   if (missing) return [heading, quiet(`Not available here. ${missing.message}`)];
   if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows)];
   const hidden = lessSure(feature === "text" ? linesOf(item) : entries);

@@ -1,6 +1,6 @@
 /** The cards: pictures on their way, and results, newest first. */
 
-import { listResults, page, pictureLink, token } from "./api.js";
+import { listResults, page, pictureLink, repeated, token } from "./api.js";
 import { announce, button, byId, element, foreign } from "./dom.js";
 import { failed, flagged, hasLabel, highlights, nameOf, percent, reasonOf, retrying } from "./findings.js";
 import { checkPicture } from "./picture.js";
@@ -46,9 +46,10 @@ async function load(first) {
   byId("more").disabled = true;
   const asked = token();
   try {
-    let answer = await listResults(AT_A_TIME, after);
+    const list = (from) => repeated(() => listResults(AT_A_TIME, from));
+    let answer = await list(after);
     // A page may be empty although more follows: only without `next` is it the end.
-    while (!answer.items.length && answer.next) answer = await listResults(AT_A_TIME, answer.next);
+    while (!answer.items.length && answer.next) answer = await list(answer.next);
     if (token() !== asked) return;
     if (first) for (const [key, card] of cards) if (!onItsWay(card)) remove(key);
     const last = byId("more") === document.activeElement && !answer.next;
@@ -226,9 +227,10 @@ async function deliver(file, type, card) {
 
 async function follow(key, card) {
   card.say("Sent. Queued for analysis");
-  const item = await verdict(key, (trouble) =>
-    card.say(trouble ? `${trouble.message} Trying again.` : "Sent. Queued for analysis"),
-  );
+  const item = await verdict(key, (trouble) => {
+    if (!trouble) card.say("Sent. Queued for analysis");
+    else card.say(trouble.late ? "Sent. The result is late; still asking." : `${trouble.message} Trying again.`);
+  });
   if (card.address) sentHere.set(key, card.address);
   delete card.root.dataset.sending;
   const hadFocus = card.root.contains(document.activeElement);

@@ -79,8 +79,8 @@ def ask_for_upload(api: str, bearer: dict[str, str], picture: bytes, **changes: 
     return send("POST", f"{api}/uploads", json.dumps(wish).encode(), **bearer)
 
 
-def test_a_result_is_read_by_its_key(api: str) -> None:
-    answer = send("GET", f"{api}/result?key=astronaut.jpg")
+def test_a_result_is_read_by_its_key(api: str, bearer: dict[str, str]) -> None:
+    answer = send("GET", f"{api}/result?key=astronaut.jpg", **bearer)
     item = answer.json()
     assert (answer.status, item["objectKey"], item["status"]) == (200, "astronaut.jpg", "done")
     for name in ("bucket", "analyzedAt", "versionId", "eTag", "sequencer", "sizeBytes", "contentType"):
@@ -89,6 +89,14 @@ def test_a_result_is_read_by_its_key(api: str) -> None:
     assert item["labels"][0]["Instances"][0]["BoundingBox"].keys() == {"Left", "Top", "Width", "Height"}
     sure = send("GET", f"{api}/result?key=astronaut.jpg&min_confidence=99.5").json()
     assert sure["labels"] == []
+
+
+def test_without_the_token_there_are_no_faces_no_text_and_no_ids(api: str, bearer: dict[str, str]) -> None:
+    url = f"{api}/result?key=astronaut.jpg"
+    whole, public = send("GET", url, **bearer).json(), send("GET", url).json()
+    secret = {"faces", "text", "versionId", "eTag", "sequencer"}
+    assert whole.keys() - public.keys() == secret
+    assert public == {name: value for name, value in whole.items() if name not in secret}
 
 
 @pytest.mark.parametrize(
