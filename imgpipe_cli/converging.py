@@ -13,11 +13,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem, sentence
+from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import ExitCode, Problem, sentence
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Overtaken, Passing, Resource, Seen, Step
 
