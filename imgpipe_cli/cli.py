@@ -185,6 +185,8 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
         for line in "".join(traceback.format_exception(error)).splitlines():
             tell(safe(line))
     found = error if isinstance(error, Problem) else _as_problem(error)
+    if (command, found.code) == ("up", "no_region"):
+        found.hint += " Without an AWS account: imgpipe up --local."
     screen.problem(command, found)
     return int(found.exit_code)
 
