@@ -28,6 +28,7 @@ from imgpipe_cli.commands import (
 from imgpipe_cli.commands import list as listing
 from imgpipe_cli.commands import open as open_page
 from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
+from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.problems import ExitCode, Problem, Unwritable
 
 # Typer carries its own copy of click; this is the base of what it raises for wrong usage.
@@ -38,6 +39,7 @@ def app() -> typer.Typer:
     """The whole command line."""
     found = typer.Typer(
         name="imgpipe",
+        cls=GroupPage,
         help="A serverless image-analysis pipeline: set up, used and removed from the command line.",
         no_args_is_help=True,
         # Plain help starts twice as fast, and nothing is completed that could be wrong tomorrow.
@@ -212,6 +214,7 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _usage(command: str, argv: Sequence[str], error: Any) -> int:
+    from imgpipe_cli.commands.suggestions import meant
     from imgpipe_cli.render.screen import Screen
 
     context: Any = getattr(error, "ctx", None)
@@ -221,10 +224,10 @@ def _usage(command: str, argv: Sequence[str], error: Any) -> int:
     if nothing_named and not screen.json:
         screen.line(context.get_help())
         return int(ExitCode.USAGE)
-    message = "Missing command." if nothing_named else error.format_message()
-    screen.problem(
-        command, Problem("bad_usage", message, hint=f"See {path} --help.", exit_code=ExitCode.USAGE)
-    )
+    message, near = ("Missing command.", "") if nothing_named else meant(error)
+    more = f"See {path} --help."
+    hint = f"Did you mean {near}?{'' if '--help' in near else f' {more}'}" if near else more
+    screen.problem(command, Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE))
     return int(ExitCode.USAGE)
 
 

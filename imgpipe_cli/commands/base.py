@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli import configuration, target
+from imgpipe_cli.commands.help_pages import CommandPage
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -260,7 +261,8 @@ def command(
         entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         entry.__annotations__ = {p.name: p.annotation for p in parameters}
         entry.__doc__ = function.__doc__
-        (app.callback(invoke_without_command=True) if without_name else app.command(own))(entry)
+        register_as = app.callback(invoke_without_command=True) if without_name else None
+        (register_as or app.command(own, cls=CommandPage))(entry)
         return function
 
     return register

@@ -32,6 +32,7 @@ def timeout_option(text: str) -> Any:
         max=24 * 3600,
         callback=finite,
         metavar="SECONDS",
+        show_default=False,
         help=text,
     )
 
