@@ -107,8 +107,11 @@ class UserSettings:
         if url := self._value("endpoint_url"):
             set_here.append(("endpoint_url", url, self.of_profile("endpoint_url")))
         named = [setting for key, _, setting in set_here if key in text]
-        quoted = [setting for _, value, setting in set_here if _quotes(text, value)]
-        return next(iter([*named, *quoted]), None)
+        # A number may be there by chance; of two values the longer one is meant.
+        quoted = [(len(value), setting) for _, value, setting in set_here if _quotes(text, value)]
+        if named or not quoted:
+            return named[0] if named else None
+        return max(quoted, key=lambda found: found[0])[1]
 
     def _value(self, key: Any) -> str:
         found = self.profiles.get(self.profile, {}).get(key) if isinstance(key, str) else None

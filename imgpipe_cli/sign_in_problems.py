@@ -68,7 +68,9 @@ def _login_needed(command: str) -> Callable[[AwsError, str], Problem]:
 
 
 def _bad_setting(error: AwsError, where: str) -> Problem:
-    return Problem("bad_aws_setting", f"{where}{_about(error)}", hint=_correct(error))
+    # Scripts know an endpoint that is no URL by this code.
+    code = "unreachable" if "endpoint_url" in _name(error).lower() else "bad_aws_setting"
+    return Problem(code, f"{where}{_about(error)}", hint=_correct(error))
 
 
 def _bad_profile(error: AwsError, where: str) -> Problem:

@@ -196,7 +196,7 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect())
-        self.targets.put(found)
+        self._keep(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return found
@@ -214,10 +214,17 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect())
-        self.targets.put(found)
+        self._keep(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return True
+
+    def _keep(self, found: Remembered) -> None:
+        """For the commands to come, where it can be: what can be looked up again is only a convenience."""
+        try:
+            self.targets.put(found)
+        except Problem as problem:
+            self.note("not_remembered", problem.message)
 
     def stream(self, item: Item) -> None:
         """One bare object a line, as soon as it is known."""
