@@ -42,9 +42,8 @@ def app() -> typer.Typer:
         cls=GroupPage,
         help="A serverless image-analysis pipeline: set up, used and removed from the command line.",
         no_args_is_help=True,
-        # Plain help starts twice as fast, and nothing is completed that could be wrong tomorrow.
+        # Plain help starts twice as fast.
         rich_markup_mode=None,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"]},
     )

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli import configuration, target
+from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.help_pages import CommandPage
 from imgpipe_cli.problems import ExitCode, Problem
 
@@ -48,6 +49,7 @@ _SHARED: Mapping[str, Any] = {
             "--project",
             envvar="IMGPIPE_PROJECT",
             metavar="NAME",
+            autocompletion=completion.projects,
             help="The pipeline's name (default imgpipe).",
         ),
     ],
@@ -225,6 +227,12 @@ class Run:
             self.targets.put(found)
         except Problem as problem:
             self.note("not_remembered", problem.message)
+
+    def seen(self, keys: Iterable[str]) -> None:
+        """Keep these for the shell to complete."""
+        from imgpipe_cli import recent_keys
+
+        recent_keys.seen(self.target, keys)
 
     def stream(self, item: Item) -> None:
         """One bare object a line, as soon as it is known."""

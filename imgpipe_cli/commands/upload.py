@@ -92,6 +92,7 @@ def register(app: typer.Typer) -> None:
         run.screen.transfers(len(sources))
         sent = transfer.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
+        run.seen(one.key for one in reversed(sent))
         if run.options.json and not wait:
             return _sent_result(sent, refused)
         answers = _Answers()
