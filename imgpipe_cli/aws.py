@@ -8,11 +8,13 @@ expected into a Problem with a hint.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import random
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +23,8 @@ from urllib.parse import urlsplit
 
 from imgpipe_cli.known_values import KnownValues
 from imgpipe_cli.pools import Pool
+from imgpipe_cli.sdk_errors import code_of, is_foreign, told
+from imgpipe_cli.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.
@@ -58,20 +62,26 @@ THROTTLED = frozenset(
 _TROUBLE = frozenset({500, 502, 503, 504})
 _LONGEST_BUSY_PAUSE_S = 15.0
 
-# The SDK's words.
-NONE_FOUND = "Unable to locate credentials"
-
 
 class AwsError(Exception):
     """One failed call.
 
     code: AWS's error code, or one of ours for what never reached AWS: Unreachable, NoCredentials,
-    SsoLogin, BadKeys, BadProfile, NoRegion, BadRegion, BadParameters, NotAws.
+    BrokenCredentials, HalfAPair, MfaNeeded, CrtNeeded, SsoLogin, AwsLogin, BadKeys, BadProfile, BadFile,
+    BadSetting, NoRegion, BadRegion, BadParameters, NotAws.
     status: the HTTP status, 0 when there was no answer.
+    setting: the variable or profile of the user's that it is about, where that is known.
     """
 
     def __init__(
-        self, code: str, message: str, *, service: str = "", operation: str = "", status: int = 0
+        self,
+        code: str,
+        message: str,
+        *,
+        service: str = "",
+        operation: str = "",
+        status: int = 0,
+        setting: Setting | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
@@ -79,6 +89,7 @@ class AwsError(Exception):
         self.service = service
         self.operation = operation
         self.status = status
+        self.setting = setting
 
     @property
     def lost(self) -> bool:
@@ -151,16 +162,19 @@ class Aws:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
         self._pools: dict[str, Pool] = {}
+        self._looked, self._found = False, None
         self._session = self._new_session()
 
     # --- session and clients -------------------------------------------------------------------
 
     def _new_session(self) -> Any:
         import boto3
+        from botocore.session import Session
 
         with _errors_of("", ""):
+            self._sdk = _session_of_nobody() if self.place.is_local else Session()
             return boto3.Session(
-                botocore_session=_session_of_nobody() if self.place.is_local else None,
+                botocore_session=self._sdk,
                 profile_name=self.place.profile,
                 # Every other SDK and the AWS CLI read AWS_REGION; boto3 only AWS_DEFAULT_REGION.
                 region_name=self.place.region or os.environ.get("AWS_REGION") or None,
@@ -211,8 +225,11 @@ class Aws:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        region = self.region
         # Keys of its own keep the SDK from looking for some.
         keys = {"aws_access_key_id": "-", "aws_secret_access_key": "-"} if unsigned else {}
+        if not unsigned:
+            self._find_credentials()
         config = Config(
             connect_timeout=self.patience.connect_s,
             read_timeout=self.patience.read_s,
@@ -225,15 +242,51 @@ class Aws:
         )
         try:
             made = self._session.client(
-                service, region_name=self.region, endpoint_url=self.place.endpoint, config=config, **keys
+                service, region_name=region, endpoint_url=self.place.endpoint, config=config, **keys
             )
             _check_url(made.meta.endpoint_url)
-            made.meta.events.register("before-send", _refuse_broken_headers)
-            if not once:
-                made.meta.events.register("needs-retry", self._while_busy)
-            return made
         except (BotoCoreError, ValueError) as error:
-            raise _from_botocore(error, service, "") from error
+            raise self._blamed(error) or _from_botocore(error, service, "") from error
+        self._check_way(made.meta.endpoint_url)
+        made.meta.events.register("before-send", _refuse_broken_headers)
+        if not once:
+            made.meta.events.register("needs-retry", self._while_busy)
+        return made
+
+    def _settings(self) -> UserSettings:
+        """What the user has set for the SDK. Never fails: it is asked when something already has."""
+        try:
+            profiles = self._sdk.full_config.get("profiles", {})
+        except Exception:  # whatever is wrong with the files
+            profiles = {}
+        file = os.path.expanduser(str(self._sdk.get_config_variable("config_file")))  # noqa: PTH111
+        return UserSettings(os.environ, profiles, str(self._session.profile_name), file)
+
+    def _blamed(self, error: Exception) -> AwsError | None:
+        """The error of a setting of the user's that the SDK cannot work with."""
+        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as KNOWN
+        from botocore.exceptions import BotoCoreError
+
+        # JSON and times that cannot be read are ValueErrors too, of credentials.
+        settings_own = isinstance(error, BotoCoreError) and code_of(error) in ("", "BadProfile")
+        if self.place.is_local or not (settings_own or type(error) is ValueError):
+            return None
+        setting = self._settings().blamed(str(error), KNOWN)
+        return AwsError("BadSetting", str(error), setting=setting) if setting is not None else None
+
+    def _check_way(self, url: str) -> None:
+        """Raise AwsError("BadSetting") for a proxy or certificates with which no call can arrive: the
+        SDK says, after five tries, that AWS cannot be reached."""
+        if self.place.is_local:
+            return
+        settings = self._settings()
+        bundle = settings.bundle(self._sdk.get_config_variable("ca_bundle"))
+        for found, fault_of in (
+            (settings.proxy(url), proxy_fault),
+            (bundle if url.startswith("https:") else None, bundle_fault),
+        ):
+            if found is not None and (fault := fault_of(found[1])):
+                raise AwsError("BadSetting", fault, setting=found[0])
 
     def _while_busy(
         self, attempts: int, response: Any, request_dict: dict[str, Any], **_context: Any
@@ -288,11 +341,12 @@ class Aws:
 
     def credentials(self) -> Credentials:
         """The credentials that calls are signed with, fresh ones where they can be had. Raises AwsError."""
-        with _errors_of("sts", "assume_role"):  # the one call that finding them may take
-            found = self._session.get_credentials()
-            frozen = found.get_frozen_credentials() if found is not None else None
-        if found is None or frozen is None:
-            raise AwsError("NoCredentials", NONE_FOUND)
+        self._find_credentials()
+        self._renew_credentials()
+        found = self._found
+        if found is None:
+            raise self._no_credentials()
+        frozen = found.get_frozen_credentials()
         return Credentials(
             method=str(found.method),
             ends_with=str(frozen.access_key)[-4:],
@@ -300,6 +354,61 @@ class Aws:
             # The SDK has no public word for it.
             expires=getattr(found, "_expiry_time", None),
         )
+
+    def _find_credentials(self) -> None:
+        """Have the SDK look for them, once. Raises AwsError for what it stumbles over; it may find none."""
+        if self._looked:
+            return
+        # A code that is typed is not shown, nor read from a pipe in which something else comes.
+        warnings.filterwarnings("error", category=getpass.GetPassWarning)
+        try:
+            self._found = self._session.get_credentials()
+        except Exception as error:
+            raise self._not_signed_in(error) from error
+        self._looked = True
+
+    def _renew_credentials(self) -> None:
+        """Have those that end soon replaced, as each call would: here it is known what an error is about."""
+        if self._found is None:
+            return
+        try:
+            self._found.get_frozen_credentials()
+        except Exception as error:
+            raise self._not_signed_in(error) from error
+
+    def _no_credentials(self) -> AwsError:
+        """There are none; or one half of a pair, which the SDK passes over."""
+        settings = self._settings()
+        if half := settings.half_a_pair():
+            setting, lacks = half
+            return AwsError("HalfAPair", f"{setting.name} is set, and {lacks} is not", setting=setting)
+        named = settings.profile in settings.profiles and settings.profile != "default"
+        return AwsError("NoCredentials", "", setting=settings.of_profile() if named else None)
+
+    def _not_signed_in(self, error: Exception) -> AwsError:
+        """What went wrong on the way to credentials: the SDK lets errors of all kinds through there."""
+        from botocore import xform_name
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, AwsError):
+            return error
+        if isinstance(error, ClientError):
+            name = xform_name(error.operation_name)
+            return _from_client_error(error, "sts" if name.startswith("assume") else "sso", name)
+        if blamed := self._blamed(error):
+            return blamed
+        code = code_of(error) if isinstance(error, BotoCoreError) else "BrokenCredentials"
+        if isinstance(error, EOFError | getpass.GetPassWarning):
+            code = "MfaNeeded"
+        if code == "Unreachable":
+            return _from_botocore(error, "sts", "")
+        settings = self._settings()
+        half = settings.half_a_pair() if "Partial credentials" in str(error) else None
+        if half is not None:
+            return AwsError("HalfAPair", told(error), setting=half[0])
+        whole = code == "MfaNeeded"  # it is the profile in force that asks for the code
+        setting = settings.of_profile() if whole else settings.credentials(str(error))
+        return AwsError(code or "BrokenCredentials", told(error), setting=setting)
 
     def contact(self) -> tuple[str, datetime | None]:
         """The URL of STS and what its clock says, None if it does not. Raises AwsError without an answer.
@@ -316,6 +425,8 @@ class Aws:
                 answer = client.get_caller_identity()
             except ClientError as error:
                 answer = error.response
+                if (found := _from_client_error(error, "sts", "get_caller_identity")).code == "NotAws":
+                    raise found from error
         text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
         try:
             return str(client.meta.endpoint_url), parsedate_to_datetime(text)
@@ -327,10 +438,25 @@ class Aws:
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         """Send one operation (boto3's snake_case name). Raises AwsError."""
         client = self.client(service, once=once)
-        with _errors_of(service, operation):
+        with self._calling(service, operation):
             answer: dict[str, Any] = getattr(client, operation)(**params)
         answer.pop("ResponseMetadata", None)
         return answer
+
+    @contextlib.contextmanager
+    def _calling(self, service: str, operation: str) -> Iterator[None]:
+        """Whatever a call raises arrives as an AwsError that names the user's setting it is about."""
+        self._renew_credentials()
+        try:
+            with _errors_of(service, operation):
+                yield
+        except AwsError as error:
+            if error.code == "NoCredentials":
+                raise self._no_credentials() from error.__cause__
+            if error.code == "NotAws" or type(error.__cause__).__name__ == "ProxyConnectionError":
+                found = self._settings().proxy(self.endpoint(service))
+                error.setting = found[0] if found else None
+            raise
 
     def find(
         self, service: str, operation: str, *, missing: tuple[str, ...], **params: Any
@@ -347,7 +473,7 @@ class Aws:
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         """The pages of an operation that boto3 has a paginator for. Raises AwsError."""
         paginator = self.client(service).get_paginator(operation)
-        with _errors_of(service, operation):
+        with self._calling(service, operation):
             yield from paginator.paginate(**params)
 
     def items(
@@ -434,17 +560,21 @@ def _errors_of(service: str, operation: str) -> Iterator[None]:
         raise _from_client_error(error, service, operation) from error
     except BotoCoreError as error:
         raise _from_botocore(error, service, operation) from error
-    except ResponseParserError as error:
+    except (ResponseParserError, KeyError) as error:  # a page that is XML by chance lacks what the SDK takes
         raise AwsError("NotAws", str(error), service=service, operation=operation) from error
 
 
 def _from_client_error(error: Any, service: str, operation: str) -> AwsError:
-    details = error.response.get("Error", {})
+    details = error.response.get("Error") or {}
     # S3 names what it does not like beside its message.
     named = [str(value) for key, value in details.items() if key.startswith("Argument")]
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    answer = error.response.get("ResponseMetadata", {})
+    status = int(answer.get("HTTPStatusCode", 0))
+    code = str(details.get("Code") or status)
+    if code.isdigit() and is_foreign(status, answer.get("HTTPHeaders", {}), operation):
+        code = "NotAws"
     return AwsError(
-        str(details.get("Code") or status),
+        code,
         " ".join([str(details.get("Message") or details.get("message") or error), *_bracketed(named)]),
         service=service,
         operation=operation,
@@ -456,28 +586,10 @@ def _bracketed(named: Sequence[str]) -> list[str]:
     return [f"({', '.join(named)})"] if named else []
 
 
-_CREDENTIAL_ERRORS = {
-    "NoCredentialsError": "NoCredentials",
-    "PartialCredentialsError": "NoCredentials",
-    "CredentialRetrievalError": "NoCredentials",
-    "ProfileNotFound": "BadProfile",
-    "ConfigParseError": "BadProfile",
-    "InvalidConfigError": "BadProfile",
-    "TokenRetrievalError": "SsoLogin",
-    "SSOTokenLoadError": "SsoLogin",
-    "UnauthorizedSSOTokenError": "SsoLogin",
-    "LoginError": "SsoLogin",
-    "NoRegionError": "NoRegion",
-    "InvalidRegionError": "BadRegion",
-    "UnknownRegionError": "BadRegion",
-    "ParamValidationError": "BadParameters",
-}
-
-
 def _from_botocore(error: Exception, service: str, operation: str) -> AwsError:
-    for kind in type(error).__mro__:
-        if kind.__name__ in _CREDENTIAL_ERRORS:
-            code = _CREDENTIAL_ERRORS[kind.__name__]
-            return AwsError(code, str(error), service=service, operation=operation)
-    # What is left happened on the way to AWS: no connection, a broken one, no answer in time.
-    return AwsError("Unreachable", str(error), service=service, operation=operation)
+    text = without_password(str(error))
+    # The SDK says only that it failed; a proxy that refuses has a reason.
+    reason = re.search(r"Tunnel connection failed: [^'\")]+", repr(getattr(error, "kwargs", "")))
+    if reason:
+        text = f"{text} ({reason[0]})"
+    return AwsError(code_of(error) or "Unreachable", text, service=service, operation=operation)

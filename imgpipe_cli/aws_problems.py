@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from imgpipe_cli.aws import THROTTLED, AwsError
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.problems import ExitCode, Problem, sentence
+from imgpipe_cli.sign_in_problems import SIGN_IN
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _BAD_KEYS = {
@@ -63,11 +64,7 @@ def problem(error: AwsError, doing: str = "") -> Problem:
         if code in codes:
             return make(error, where)
     if error.code == "Unreachable":
-        return Problem(
-            "unreachable",
-            f"{where}{sentence(error.message)}",
-            hint="Check the network, the region and AWS_ENDPOINT_URL, then run the command again.",
-        )
+        return Problem("unreachable", f"{where}{sentence(error.message)}", hint=_unreachable_hint(error))
     if _FAILED_TEXT.search(error.message):
         return Problem(
             "function_failed",
@@ -86,12 +83,6 @@ def problem(error: AwsError, doing: str = "") -> Problem:
 def is_about_all(error: AwsError) -> bool:
     """Whether a call about another key would meet the same."""
     return error.code in _EXPIRED | _BAD_KEYS | _SKEWED | THROTTLED | {"NoSuchBucket", "404"}
-
-
-def sentence(text: str) -> str:
-    """The text on one line with a full stop at its end."""
-    text = " ".join(text.split())
-    return text if text.endswith(".") else f"{text}."
 
 
 def denied_action(error: AwsError) -> str | None:
@@ -116,10 +107,18 @@ def _denied(error: AwsError, where: str) -> Problem:
             f"{where}{action} is explicitly denied{about}, by a policy of this kind: {kind}.",
             hint=next((hint for part, hint in _FORBIDDEN_HINTS.items() if part in kind), _FORBIDDEN_HINT),
         )
+    if "MultiFactorAuthentication" in error.message:
+        return Problem(
+            "bad_credentials",
+            f"{where}{sentence(error.message)}",
+            hint="Run the command again with the next code of the device.",
+        )
     # What names no permission may have another reason.
     named = found or _ADDITIONAL_TEXT.search(error.message)
     said = f" AWS says: {sentence(error.message)}" if error.message and not named else ""
     hint = "Add it to the user or role you sign in with: imgpipe policy prints what commands need."
+    if error.operation.startswith("assume_role"):
+        hint = f"Let the role trust who signs in, and allow {action} on it; or choose another --profile."
     if error.operation == "head_bucket":
         hint += " If you have it, the bucket is somebody else's: choose another name with --project."
     return Problem("access_denied", f"{where}the permission {action} is missing{about}.{said}", hint=hint)
@@ -161,37 +160,26 @@ def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Prob
     return lambda _error, where: Problem(code, f"{where}{message}", hint=hint)
 
 
+def _unreachable_hint(error: AwsError) -> str:
+    if "SSL validation failed" in error.message:
+        return "If a proxy opens the connections, name the file of its certificates in AWS_CA_BUNDLE."
+    if error.setting is not None:
+        return f"Check the proxy in {error.setting.name}, and the network, then run the command again."
+    return "Check the network, the region and AWS_ENDPOINT_URL, then run the command again."
+
+
+def _proxy(error: AwsError) -> str:
+    return f"the proxy in {error.setting.name}" if error.setting else "a proxy"
+
+
 _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
-    (
-        {"NoCredentials"},
-        _fixed(
-            "no_credentials",
-            "No AWS credentials were found.",
-            "Run aws configure (or set AWS_PROFILE), or try it without an account: imgpipe up --local.",
-        ),
-    ),
-    (
-        {"BadProfile"},
-        lambda error, where: Problem(
-            "bad_profile",
-            f"{where}{sentence(error.message)}",
-            hint="List the profiles with aws configure list-profiles and choose one with --profile.",
-        ),
-    ),
-    (
-        {"SsoLogin"},
-        _fixed(
-            "sso_login_needed",
-            "The AWS sign-in has ended.",
-            "Run aws sso login (or aws login) for this profile, then run the command again.",
-        ),
-    ),
+    *(({code}, make) for code, make in SIGN_IN.items()),
     (
         {"NoRegion"},
         lambda _error, where: Problem(
             "no_region",
             f"{where}No AWS region is configured.",
-            hint="Name one: imgpipe up --region eu-west-1. Without an AWS account: imgpipe up --local.",
+            hint="Name one: add --region eu-west-1, or set AWS_REGION.",
             exit_code=ExitCode.USAGE,
         ),
     ),
@@ -208,8 +196,9 @@ _TABLE: tuple[tuple[set[str], Callable[[AwsError, str], Problem]], ...] = (
         {"NotAws"},
         lambda error, where: Problem(
             "not_aws",
-            f"{where}{error.service} gave an answer that is not AWS's.",
-            hint="Check AWS_ENDPOINT_URL, and whether a proxy or a network sign-in page is in between.",
+            f"{where}{error.service} gave an answer that is not AWS's"
+            f"{f' (HTTP {error.status})' if error.status else ''}.",
+            hint=f"Check AWS_ENDPOINT_URL, and whether {_proxy(error)} or a network's sign-in page answers.",
         ),
     ),
     (

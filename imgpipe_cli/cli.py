@@ -28,6 +28,7 @@ from imgpipe_cli.commands import (
 from imgpipe_cli.commands import list as listing
 from imgpipe_cli.commands import open as open_page
 from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
+from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.problems import ExitCode, Problem, Unwritable
 
 # Typer carries its own copy of click; this is the base of what it raises for wrong usage.
@@ -38,11 +39,11 @@ def app() -> typer.Typer:
     """The whole command line."""
     found = typer.Typer(
         name="imgpipe",
+        cls=GroupPage,
         help="A serverless image-analysis pipeline: set up, used and removed from the command line.",
         no_args_is_help=True,
-        # Plain help starts twice as fast, and nothing is completed that could be wrong tomorrow.
+        # Plain help starts twice as fast.
         rich_markup_mode=None,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"]},
     )
@@ -191,6 +192,8 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
         for line in "".join(traceback.format_exception(error)).splitlines():
             tell(safe(line))
     found = error if isinstance(error, Problem) else _as_problem(error)
+    if (command, found.code) == ("up", "no_region"):
+        found.hint += " Without an AWS account: imgpipe up --local."
     screen.problem(command, found)
     return int(found.exit_code)
 
@@ -216,6 +219,7 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _usage(command: str, argv: Sequence[str], error: Any) -> int:
+    from imgpipe_cli.commands.suggestions import meant
     from imgpipe_cli.render.screen import Screen
 
     context: Any = getattr(error, "ctx", None)
@@ -225,10 +229,10 @@ def _usage(command: str, argv: Sequence[str], error: Any) -> int:
     if nothing_named and not screen.json:
         screen.line(context.get_help())
         return int(ExitCode.USAGE)
-    message = "Missing command." if nothing_named else error.format_message()
-    screen.problem(
-        command, Problem("bad_usage", message, hint=f"See {path} --help.", exit_code=ExitCode.USAGE)
-    )
+    message, near = ("Missing command.", "") if nothing_named else meant(error)
+    more = f"See {path} --help."
+    hint = f"Did you mean {near}?{'' if '--help' in near else f' {more}'}" if near else more
+    screen.problem(command, Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE))
     return int(ExitCode.USAGE)
 
 

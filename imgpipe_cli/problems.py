@@ -42,3 +42,9 @@ class Unwritable(Exception):
     def __init__(self, why: OSError) -> None:
         super().__init__(str(why))
         self.why = why
+
+
+def sentence(text: str) -> str:
+    """The text on one line with a full stop at its end."""
+    text = " ".join(text.split())
+    return text if text.endswith(".") else f"{text}."

@@ -18,23 +18,40 @@ def state_dir() -> Path:
     folder = location()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shared = _others_may_write(folder)
+        _refuse_shared(folder)
     except OSError as error:
         raise unusable(folder, error) from error
-    if shared:
+    return folder
+
+
+def to_read() -> Path:
+    """The same for those who only read: nothing is made, and what is not there or closed to us holds
+    nothing. Raises Problem for what is no folder, and for one that others may change."""
+    folder = location()
+    try:
+        _refuse_shared(folder)
+    except (FileNotFoundError, PermissionError):
+        return folder
+    except OSError as error:
+        raise unusable(folder, error) from error
+    return folder
+
+
+def _refuse_shared(folder: Path) -> None:
+    if _others_may_write(folder):
         raise Problem(
             "state_dir_unusable",
             f"Other users may change imgpipe's files in {folder}; they hold keys and tokens.",
             hint="Make the folder yours alone (chown, chmod go-w), or name another in IMGPIPE_STATE_DIR.",
         )
-    return folder
 
 
 def _others_may_write(folder: Path) -> bool:
-    """Whether the folder is somebody else's or open to others. Windows keeps a user's folders to the user."""
+    """Whether the folder is somebody else's or open to others. Windows keeps a user's folders to the user.
+    Raises OSError."""
+    found = folder.stat()
     if sys.platform == "win32":
         return False
-    found = folder.stat()
     return found.st_uid != os.geteuid() or bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 

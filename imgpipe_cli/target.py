@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.names import check_project
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.state_dir import state_dir, unusable
+from imgpipe_cli.state_dir import state_dir, to_read, unusable
 
 if TYPE_CHECKING:
     from imgpipe_cli.aws import Aws, Place
@@ -100,7 +100,9 @@ class Targets:
     folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._path = (folder or state_dir()) / _FILE
+        """Raises Problem for a folder that is no place for them. It is made when something is written."""
+        self._folder = folder
+        self._path = (folder or to_read()) / _FILE
 
     def read(self) -> tuple[Target, list[Begun]]:
         """The target of the last command that set it, and all pipelines, those that were only begun last.
@@ -148,6 +150,8 @@ class Targets:
             "pipelines": [asdict(entry) for entry in entries if isinstance(entry, Remembered)],
             "begun": [asdict(entry) for entry in entries if not isinstance(entry, Remembered)],
         }
+        if self._folder is None:
+            state_dir()
         try:
             private_files.write(self._path, json.dumps(document, indent=1))
         except OSError as error:

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli import configuration, target
+from imgpipe_cli.commands import completion
+from imgpipe_cli.commands.help_pages import CommandPage
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ _SHARED: Mapping[str, Any] = {
             "--project",
             envvar="IMGPIPE_PROJECT",
             metavar="NAME",
+            autocompletion=completion.projects,
             help="The pipeline's name (default imgpipe).",
         ),
     ],
@@ -211,7 +214,7 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect(), token=token)
-        self.targets.put(found)
+        self._keep(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return found
@@ -228,6 +231,19 @@ class Run:
             return False
         self._discovered(token=token)
         return True
+
+    def _keep(self, found: Remembered) -> None:
+        """For the commands to come, where it can be: what can be looked up again is only a convenience."""
+        try:
+            self.targets.put(found)
+        except Problem as problem:
+            self.note("not_remembered", problem.message)
+
+    def seen(self, keys: Iterable[str]) -> None:
+        """Keep these for the shell to complete."""
+        from imgpipe_cli import recent_keys
+
+        recent_keys.seen(self.target, keys)
 
     def stream(self, item: Item) -> None:
         """One bare object a line, as soon as it is known."""
@@ -271,7 +287,8 @@ def command(
         entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         entry.__annotations__ = {p.name: p.annotation for p in parameters}
         entry.__doc__ = function.__doc__
-        (app.callback(invoke_without_command=True) if without_name else app.command(own))(entry)
+        register_as = app.callback(invoke_without_command=True) if without_name else None
+        (register_as or app.command(own, cls=CommandPage))(entry)
         return function
 
     return register

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.keys import check_key, composed
 from imgpipe_cli.problems import ExitCode
@@ -15,7 +16,14 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def explain(
         run: Run,
-        key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a picture in the bucket.")],
+        key: Annotated[
+            str,
+            typer.Argument(
+                metavar="KEY",
+                help="The key of a picture in the bucket.",
+                autocompletion=completion.keys,
+            ),
+        ],
     ) -> Result:
         """Tell a picture's story step by step, and what to do next."""
         from imgpipe_cli.explain import explanation

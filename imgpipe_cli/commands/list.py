@@ -164,10 +164,13 @@ def _status(text: str | None) -> Status | None:
 def _stream(run: Run, items: Iterable[Item], threshold: float | None) -> int:
     from imgpipe_cli.listing import filtered
 
-    shown = 0
+    shown, keys = 0, list[str]()
     for item in items:
         run.stream(filtered(item, threshold) if threshold is not None else item)
+        if shown < _LIMIT:
+            keys.append(item["objectKey"])
         shown += 1
+    run.seen(keys)
     return shown
 
 
@@ -175,6 +178,7 @@ def _table(run: Run, items: Iterable[Item], threshold: float) -> int:
     from imgpipe_cli.render import listings
 
     found = list(items)
+    run.seen(item["objectKey"] for item in found)
     if found:
         run.screen.show(listings.table(found, threshold))
     return len(found)

@@ -14,6 +14,7 @@ import typer
 
 from imgpipe_cli.commands import local_faults, local_models
 from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def starter(run: Run) -> Callable[[], Any]:
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="local",
+        cls=GroupPage,
         help="The cloud on this machine: start, stop, status, logs, env, models, faults.",
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -47,7 +49,8 @@ def register(app: typer.Typer) -> None:
     @command(group, "start")
     def start(
         port: Annotated[
-            int | None, typer.Option("--port", min=1, max=65535, help="Use exactly this port.")
+            int | None,
+            typer.Option("--port", min=1, max=65535, metavar="PORT", help="Use exactly this port."),
         ] = None,
         older: Annotated[
             bool, typer.Option("--older", help="Where data is damaged, go on with the snapshot before it.")
@@ -102,7 +105,9 @@ def register(app: typer.Typer) -> None:
     def logs(
         run: Run,
         follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-        lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
+        lines: Annotated[
+            int, typer.Option("--lines", "-n", min=1, metavar="NUMBER", help="How many of the last lines.")
+        ] = 50,
     ) -> Result:
         """Show the local cloud's own log."""
         from imgpipe_cli.local import control

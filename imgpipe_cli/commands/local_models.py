@@ -11,6 +11,7 @@ import typer
 
 from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _PATIENCE_IN_UP_S = 4.0
 
 
 def register(group: typer.Typer) -> None:
-    models = typer.Typer(name="local models", help="List or install models.", rich_markup_mode=None)
+    models = typer.Typer(
+        name="local models", cls=GroupPage, help="List or install models.", rich_markup_mode=None
+    )
     group.add_typer(models, name="models")
 
     @command(models, without_name=True)

@@ -14,8 +14,8 @@ from imgpipe_cli.problems import ExitCode, Problem
 if TYPE_CHECKING:
     from imgpipe_cli.names import Names
 
-# What IAM takes in an ARN for an account that is not known.
-_ANY_ACCOUNT = "*"
+# What IAM takes in an ARN for an account or a region that is not known.
+_ANY = "*"
 
 
 def register(app: typer.Typer) -> None:
@@ -52,8 +52,9 @@ def register(app: typer.Typer) -> None:
         names = _names(run, account)
         whole = permissions.document(names, wanted)
         parts = permissions.fitted(whole)
-        if names.account == _ANY_ACCOUNT:
-            run.screen.note("The account is not known, and * stands for it; --account names it.")
+        for what, value in (("account", names.account), ("region", names.region)):
+            if value == _ANY:
+                run.screen.note(f"The {what} is not known, and * stands for it; --{what} names it.")
         if part is None and run.options.json:
             return Result(data={"policies": parts})
         chosen = _chosen(parts, part, permissions.size(whole))
@@ -62,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
 def _names(run: Run, account: str | None) -> Names:
     """The names that the pipeline has, or will have, in AWS; without a call."""
-    from imgpipe_cli.aws import Aws, Place
+    from imgpipe_cli.aws import Aws, AwsError, Place
     from imgpipe_cli.names import Names
 
     if run.asked("local", run.options.local):
@@ -83,8 +84,13 @@ def _names(run: Run, account: str | None) -> Names:
     on_aws = replace(run, options=replace(run.options, local=False))
     known, target = on_aws.remembered, on_aws.target
     aws = Aws(Place(known.region if known else target.region, target.profile))
-    found = account or (known.account if known else _ANY_ACCOUNT)
-    return Names(target.project, found, aws.region, aws.partition)
+    found = account or (known.account if known else _ANY)
+    try:
+        return Names(target.project, found, aws.region, aws.partition)
+    except AwsError as error:
+        if error.code != "NoRegion":
+            raise
+        return Names(target.project, found, _ANY)
 
 
 def _listed(text: str) -> tuple[str, ...]:

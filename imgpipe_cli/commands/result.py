@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import (
@@ -33,7 +34,12 @@ def register(app: typer.Typer) -> None:
     def result(
         run: Run,
         keys: Annotated[
-            list[str], typer.Argument(metavar="KEY...", help="The keys of pictures in the bucket.")
+            list[str],
+            typer.Argument(
+                metavar="KEY...",
+                help="The keys of pictures in the bucket.",
+                autocompletion=completion.keys,
+            ),
         ],
         min_confidence: MinConfidenceOption = None,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for verdicts still to come.")] = False,
@@ -135,6 +141,7 @@ def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float
     if not run.options.json:
         for error in errors:
             run.screen.problem(run.command, error)
+    run.seen(item["objectKey"] for item in items)
     failed = [item for item in items if item["status"] == "failed"]
     codes = {error.exit_code for error in errors} | ({ExitCode.FAILED} if failed else set())
     # With several keys, a failure beats one that is only still to come.

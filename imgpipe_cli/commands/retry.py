@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
@@ -30,7 +31,8 @@ def register(app: typer.Typer) -> None:
     def retry(
         run: Run,
         keys: Annotated[
-            list[str] | None, typer.Argument(metavar="[KEY...]", help="Only these pictures.")
+            list[str] | None,
+            typer.Argument(metavar="[KEY...]", help="Only these pictures.", autocompletion=completion.keys),
         ] = None,
         reason: Annotated[
             list[str] | None,

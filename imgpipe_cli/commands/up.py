@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
                 "--features",
                 envvar="IMGPIPE_FEATURES",
                 metavar="LIST",
-                help="What to look for: labels,moderation,faces,text,properties (default labels). "
-                "Replaces the set.",
+                help="What to look for, with commas between: labels, moderation, faces, text or properties "
+                "(default labels). Replaces the set.",
             ),
         ] = None,
         min_confidence: Annotated[

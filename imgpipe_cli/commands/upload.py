@@ -32,6 +32,7 @@ def timeout_option(text: str) -> Any:
         max=24 * 3600,
         callback=finite,
         metavar="SECONDS",
+        show_default=False,
         help=text,
     )
 
@@ -91,6 +92,7 @@ def register(app: typer.Typer) -> None:
         run.screen.transfers(len(sources))
         sent = transfer.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
+        run.seen(one.key for one in reversed(sent))
         if run.options.json and not wait:
             return _sent_result(sent, refused)
         answers = _Answers()

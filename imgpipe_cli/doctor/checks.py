@@ -91,7 +91,12 @@ def of_problem(check: str, found: Problem) -> Check:
 
 
 # Told once, by the check of the credentials.
-_NO_CREDENTIALS = frozenset({"NoCredentials", "SsoLogin", "BadProfile", "BadKeys"})
+_NO_CREDENTIALS = frozenset(
+    {
+        *("NoCredentials", "BrokenCredentials", "HalfAPair", "MfaNeeded", "CrtNeeded"),
+        *("SsoLogin", "AwsLogin", "BadProfile", "BadFile", "BadKeys"),
+    }
+)
 
 
 def of_error(check: str, error: AwsError) -> Check:
@@ -102,6 +107,8 @@ def of_error(check: str, error: AwsError) -> Check:
         return Check(check, "not_checked", f"{action} is not allowed", fix)
     if error.code in _NO_CREDENTIALS:
         return Check(check, "not_checked", "there are no credentials to ask with")
+    if error.code == "BadSetting" and error.setting is not None:
+        return Check(check, "not_checked", f"{error.setting.name} is not right")
     return of_problem(check, problem(error))
 
 

@@ -68,7 +68,7 @@ def _machine(subject: Subject) -> dict[str, Question]:
         "python": lambda: [machine.python()],
         "libraries": lambda: [machine.libraries(_requires("imgpipe"), _requires("boto3"), _installed)],
         "local_extra": lambda: [machine.local_extra(_requires("imgpipe"), _installed, asked=asked)],
-        "state_dir": lambda: [machine.state_dir(subject.state)],
+        "state_dir": lambda: [machine.state_dir(subject.state, asked=asked)],
         "configuration": lambda: [machine.configuration(subject.folder, subject.configuration)],
         "environment": lambda: [
             machine.environment(

@@ -13,7 +13,7 @@ from typing import Any
 
 from imgpipe_cli import __version__
 from imgpipe_cli.configuration import FILE
-from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.doctor.checks import Check, Verdict, of_problem
 from imgpipe_cli.problems import Problem
 
 Version = tuple[int, ...]
@@ -112,14 +112,18 @@ def _text(version: Version) -> str:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def state_dir(folder: Path) -> Check:
-    """Whether imgpipe can write its files, and nobody else can read them: the token is among them."""
+def state_dir(folder: Path, *, asked: bool = True) -> Check:
+    """Whether imgpipe can write its files, and nobody else can read them: the token is among them.
+
+    asked: the target is the local cloud, which keeps its data there; on AWS a pipeline is looked up.
+    """
     there = folder
     while not there.exists() and there != there.parent:
         there = there.parent
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         fix = "Make it writable, or name another folder in IMGPIPE_STATE_DIR."
-        return Check("state_dir", "failed", f"{folder} cannot be written", fix)
+        verdict: Verdict = "failed" if asked else "warning"
+        return Check("state_dir", verdict, f"{folder} cannot be written", fix)
     if there != folder:
         return Check("state_dir", "ok", f"{folder} (not made yet)")
     readable = [path for path in (folder, folder / "targets.json") if _others_may_read(path)]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from imgpipe_cli.aws import Aws, AwsError, is_aws
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.sdk_settings import proxy_fault
 
 _WARN = timedelta(seconds=60)
 # Most of AWS refuses a signature that is five minutes off.
@@ -101,20 +102,27 @@ def proxy(
     variables: Mapping[str, str], exists: Callable[[str], bool] = lambda name: Path(name).exists()
 ) -> Check:
     """Proxies, and the file of certificates that one of them may need."""
+    for name, value in _proxies_of(variables):
+        if fault := proxy_fault(value):
+            return Check("proxy", "failed", f"{name}: {fault}", f"Correct {name}, or unset it.")
     lost = next((name for name in _BUNDLES if variables.get(name) and not exists(variables[name])), None)
     if lost is not None:
         seen = f"{lost} names {variables[lost]}, which is not there"
         return Check("proxy", "failed", seen, f"unset {lost}, or name the file of certificates.")
-    parts = [*_proxies(variables), *(f"{name}={variables[name]}" for name in _BUNDLES if variables.get(name))]
+    parts = [*_ways(variables), *(f"{name}={variables[name]}" for name in _BUNDLES if variables.get(name))]
     return Check("proxy", "ok", ", ".join(parts) or "none")
 
 
-def _proxies(variables: Mapping[str, str]) -> Iterator[str]:
+def _proxies_of(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in _PROXIES:
         for spelling in (name.lower(), name):
             if variables.get(spelling):
-                yield f"{spelling}={shown(variables[spelling])}"
+                yield spelling, variables[spelling]
                 break
+
+
+def _ways(variables: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"{name}={shown(value)}" for name, value in _proxies_of(variables))
     for spelling in ("no_proxy", "NO_PROXY"):
         if variables.get(spelling):
             yield f"not for {variables[spelling]}"

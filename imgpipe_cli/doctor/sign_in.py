@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from imgpipe_cli.aws import NONE_FOUND, Aws, AwsError, Credentials
+from imgpipe_cli.aws import Aws, AwsError, Credentials
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor.checks import Check, of_error, of_problem
 from imgpipe_cli.doctor.rights import MAIN_REGIONS
@@ -61,10 +61,8 @@ def credentials(found: Credentials, profile: str | None, now: datetime) -> Check
 def not_found(error: AwsError, profile: str | None) -> Check:
     """What kept the SDK from finding any, with this profile's own command where there is one."""
     found = problem(error)
-    fix = _sign_in_again(profile) if found.code == "sso_login_needed" else found.hint
-    # Half a pair of keys, or a program that failed: more than that there are none.
-    told = error.code == "NoCredentials" and error.message != NONE_FOUND
-    return Check("credentials", "failed", error.message if told else found.message, fix)
+    fix = _sign_in_again(profile) if error.code == "SsoLogin" else found.hint
+    return Check("credentials", "failed", found.message, fix)
 
 
 def _sign_in_again(profile: str | None) -> str:

@@ -81,7 +81,6 @@ def test_one_that_is_too_long_is_printed_in_parts(cli: Cli) -> None:
         ((*WHERE, "--part", "2"), "Leave out --part"),
         ((*WHERE, "--part", "0"), "--part"),
         (("--local",), "--aws"),
-        ((), "--region"),
     ],
 )
 def test_wrong_usage_is_told_with_a_way_on(cli: Cli, arguments: tuple[str, ...], words: str) -> None:

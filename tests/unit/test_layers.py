@@ -41,9 +41,12 @@ ALLOWED: dict[str, set[str]] = {
     "explain": DATA
     | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS}
     | {"pipeline", "runner", "deployed", "logs", "retry"},
-    "aws": BASE | {"known_values"},
+    "aws": BASE | {"known_values", "sdk_errors", "sdk_settings"},
     "known_values": set(),
-    "aws_problems": BASE | {"aws", "permissions"},
+    "sdk_errors": set(),
+    "sdk_settings": set(),
+    "aws_problems": BASE | {"aws", "permissions", "sign_in_problems"},
+    "sign_in_problems": BASE | {"aws"},
     "permissions": BASE | {"names", "permission_scopes"},
     "permission_scopes": BASE | {"names"},
     "picture": {"bundle"},

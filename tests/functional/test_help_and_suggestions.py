@@ -1,0 +1,172 @@
+"""Help that can be read at any width, and what was meant by a command or an option that there is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from imgpipe_cli.cli import app
+from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
+from tests.functional.cli import Cli
+
+APP: Any = typer.main.get_command(app())
+
+
+def _pages(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command and group, `imgpipe` itself too."""
+    yield path
+    for name, found in getattr(group, "commands", {}).items():
+        yield from _pages(found, *path, name)
+
+
+def _command(words: tuple[str, ...]) -> Any:
+    found = APP
+    for word in words:
+        found = found.commands[word]
+    return found
+
+
+PAGES = tuple(_pages(APP))
+WIDTHS = ("60", "80", "200")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_each_page_of_help_is_whole(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, page: tuple[str, ...], width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    printed = cli(*page, "--help")
+    assert printed.code == 0
+    assert max(len(line) for line in printed.out.splitlines()) <= int(width)
+    assert not re.search(r"<(int|float)|range>|[<>]=|[{}]", printed.out)
+    # Nothing is cut: the sentences are there as they were written, but for where lines end.
+    words = " ".join(printed.out.split())
+    command = _command(page)
+    assert " ".join(command.help.split()) in words
+    for parameter in command.params:
+        if not getattr(parameter, "hidden", False) and parameter.help:
+            assert " ".join(parameter.help.split()) in words
+    usage = printed.out.partition("\n\n")[0]
+    assert "..." not in re.sub(r"(PATH|KEY|ARGS|web)\]?\]?\.\.\.", "", usage)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_each_page_ends_with_examples_that_are_right(cli: Cli, page: tuple[str, ...]) -> None:
+    examples = cli(*page, "--help").out.partition("\nExamples:\n")[2].splitlines()
+    assert examples
+    for line in examples:
+        assert line.startswith("  ")
+        found = re.search(r"imgpipe [^>|<)]*", line)
+        assert found is not None
+        words = shlex.split(found[0].replace('"', ""))[1:]
+        command: Any = APP
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        with command.make_context("imgpipe", words):  # raises what wrong usage raises
+            pass
+
+
+def test_the_examples_are_of_pages_that_there_are() -> None:
+    assert set(EXAMPLES) == {" ".join(page) for page in PAGES}
+
+
+def test_the_commands_stand_by_what_they_are_for(cli: Cli) -> None:
+    out = cli("--help").out
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(APP.commands)
+    places = [out.index(f"\n{title}:\n") for title in GROUPS]
+    assert places == sorted(places)
+    for title, names in GROUPS.items():
+        section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        assert [line.split()[0] for line in section.splitlines() if line[2] != " "] == list(names)
+
+
+# --- suggestions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("search", "imgpipe list --label NAME"),
+        ("delete", "imgpipe down"),
+        ("ls", "imgpipe list"),
+        ("LS", "imgpipe list"),
+        ("help", "imgpipe --help"),
+        ("version", "imgpipe --version"),
+        ("deploy", "imgpipe up"),
+        ("add", "imgpipe upload"),
+        ("get", "imgpipe result"),
+        ("destroy", "imgpipe down"),
+        ("start", "imgpipe local start"),
+        ("results", "imgpipe result"),
+        ("lokal", "imgpipe local"),
+        ("local ls", "imgpipe local status"),
+        ("local up", "imgpipe up --local"),
+        ("local stat", "imgpipe local start or imgpipe local status"),
+        ("local models fetsh", "imgpipe local models fetch"),
+    ],
+)
+def test_a_command_that_there_is_not_suggests_the_one_that_was_meant(
+    cli: Cli, typed: str, meant: str
+) -> None:
+    printed = cli(*typed.split())
+    assert printed.code == 2
+    error, hint = printed.err.splitlines()
+    assert error == f"Error: No such command '{typed.rsplit(maxsplit=1)[-1]}'."
+    assert hint.startswith(f"Hint: Did you mean {meant}")
+    assert hint.count("imgpipe --help") <= 1
+
+
+@pytest.mark.parametrize("typed", ["zzzz", "it's", 'a"b', "'. Did you mean", ""])
+def test_what_is_like_nothing_suggests_nothing(cli: Cli, typed: str) -> None:
+    printed = cli(typed)
+    assert printed.code == 2
+    assert printed.err.splitlines()[-1] == "Hint: See imgpipe --help."
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("list --limits 3", "--limit"),
+        ("list --jsn", "--json"),
+        ("up --featurs text", "--features"),
+        ("down --force", "--yes"),
+        ("up --privat", "--private"),
+        ("result k --threshold 80", "--min-confidence"),
+    ],
+)
+def test_an_option_that_there_is_not_suggests_the_nearest(cli: Cli, typed: str, meant: str) -> None:
+    printed = cli(*typed.split())
+    assert printed.code == 2
+    command = typed.split(maxsplit=1)[0]
+    assert printed.err.splitlines()[-1] == f"Hint: Did you mean {meant}? See imgpipe {command} --help."
+    document = cli(*typed.split(), "--json").document
+    assert document["errors"][0]["hint"].startswith(f"Did you mean {meant}?")
+
+
+HIDDEN = [
+    (page, parameter.opts[0])
+    for page in PAGES
+    for parameter in _command(page).params
+    if getattr(parameter, "hidden", False)
+]
+
+
+def test_there_are_hidden_options_to_try() -> None:
+    assert (("down",), "--workers") in HIDDEN
+
+
+@pytest.mark.parametrize(("page", "option"), HIDDEN)
+def test_a_hidden_option_is_never_suggested(cli: Cli, page: tuple[str, ...], option: str) -> None:
+    for typed in (option[:-1], f"{option}s", option.replace("o", "0"), "--force", "--work"):
+        for json_too in ((), ("--json",)):
+            printed = cli(*page, typed, *json_too)
+            assert printed.code == 2
+            assert option not in (printed.out + printed.err).replace(typed, "")
+    assert json.loads(printed.out)["errors"][0]["code"] == "bad_usage"
