@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgpipe_cli.transfer import Source, folder
+from imgpipe_cli.sources import Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not
 # (still being copied, or of another kind) is given longer.

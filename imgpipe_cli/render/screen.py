@@ -169,7 +169,7 @@ class Screen:
 
     def event(self, event: Event) -> None:
         """Take any event; what is not shown here is simply not shown."""
-        from imgpipe_cli.events import Downloaded, Note, Refused, Sent, Transferred
+        from imgpipe_cli.events import Downloaded, Note, PassedOver, Refused, Sent, Transferred
 
         match event:
             case Note(code=code, detail=detail):
@@ -178,6 +178,9 @@ class Screen:
                 if self._transfers is not None:
                     self._transfers.refused()
                 self.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
+            case PassedOver():
+                if self._transfers is not None:
+                    self._transfers.refused()
             case Sent() | Transferred():
                 self._transferred(event)
             case Downloaded():

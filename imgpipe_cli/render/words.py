@@ -103,6 +103,8 @@ NOTES = {
     "index_repaired": "Index by time: {detail}.",
     "no_index_to_repair": "Results are in the table, whose index DynamoDB keeps: nothing to repair.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
+    "folders_kept": "Files of the same name keep their folders: {detail}.",
+    "passed_over": "Skipped, since hidden or no picture: {detail}.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",

@@ -277,8 +277,8 @@ def refusal(data: bytes, *, size_bytes: int | None = None, cut: bool = False) ->
     if content_type(data) is None:
         return unsupported_format(data)
     if size_bytes > MAX_BYTES:
-        size = f"more than {_megabytes(MAX_BYTES)}" if cut else _megabytes(size_bytes)
-        return too_large(f"It has {size}; Rekognition takes at most {_megabytes(MAX_BYTES)}.")
+        told = f"more than {_megabytes(MAX_BYTES)}" if cut else _megabytes(size_bytes)
+        return too_large(f"It has {told}; Rekognition takes at most {_megabytes(MAX_BYTES)}.")
     match measure(data):
         case Corrupt(reason=reason):
             return corrupt(reason)

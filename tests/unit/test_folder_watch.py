@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.folder_watch import FolderWatch
-from imgpipe_cli.transfer import Source
+from imgpipe_cli.sources import Source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()
