@@ -105,9 +105,8 @@ def register(app: typer.Typer) -> None:
         settings = moving.begin(asked(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
-        if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
-            run.note("no_tls_policy", connection.endpoint or "")
-        note_own_keys(run, looks, connection)
+        for code, detail in _left_out(looks, connection):
+            run.note(code, detail)
         if dry_run:
             changes = moving.planned_changes(pipeline, looks, settings)
             return Result(
@@ -128,8 +127,30 @@ def register(app: typer.Typer) -> None:
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
         _until_answering(run, found, fresh=fresh)
+        missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
         data = {**output_data(found), "settings": _settings_data(settings), "changed": changed}
-        return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
+        data["missing"] = [code for code, _ in missing]
+        return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
+
+
+def _left_out(looks: Looks, connection: Connection) -> list[tuple[str, str]]:
+    """What the pipeline is without, by its endpoint or its owner's own choice: code and detail."""
+    from imgpipe_cli.encryption_keys import own_keys
+
+    without_tls = looks["bucket"].facts.get("plain_http", _plain_http(connection))
+    keys = list(own_keys(looks, connection.names))
+    left = {"no_tls_policy": connection.endpoint or ""} if without_tls else {}
+    return list({**left, **({"own_key": ", ".join(keys)} if keys else {})}.items())
+
+
+def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
+    """What the local analysis cannot find of what is asked for."""
+    from imgpipe_cli.commands.local_models import is_installed
+
+    if not connection.target.local:
+        return []
+    model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
+    return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
 def note_own_keys(run: Run, looks: Looks, connection: Connection) -> None:

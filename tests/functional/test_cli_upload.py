@@ -16,7 +16,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from tests.api_server import PlayedApi, Request, failed, item
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, make_bucket, remember, runner
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -54,6 +54,26 @@ def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: A
     assert (printed.code, printed.out) == (0, "1 sent.\n")
     assert "sent cat.jpg as cat.jpg" in printed.err
     assert list(_versions(bucket)) == ["cat.jpg"]
+
+
+@pytest.mark.parametrize(
+    "flags", [("upload", "--quiet"), ("--quiet", "upload"), ("upload", "--quiet", "--verbose")]
+)
+def test_quiet_tells_nothing_but_the_result(
+    cli: Cli, played: PlayedApi, bucket: Any, flags: tuple[str, ...]
+) -> None:
+    assert cli(*flags, "cat.jpg") == Printed(0, "1 sent.\n", "")
+    refused = cli(*flags, "words.jpg")
+    assert (refused.code, refused.out) == (1, "0 sent, 1 refused.\n")
+    assert refused.err.startswith("refused words.jpg: ")
+    assert refused.err.count("\n") == 1
+
+
+def test_quiet_may_be_a_variable(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGPIPE_QUIET", "1")
+    assert cli("upload", "cat.jpg").err == ""
 
 
 def test_a_folder_keeps_its_paths_under_the_prefix(cli: Cli, played: PlayedApi, bucket: Any) -> None:
