@@ -109,6 +109,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class PassedOver:
+    """A file in a folder that is hidden or no picture, so nobody meant it."""
+
+    source: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The stored result of one picture, as the HTTP API returns it."""
 
@@ -143,6 +150,7 @@ Event = (
     | Transferred
     | Sent
     | Refused
+    | PassedOver
     | Verdict
     | Downloaded
     | Note

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli import bundle
 
 if TYPE_CHECKING:
-    from shared.picture import MAX_BYTES, Refusal, content_type, refusal
+    from shared.picture import MAX_BYTES, Refusal, content_type, is_picture, refusal
 
 _loading = threading.Lock()  # a module is registered before it is complete
 
-__all__ = ["MAX_BYTES", "Refusal", "content_type", "refusal"]
+__all__ = ["MAX_BYTES", "Refusal", "content_type", "is_picture", "refusal"]
 
 
 def _rules() -> Any:

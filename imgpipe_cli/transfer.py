@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,84 +12,91 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import is_about_all, problem
-from imgpipe_cli.events import Emit, Refused, Sent, Transferred
+from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.sources import Source, expanded, few, nothing, told_apart
 from imgpipe_cli.stored_picture import head
 
 if TYPE_CHECKING:
     from imgpipe_cli.names import Names
 
 STDIN = "-"
-# What concerns one key and none of the others; not every endpoint takes all that S3 does.
-_KEY_REFUSED = ("InvalidArgument", "KeyTooLongError", "InvalidObjectName")
-# The local cloud's; another picture may be small enough.
+# The local cloud's.
 NO_ROOM = "InsufficientStorage"
 # So many are denied one after the other, and none is taken: it is not about single pictures.
 _DENIED_TO_ALL = 64
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
-
-
-@dataclass(frozen=True)
-class Source:
-    """One picture to send. path: None for data that was read from standard input."""
-
-    key: str
-    name: str
-    path: Path | None = None
-    data: bytes | None = None
-
-    def read(self) -> bytes:
-        """At most one byte more than a picture may have: enough to see that it is too large."""
-        if self.data is not None:
-            return self.data
-        assert self.path is not None
-        return regular_files.read(self.path, at_most=picture.MAX_BYTES + 1)
+# Enough to tell what is no picture.
+_HEAD_BYTES = 64 * 1024
+# What has such a name is meant as a picture, whatever is in it.
+_PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
 
 # --- which files, under which keys ---------------------------------------------------------------
 
 
 def plan(
-    paths: Sequence[str], *, prefix: str = "", key: str | None = None, stdin: Iterable[bytes] = ()
+    paths: Sequence[str],
+    *,
+    prefix: str = "",
+    key: str | None = None,
+    stdin: Iterable[bytes] = (),
+    emit: Emit = nothing,
 ) -> tuple[list[Source], list[Refused]]:
     """The pictures to send, and what was named and cannot be. Raises a usage Problem.
 
-    A file gives its base name, a folder the paths below it under the folder's name.
+    A file gives its base name, a folder the paths below it under the folder's name. Where these are the same,
+    they keep the folders before them that make them differ. emit is told so, and of hidden files in folders.
     """
     _check_options(prefix=prefix, key=key)
     found: list[Source] = []
     refused: list[Refused] = []
     for text in paths:
-        if not text:
-            # Path("") is the current folder: a script's unset variable must not send all of it.
-            raise _usage("An empty name means no file.", "Name a file, or . for this folder.")
-        if text == STDIN:
-            if key is None:
-                raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
-            try:
-                found.append(Source(key=STDIN, name="standard input", data=_limited(stdin)))
-            except OSError as error:  # opened for writing only, for example
-                refused.append(_unreadable("standard input", error))
-            continue
-        faults: list[OSError] = []
         try:
-            matches = list(_expanded(text, faults.append))
-        except OSError as error:
-            matches, faults = [], [error]
-        found += matches
-        refused += [_unreadable(error.filename or text, error) for error in faults]
-        if not matches and not faults:
-            refused.append(_nothing_there(text))
+            sources, faults = ([_standard_input(key, stdin)], []) if text == STDIN else _named(text, emit)
+        except OSError as error:  # opened for writing only, for example
+            sources, faults = [], [_unreadable("standard input", error)]
+        found += sources
+        refused += faults
     if key is not None and len(found) > 1:
         raise _usage("--key names one picture.", "Send several with --prefix instead.")
     if len(found) == 1:
         found = [replace(found[0], key=key or found[0].key)]
         _key(prefix, found[0])
-    sources, unnamed = keyed(found, prefix)
+    differing = told_apart(found)
+    sources, unnamed = keyed(differing, prefix)
     _refuse_twins(sources)
+    longer = {one.name for one, before in zip(differing, found, strict=True) if one.key != before.key}
+    if kept := [source.key for source in sources if source.name in longer]:
+        emit(Note("folders_kept", few(kept)))
     return sources, [*refused, *unnamed]
+
+
+def _standard_input(key: str | None, stdin: Iterable[bytes]) -> Source:
+    if key is None:
+        raise _usage("Standard input has no name.", "Name the key: imgpipe upload - --key photo.jpg.")
+    return Source(key=STDIN, name="standard input", data=_limited(stdin))
+
+
+def _named(text: str, emit: Emit) -> tuple[list[Source], list[Refused]]:
+    """What one argument means, and why not all of it can be sent."""
+    if not text:
+        # Path("") is the current folder: a script's unset variable must not send all of it.
+        raise _usage("An empty name means no file.", "Name a file, or . for this folder.")
+    faults: list[OSError] = []
+    hidden: list[PassedOver] = []
+    try:
+        sources = list(expanded(text, faults.append, hidden.append))
+    except OSError as error:
+        sources, faults = [], [error]
+    for one in hidden:
+        emit(one)
+    refused = [_unreadable(error.filename or text, error) for error in faults]
+    if not (sources or refused or hidden):
+        refused = [_nothing_there(text)]
+    return sources, refused
 
 
 def _check_options(**options: str | None) -> None:
@@ -124,55 +130,6 @@ def _limited(stream: Iterable[bytes]) -> bytes:
         if len(data) > picture.MAX_BYTES:
             break
     return bytes(data)
-
-
-def _expanded(text: str, on_fault: Callable[[OSError], None]) -> Iterator[Source]:
-    """The files that one argument means: itself, what is below a folder, what a pattern matches."""
-    path = Path(text)
-    if path.is_dir():
-        yield from folder(path, on_fault)
-    elif path.exists():
-        yield Source(path.name, text, path)
-    elif glob.has_magic(text):  # a shell that does not expand patterns, such as Windows'
-        for match in sorted(glob.glob(text)):  # noqa: PTH207 - the pattern may be absolute
-            yield from _expanded(match, on_fault)
-
-
-def folder(root: Path, on_fault: Callable[[OSError], None] | None = None) -> Iterator[Source]:
-    """The files below a folder. Hidden ones and what is no file (a pipe, a device) are left out, links to
-    folders are not followed. on_fault is told of a folder that cannot be read."""
-    # The name as it was typed, also where it is a link; "." and ".." have the name of what they mean.
-    name = Path(os.path.abspath(root)).name  # noqa: PTH100 - Path has no way that leaves links alone
-    # A stack of our own: os.walk calls itself for each folder within a folder.
-    waiting = [(root, name)]
-    while waiting:
-        place, key = waiting.pop()
-        if _too_long(key):
-            # One refusal for all that is below it: the key of none would fit.
-            yield Source(key, str(place), place)
-            continue
-        try:
-            with os.scandir(place) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            if on_fault is not None:
-                on_fault(error)
-            continue
-        folders = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path, below = place / entry.name, f"{key}/{entry.name}" if key else entry.name
-            if entry.is_dir():
-                if not entry.is_symlink():
-                    folders.append((path, below))
-            elif not regular_files.is_special(path):
-                yield Source(below, str(path), path)
-        waiting += reversed(folders)
-
-
-def _too_long(key: str) -> bool:
-    return len(os.fsencode(keys.composed(key))) > keys.MAX_BYTES
 
 
 def _key(prefix: str, source: Source) -> str:
@@ -209,6 +166,9 @@ def _usage(message: str, hint: str) -> Problem:
 def _nothing_there(text: str) -> Refused:
     if Path(text).is_dir():
         return Refused(text, "empty_folder", "There is no file in this folder.", "Name another one.")
+    if glob.has_magic(text):
+        message = "There is no such file, and no file matches it as a pattern."
+        return Refused(text, "not_found", message, "Check the spelling.")
     return Refused(text, "not_found", "There is no such file or folder.", "Check the spelling.")
 
 
@@ -263,12 +223,14 @@ class _Denied:
 
 def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | _Denied | None:
     try:
+        if _is_beside_pictures(source):
+            emit(PassedOver(source.name))
+            return None
         data = source.read()
     except OSError as error:
         emit(_unreadable(source.name, error))
         return None
-    refusal = picture.refusal(data)
-    if refusal is not None:
+    if refusal := _refusal(source, data):
         emit(Refused(source.name, refusal.code, refusal.message, refusal.hint))
         return None
     params: dict[str, Any] = {
@@ -280,11 +242,8 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | _Den
     try:
         answer, replaced = _put(aws, _Body(data, source.key, emit), params)
     except AwsError as error:
-        if error.code in _KEY_REFUSED:
-            emit(_key_refused(source, error))
-            return None
-        if error.code == NO_ROOM:
-            emit(_no_room(source, error))
+        if (refused := _REFUSED_ALONE.get(error.code)) is not None:
+            emit(refused(source, error))
             return None
         if 400 <= error.status < 500 and not is_about_all(error):
             return _Denied(source, _not_sent(error, source, names))
@@ -306,6 +265,21 @@ def _put(aws: Aws, body: _Body, params: Mapping[str, Any]) -> tuple[dict[str, An
     return aws.call("s3", "put_object", Body=body, **params), True
 
 
+def _is_beside_pictures(source: Source) -> bool:
+    """Whether it only lies in the folder that was named, and is no picture: notes, sidecars, a video."""
+    if not source.found or Path(source.name).suffix.lower() in _PICTURE_SUFFIXES:
+        return False
+    return not picture.is_picture(source.read(_HEAD_BYTES))
+
+
+def _refusal(source: Source, data: bytes) -> picture.Refusal | None:
+    if len(data) <= picture.MAX_BYTES:
+        return picture.refusal(data)
+    # Of standard input only so much was read.
+    size = source.size_bytes()
+    return picture.refusal(data, size_bytes=max(size, len(data)), cut=size < len(data))
+
+
 def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool:
     """False once another version, or nothing, has taken the place of the one sent; True where that cannot be
     asked."""
@@ -324,6 +298,14 @@ def _key_refused(source: Source, error: AwsError) -> Refused:
 def _no_room(source: Source, error: AwsError) -> Refused:
     hint = "Make room on it, then send it again; see imgpipe local status."
     return Refused(source.name, "local_disk_full", error.message, hint)
+
+
+# What concerns one picture and none of the others; not every endpoint takes all keys that S3 does.
+_REFUSED_ALONE = {
+    **dict.fromkeys(("InvalidArgument", "KeyTooLongError", "InvalidObjectName"), _key_refused),
+    # The local cloud's; another picture may be small enough.
+    NO_ROOM: _no_room,
+}
 
 
 def _not_sent(error: AwsError, source: Source, names: Names) -> Problem:

@@ -40,6 +40,7 @@ class Options:
     local: bool | None = None
     json: bool = False
     verbose: bool = False
+    quiet: bool = False
 
 
 _SHARED: Mapping[str, Any] = {
@@ -73,6 +74,10 @@ _SHARED: Mapping[str, Any] = {
         bool,
         typer.Option("--verbose", envvar="IMGPIPE_VERBOSE", help="Show details, and tracebacks of errors."),
     ],
+    "quiet": Annotated[
+        bool,
+        typer.Option("--quiet", envvar="IMGPIPE_QUIET", help="Show results and errors only."),
+    ],
 }
 _NEVER_EMPTY = ("project", "profile", "region")
 SHARED_PARAMETERS = [
@@ -80,7 +85,7 @@ SHARED_PARAMETERS = [
         name,
         inspect.Parameter.KEYWORD_ONLY,
         annotation=annotation,
-        default=False if name in ("json", "verbose") else None,
+        default=False if name in ("json", "verbose", "quiet") else None,
     )
     for name, annotation in _SHARED.items()
 ]
@@ -271,7 +276,7 @@ def command(
             if ctx.invoked_subcommand is not None:
                 ctx.obj = options
                 return
-            screen = Screen(json=options.json, verbose=options.verbose)
+            screen = Screen(json=options.json, verbose=options.verbose, quiet=options.quiet)
             with screen:
                 if "run" in wanted:
                     values["run"] = Run(label, options, screen)

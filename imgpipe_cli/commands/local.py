@@ -28,8 +28,8 @@ def starter(run: Run) -> Callable[[], Any]:
     def start() -> Any:
         from imgpipe_cli.local import control
 
-        run.note("starting_local")
-        return control.start()
+        with run.screen.busy("starting_local"):
+            return control.start()
 
     return start
 
@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "start")
     def start(
+        run: Run,
         port: Annotated[
             int | None,
             typer.Option("--port", min=1, max=65535, metavar="PORT", help="Use exactly this port."),
@@ -69,7 +70,8 @@ def register(app: typer.Typer) -> None:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local import control
 
-        cloud = control.start(port=port, concurrency=concurrency, older=older)
+        with run.screen.busy("starting_local"):
+            cloud = control.start(port=port, concurrency=concurrency, older=older)
         data = {
             "endpoint": cloud.endpoint,
             "region": cloud.region,
@@ -129,7 +131,7 @@ def register(app: typer.Typer) -> None:
         if cloud is None:
             raise control.not_running()
         values = client_env.env(cloud)
-        return Result(values, lambda screen: screen.line("\n".join(_exports(values))))
+        return Result(values, lambda screen: screen.line("\n".join(_exports(values)), exact=True))
 
 
 def _exports(values: dict[str, str]) -> list[str]:
@@ -196,7 +198,7 @@ def _print_log(run: Run, path: Path, lines: int, *, follow: bool) -> None:
         if run.options.json:
             run.screen.json_line({"message": line.rstrip("\n")})
         else:
-            run.screen.line(line.rstrip("\n"))
+            run.screen.line(line.rstrip("\n"), exact=True)
 
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file.readlines()[-lines:]:

@@ -65,8 +65,7 @@ def register(group: typer.Typer) -> None:
 def offer(run: Run, *, yes: bool, declined: bool) -> None:
     """In `up --local`: see to the object model. Asks at most once, and never fails."""
     folder, model = _known()
-    stamp = folder.stamp(model)
-    if stamp is not None and stamp[1] == model.size_bytes:
+    if is_installed():
         return
     asked = _Asked(folder.folder / "asked")
     if declined:
@@ -86,6 +85,13 @@ def offer(run: Run, *, yes: bool, declined: bool) -> None:
             run.note("model_installed", f"{model.name} ({model.license})")
     elif asked.answer != "no":
         run.note("no_object_model")
+
+
+def is_installed() -> bool:
+    """By its size only: its hash takes a while."""
+    folder, model = _known()
+    stamp = folder.stamp(model)
+    return stamp is not None and stamp[1] == model.size_bytes
 
 
 class _Asked:

@@ -102,5 +102,5 @@ def _show(run: Run, line: Line, *, errors: bool) -> bool:
     if run.options.json:
         run.stream(log_lines.document(line))
     else:
-        run.screen.line(log_lines.text(line, verbose=run.options.verbose))
+        run.screen.line(log_lines.text(line, verbose=run.options.verbose), exact=True)
     return True

@@ -58,7 +58,9 @@ def register(app: typer.Typer) -> None:
         if part is None and run.options.json:
             return Result(data={"policies": parts})
         chosen = _chosen(parts, part, permissions.size(whole))
-        return Result(data={"policies": [chosen]}, show=lambda screen: screen.line(policies.text(chosen)))
+        return Result(
+            data={"policies": [chosen]}, show=lambda screen: screen.line(policies.text(chosen), exact=True)
+        )
 
 
 def _names(run: Run, account: str | None) -> Names:

@@ -40,5 +40,6 @@ def register(app: typer.Typer) -> None:
         else:
             run.targets.put(found)
         return Result(
-            data={"token": found.token, "rotated": rotate}, show=lambda screen: screen.line(found.token)
+            data={"token": found.token, "rotated": rotate},
+            show=lambda screen: screen.line(found.token, exact=True),
         )

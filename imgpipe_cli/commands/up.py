@@ -123,9 +123,8 @@ def register(app: typer.Typer) -> None:
         settings = moving.begin(wanted(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
-        if looks["bucket"].facts.get("plain_http", _plain_http(connection)):
-            run.note("no_tls_policy", connection.endpoint or "")
-        note_own_keys(run, looks, connection)
+        for code, detail in _left_out(looks, connection):
+            run.note(code, detail)
         if known and older:
             run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
@@ -153,8 +152,30 @@ def register(app: typer.Typer) -> None:
         # What does not answer may have been removed by another run.
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
+        missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
         data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
-        return Result(data=data, show=lambda screen: screen.outputs(found, settings, bool(changed)))
+        data["missing"] = [code for code, _ in missing]
+        return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
+
+
+def _left_out(looks: Looks, connection: Connection) -> list[tuple[str, str]]:
+    """What the pipeline is without, by its endpoint or its owner's own choice: code and detail."""
+    from imgpipe_cli.encryption_keys import own_keys
+
+    without_tls = looks["bucket"].facts.get("plain_http", _plain_http(connection))
+    keys = list(own_keys(looks, connection.names))
+    left = {"no_tls_policy": connection.endpoint or ""} if without_tls else {}
+    return list({**left, **({"own_key": ", ".join(keys)} if keys else {})}.items())
+
+
+def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
+    """What the local analysis cannot find of what is asked for."""
+    from imgpipe_cli.commands.local_models import is_installed
+
+    if not connection.target.local:
+        return []
+    model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
+    return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
 def note_own_keys(run: Run, looks: Looks, connection: Connection) -> None:

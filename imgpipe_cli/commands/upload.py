@@ -73,26 +73,32 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Send pictures (JPEG or PNG) into the pipeline."""
         from imgpipe_cli import transfer
-        from imgpipe_cli.events import Refused
+        from imgpipe_cli.events import PassedOver, Refused
+        from imgpipe_cli.sources import few
 
-        # A program started without standard input has None there. Not by lines: one may never end.
-        stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
-        sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=stdin)
-        connection = run.connect()
-        pipeline = run.pipeline() if wait else None
-        refused = list(missing)
-        for event in missing:
-            run.emit(event)
+        refused: list[Refused] = []
+        skipped: list[str] = []
 
         def emit(event: Event) -> None:
             if isinstance(event, Refused):
                 refused.append(event)
+            elif isinstance(event, PassedOver):
+                skipped.append(event.source)
             run.emit(event)
 
+        # A program started without standard input has None there. Not by lines: one may never end.
+        stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
+        sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=stdin, emit=emit)
+        connection = run.connect()
+        pipeline = run.pipeline() if wait else None
+        for event in missing:
+            emit(event)
         run.screen.transfers(len(sources))
         sent = transfer.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
         run.seen(one.key for one in reversed(sent))
+        if skipped:
+            run.note("passed_over", few(skipped))
         if run.options.json and not wait:
             return _sent_result(sent, refused)
         answers = _Answers()
@@ -103,7 +109,7 @@ def register(app: typer.Typer) -> None:
             exit_code=_exit_code(refused, answers),
             data=None,
             streamed=run.options.json,
-            show=lambda screen: screen.line(_summary(sent, refused, answers, wait=wait)),
+            show=lambda screen: screen.line(_summary(sent, refused, skipped, answers, wait=wait)),
         )
 
 
@@ -197,7 +203,9 @@ def _sent_result(sent: list[Sent], refused: list[Refused]) -> Result:
     return Result(data=data, errors=errors, exit_code=_exit_code(refused, _Answers()))
 
 
-def _summary(sent: list[Sent], refused: list[Refused], answers: _Answers, *, wait: bool) -> str:
+def _summary(
+    sent: list[Sent], refused: list[Refused], skipped: list[str], answers: _Answers, *, wait: bool
+) -> str:
     failed = sum(item["status"] == "failed" for item in answers.verdicts)
     parts = [f"{len(sent)} sent"]
     if wait:
@@ -207,6 +215,7 @@ def _summary(sent: list[Sent], refused: list[Refused], answers: _Answers, *, wai
         "replaced": len(answers.replaced),
         "pending": len(answers.pending),
         "refused": len(refused),
+        "skipped": len(skipped),
     }
     parts += [f"{number} {word}" for word, number in others.items() if number]
     return ", ".join(parts) + "."

@@ -15,6 +15,7 @@ from imgpipe_cli.moments import SINCE_HELP, iso, moment
 from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.events import Event
     from imgpipe_cli.feed import Feed
     from imgpipe_cli.folder_watch import FolderWatch
     from imgpipe_cli.target import Connection
@@ -148,7 +149,7 @@ class _Sender:
         for source in sources:
             try:
                 aws, names = self._connection.aws, self._connection.names
-                transfer.send(aws, names, [source], self._run.emit)
+                transfer.send(aws, names, [source], self._emit)
                 self._failed = False
             except Problem as error:
                 if error.code not in ("unreachable", "throttled", "aws_error"):
@@ -158,6 +159,13 @@ class _Sender:
                 self._failed = True
                 self._watch.again(source)
         return bool(sources)
+
+    def _emit(self, event: Event) -> None:
+        from imgpipe_cli.events import PassedOver
+
+        self._run.emit(event)
+        if isinstance(event, PassedOver):
+            self._run.note("passed_over", event.source)
 
 
 def _root(folder: str | None) -> Path | None:

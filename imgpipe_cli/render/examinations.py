@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.words import count, safe
 
 if TYPE_CHECKING:
@@ -23,12 +23,11 @@ _FEW = 6
 
 def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bool) -> None:
     """Every check, what was seen, and below it what to do."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Columns(Column(whole=True), Column(least=SENTENCE), headless=True)
+    longest = max((len(_WORDS[check.verdict]) for check in checks), default=0)
     for check in checks:
-        table.add_row(Text(_WORDS[check.verdict], _STYLES[check.verdict]), check.title, _cell(check, verbose))
+        verdict = (_WORDS[check.verdict].ljust(longest), _STYLES[check.verdict])
+        table.add_row(Text.assemble(verdict, "  ", check.title), _cell(check, verbose))
     screen.show(table)
     screen.line(_sum(checks))
     if target.local:

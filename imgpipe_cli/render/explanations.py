@@ -25,7 +25,7 @@ def show(
     screen: Screen, found: Evidence, conclusion: Conclusion, moments: Sequence[Moment], *, verbose: bool
 ) -> None:
     """Print all of it, the verdict last."""
-    screen.line(safe(found.key))
+    screen.line(safe(found.key), exact=True)
     for moment in moments:
         at = moment.at.astimezone()
         what = " ".join(_words(moment)).rstrip()

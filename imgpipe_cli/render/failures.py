@@ -59,23 +59,24 @@ def _told(pictures: Sequence[Picture]) -> str:
 
 
 def _table(groups: Mapping[str, Sequence[Picture]]) -> Any:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    drawn.add_column("Reason", no_wrap=True)
-    drawn.add_column("Pictures", justify="right", no_wrap=True)
-    drawn.add_column("Queued", justify="right", no_wrap=True)
-    drawn.add_column("Retry", no_wrap=True)
-    drawn.add_column("What happened", overflow="fold")
+    from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+
+    drawn = Columns(
+        Column("Reason", whole=True),
+        Column("Pictures", whole=True, right=True),
+        Column("Queued", whole=True, right=True),
+        Column("Retry", whole=True),
+        Column("What happened", least=SENTENCE),
+    )
     for code, some in groups.items():
         helps, style = _helps(some[0])
         queued = sum(len(one.events) for one in some)
         drawn.add_row(
             Text(safe(code)),
-            f"{len(some):,}",
-            f"{queued:,}" if queued else "",
+            Text(f"{len(some):,}"),
+            Text(f"{queued:,}" if queued else ""),
             Text(helps, style),
             Text(_told(some)),
         )

@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.listing import Item, filtered, status_of
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.verdicts import brief
 from imgpipe_cli.render.words import safe
 
 _STYLES = {"done": "green", "failed": "red", "retrying": "yellow"}
 
 
-def table(items: Sequence[Item], min_confidence: float) -> Table:
+def table(items: Sequence[Item], min_confidence: float) -> Columns:
     """A row for each result: when, which, how it stands, and what was found or why not."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    drawn.add_column("Analyzed", no_wrap=True)
-    drawn.add_column("Key", overflow="fold", ratio=2, min_width=8)
-    drawn.add_column("Status", no_wrap=True)
-    drawn.add_column("Found", overflow="fold", ratio=3)
+    whole = (Column(head, whole=True) for head in ("Analyzed", "Key", "Status"))
+    drawn = Columns(*whole, Column("Found", least=SENTENCE), title=1)
     for item in items:
         status = status_of(item)
         at = datetime.fromisoformat(item["analyzedAt"]).astimezone()
         drawn.add_row(
-            f"{at:%Y-%m-%d %H:%M:%S}",
+            Text(f"{at:%Y-%m-%d %H:%M:%S}"),
             Text(safe(item["objectKey"])),
             Text(status, _STYLES[status]),
             Text(_found(item, min_confidence)),

@@ -21,13 +21,14 @@ from rich.text import Text
 
 from imgpipe_cli.events import Downloaded, Sent, Transferred
 from imgpipe_cli.render.screen import console
-from imgpipe_cli.render.words import safe, size
+from imgpipe_cli.render.words import fitted, safe, size, whole_words
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.board import Board
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
+_BEFORE_DETAIL = 5  # a mark, a number, and the gaps
 
 
 def _stderr() -> Console:
@@ -58,8 +59,10 @@ class StepView:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=1)
         grid.add_column(justify="right", width=1)
-        grid.add_column(width=max((len(row.title) for row in self._board.rows.values()), default=0))
-        grid.add_column()  # the one that a narrow terminal cuts: its cells do not wrap, the column may
+        titles = max((len(row.title) for row in self._board.rows.values()), default=0)
+        grid.add_column(width=titles)
+        grid.add_column()
+        room = self.console.width - titles - _BEFORE_DETAIL
         frame = self._frames[int((time.monotonic() - self._started) * 10) % len(self._frames)]
         styles = {"pending": "dim", "busy": "cyan", "done": "green", "unchanged": "dim", "left": "yellow"}
         for row in list(self._board.rows.values()):
@@ -68,7 +71,7 @@ class StepView:
             words = row.state if row.state == "unchanged" else row.summary
             if row.state == "pending":
                 words = row.detail
-            detail = Text(words, style, no_wrap=True, overflow="ellipsis")
+            detail = Text(whole_words(words, room), style, no_wrap=True, overflow="ellipsis")
             grid.add_row(Text(mark, style), Text(str(row.number), "dim"), Text(row.title), detail)
         return Group(grid)
 
@@ -97,7 +100,8 @@ class TransferView:
         else:
             self._progress.advance(self._task)
             if event.replaced:
-                self.console.print(f"{safe(event.key)} was there already: sent as a new version")
+                text = f"{safe(event.key)} was there already: sent as a new version"
+                self.console.print(fitted(text, self.console.width), soft_wrap=True)
 
     def refused(self) -> None:
         self._progress.advance(self._task)

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli import permissions
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
@@ -47,10 +46,7 @@ def explanation(commands: Sequence[str]) -> dict[str, Any]:
 
 def explain(screen: Screen, found: Mapping[str, Any]) -> None:
     """The explanation as a table, and the reasons below it."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    drawn.add_column("Call", overflow="fold")
-    drawn.add_column("Needs", overflow="fold")
-    drawn.add_column("Sent by", overflow="fold")
+    drawn = Columns(Column("Call"), Column("Needs"), Column("Sent by", least=SENTENCE))
     for call in found["calls"]:
         # A mark beside the call: the table is also read without colors.
         name = call["call"] if call["verified"] else f"{call['call']} (?)"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.names import Names
-from imgpipe_cli.render.words import count, safe, size
+from imgpipe_cli.render.words import count, note, safe, size
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
@@ -25,7 +25,7 @@ def planned(screen: Screen, changes: Sequence[tuple[Step, Resource, Change]]) ->
     for step, _, change in changes:
         call = change.call
         screen.line(f"{step.title}: {change.verb} {safe(change.what)}")
-        screen.line(f"    {call.label} {_parameters(call.params)}".rstrip())
+        screen.line(f"    {call.label} {_parameters(call.params)}".rstrip(), exact=True)
     screen.line(f"{count(len(changes), 'call')} would be sent. Nothing was changed.")
 
 
@@ -33,10 +33,19 @@ def _parameters(params: Mapping[str, Any]) -> str:
     return safe(json.dumps(params, default=repr, ensure_ascii=False)) if params else ""
 
 
-def outputs(screen: Screen, found: Remembered, settings: Settings, *, changed: bool) -> None:
-    """What the user now has."""
+def outputs(
+    screen: Screen,
+    found: Remembered,
+    settings: Settings,
+    missing: Sequence[tuple[str, str]],
+    *,
+    changed: bool,
+) -> None:
+    """What the user now has, and has not: what was said of that before has scrolled away."""
     screen.line("Ready." if changed else "Ready. Nothing had to be changed.")
     output_lines(screen, found, settings)
+    for code, detail in missing:
+        screen.line(f"  {'Missing':<9} {note(code, detail)}")
     screen.line("Next: imgpipe upload photo.jpg --wait")
 
 
@@ -112,15 +121,12 @@ _STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "differs": "ye
 
 def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]) -> None:
     """A row for each step; what differs is named."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    table.add_column("Step")
-    table.add_column("State")
-    table.add_column("What")
+    from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+
+    whole = (Column(head, whole=True) for head in ("", "Step", "State"))
+    table = Columns(*whole, Column("What", least=SENTENCE), title=1)
     for number, step in enumerate(steps):
         own = [state for state in found if state.step == step.name]
         worst = step_state(own)
@@ -133,8 +139,8 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             )
         ]
         table.add_row(
-            str(number),
-            step.title,
+            Text(str(number)),
+            Text(step.title),
             Text(_STATE_WORDS[worst], _STYLES[worst]),
             # The way out for what is not ours is the same for all of it.
             Text("\n".join(safe(detail) for detail in dict.fromkeys(details))),

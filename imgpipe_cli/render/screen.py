@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.problems import ExitCode, Problem, Unwritable
-from imgpipe_cli.render.words import count, detail, is_shown, lines, note, safe, short
+from imgpipe_cli.render.words import count, detail, fitted, is_shown, lines, note, safe, short
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,11 +38,14 @@ _LEAST_WIDTH = 40
 class Screen:
     """One command's output. Thread-safe for events."""
 
-    def __init__(self, *, json: bool = False, verbose: bool = False, stream: bool = False) -> None:
-        """stream: JSON documents stand in a line each, errors too."""
+    def __init__(
+        self, *, json: bool = False, verbose: bool = False, quiet: bool = False, stream: bool = False
+    ) -> None:
+        """quiet: results and errors only. stream: JSON documents stand in a line each, errors too."""
         self.json = json
         self.stream = stream
         self.verbose = verbose
+        self.quiet = quiet
         self._lock = threading.RLock()
         self._board: Board | None = None
         self._live: Any = None
@@ -80,6 +83,11 @@ class Screen:
         """True if progress may move on stderr."""
         return _obeys(sys.stderr)
 
+    @property
+    def _moves(self) -> bool:
+        """True if progress moves."""
+        return self.interactive and not (self.json or self.quiet)
+
     def out(self) -> Console:
         return console(sys.stdout)
 
@@ -92,17 +100,17 @@ class Screen:
 
     def _note(self, text: str) -> None:
         with self._lock:
-            if self._live is not None:
-                self._live.console.print(text, markup=False, highlight=False)
-            elif self._transfers is not None:
-                self._transfers.console.print(text, markup=False, highlight=False)
+            view = next((view for view in (self._live, self._transfers) if view is not None), None)
+            if view is not None:
+                view.console.print(_fitting(text, sys.stderr), markup=False, highlight=False, soft_wrap=True)
             else:
                 tell(text)
 
-    def line(self, text: str) -> None:
-        """Text on stdout."""
+    def line(self, text: str, *, exact: bool = False) -> None:
+        """Text on stdout. exact: it is to be copied, so a terminal gets it without line breaks of ours."""
+        shown = lines(text)
         with _to_stdout():
-            print(lines(text), flush=True)
+            print(shown if exact else _fitting(shown, sys.stdout), flush=True)
 
     def show(self, renderable: RenderableType) -> None:
         """A table or text on stdout; what moves on stderr stands aside meanwhile."""
@@ -110,7 +118,7 @@ class Screen:
             if self._status is not None:
                 self._status.stop()
             with _to_stdout():
-                self.out().print(renderable)
+                self.out().print(renderable, crop=False)  # a key may be longer than a line
             if self._status is not None:
                 self._status.start()
 
@@ -120,16 +128,16 @@ class Screen:
 
     def target(self, target: Target, account: str, region: str, endpoint: str | None) -> None:
         """The one dim line that says where the command goes."""
-        if self._target_told:
+        if self._target_told or self.quiet:
             return
         self._target_told = True
         place = f"local cloud {endpoint}" if target.local else f"AWS {account}"
         if endpoint and not target.local:
             place = f"{endpoint} (account {account})"
         profile = f" · profile {target.profile}" if target.profile else ""
-        text = f"project {target.project} · {place} · {region}{profile}"
+        text = _fitting(safe(f"project {target.project} · {place} · {region}{profile}"), sys.stderr)
         dim = _colored(sys.stderr)
-        self._note(f"\x1b[2m{safe(text)}\x1b[0m" if dim and self._live is None else safe(text))
+        self._note(f"\x1b[2m{text}\x1b[0m" if dim and self._live is None else text)
 
     # --- progress ------------------------------------------------------------------------------
 
@@ -138,7 +146,7 @@ class Screen:
         from imgpipe_cli.render.board import Board
 
         self._board = Board(steps)
-        if self.interactive and not (self.json or self.verbose):
+        if self._moves and not self.verbose:
             from imgpipe_cli.render.live import StepView
 
             self._live = StepView(self._board)
@@ -149,7 +157,7 @@ class Screen:
 
     def transfers(self, files: int) -> None:
         """From now on show how far an upload of so many pictures is."""
-        if self.interactive and not self.json:
+        if self._moves:
             from imgpipe_cli.render.live import TransferView
 
             self._transfers = TransferView(files)
@@ -157,7 +165,7 @@ class Screen:
     def waiting(self, verdicts: int) -> None:
         """From now on show how many verdicts are waited for; 0 ends it."""
         with self._lock:
-            if not self.interactive or self.json:
+            if not self._moves:
                 return
             if self._status is None and verdicts:
                 self._status = self.err().status("")
@@ -167,17 +175,37 @@ class Screen:
         if not verdicts:
             self.close()
 
+    @contextlib.contextmanager
+    def busy(self, code: str) -> Iterator[None]:
+        """While this lasts, say so: a spinner on a terminal, else a line."""
+        from imgpipe_cli.events import Note
+
+        if not self._moves:
+            self.event(Note(code))
+            yield
+            return
+        self._status = self.err().status(note(code, ""))
+        self._status.start()
+        try:
+            yield
+        finally:
+            self.close()
+
     def event(self, event: Event) -> None:
         """Take any event; what is not shown here is simply not shown."""
-        from imgpipe_cli.events import Downloaded, Note, Refused, Sent, Transferred
+        from imgpipe_cli.events import Downloaded, Note, PassedOver, Refused, Sent, Transferred
 
         match event:
             case Note(code=code, detail=detail):
-                self.note(note(code, detail))
+                if not self.quiet:
+                    self.note(note(code, detail))
             case Refused(source=source, message=message, hint=hint):
                 if self._transfers is not None:
                     self._transfers.refused()
                 self.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
+            case PassedOver():
+                if self._transfers is not None:
+                    self._transfers.refused()
             case Sent() | Transferred():
                 self._transferred(event)
             case Downloaded():
@@ -190,12 +218,12 @@ class Screen:
 
         if self._transfers is not None:
             self._transfers.event(event)
-        elif isinstance(event, Sent) and not self.json:
+        elif isinstance(event, Sent) and not (self.json or self.quiet):
             again = " (a new version of it)" if event.replaced else ""
             self.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
 
     def _downloaded(self, event: Downloaded) -> None:
-        if self._download is None and self.interactive and not self.json:
+        if self._download is None and self._moves:
             from imgpipe_cli.render.live import DownloadView
 
             self._download = DownloadView(event.name, event.total_bytes)
@@ -203,7 +231,7 @@ class Screen:
             self._download.event(event)
 
     def _progress(self, event: Event) -> None:
-        if self._board is None:
+        if self._board is None or self.quiet:
             return
         with self._lock:
             self._board.event(event)
@@ -231,7 +259,7 @@ class Screen:
         if self.json:
             self._envelope(command, problem.exit_code, None, [problem_data(problem)])
             return
-        text = f"Error: {short(safe(problem.message))}"
+        text = _fitting(f"Error: {short(safe(problem.message))}", sys.stderr)
         tell(f"\x1b[31m{text}\x1b[0m" if _colored(sys.stderr) else text)
         if problem.hint:
             tell(f"Hint: {short(safe(problem.hint))}")
@@ -254,10 +282,12 @@ class Screen:
 
         reports.planned(self, changes)
 
-    def outputs(self, found: Remembered, settings: Settings, changed: bool) -> None:
+    def outputs(
+        self, found: Remembered, settings: Settings, missing: Sequence[tuple[str, str]], changed: bool
+    ) -> None:
         from imgpipe_cli.render import reports
 
-        reports.outputs(self, found, settings, changed=changed)
+        reports.outputs(self, found, settings, missing, changed=changed)
 
     def outputs_only(self, found: Remembered, settings: Settings) -> None:
         from imgpipe_cli.render import reports
@@ -295,8 +325,9 @@ class Screen:
 
 def tell(text: str, *, end: str = "\n") -> None:
     """Print on stderr. No work ends because nobody reads, or can store, what is told about it."""
+    shown = text if "\x1b" in text else _fitting(text, sys.stderr)
     try:
-        print(text, end=end, file=sys.stderr, flush=True)
+        print(shown, end=end, file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
 
@@ -340,6 +371,11 @@ def _obeys(stream: Any) -> bool:
 
 def _colored(stream: Any) -> bool:
     return _obeys(stream) and not os.environ.get("NO_COLOR")
+
+
+def _fitting(text: str, stream: Any) -> str:
+    """As a terminal shows it without a word cut; what goes elsewhere has its own lines."""
+    return fitted(text, _size(stream)[0]) if stream.isatty() else text
 
 
 def _size(stream: Any) -> tuple[int, int]:

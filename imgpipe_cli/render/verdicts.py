@@ -6,19 +6,21 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.keys import argument
 from imgpipe_cli.listing import filtered
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.words import safe, seconds, size
 from imgpipe_cli.waiting import is_retrying
 
 Item = Mapping[str, Any]
 _BAR = 20
 _SHORT_BAR = 8  # leaves room for the words on a narrow terminal
+_WIDE = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FEATURE_TITLES = {
     "labels": "Labels",
@@ -41,7 +43,29 @@ def verdict(item: Item, min_confidence: float) -> RenderableType:
     return Group(*parts, Text())
 
 
-def _heading(item: Item) -> Text:
+def _said(text: Text) -> RenderableType:
+    """Below a key, and all of it a little further in."""
+    return Padding(text, (0, 0, 0, 2), expand=False)
+
+
+class _Heading:
+    """A key, whole, and beside it, or below it where the line is too short, what the picture is."""
+
+    def __init__(self, key: str, facts: str) -> None:
+        self._key = Text(key, "bold", no_wrap=True, overflow="ignore")
+        self._facts = facts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        beside = Text.assemble(self._key, (f"  {self._facts}", "not bold dim"))
+        if self._facts and beside.cell_len <= options.max_width:
+            yield beside
+            return
+        yield self._key
+        if self._facts:
+            yield _said(Text(self._facts, "dim"))
+
+
+def _heading(item: Item) -> _Heading:
     facts = []
     if item.get("width") and item.get("height"):
         facts.append(f"{item['width']:g} x {item['height']:g}")
@@ -49,18 +73,19 @@ def _heading(item: Item) -> Text:
         facts.append(size(item["sizeBytes"]))
     if item.get("durationMs") is not None:
         facts.append(f"analyzed in {seconds(item['durationMs'] / 1000)}")
-    text = Text(safe(item["objectKey"]), "bold")
-    return text.append(f"  {', '.join(facts)}", "not bold dim") if facts else text
+    return _Heading(safe(item["objectKey"]), ", ".join(facts))
 
 
-def _failure(item: Item) -> Text:
+def _failure(item: Item) -> Table:
     error = item["error"]
     retrying = "retrying: " if is_retrying(item) else ""
-    text = Text(f"  failed  {retrying}{safe(error['message'])}\n", "red")
+    told = Table.grid(padding=(0, 2))
+    told.add_row("", Text("failed", "red"), Text(f"{retrying}{safe(error['message'])}", "red"))
     # "It is tried again by itself" was true as long as there were tries.
     over = error.get("retryable") and not retrying
     hint = after_all_tries(item["objectKey"]) if over else error["hint"]
-    return text.append(f"  hint    {safe(hint)}", "default")
+    told.add_row("", "hint", Text(safe(hint)))
+    return told
 
 
 def after_all_tries(key: str) -> str:
@@ -72,7 +97,7 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
     title = _FEATURE_TITLES.get(feature, feature)
     if feature in item.get("unavailable", {}):
         reason = item["unavailable"][feature]
-        yield Text(f"  {title}: not available here ({safe(reason['message'])})", "yellow")
+        yield _said(Text(f"{title}: not available here ({safe(reason['message'])})", "yellow"))
         return
     if feature not in shown:
         return
@@ -82,7 +107,7 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
     if not _told(feature, shown):
         below = len(_told(feature, item))
         more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
-        yield Text(f"  {title}: nothing found{more}{_missing_model(feature, item)}")
+        yield _said(Text(f"{title}: nothing found{more}{_missing_model(feature, item)}"))
         return
     yield _TABLES[feature](_told(feature, shown))
 
@@ -98,16 +123,14 @@ def _missing_model(feature: str, item: Item) -> str:
     return "; no object model installed (imgpipe local models fetch)" if "no-object-model" in version else ""
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for column in columns:
-        # A bar in two lines would read as two bars: narrow terminals fold the words beside it.
-        table.add_column(column, overflow="fold", no_wrap=column in ("Confidence", ""))
-    return table
+def _table(first: str, *others: Column) -> Columns:
+    """What was found, how sure that is as a bar and a number, and what else there is to say."""
+    bar = Column("Confidence", whole=True, spare=9)
+    return Columns(Column(first), bar, Column(whole=True, alone="Confidence"), *others)
 
 
-def _labels(labels: Sequence[Item]) -> Table:
-    table = _table("Label", "Confidence", "", "Parents", "Category", "Boxes")
+def _labels(labels: Sequence[Item]) -> Columns:
+    table = _table("Label", Column("Parents", spare=6), Column("Category", spare=7), Column("Boxes", spare=8))
     for label in labels:
         boxes = len(label.get("Instances", []))
         table.add_row(
@@ -120,8 +143,8 @@ def _labels(labels: Sequence[Item]) -> Table:
     return table
 
 
-def _moderation(labels: Sequence[Item]) -> Table:
-    table = _table("Moderation", "Confidence", "", "Under")
+def _moderation(labels: Sequence[Item]) -> Columns:
+    table = _table("Moderation", Column("Under"))
     for label in labels:
         table.add_row(
             Text(safe(label["Name"])),
@@ -131,10 +154,10 @@ def _moderation(labels: Sequence[Item]) -> Table:
     return table
 
 
-def _faces(faces: Sequence[Item]) -> Table:
-    table = _table("Face", "Confidence", "", "Seen in it")
+def _faces(faces: Sequence[Item]) -> Columns:
+    table = _table("Face", Column("Seen in it", least=SENTENCE))
     for number, face in enumerate(faces, start=1):
-        table.add_row(f"{number}", *_confidence(face["Confidence"]), Text(", ".join(_face_facts(face))))
+        table.add_row(Text(f"{number}"), *_confidence(face["Confidence"]), Text(", ".join(_face_facts(face))))
     return table
 
 
@@ -152,20 +175,20 @@ def _face_facts(face: Item) -> Iterator[str]:
         yield f"{box_['Width'] * 100:.0f} % x {box_['Height'] * 100:.0f} % of the picture"
 
 
-def _text(detections: Sequence[Item]) -> Table:
-    table = _table("Text", "Confidence", "")
+def _text(detections: Sequence[Item]) -> Columns:
+    table = _table("Text")
     for detection in detections:
         table.add_row(Text(safe(detection["DetectedText"])), *_confidence(detection["Confidence"]))
     return table
 
 
-def _properties(properties: Item) -> Table:
+def _properties(properties: Item) -> Columns:
     """How the picture as a whole is, and its colors by the share of the picture that they take."""
-    table = _table("Properties", "", "")
+    table = Columns(Column("Properties"), Column(whole=True, spare=1), Column(whole=True))
     for name in ("Brightness", "Sharpness", "Contrast"):
         value = properties.get("Quality", {}).get(name)
         if value is not None:
-            table.add_row(name, _bar(value, "cyan"), f"{value:.1f} of 100")
+            table.add_row(Text(name), _bar(value, "cyan"), Text(f"{value:.1f} of 100"))
     for color in properties.get("DominantColors", []):
         shade = f"rgb({color['Red']:g},{color['Green']:g},{color['Blue']:g})"
         share = Text(f"{color['PixelPercent']:.1f} %")
@@ -191,7 +214,7 @@ def _confidence(percent: float) -> tuple[Text, Text]:
 
 
 def _bar(percent: float, color: str) -> Text:
-    width = _BAR if shutil.get_terminal_size((100, 24)).columns >= 80 else _SHORT_BAR
+    width = _BAR if shutil.get_terminal_size((_WIDE, 24)).columns >= _WIDE else _SHORT_BAR
     eighths = round(max(0.0, min(percent, 100.0)) / 100 * width * 8)
     bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
     return Text(bar.ljust(width), color)

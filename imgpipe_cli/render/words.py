@@ -44,6 +44,33 @@ def short(text: str) -> str:
     return cut if len(cut) <= _LONGEST_TEXT else f"{cut[:_LONGEST_TEXT]}..."
 
 
+def fitted(text: str, columns: int) -> str:
+    """The text with its lines broken between words; what fits into no line stays whole."""
+    return "\n".join(_fitted_line(line, columns) for line in text.split("\n"))
+
+
+def _fitted_line(line: str, columns: int) -> str:
+    """What goes on below stands under what it belongs to: behind a name or a time, or a little further in."""
+    if len(line) <= columns:
+        return line
+    named = re.match(r" *\S+(?: \S+)* {2,}", line)
+    indent = named.end() if named and named.end() <= columns // 2 else len(line) - len(line.lstrip(" ")) + 2
+    shown, used = "", 0
+    for word in re.findall(r" *\S+ *$| *\S+", line):
+        bare = word.lstrip(" ")
+        if shown and used + len(word) > columns and len(bare) <= columns:
+            below = min(indent, columns - len(bare))
+            shown, used = f"{shown}\n{' ' * below}{bare}", below + len(bare)
+        else:
+            shown, used = shown + word, used + len(word)
+    return shown
+
+
+def whole_words(text: str, columns: int) -> str:
+    """As many of its first words as one line holds."""
+    return text if len(text) <= columns else f"{text[: max(columns - 1, 0)].rpartition(' ')[0]} …"
+
+
 def is_shown(char: str) -> bool:
     """False for what a terminal would obey, or not show at all."""
     return char.isprintable() and not _BLANK.match(char) and unicodedata.category(char) != "Cf"
@@ -91,6 +118,7 @@ NOTES = {
     "no_object_model": "No object model is installed, so objects are not named: imgpipe local models fetch",
     "model_not_fetched": "Objects are not named, the model could not be fetched: {detail} "
     "Later: imgpipe local models fetch",
+    "no_moderation": "The local cloud cannot look for moderation labels; its results say so.",
     "own_key": (
         "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."
@@ -109,6 +137,8 @@ NOTES = {
     "index_repaired": "Index by time: {detail}.",
     "no_index_to_repair": "Results are in the table, whose index DynamoDB keeps: nothing to repair.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
+    "folders_kept": "Files of the same name keep their folders: {detail}.",
+    "passed_over": "Skipped, since hidden or no picture: {detail}.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",

@@ -9,6 +9,7 @@ height are those in the file; an EXIF rotation is not applied to them.
 from __future__ import annotations
 
 import codecs
+import re
 import struct
 from dataclasses import dataclass
 
@@ -21,10 +22,11 @@ JPEG = "image/jpeg"
 PNG = "image/png"
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
+# Decoders step over whatever stands before a marker: filler, stuffing, bytes that belong to no segment.
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN = 0xDA
-_END_OF_IMAGE = 0xD9
+_TABLE_MARKERS = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
 # Far more than any encoder writes; each one is a step here and in most decoders.
 _MAX_SEGMENTS = 10_000
 _MAX_FILLER = 64 * 1024
@@ -51,12 +53,19 @@ class Corrupt:
 Measure = Size | NeedMore | Corrupt | None
 """None is a valid file whose header does not tell its size: JPEG lets the height follow the first scan."""
 
+_TOO_MUCH = Corrupt(reason="it has too many segments, or too much filler, before its size")
+_ENDS: dict[int, Measure] = {
+    0xD8: None,  # a preview may begin here, whose size is not that of the picture
+    **dict.fromkeys((0xD9, 0xDA), Corrupt(reason="it has no frame header")),
+}
+"""The end of the picture, or its data, before its size."""
+
 
 def content_type(head: bytes) -> str | None:
     """`image/jpeg`, `image/png`, or None for everything that Rekognition does not read."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
-    if head.startswith(_PNG_SIGNATURE):
+    if head.startswith(_PNG_SIGNATURE) and head[12:16] != _CGBI:
         return PNG
     return None
 
@@ -78,32 +87,27 @@ def _measure_png(head: bytes) -> Measure:
 
 
 def _measure_jpeg(head: bytes) -> Measure:
-    """Walk from segment to segment until the one that starts a frame."""
-    at = 2
-    segments = filler = 0
-    while at + 4 <= len(head):
-        if segments > _MAX_SEGMENTS or filler > _MAX_FILLER:
-            return Corrupt(reason="it has too many segments, or too much filler, before its size")
-        if head[at] != 0xFF:
-            return Corrupt(reason="a segment does not start with a marker")
-        marker = head[at + 1]
-        if marker == 0xFF:  # any number of these may fill the space before a marker
-            at += 1
-            filler += 1
-            continue
-        segments += 1
+    """Go from marker to marker until the one that starts a frame."""
+    at, skipped = 2, 0
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(head, at)
+        skipped += (found.start() if found else len(head)) - at
+        if skipped > _MAX_FILLER:
+            return _TOO_MUCH
+        if found is None or found.end() + 2 > len(head):
+            return NeedMore()
+        marker, at = head[found.start() + 1], found.end()
         if marker in _STANDALONE_MARKERS:
-            at += 2
             continue
-        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
-            return Corrupt(reason="it has no frame header")
+        if marker in _ENDS:
+            return _ENDS[marker]
         if marker in _FRAME_MARKERS:
-            return _frame_size(head[at + 4 : at + 9])
-        length = int.from_bytes(head[at + 2 : at + 4], "big")
-        if length < 2:
+            return _frame_size(head[at + 2 : at + 7])
+        length = int.from_bytes(head[at : at + 2], "big")
+        if length < 2 and marker in _TABLE_MARKERS:
             return Corrupt(reason="a segment has an impossible length")
-        at += 2 + length
-    return NeedMore()
+        at += max(length, 2)
+    return _TOO_MUCH
 
 
 def _frame_size(header: bytes) -> Measure:
@@ -115,54 +119,144 @@ def _frame_size(header: bytes) -> Measure:
     return Size(width=width, height=height) if height else None
 
 
-def looks_like(head: bytes) -> str:
-    """What something that is neither JPEG nor PNG seems to be, for people to read."""
-    if not head:
-        return "an empty file"
-    for start, name in _SIGNATURES:
-        if head.startswith(start):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "a WebP picture"
-    if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "a video")
-    return _text_kind(head)
-
-
+_CGBI = b"CgBI"
+_UNKNOWN = "an unknown format"
+_EMPTY = "an empty file"
+_IPHONE_PNG = "a PNG optimized for iPhone apps"
+_COMPANION = "the companion file of a picture that macOS writes (AppleDouble)"
+_RAW = "a camera RAW file"
+_VIDEO = "a video"
 _SIGNATURES = (
     (b"GIF8", "a GIF picture"),
     (b"BM", "a BMP picture"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
+    (b"8BPS", "a Photoshop document (PSD)"),
+    (b"gimp xcf", "a GIMP picture (XCF)"),
+    (b"\x00\x00\x01\x00", "an icon (ICO)"),
+    (b"II+\x00", "a TIFF picture"),
+    (b"MM\x00+", "a TIFF picture"),
+    (b"II\xbc\x01", "a JPEG XR picture"),
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"%!PS", "an EPS drawing"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an Office document"),
     (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1a\x45\xdf\xa3", _VIDEO),
+    (b"\x00\x05\x16\x07", _COMPANION),
+    (b"\x00\x05\x16\x00", _COMPANION),
+    (b"FUJIFILMCCD-RAW", f"{_RAW} (RAF)"),
+    (b"IIU\x00", f"{_RAW} (RW2)"),
+    (b"IIRO", f"{_RAW} (ORF)"),
+    (b"IIRS", f"{_RAW} (ORF)"),
+    (b"MMOR", f"{_RAW} (ORF)"),
+    (b"FOVb", f"{_RAW} (X3F)"),
+    (b"\x00MRM", f"{_RAW} (MRW)"),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", f"{_RAW} (CRW)"),
 )
+_AVIF, _HEIC = "an AVIF picture", "a HEIC picture"
 _BRANDS = {
-    b"avif": "an AVIF picture",
-    b"avis": "an AVIF picture",
-    **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "a HEIC picture"),
+    b"crx ": f"{_RAW} (CR3)",
+    **dict.fromkeys((b"avif", b"avis"), _AVIF),
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"), _HEIC),
 }
+# Of several codecs: the brands that follow tell which one it is.
+_HEIF_BRANDS = (b"mif1", b"mif2", b"msf1", b"miaf", b"MiHE", b"MiHB")
+_MAKERS = (
+    (b"NIKON", "NEF"),
+    (b"PENTAX", "PEF"),
+    (b"SONY", "ARW"),
+    (b"SAMSUNG", "SRW"),
+    (b"Hasselblad", "3FR"),
+)
+_MAKER_WITHIN = 64 * 1024
+_THUMBNAIL_TAG, _COLORS_TAG, _DNG_TAG = 0x00FE, 0x0106, 0xC612
+_ORDINARY_COLORS = frozenset({0, 1, 2, 3, 5, 6, 8})
+
+_NO_PICTURES = frozenset(
+    {
+        *(_EMPTY, _UNKNOWN, _COMPANION, _VIDEO, "a text file", "an HTML page", "a PDF document"),
+        *("a ZIP archive or an Office document", "a gzip archive"),
+    }
+)
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether it is a picture at all, if perhaps of a kind that Rekognition does not read."""
+    return content_type(head) is not None or looks_like(head) not in _NO_PICTURES
+
+
+def looks_like(head: bytes) -> str:
+    """What something that is neither JPEG nor PNG seems to be, for people to read."""
+    for start, name in _SIGNATURES:
+        if head.startswith(start):
+            return name
+    if head.startswith(_PNG_SIGNATURE):
+        return _IPHONE_PNG
+    if head.startswith((b"II*\x00", b"MM\x00*")):
+        return _tiff_kind(head)
+    if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"AVI "):
+        return "a WebP picture" if head[8:12] == b"WEBP" else _VIDEO
+    if head[4:8] == b"ftyp":
+        return _container_kind(head)
+    return _VIDEO if head[4:8] in (b"moov", b"mdat", b"wide") else _text_kind(head)
+
+
+def _container_kind(head: bytes) -> str:
+    """By the first brand that tells something: the main one, then those that it is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), 256)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+    told = next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
+    return told or (_HEIC if brands[0] in _HEIF_BRANDS else _VIDEO)
+
+
+def _tiff_kind(head: bytes) -> str:
+    """Most cameras write their RAW files as TIFF: with a thumbnail first, or in colors of their own."""
+    if head[8:10] == b"CR":
+        return f"{_RAW} (CR2)"
+    tags = _first_directory(head)
+    if _DNG_TAG in tags:
+        return f"{_RAW} (DNG)"
+    if tags.get(_COLORS_TAG) not in _ORDINARY_COLORS or tags.get(_THUMBNAIL_TAG):
+        for maker, kind in _MAKERS:
+            if maker in head[:_MAKER_WITHIN]:
+                return f"{_RAW} ({kind})"
+    return "a TIFF picture"
+
+
+def _first_directory(head: bytes) -> dict[int, int]:
+    """The tags that describe the first picture of a TIFF, each with its value if that is a number."""
+    order = "<" if head.startswith(b"II") else ">"
+    tags: dict[int, int] = {}
+    try:
+        (at,) = struct.unpack_from(f"{order}I", head, 4)
+        (count,) = struct.unpack_from(f"{order}H", head, at)
+        for entry in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", head, entry)
+            (tags[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", head, entry + 8)
+    except struct.error:  # it stands further on than the bytes at hand reach
+        pass
+    return tags
 
 
 def _text_kind(head: bytes) -> str:
+    if not head:
+        return _EMPTY
     sample = head[:1024].removeprefix(b"\xef\xbb\xbf")
     if b"\x00" in sample:
-        return "an unknown format"
+        return _UNKNOWN
     try:
         # The sample's end may cut a character of several bytes; that does not make it less of a text.
         text = codecs.getincrementaldecoder("utf-8")().decode(sample, final=len(head) <= 1024)
     except UnicodeDecodeError:
-        return "an unknown format"
+        return _UNKNOWN
     lowered = text.lower()
     if "<svg" in lowered:
         return "an SVG drawing"
     if lowered.lstrip().startswith(("<!doctype html", "<html")):
         return "an HTML page"
-    return "a text file" if all(c.isprintable() or c.isspace() for c in text) else "an unknown format"
+    return "a text file" if all(c.isprintable() or c.isspace() for c in text) else _UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,16 +268,17 @@ class Refusal:
     hint: str
 
 
-def refusal(data: bytes, *, size_bytes: int | None = None) -> Refusal | None:
+def refusal(data: bytes, *, size_bytes: int | None = None, cut: bool = False) -> Refusal | None:
     """Why Rekognition would refuse this picture, or None; so that nobody pays for a refusal.
 
-    data: the whole picture, or its first bytes where size_bytes says that it has more.
+    data: the whole picture, or its first bytes where size_bytes says that it has more. cut: even more.
     """
     size_bytes = len(data) if size_bytes is None else size_bytes
     if content_type(data) is None:
         return unsupported_format(data)
     if size_bytes > MAX_BYTES:
-        return too_large(f"It has {size_bytes:,} bytes, over Rekognition's limit of {MAX_BYTES:,} (15 MB).")
+        told = f"more than {_megabytes(MAX_BYTES)}" if cut else _megabytes(size_bytes)
+        return too_large(f"It has {told}; Rekognition takes at most {_megabytes(MAX_BYTES)}.")
     match measure(data):
         case Corrupt(reason=reason):
             return corrupt(reason)
@@ -194,11 +289,29 @@ def refusal(data: bytes, *, size_bytes: int | None = None) -> Refusal | None:
     return None
 
 
+def _megabytes(size_bytes: int) -> str:
+    """In the megabytes of Rekognition's limit, and exact: just over it they would read the same."""
+    return f"{size_bytes / 1024 / 1024:.1f} MB ({size_bytes:,} bytes)".replace(".0 MB", " MB")
+
+
+_CONVERT = "Convert it to JPEG or PNG (renaming is not enough) and upload it again."
+_HINTS = {
+    _EMPTY: "Save or download it again: this file holds nothing.",
+    _VIDEO: "Save a frame of it as JPEG or PNG and upload that.",
+    _COMPANION: "Upload the picture itself: the file of the same name without ._ before it.",
+    _IPHONE_PNG: "On a Mac, xcrun -sdk iphoneos pngcrush -revert-iphone-optimizations IN.png OUT.png makes "
+    "an ordinary one of it.",
+}
+
+
 def unsupported_format(head: bytes) -> Refusal:
+    kind = looks_like(head)
+    neither = f"It is neither JPEG nor PNG: it looks like {kind}."
+    raw = "Export it as JPEG from a photo program and upload that."
     return Refusal(
         code="unsupported_format",
-        message=f"It is neither JPEG nor PNG: it looks like {looks_like(head)}.",
-        hint="Convert it to JPEG or PNG (renaming is not enough) and upload it again.",
+        message=f"It is {kind}, which Rekognition does not read." if kind == _IPHONE_PNG else neither,
+        hint=raw if kind.startswith(_RAW) else _HINTS.get(kind, _CONVERT),
     )
 
 

@@ -125,6 +125,9 @@ REFUSED = {
     "wide.png": (png(10_001, 90), "10001 x 90 pixels; no side may have more than 10,000"),
     "empty.png": (b"", "an empty file"),
     "phone.jpg": (b"\0\0\0\x18ftypheic" + bytes(90), "a HEIC picture"),
+    "camera.jpg": (b"\0\0\0\x18ftypcrx " + bytes(90), "a camera RAW file"),
+    "new.jpg": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif" + bytes(90), "an AVIF picture"),
+    "app.png": (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(90), "a PNG optimized for iPhone apps"),
     "cut.jpg": (jpeg(1)[:40], "The file is damaged"),
 }
 
@@ -159,6 +162,13 @@ def test_a_jpeg_whose_size_stands_far_behind_is_read_on(tab: Tab) -> None:
     segments = b"".join(b"\xff\xe2" + (65_002).to_bytes(2, "big") + bytes(65_000) for _ in range(6))
     tab.send(named("profile.jpg", picture[:2] + segments + picture[2:]))
     expect(tab.card("profile.jpg")).to_have_attribute("data-key", KEY)
+
+
+def test_bytes_that_belong_to_no_segment_are_stepped_over(tab: Tab) -> None:
+    picture = jpeg(8)
+    first = 4 + int.from_bytes(picture[4:6], "big")
+    tab.send(named("odd.jpg", picture[:first] + b"\0\xff\0\0\xe1" + picture[first:]))
+    expect(tab.card("odd.jpg")).to_have_attribute("data-key", KEY)
 
 
 def expired_form(tab: Tab, key: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from tests.api_server import PlayedApi, Request, failed, item
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, make_bucket, remember, runner
+from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -54,6 +54,26 @@ def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: A
     assert (printed.code, printed.out) == (0, "1 sent.\n")
     assert "sent cat.jpg as cat.jpg" in printed.err
     assert list(_versions(bucket)) == ["cat.jpg"]
+
+
+@pytest.mark.parametrize(
+    "flags", [("upload", "--quiet"), ("--quiet", "upload"), ("upload", "--quiet", "--verbose")]
+)
+def test_quiet_tells_nothing_but_the_result(
+    cli: Cli, played: PlayedApi, bucket: Any, flags: tuple[str, ...]
+) -> None:
+    assert cli(*flags, "cat.jpg") == Printed(0, "1 sent.\n", "")
+    refused = cli(*flags, "words.jpg")
+    assert (refused.code, refused.out) == (1, "0 sent, 1 refused.\n")
+    assert refused.err.startswith("refused words.jpg: ")
+    assert refused.err.count("\n") == 1
+
+
+def test_quiet_may_be_a_variable(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGPIPE_QUIET", "1")
+    assert cli("upload", "cat.jpg").err == ""
 
 
 def test_a_folder_keeps_its_paths_under_the_prefix(cli: Cli, played: PlayedApi, bucket: Any) -> None:
@@ -99,10 +119,93 @@ def test_a_program_without_standard_input_can_send_files(
 
 
 def test_two_of_one_key_are_refused_before_anything_is_sent(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    assert cli("upload", "cat.jpg", "./cat.jpg").code == 2
+    assert _versions(bucket) == {}
+
+
+def test_two_of_one_name_keep_their_folders_and_it_is_said(cli: Cli, played: PlayedApi, bucket: Any) -> None:
     Path("other").mkdir()
     shutil.copy("coffee.jpg", "other/cat.jpg")
-    assert cli("upload", "cat.jpg", "other/cat.jpg").code == 2
-    assert _versions(bucket) == {}
+    printed = cli("upload", "cat.jpg", "other/cat.jpg")
+    assert (printed.code, printed.out) == (0, "2 sent.\n")
+    assert "Files of the same name keep their folders: other/cat.jpg.\n" in printed.err
+    assert sorted(_versions(bucket)) == ["cat.jpg", "other/cat.jpg"]
+
+
+def _camera_card() -> None:
+    """Pictures, and what lies beside them."""
+    card = Path("card")
+    card.mkdir()
+    shutil.copy("cat.jpg", card / "1.JPG")
+    for name, data in {
+        ".DS_Store": b"\0\0\0\x01Bud1",
+        "._1.JPG": b"\0\x05\x16\x07",
+        "Thumbs.db": b"\xd0\xcf\x11\xe0",
+        "1.xmp": b"<x:xmpmeta/>",
+        "notes.txt": b"by the sea",
+        "empty": b"",
+        "2.MOV": b"\0\0\0\x14ftypqt  ",
+    }.items():
+        (card / name).write_bytes(data)
+
+
+def test_what_is_no_picture_in_a_folder_is_skipped_and_counted(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    _camera_card()
+    printed = cli("upload", "card")
+    assert (printed.code, printed.out) == (0, "1 sent, 7 skipped.\n")
+    assert list(_versions(bucket)) == ["card/1.JPG"]
+    assert "refused" not in printed.err
+    (said,) = [line for line in printed.err.splitlines() if line.startswith("Skipped")]
+    assert said.startswith("Skipped, since hidden or no picture: card/.DS_Store, card/._1.JPG, card/")
+    assert said.endswith(" and 4 more.")
+    assert cli("upload", "card", "--json").document["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("raw.CR3", b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"),
+        ("phone.heic", b"\0\0\0\x18ftypheic"),
+        ("2.gif", b"GIF89a"),
+        ("download.jpg", b"<!doctype html>"),
+        ("nothing.png", b""),
+        ("cut.jpg", b"\xff\xd8\xff\xe0"),
+    ],
+)
+def test_a_picture_in_a_folder_that_cannot_be_sent_is_refused(
+    cli: Cli, played: PlayedApi, bucket: Any, name: str, data: bytes
+) -> None:
+    _camera_card()
+    (Path("card") / name).write_bytes(data)
+    printed = cli("upload", "card")
+    assert (printed.code, printed.out) == (1, "1 sent, 1 refused, 7 skipped.\n")
+    assert f"refused card/{name}: " in printed.err
+
+
+def test_what_is_no_picture_and_named_is_refused(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _camera_card()
+    printed = cli("upload", "card/notes.txt", "card/.DS_Store")
+    assert (printed.code, printed.out) == (1, "0 sent, 2 refused.\n")
+
+
+def test_a_file_that_is_too_large_is_refused_with_its_own_size(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    with Path("cat.jpg").open("r+b") as file:
+        file.truncate(27 * 1024 * 1024)
+    printed = cli("upload", "cat.jpg")
+    assert printed.code == 1
+    assert "refused cat.jpg: It has 27 MB (28,311,552 bytes); Rekognition takes at most 15 MB" in printed.err
+
+
+def test_of_standard_input_that_is_too_large_no_size_is_made_up(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path("cat.jpg").read_bytes() + bytes(27 * 1024 * 1024)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert "It has more than 15 MB (15,728,640 bytes); " in cli("upload", "-", "--key", "k.jpg").err
 
 
 def test_waiting_shows_each_verdict(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:

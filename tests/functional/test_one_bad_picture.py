@@ -21,6 +21,7 @@ from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry.failure_queue import read
 from imgpipe_cli.retry.failures import Places, survey
 from imgpipe_cli.retry.retrying import clear, run_again
+from imgpipe_cli.sources import Source
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from tests.api_server import TOKEN, PlayedApi, Request, item, serving
 from tests.functional.account import RecordingAws, fresh_account, nothing
@@ -197,7 +198,7 @@ def test_a_folder_that_is_denied_is_given_up_before_its_end() -> None:
 
     aws = Denying()
     told: list[Event] = []
-    sources = [transfer.Source(f"{number}.jpg", f"{number}.jpg", data=CAT) for number in range(500)]
+    sources = [Source(f"{number}.jpg", f"{number}.jpg", data=CAT) for number in range(500)]
     with pytest.raises(Problem):
         transfer.send(aws, NAMES, sources, told.append, workers=2)
     assert aws.asked < 500

@@ -21,6 +21,7 @@ from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transf
 from imgpipe_cli.aws import Aws
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings, moved_to
+from imgpipe_cli.sources import Source
 from imgpipe_cli.steps.access_token import fingerprint
 from imgpipe_cli.steps.settings import SettingsParameter
 from imgpipe_cli.target import Connection, Target
@@ -366,7 +367,7 @@ def test_two_uploads_of_one_key_keep_both_versions_and_one_is_told_it_replaced()
     pictures = [(EXAMPLES / name).read_bytes() for name in ("cat.jpg", "coffee.jpg")]
 
     def send(data: bytes) -> Any:
-        source = transfer.Source("same.jpg", "same.jpg", data=data)
+        source = Source("same.jpg", "same.jpg", data=data)
         (sent,) = transfer.send(PlainHttpAws(), NAMES, [source], nothing)
         return sent
 

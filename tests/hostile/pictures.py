@@ -127,6 +127,23 @@ def endless_scans() -> bytes:
     return data[:-2] + data[data.rfind(b"\xff\xda") : -2] * 300 + data[-2:]
 
 
+def with_chunk(kind: bytes, body: bytes, *, sound: bool = True) -> bytes:
+    """A PNG with this chunk behind its header. sound: with the right checksum."""
+    data, more = png(), chunk(kind, body)
+    return data[:33] + (more if sound else more[:-4] + b"oops") + data[33:]
+
+
+def thumbnail_in_a_damaged_segment() -> bytes:
+    """EXIF written 00 E1 for FF E1, and in it a picture of its own."""
+    small = encoded("JPEG", scene(60, 40))
+    return after_start(jpeg(), segment(0xE0, b"") + b"\0\xe1" + struct.pack(">H", len(small) + 2) + small)
+
+
+def video() -> bytes:
+    """What a phone puts behind a picture; in such bytes there is every marker of a JPEG."""
+    return b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 10_000 + b"\xff\xda\0\x08" * 500
+
+
 def animated() -> bytes:
     return encoded("PNG", save_all=True, append_images=[scene(), scene()], duration=10)
 
@@ -171,6 +188,9 @@ PICTURES = (
     _other("html-that-goes-on-as-jpeg", lambda: b"<html>" + jpeg()),
     _other("line-end-before-png", lambda: b"\n" + png()),
     _other("png-with-its-line-ends-changed", lambda: png().replace(b"\r\n", b"\n", 1)),
+    _other("raw", lambda: b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom" + bytes(99)),
+    _other("companion", lambda: b"\0\x05\x16\x07" + bytes(99)),
+    _other("png-for-iphone-apps", lambda: PNG + chunk(b"CgBI", b"P\0 \2") + png()[8:]),
     _other("base64-of-a-picture", lambda: b"data:image/png;base64,iVBORw0KGgo="),
     # Broken where the header tells it.
     _damaged("jpeg-of-three-bytes", lambda: b"\xff\xd8\xff"),
@@ -207,11 +227,41 @@ PICTURES = (
     _undecodable("png-of-a-chunk-without-end", lambda: png()[:33] + b"\xff\xff\xff\xffIDAT" + bytes(99)),
     _undecodable("jpeg-of-no-height", lambda: with_height(jpeg(), 0)),
     _undecodable("jpeg-of-endless-scans", endless_scans),
-    _undecodable("jpeg-of-empty-segments-after-its-frame", lambda: before_scan(segment(0xFE, b"") * 200_000)),
-    _undecodable("jpeg-of-filler-after-its-frame", lambda: before_scan(b"\xff" * 400_000)),
-    _undecodable("png-of-empty-chunks", lambda: png()[:33] + chunk(b"teSt", b"") * 150_000 + png()[33:]),
-    _undecodable("bomb-of-text", text_bomb),
-    _undecodable("bomb-of-a-profile", profile_bomb),
+    _undecodable("jpeg-of-ever-so-many-segments", lambda: before_scan(segment(0xFE, b"") * 400_000)),
+    _undecodable(
+        "png-of-ever-so-many-chunks", lambda: png()[:33] + chunk(b"teSt", b"") * 400_000 + png()[33:]
+    ),
+    _undecodable("jpeg-with-a-thumbnail-in-a-damaged-segment", thumbnail_in_a_damaged_segment),
+    _undecodable("jpeg-cut-just-before-its-end", lambda: encoded("JPEG", progressive=True)[:-10]),
+    # With parts that are broken, or bombs, and that no pixel depends on.
+    _fine("jpeg-of-empty-segments-after-its-frame", lambda: before_scan(segment(0xFE, b"") * 200_000)),
+    _fine("jpeg-of-filler-after-its-frame", lambda: before_scan(b"\xff" * 400_000)),
+    _fine("jpeg-with-a-byte-between-segments", lambda: after_start(jpeg(), segment(0xE0, b"") + b"\0")),
+    _fine("jpeg-with-stuffing-between-segments", lambda: after_start(jpeg(), b"\xff\0" * 9)),
+    _fine(
+        "jpeg-with-a-segment-without-ff",
+        lambda: after_start(jpeg(), segment(0xE0, b"") + b"\0\xe1\0\x22" + bytes(32)),
+    ),
+    _fine("jpeg-with-a-segment-of-length-0", lambda: after_start(jpeg(), b"\xff\xe3\0\0")),
+    _fine("jpeg-of-a-broken-jfif", lambda: after_start(jpeg(), segment(0xE0, b"JFIF\0"))),
+    _fine("jpeg-without-its-end", lambda: jpeg()[:-2]),
+    _fine("jpeg-without-half-of-its-end", lambda: jpeg()[:-1]),
+    _fine("jpeg-progressive-without-its-end", lambda: encoded("JPEG", progressive=True)[:-2]),
+    _fine("jpeg-with-a-video-behind", lambda: jpeg() + video()),
+    _fine("png-of-empty-chunks", lambda: png()[:33] + chunk(b"teSt", b"") * 150_000 + png()[33:]),
+    _fine(
+        "png-of-a-profile-with-a-bad-checksum",
+        lambda: with_chunk(b"iCCP", b"a\0\0" + bomb(1 << 20), sound=False),
+    ),
+    _fine("png-of-transparency-with-a-bad-checksum", lambda: with_chunk(b"tRNS", bytes(6), sound=False)),
+    _fine("png-of-short-transparency", lambda: with_chunk(b"tRNS", bytes(3))),
+    _fine("png-of-short-sizes", lambda: with_chunk(b"pHYs", bytes(3))),
+    _fine("png-of-no-gamma", lambda: with_chunk(b"gAMA", b"")),
+    _fine("png-of-a-broken-text", lambda: with_chunk(b"iTXt", b"a")),
+    _fine("png-of-3-mb-text", lambda: with_chunk(b"iTXt", b"a\0\1\0\0\0" + bomb(3 << 20))),
+    _fine("png-without-its-end", lambda: png()[:-12]),
+    _fine("bomb-of-text", text_bomb),
+    _fine("bomb-of-a-profile", profile_bomb),
     # Whose stream ends in good order too soon or too late: what is missing is empty, the rest is left.
     _fine("png-of-fewer-rows-than-it-says", lambda: png_of(160, 120, rows=bytes(481 * 50))),
     _fine("jpeg-of-fewer-rows-than-it-says", lambda: with_height(jpeg(), 5_000)),

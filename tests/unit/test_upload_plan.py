@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli import keys, transfer
+from imgpipe_cli.events import Event, Note, PassedOver
 from imgpipe_cli.problems import ExitCode, Problem
 
 E_ACUTE = "é"
@@ -179,11 +180,9 @@ def test_a_name_composed_either_way_is_the_same_key(here: Path) -> None:
     assert _keys("a.jpg", key=f"{DECOMPOSED}.jpg", prefix=DECOMPOSED) == [f"{E_ACUTE}/{E_ACUTE}.jpg"]
 
 
-def test_two_sources_of_one_key_are_refused_before_anything_is_sent(here: Path) -> None:
-    (here / "other").mkdir()
-    (here / "other" / "a.jpg").write_bytes(b"x")
-    problem = _usage("a.jpg", "other/a.jpg")
-    assert "'a.jpg' and 'other/a.jpg' would both become 'a.jpg'" in problem.message
+def test_two_sources_of_one_key_are_refused_before_anything_is_sent() -> None:
+    problem = _usage("a.jpg", "./a.jpg")
+    assert "'a.jpg' and './a.jpg' would both become 'a.jpg'" in problem.message
     assert "Nothing was sent" in problem.hint
 
 
@@ -191,7 +190,69 @@ def test_names_that_differ_only_in_their_composition_are_twins(here: Path) -> No
     for number, name in enumerate((E_ACUTE, DECOMPOSED)):
         (here / f"{number}").mkdir()
         (here / f"{number}" / f"{name}.jpg").write_bytes(b"x")
-    assert "both become" in _usage("0/é.jpg", f"1/{DECOMPOSED}.jpg").message
+    assert _keys("0/é.jpg", f"1/{DECOMPOSED}.jpg") == ["0/é.jpg", "1/é.jpg"]
+
+
+def _made(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(name.encode())
+
+
+@pytest.mark.parametrize(
+    ("paths", "wanted"),
+    [
+        (["A/x.jpg", "B/x.jpg"], ["A/x.jpg", "B/x.jpg"]),
+        (["A/x.jpg", "B/x.jpg", "A/y.jpg"], ["A/x.jpg", "B/x.jpg", "y.jpg"]),
+        (["./A//x.jpg", "A/../B/x.jpg"], ["A/x.jpg", "B/x.jpg"]),
+        (["1/A/x.jpg", "2/A/x.jpg"], ["1/A/x.jpg", "2/A/x.jpg"]),
+        (["1/A/x.jpg", "2/A/x.jpg", "B/x.jpg"], ["1/A/x.jpg", "2/A/x.jpg", "B/x.jpg"]),
+        (["a.jpg", "../a.jpg"], ["a.jpg", "PARENT/a.jpg"]),
+        (["A", "1/A"], ["A/x.jpg", "A/y.jpg", "1/A/x.jpg"]),
+        (["1/A", "2/A"], ["1/A/x.jpg", "2/A/x.jpg"]),
+        (["?/x.jpg"], ["A/x.jpg", "B/x.jpg"]),
+    ],
+)
+def test_where_names_are_the_same_the_shortest_folders_tell_them_apart(
+    here: Path, paths: list[str], wanted: list[str]
+) -> None:
+    _made("A/x.jpg", "A/y.jpg", "B/x.jpg", "1/A/x.jpg", "2/A/x.jpg", "../a.jpg")
+    told: list[Event] = []
+    sources, refused = transfer.plan(paths, prefix="trip", emit=told.append)
+    found = [source.key.removeprefix("trip/").replace(here.parent.name, "PARENT") for source in sources]
+    assert (found, refused) == (wanted, [])
+    ((code, detail),) = [(one.code, one.detail) for one in told if isinstance(one, Note)]
+    assert code == "folders_kept"
+    assert "trip/" in detail
+
+
+def test_names_that_differ_are_not_changed_and_nothing_is_said() -> None:
+    _made("A/x.jpg", "B/y.jpg")
+    told: list[Event] = []
+    sources, _ = transfer.plan(["A/x.jpg", "B/y.jpg"], emit=told.append)
+    assert [source.key for source in sources] == ["x.jpg", "y.jpg"]
+    assert told == []
+
+
+def test_hidden_files_in_a_folder_are_told() -> None:
+    told: list[Event] = []
+    sources, refused = transfer.plan(["pics"], emit=told.append)
+    assert (len(sources), refused) == (2, [])
+    assert told == [PassedOver(str(Path("pics/.hidden.jpg")))]
+
+
+def test_a_folder_of_hidden_files_only_is_not_called_empty(here: Path) -> None:
+    _made("mac/.DS_Store")
+    told: list[Event] = []
+    assert transfer.plan(["mac"], emit=told.append) == ([], [])
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("pattern", ["*.jpeg", "pics/*.gif", "[x].jpg", "holiday?.jpg"])
+def test_of_a_pattern_without_a_match_it_is_said_so(pattern: str) -> None:
+    (refused,) = transfer.plan([pattern])[1]
+    assert (refused.code, refused.source) == ("not_found", pattern)
+    assert "no file matches" in refused.message
 
 
 def test_a_key_may_have_1024_bytes_and_no_more() -> None:

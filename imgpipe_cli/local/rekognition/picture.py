@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from imgpipe_cli.local.rekognition.errors import invalid_format, invalid_parameter, too_large
+from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, TooManyParts, essence
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -38,6 +39,9 @@ MAX_SCANS = 100
 
 # Pillow reads once or more for each segment, chunk or byte of filler: so many are an attack, too.
 MAX_READS = 300_000
+
+# As no picture goes on; without an FF, which would begin a marker.
+_NOISE = bytes(number * 89 % 255 for number in range(2000))
 
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 _STRIP_PIXELS = 1_000_000
@@ -63,6 +67,21 @@ def decode(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
     Transparent pixels are seen on white, as in a viewer. EXIF orientation is applied to JPEGs and, as on
     AWS, not to PNGs. heavy is held while a large picture is decoded: what needs much memory takes turns.
     """
+    try:
+        found = essence(data)
+    except TooManyParts as error:
+        raise invalid_format(f"{error}.") from error
+    if found.whole:
+        return _frame(found.data, heavy)
+    # Complete but for its end, what follows its data changes no pixel; cut off, it is taken for pixels.
+    begun = found.data.rstrip(b"\xff")
+    frame = _frame(begun + JPEG_END, heavy)
+    if not np.array_equal(frame.pixels, _frame(begun + _NOISE + JPEG_END, heavy).pixels):
+        raise invalid_format("the file is cut off.")
+    return frame
+
+
+def _frame(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
     picture = _opened(data)
     _check_sides(*picture.size)
     orientation = _orientation(picture) if picture.format == "JPEG" else 1
@@ -85,7 +104,8 @@ def _opened(data: bytes) -> PngImagePlugin.PngImageFile | JpegImagePlugin.JpegIm
     """Read the header alone. The classes are used directly: Image.open has a pixel limit of its own, a
     global one that warns, and would take further formats."""
     try:
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        # Pillow takes a file whose first chunk is another one, such as those optimized for iPhone apps.
+        if data.startswith(PNG_START) and data[12:16] == b"IHDR":
             return PngImagePlugin.PngImageFile(_Bounded(data))
         if data.startswith(b"\xff\xd8\xff"):
             return JpegImagePlugin.JpegImageFile(_Bounded(data))

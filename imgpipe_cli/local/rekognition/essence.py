@@ -1,0 +1,102 @@
+"""A picture's file without what does not belong to its pixels.
+
+Decoders differ in how they take broken or hostile parts that no pixel depends on: metadata, bytes between the
+parts, whatever follows the picture's end. OpenCV, as most others, steps over them. So they are taken out
+here, unread, before Pillow sees the file. What the pixels depend on is left as it is, broken or not.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+JPEG_END = b"\xff\xd9"
+
+# Each is a step here: so many are an attack.
+_MAX_PARTS = 300_000
+
+# A marker of a JPEG: no filler, no stuffing, and none of those that stand within the data of a scan.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_COMMENT = 0xFE
+_APPLICATION = range(0xE0, 0xF0)
+# Of these a decoder needs the second and third to know the colors; the first says which way is up.
+_NEEDED = {0xE1: (b"Exif\0\0", 6), 0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
+
+
+class TooManyParts(ValueError):
+    """The file consists of ever so many small parts."""
+
+
+@dataclass(frozen=True)
+class Essence:
+    """whole: False for a JPEG without its end; whether its data is complete is then to be found out."""
+
+    data: bytes
+    whole: bool = True
+
+
+def essence(data: bytes) -> Essence:
+    """Of a JPEG or PNG. Raises TooManyParts."""
+    if data.startswith(PNG_START):
+        return Essence(b"".join([PNG_START, *_png_parts(data)]))
+    parts = list(_jpeg_parts(data))
+    whole = parts[-1:] == [JPEG_END]
+    return Essence(b"".join([data[:2], *parts]), whole)
+
+
+def _png_parts(data: bytes) -> Iterator[bytes]:
+    """The critical chunks up to the last, and transparency where it is sound."""
+    at = len(PNG_START)
+    for _ in range(_MAX_PARTS):
+        if at + 12 > len(data):
+            yield data[at:]
+            return
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, end = data[at + 4 : at + 8], at + 12 + length
+        # In capitals: critical. A chunk that is cut off is for the decoder to judge.
+        if kind[:1].isupper() or end > len(data) or (kind == b"tRNS" and _is_sound(data[at:end], data)):
+            yield data[at:end]
+        if kind == b"IEND":
+            return
+        at = end
+    raise TooManyParts("it consists of too many chunks")
+
+
+def _is_sound(chunk: bytes, data: bytes) -> bool:
+    """Whether a tRNS chunk has its checksum and the length that the picture's color type asks for."""
+    length = len(chunk) - 12
+    color_type = data[25]
+    fits = 1 <= length <= 256 if color_type == 3 else length == {0: 2, 2: 6}.get(color_type)
+    return fits and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def _jpeg_parts(data: bytes) -> Iterator[bytes]:
+    """From marker to marker, as libjpeg goes: tables, frame, scans with their data, the end."""
+    at = 2
+    for _ in range(_MAX_PARTS):
+        found = _MARKER.search(data, at)
+        if found is None or data[found.end() - 1] == _START:  # of another picture
+            return
+        start, marker = found.start(), data[found.start() + 1]
+        if marker == _END:
+            yield JPEG_END
+            return
+        at = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
+        if marker == _SCAN:
+            following = _MARKER.search(data, at)
+            at = following.start() if following else len(data)
+        if _is_needed(marker, data[start + 4 : at]):
+            yield data[start:at]
+    raise TooManyParts("it consists of too many segments")
+
+
+def _is_needed(marker: int, body: bytes) -> bool:
+    if marker in _APPLICATION:
+        name, least = _NEEDED.get(marker, (b"", 0))
+        return bool(name) and body.startswith(name) and len(body) >= least
+    return marker != _COMMENT
