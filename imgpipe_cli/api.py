@@ -131,10 +131,11 @@ class Api:
     def result(self, key: str) -> Item | None:
         """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
         status, document = self.get("/result", {"key": key})
-        if status == 200 and isinstance(document, dict):
-            if self._token and not is_whole(document):
+        if status == 200:
+            item = dict(document)
+            if self._token and not is_whole(item):
                 raise _refusal(401, document)  # a wrong token opens no more than none
-            return document
+            return item
         if status == 404 and _code(document) == "not_found":
             return None
         raise _refusal(status, document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Event, Refused
+from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry.failure_queue import read
 from imgpipe_cli.retry.failures import Places, survey
@@ -186,15 +188,25 @@ def test_what_is_denied_for_every_picture_is_told_once(
     assert (printed.code, printed.error) == (1, "access_denied")
 
 
-def test_a_folder_that_is_denied_is_given_up_before_its_end() -> None:
+def test_a_folder_that_is_denied_is_given_up_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing permission is not tried with every one of thousands of pictures."""
+    given_up = threading.Event()
+
+    class Watched(Pool):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=wait and given_up.is_set(), cancel_futures=cancel_futures)
+            given_up.set()
 
     class Denying(RecordingAws):
         asked = 0
 
         def call(self, *_call: str, **_params: Any) -> Any:
             self.asked += 1
+            if self.asked > 100:  # no worker runs ahead of who counts the answers
+                given_up.wait(30)
             raise refused(403, "AccessDenied")
+
+    monkeypatch.setattr(transfer, "Pool", Watched)
 
     aws = Denying()
     told: list[Event] = []
