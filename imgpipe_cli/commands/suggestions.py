@@ -9,7 +9,7 @@ from typing import Any
 
 # Words of other tools -> what it is called here, as it is typed.
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "imgpipe list --label NAME": ("search", "find", "query", "filter", "grep"),
+    "imgpipe list --label NAME": ("search", "find", "filter", "grep"),
     "imgpipe down (the whole pipeline) or aws s3 rm (one picture)": ("delete", "remove", "rm", "del"),
     "imgpipe down": ("destroy", "teardown", "uninstall", "undeploy", "clean", "purge"),
     "imgpipe list": ("ls", "dir", "history", "pictures", "images"),
