@@ -162,6 +162,7 @@ class Aws:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
         self._pools: dict[str, Pool] = {}
+        self._looking = threading.Lock()
         self._looked, self._found = False, None
         self._session = self._new_session()
 
@@ -357,15 +358,16 @@ class Aws:
 
     def _find_credentials(self) -> None:
         """Have the SDK look for them, once. Raises AwsError for what it stumbles over; it may find none."""
-        if self._looked:
-            return
-        # A code that is typed is not shown, nor read from a pipe in which something else comes.
-        warnings.filterwarnings("error", category=getpass.GetPassWarning)
-        try:
-            self._found = self._session.get_credentials()
-        except Exception as error:
-            raise self._not_signed_in(error) from error
-        self._looked = True
+        with self._looking:  # two looks could ask twice for the code of a device
+            if self._looked:
+                return
+            # A code that is typed is not shown, nor read from a pipe in which something else comes.
+            warnings.filterwarnings("error", category=getpass.GetPassWarning)
+            try:
+                self._found = self._session.get_credentials()
+            except Exception as error:
+                raise self._not_signed_in(error) from error
+            self._looked = True
 
     def _renew_credentials(self) -> None:
         """Have those that end soon replaced, as each call would: here it is known what an error is about."""
