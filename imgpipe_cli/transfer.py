@@ -15,7 +15,7 @@ from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.sources import Source, expanded, few, nothing, told_apart
+from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.stored_picture import head
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ STDIN = "-"
 _KEY_REFUSED = ("InvalidArgument", "KeyTooLongError", "InvalidObjectName")
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
-# Enough to tell what is no picture.
-_HEAD_BYTES = 64 * 1024
-# What has such a name is meant as a picture, whatever is in it.
-_PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
 
 # --- which files, under which keys ---------------------------------------------------------------
@@ -63,6 +59,7 @@ def plan(
     if len(found) == 1:
         found = [replace(found[0], key=key or found[0].key)]
         _key(prefix, found[0])
+    found = pictures_of_twins(found, emit)
     differing = told_apart(found)
     sources, unnamed = keyed(differing, prefix)
     _refuse_twins(sources)
@@ -202,7 +199,7 @@ def send(
 
 def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None:
     try:
-        if _is_beside_pictures(source):
+        if source.is_beside_pictures():
             emit(PassedOver(source.name))
             return None
         data = source.read()
@@ -236,13 +233,6 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | None
     sent = Sent(source.key, source.name, answer.get("VersionId"), replaced)
     emit(sent)
     return sent
-
-
-def _is_beside_pictures(source: Source) -> bool:
-    """Whether it only lies in the folder that was named, and is no picture: notes, sidecars, a video."""
-    if not source.found or Path(source.name).suffix.lower() in _PICTURE_SUFFIXES:
-        return False
-    return not picture.is_picture(source.read(_HEAD_BYTES))
 
 
 def _refusal(source: Source, data: bytes) -> picture.Refusal | None:
