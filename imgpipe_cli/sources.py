@@ -14,6 +14,10 @@ from imgpipe_cli.events import PassedOver
 
 # So many of several are named.
 _NAMED = 3
+# Enough to tell what is no picture.
+_HEAD_BYTES = 64 * 1024
+# What has such a name is meant as a picture, whatever is in it.
+_PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
 
 def few(names: Sequence[str]) -> str:
@@ -48,6 +52,12 @@ class Source:
             return self.data
         assert self.path is not None
         return regular_files.read(self.path, at_most=at_most or picture.MAX_BYTES + 1)
+
+    def is_beside_pictures(self) -> bool:
+        """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video."""
+        if not self.found or Path(self.name).suffix.lower() in _PICTURE_SUFFIXES:
+            return False
+        return not picture.is_picture(self.read(_HEAD_BYTES))
 
     def size_bytes(self) -> int:
         """As the file says; 0 where nothing says it."""
@@ -122,13 +132,34 @@ def _too_long(key: str) -> bool:
     return len(os.fsencode(keys.composed(key))) > keys.MAX_BYTES
 
 
+def pictures_of_twins(sources: Sequence[Source], on_passed: Callable[[PassedOver], None]) -> list[Source]:
+    """Without what is no picture and has the key of another: several folders may hold a Thumbs.db."""
+    twins = {id(source) for source in _twins(sources)}
+    kept = []
+    for source in sources:
+        try:
+            beside = id(source) in twins and source.is_beside_pictures()
+        except OSError:  # which is told when it is sent
+            beside = False
+        if beside:
+            on_passed(PassedOver(source.name))
+        else:
+            kept.append(source)
+    return kept
+
+
+def _twins(sources: Sequence[Source]) -> list[Source]:
+    """Those whose key another one has, too."""
+    shared = Counter(keys.composed(source.key) for source in sources)
+    return [source for source in sources if shared[keys.composed(source.key)] > 1]
+
+
 def told_apart(sources: Sequence[Source]) -> list[Source]:
     """With as many of the folders before each argument as make the keys differ, and no more."""
     levels: Counter[str] = Counter()
     longer = list(sources)
     while True:
-        shared = Counter(keys.composed(source.key) for source in longer)
-        twins = {source.argument: source.above for source in longer if shared[keys.composed(source.key)] > 1}
+        twins = {source.argument: source.above for source in _twins(longer)}
         further = {name for name, above in twins.items() if levels[name] < len(above)}
         if not further:
             return list(sources) if twins else longer

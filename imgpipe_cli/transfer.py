@@ -15,7 +15,7 @@ from imgpipe_cli.aws_problems import is_about_all, problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import ExitCode, Problem
-from imgpipe_cli.sources import Source, expanded, few, nothing, told_apart
+from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.stored_picture import head
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ NO_ROOM = "InsufficientStorage"
 _DENIED_TO_ALL = 64
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
-# Enough to tell what is no picture.
-_HEAD_BYTES = 64 * 1024
-# What has such a name is meant as a picture, whatever is in it.
-_PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
 
 # --- which files, under which keys ---------------------------------------------------------------
@@ -65,6 +61,7 @@ def plan(
     if len(found) == 1:
         found = [replace(found[0], key=key or found[0].key)]
         _key(prefix, found[0])
+    found = pictures_of_twins(found, emit)
     differing = told_apart(found)
     sources, unnamed = keyed(differing, prefix)
     _refuse_twins(sources)
@@ -223,7 +220,7 @@ class _Denied:
 
 def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | _Denied | None:
     try:
-        if _is_beside_pictures(source):
+        if source.is_beside_pictures():
             emit(PassedOver(source.name))
             return None
         data = source.read()
@@ -263,13 +260,6 @@ def _put(aws: Aws, body: _Body, params: Mapping[str, Any]) -> tuple[dict[str, An
             raise
     body.seek(0)
     return aws.call("s3", "put_object", Body=body, **params), True
-
-
-def _is_beside_pictures(source: Source) -> bool:
-    """Whether it only lies in the folder that was named, and is no picture: notes, sidecars, a video."""
-    if not source.found or Path(source.name).suffix.lower() in _PICTURE_SUFFIXES:
-        return False
-    return not picture.is_picture(source.read(_HEAD_BYTES))
 
 
 def _refusal(source: Source, data: bytes) -> picture.Refusal | None:

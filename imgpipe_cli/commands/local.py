@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,7 +71,7 @@ def register(app: typer.Typer) -> None:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local import control
 
-        with run.screen.busy("starting_local"):
+        with nullcontext() if control.running() else run.screen.busy("starting_local"):
             cloud = control.start(port=port, concurrency=concurrency, older=older)
         data = {
             "endpoint": cloud.endpoint,

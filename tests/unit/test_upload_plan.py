@@ -226,6 +226,16 @@ def test_where_names_are_the_same_the_shortest_folders_tell_them_apart(
     assert "trip/" in detail
 
 
+def test_what_is_no_picture_makes_no_twins_of_folders(here: Path) -> None:
+    _made("1/pics/a.jpg", "2/pics/b.jpg")
+    for number in (1, 2):
+        (here / f"{number}/pics/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    told: list[Event] = []
+    sources, refused = transfer.plan(["1/pics", "2/pics"], emit=told.append)
+    assert ([source.key for source in sources], refused) == (["pics/a.jpg", "pics/b.jpg"], [])
+    assert told == [PassedOver(str(Path(f"{number}/pics/Thumbs.db"))) for number in (1, 2)]
+
+
 def test_names_that_differ_are_not_changed_and_nothing_is_said() -> None:
     _made("A/x.jpg", "B/y.jpg")
     told: list[Event] = []
