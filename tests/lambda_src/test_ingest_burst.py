@@ -116,6 +116,7 @@ class Burst:
 
     runs: int
     tps: float = TPS
+    run_s: float = RUN_S
     clock: FastClock = field(default_factory=FastClock)
     store: Store = field(default_factory=Store)
     calls: int = 0
@@ -148,7 +149,7 @@ class Burst:
         self.calls += 1
         if error := self._limit.injected("DetectLabels"):
             raise ClientError({"Error": {"Code": error.code, "Message": error.message}}, "DetectLabels")
-        self.clock.sleep(RUN_S)
+        self.clock.sleep(self.run_s)
         return ANSWERS["DetectLabels"]
 
     def _work(self) -> None:
@@ -195,9 +196,9 @@ def known_chances() -> Iterator[None]:
     random.setstate(before)
 
 
-def burst(runs: int, tps: float = TPS) -> Burst:
+def burst(runs: int, tps: float = TPS, run_s: float = RUN_S) -> Burst:
     with contextlib.redirect_stdout(io.StringIO()):  # the function's log
-        return Burst(runs, tps).until_all_have_ended()
+        return Burst(runs, tps, run_s).until_all_have_ended()
 
 
 @pytest.mark.usefixtures("known_chances")
@@ -218,12 +219,13 @@ def test_with_the_cap_none_is_lost() -> None:
     assert len(found.store.items) == PICTURES
 
 
-@pytest.mark.parametrize("tps", [2.0, 5.0])
+@pytest.mark.parametrize(("tps", "run_s"), [(2.0, RUN_S), (5.0, RUN_S), (2.0, 0.3), (5.0, 0.1)])
 @pytest.mark.usefixtures("known_chances")
-def test_with_the_cap_the_limit_is_used_and_few_calls_are_in_vain(tps: float) -> None:
+def test_with_the_cap_the_limit_is_used_and_few_calls_are_in_vain(tps: float, run_s: float) -> None:
+    """Also where answers come at once, as on the local cloud."""
     cap = Settings(rekognition_tps=tps).cap
     assert cap is not None
-    found = burst(cap, tps)
+    found = burst(cap, tps, run_s)
     assert found.lost == 0
     # A single picture may come back a minute later, which is no use of the limit.
     assert PICTURES / (found.ended[-10] * tps) >= 0.9

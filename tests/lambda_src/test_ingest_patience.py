@@ -130,7 +130,7 @@ def test_the_pauses_grow_and_differ() -> None:
     patience = Patience(left_s=lambda: 100 - sum(slept), sleep=slept.append, chance=lambda: next(chances))
     with pytest.raises(Exception, match="ThrottlingException"):
         patience.call(call, keep_s=75)
-    assert slept == [0.25, 1.0, 1.0, 4.0, 4.0, 8.0]
+    assert slept == [0.375, 1.5, 1.5, 6.0, 4.0, 8.0]
 
 
 # --- the store -----------------------------------------------------------------------------------

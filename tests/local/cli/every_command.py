@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -176,9 +177,10 @@ def _overwrite_what_is_gone(operator: Operator, machine: Machine) -> None:
 
 
 def _ask_for_limits(operator: Operator, machine: Machine) -> None:
-    """What `up` asks AWS, and AWS alone: the local cloud has no Service Quotas."""
-    aws = _aws(operator, machine)
-    assert operator.during("up", lambda: ingest_cap.determined(aws, Settings(capped=False))).capped
+    """What `up` asks AWS, and AWS alone: the local cloud knows neither quotas nor limits to users."""
+    aws, unknown = _aws(operator, machine), Settings(capped=False)
+    found = operator.during("up", lambda: ingest_cap.determined(aws, unknown))
+    assert found == replace(unknown, tps_from="quota")
     for listing in ("list_service_quotas", "list_aws_default_service_quotas"):
         with pytest.raises(AwsError):
             operator.during("up", partial(aws.call, "service-quotas", listing, ServiceCode="rekognition"))

@@ -95,8 +95,12 @@ INSTEAD: dict[str, tuple[str, str, dict[str, Any]]] = {
 UNKNOWN_HERE = ("lambda:GetFunctionEventInvokeConfig", "lambda:PutFunctionEventInvokeConfig")
 # Checked under one name with the removal of the cap, which is allowed on more functions.
 AS_ITS_REMOVAL = ("lambda:PutFunctionConcurrency",)
-# A service that the local cloud does not have.
-NOT_OFFERED = ("servicequotas:ListAWSDefaultServiceQuotas", "servicequotas:ListServiceQuotas")
+# What the local cloud does not have, and an action that it knows no name of.
+NOT_OFFERED = (
+    "lambda:GetAccountSettings",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
+)
 # What AWS checks beside the action of the call itself, and the local cloud does not: the ARNs of each.
 FUNCTIONS_ARNS = [NAMES.function_arn(function) for function in FUNCTIONS]
 ROLE_ARNS = [NAMES.role_arn(function) for function in FUNCTIONS]
