@@ -25,6 +25,14 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Aws.__init__.__kwdefaults__, "clock", clock)
 
 
+@pytest.fixture(autouse=True)
+def no_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto knows no quotas of Rekognition, and of other services not these operations."""
+    answers = "moto.servicequotas.responses.ServiceQuotasResponse"
+    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
+        monkeypatch.setattr(f"{answers}.{operation}", lambda _self: '{"Quotas": []}', raising=False)
+
+
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The command line, in an empty folder."""

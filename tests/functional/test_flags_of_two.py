@@ -25,7 +25,7 @@ def account() -> Iterator[None]:
 
 def both_from_the_start() -> dict[str, Any]:
     with fresh_account():
-        finished(BOTH_FLAGS)
+        up(SharedAws(), BOTH_FLAGS, workers=1)
         return inventory()
 
 

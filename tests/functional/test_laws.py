@@ -250,7 +250,7 @@ def test_an_untagged_bucket_with_an_upload_on_its_way_is_not_ours() -> None:
     aws = _make_bucket(NAMES.bucket)
     aws.call("s3", "create_multipart_upload", Bucket=NAMES.bucket, Key="theirs.bin")
     with pytest.raises(Problem, match="bucket"):
-        finished()
+        up(RecordingAws())
     assert _left_alone(RecordingAws()) == {f"bucket {NAMES.bucket}": "foreign"}
     assert len(aws.call("s3", "list_multipart_uploads", Bucket=NAMES.bucket)["Uploads"]) == 1
 

@@ -101,7 +101,7 @@ def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = no
 @BOTH_WAYS
 def test_everything_moves_and_the_account_is_as_if_it_had_begun_there(start: Settings, end: Settings) -> None:
     with fresh_account():
-        finished(end, kind=PlainHttpAws)
+        up(PlainHttpAws(), end)
         expected = inventory()
     finished(start, kind=PlainHttpAws)
     fill(start.results)
@@ -273,7 +273,7 @@ def test_a_foreign_table_hinders_no_pipeline_without_one() -> None:
     aws.call(
         "dynamodb", "create_table", TableName=NAMES.table, BillingMode="PAY_PER_REQUEST", **keys, **kinds
     )
-    finished(IN_S3, kind=PlainHttpAws)
+    up(PlainHttpAws(), IN_S3)
     with pytest.raises(Problem) as refused:
         move(PlainHttpAws(), SETTINGS)
     assert refused.value.code == "not_ours"

@@ -116,7 +116,7 @@ def test_a_picture_that_nothing_is_told_of_is_listed_with_the_reason(
 ) -> None:
     """And the others are tried again, and leave the failure queue."""
     account.lambda_.give_up(account.lambda_.put("good.jpg", CAT), account.lambda_.put(BAD, CAT))
-    account.refuse = {"head_object": refused(403), "list_objects_v2": refused(403, "AccessDenied")}
+    account.refuse = {"head_object": refused(403), "list_object_versions": refused(403, "AccessDenied")}
     contents = read(account, account.lambda_.queue_url, NAMES.bucket)
     found = {one.key: one for one in survey(places, contents.entries, ())}
     assert (found[BAD].state, found[BAD].code) == ("unknown", "access_denied")
@@ -131,7 +131,7 @@ def test_a_picture_that_nothing_is_told_of_is_listed_with_the_reason(
 
 def test_what_is_refused_for_every_picture_ends_the_command(account: Account, places: Places) -> None:
     account.lambda_.put(BAD, CAT)
-    account.refuse = {"head_object": refused(400), "list_objects_v2": refused(400, "ExpiredToken")}
+    account.refuse = {"head_object": refused(400), "list_object_versions": refused(400, "ExpiredToken")}
     with pytest.raises(Problem) as caught:
         survey(places, (), [BAD])
     assert caught.value.code == "expired_token"
@@ -152,7 +152,7 @@ def test_result_tells_of_the_others(
     assert printed.code == 4
     assert [one["objectKey"] for one in printed.document["data"]] == ["good.jpg"]
     assert [one["code"] for one in printed.document["errors"]] == ["pending", "pending"]
-    refusing(monkeypatch, "ListObjectsV2", 403, "AccessDenied")
+    refusing(monkeypatch, "ListObjectVersions", 403, "AccessDenied")
     printed = cli("result", "good.jpg", BAD, "new.jpg", "--json")
     assert printed.code == 1
     assert [one["code"] for one in printed.document["errors"]] == ["access_denied", "pending"]

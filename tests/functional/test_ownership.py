@@ -160,7 +160,7 @@ def test_an_api_with_our_tags_and_another_name_is_not_ours() -> None:
     aws = PlainHttpAws()
     aws.call("apigatewayv2", "create_api", Name="demo-api-2", ProtocolType="HTTP", Tags=NAMES.tags)
     before = everything()
-    finished(kind=PlainHttpAws)
+    up(PlainHttpAws())
     assert down(PlainHttpAws()) == []
     assert everything() == before
 

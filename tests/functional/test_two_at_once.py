@@ -149,7 +149,7 @@ def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> No
         backend = get_backend("apigatewayv2")[NAMES.account][NAMES.region]
         backend.apis[made["ApiId"]].created_date = datetime(2020, 1, 1, tzinfo=UTC)
         kept.append(made["ApiId"])
-        finished()
+        up(SharedAws(), workers=1)
 
     with fresh_account():
         undisturbed = SharedAws()
@@ -348,7 +348,7 @@ def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Cle
     """What comes is done by both, what is turned round is turned round by both."""
     for end in (IN_S3, SETTINGS):
         for number in exhaustive.points(20, keep=3):
-            finished()
+            up(SharedAws(), SETTINGS)
             first = meeting(
                 lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
                 "after",
