@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.faults import is_passing, is_throttled
 
-# Two runs that end at once, at two calls a second, ask 2.0 times for each picture; with 0.5 s 2.2 times, and a
-# little less of the limit is used.
+# Two runs that end at once, at two calls a second, ask 2.0 times for each picture; with 0.5 s 2.2 times, and
+# a little less of the limit is used.
 _FIRST_PAUSE_S = 0.75
 _LONGEST_PAUSE_S = 8.0
 
