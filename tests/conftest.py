@@ -29,10 +29,6 @@ _OTHERS = {
 }
 
 
-# What the workers used, in seconds.
-_used_s: list[float] = []
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--live",
@@ -81,27 +77,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Each worker tells what it has used, its processes included; without workers this process did it all."""
+def pytest_sessionfinish() -> None:
     warm_process.end()
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["processor_s"] = _processor_s()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    _used_s.append(getattr(node, "workeroutput", {}).get("processor_s", 0.0))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    total_s = sum(_used_s) + _processor_s()
-    terminalreporter.write_line(f"processor time: {total_s / 60:.1f} minutes, user and system")
-
-
-def _processor_s() -> float:
+    """The workers have ended by now, with all processes but those that left them, as local clouds do."""
     used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    total_s = used.user + used.system + used.children_user + used.children_system
+    terminalreporter.write_line(f"processor time: {total_s / 60:.1f} minutes, user and system")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

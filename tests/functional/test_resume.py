@@ -100,7 +100,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
 def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
     with fresh_account():
         empty = inventory()
-    for die_after in exhaustive.points(48, keep=4):
+    for die_after in exhaustive.points(43, keep=4):
         with fresh_account():
             with pytest.raises(Killed):
                 up(RecordingAws(die_after=die_after))

@@ -347,7 +347,7 @@ def test_down_during_a_rotation_is_told() -> None:
 def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Clean) -> None:
     """What comes is done by both, what is turned round is turned round by both."""
     for end in (IN_S3, SETTINGS):
-        for number in exhaustive.points(20, keep=3):
+        for number in exhaustive.points(17, keep=3):
             up(SharedAws(), SETTINGS)
             first = meeting(
                 lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
