@@ -51,7 +51,7 @@ def undisturbed(request: pytest.FixtureRequest) -> Undisturbed:
 def test_up_killed_after_any_call_is_finished_by_the_next_up(undisturbed: Undisturbed) -> None:
     calls, there = undisturbed.up, undisturbed.there
     assert len(calls) > 30
-    for die_after in exhaustive.points(len(calls), keep=8):
+    for die_after in exhaustive.points(len(calls), keep=6):
         with fresh_account():
             killed, resumed = RecordingAws(die_after=die_after), RecordingAws()
             with pytest.raises(Killed):

@@ -42,7 +42,7 @@ from tests.functional.account import (
 from tests.functional.meeting import MeetingAws, SharedAws
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
-KEEP = 4
+KEEP = 3
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHEN = pytest.mark.parametrize("when", ["before", "after"])
 
