@@ -98,6 +98,8 @@ class Snapshots:
         written: list[str] = []
         failed: OSError | None = None
         try:
+            for folder in (self._folder, self._older):  # they may have been removed
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._keep_older()
         except OSError as error:
             failed = error
@@ -130,9 +132,10 @@ class Snapshots:
         encoded = content.encode()
         digest = hashlib.sha256(encoded).digest()
         self._sizes[name] = len(encoded)
-        if self._saved.get(name) == digest:
+        path = self._folder / f"{name}.json"
+        if self._saved.get(name) == digest and path.exists():
             return False
-        private_files.write(self._folder / f"{name}.json", encoded, durable=True)
+        private_files.write(path, encoded, durable=True)
         self._saved[name] = digest
         return True
 

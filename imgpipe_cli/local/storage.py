@@ -51,6 +51,7 @@ class Storage:
         total, largest = self._sizes()
         spare = _SPARE_SNAPSHOTS * total + _SPARE_BYTES if picture else total
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been removed
             if shutil.disk_usage(self._folder).free < spare + size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             private_files.try_room(self._folder, max(largest, size))

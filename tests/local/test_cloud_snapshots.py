@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -220,3 +221,13 @@ def test_files_and_their_folder_are_on_the_disk_before_a_save_has_ended(
     if os.name == "posix":
         wanted += [tmp_path, saver._older]
     assert {(path.stat().st_dev, path.stat().st_ino) for path in wanted} <= set(synced)
+
+
+def test_a_folder_that_was_removed_while_the_cloud_runs_is_made_again(tmp_path: Path) -> None:
+    saver = snapshots(tmp_path, a=lambda: "1")
+    saver.save()
+    shutil.rmtree(tmp_path)
+    shutil.rmtree(saver._older)
+    assert saver.save() == ["a"]
+    saver.save()
+    assert saver.trouble == ""

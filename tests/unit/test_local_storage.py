@@ -42,9 +42,12 @@ def test_pictures_leave_room_for_their_results(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_trouble(tmp_path: Path) -> None:
-    assert storage(tmp_path / "gone").trouble(1)
     (tmp_path / "file").write_bytes(b"")
     assert storage(tmp_path / "file").trouble(1)
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    assert storage(tmp_path / "gone").trouble(1) == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a device that is always full")
