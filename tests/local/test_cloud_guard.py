@@ -19,7 +19,7 @@ from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.control import LocalCloud
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.storage import Storage
-from tests.local.own_loop import finish
+from tests.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]
 BUCKET = "guarded-uploads"
@@ -370,3 +370,37 @@ def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
     line = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
     finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, never, send))
     assert sent[0]["status"] == 408
+
+
+@pytest.mark.parametrize(
+    ("method", "writes"),
+    [("GET", 0), ("HEAD", 0), ("OPTIONS", 0), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DELETE", 1)],
+)
+def test_whatever_may_change_something_is_saved(method: str, writes: int) -> None:
+    """A removal too: it must not come back after a crash."""
+    heard: list[str] = []
+
+    async def nothing() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(_message: Any) -> None:
+        """Nobody looks at the answer."""
+
+    guard = Guard(
+        app,
+        Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
+        app,
+        verify=lambda _scope, _signed, _body: None,
+        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
+        api_slots=1,
+        rekognition_slots=1,
+        on_write=lambda: heard.append(method),
+    )
+    path = "/_aws/execute-api/abcd1234/prod/result"
+    line = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, nothing, send))
+    assert len(heard) == writes

@@ -18,7 +18,7 @@ import pytest
 from imgpipe_cli.local import log
 from imgpipe_cli.local.rekognition_service import RekognitionService
 from imgpipe_cli.local.snapshots import Snapshots
-from tests.local.own_loop import finish
+from tests.own_loop import finish
 
 
 def snapshots(folder: Path, **parts: Callable[[], str | None]) -> Snapshots:

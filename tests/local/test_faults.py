@@ -21,7 +21,7 @@ from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.storage import Storage
 from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
-from tests.local.own_loop import finish
+from tests.own_loop import finish
 
 PICTURE = {"Bytes": b"picture"}
 SIGNED = (

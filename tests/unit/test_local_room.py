@@ -16,6 +16,7 @@ from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.room import SMALL_BYTES, Room
 from imgpipe_cli.local.signatures import Answer
 from imgpipe_cli.local.storage import Storage
+from tests.own_loop import finish
 
 MB = 1024 * 1024
 KEY = "a" * 64
@@ -117,7 +118,7 @@ def test_who_has_not_proved_a_signature_holds_no_place_at_rekognition(
                 task.cancel()
             await asyncio.gather(*idle, return_exceptions=True)
 
-    assert asyncio.run(run()) == 200
+    assert finish(run()) == 200
 
 
 def test_bodies_without_a_key_are_read_only_as_far_as_there_is_room() -> None:
@@ -152,7 +153,7 @@ def test_bodies_without_a_key_are_read_only_as_far_as_there_is_room() -> None:
         done.set()
         return list(await asyncio.gather(*tasks))
 
-    assert asyncio.run(run()) == [200] * 10
+    assert finish(run()) == [200] * 10
 
 
 @pytest.mark.parametrize("begun", [1, MB - 1])
@@ -170,7 +171,7 @@ def test_a_body_that_does_not_come_gives_way_to_one_that_does(begun: int) -> Non
         whole = await one(sending(bytes(MB)))
         return await stalled, whole
 
-    given_up, whole = asyncio.run(run())
+    given_up, whole = finish(run())
     assert isinstance(given_up, Refused)
     assert (given_up.status, given_up.code) == (408, "RequestTimeout")
     assert whole == bytes(MB)
@@ -182,7 +183,7 @@ def test_small_bodies_need_no_room() -> None:
         async with room.of(1 * MB), room.of(SMALL_BYTES), room.of(0):
             return
 
-    asyncio.run(run())
+    finish(run())
 
 
 @pytest.mark.parametrize(
