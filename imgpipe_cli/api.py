@@ -63,6 +63,10 @@ def repeated(
     return ask()
 
 
+# The way there, not the question, was wrong.
+_BROKEN = (TimeoutError, ConnectionResetError, http.client.HTTPException)
+
+
 class Api:
     """The pipeline's HTTP API. url: base with the stage, such as https://x.execute-api.../prod."""
 
@@ -109,9 +113,7 @@ class Api:
                 connection.close()
                 self._connections.open = None
                 if fresh or attempt == 2:
-                    broken = isinstance(
-                        error, (TimeoutError, ConnectionResetError, http.client.HTTPException)
-                    )
+                    broken = isinstance(error, _BROKEN) and not isinstance(error, http.client.InvalidURL)
                     raise ApiUnavailable(f"{type(error).__name__}: {error}", broken=broken) from error
             except ValueError as error:
                 # Its own words repeat the token.
