@@ -84,11 +84,11 @@ DEFECTS = (
         "self._day(place, limit)",
     ),
     Defect(
-        "retried-result-too-old",
+        "duplicate-not-noted",
         "a wrong order of events",
         "lambda_src/ingest/history.py",
-        'just_after = stored["sequencer"] + "1"',
-        'just_after = stored["sequencer"]',
+        'renewed = {**stored, "sequencer": arrival.sequencer} if newer else None',
+        "renewed = None if newer else None",
     ),
     Defect(
         "one-tag-is-enough",
