@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import pkgutil
+import threading
 from types import FunctionType
 from typing import Any
 
 from botocore.compat import accepts_kwargs
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import create_loader
+from moto.core.routing import ServiceOperationRouter
 from moto.sqs.models import SQSBackend
 
 _of_function = functools.cache(accepts_kwargs)
@@ -44,7 +46,18 @@ SDK: tuple[tuple[str, Any], ...] = (
     ("botocore.hooks.accepts_kwargs", _accepts_kwargs),
     ("botocore.hooks.EventAliaser._alias_event_name", _alias_event_name),
 )
+_router_of = ServiceOperationRouter._get_router
+_routing = threading.Lock()
+
+
+def _get_router(service: ServiceOperationRouter, protocol: str) -> Any:
+    """Made by one thread at a time: Python 3.11 cannot compile in two at once (SystemError)."""
+    with _routing:
+        return _router_of(service, protocol)
+
+
 MOTO: tuple[tuple[str, Any], ...] = (
+    ("moto.core.routing.ServiceOperationRouter._get_router", _get_router),
     # 1,400 patterns of URLs for the library `requests`, which nobody here uses: 2 ms an account.
     ("moto.core.models.RESPONSES_METHODS", []),
     # Long polling of queues: seconds in each test of `retry`.

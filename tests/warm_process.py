@@ -44,7 +44,9 @@ def run(
 ) -> Ended:
     """Run `imgpipe` with these arguments to its end. Raises subprocess.TimeoutExpired."""
     special = {name: value for name, value in env.items() if name.startswith(_AT_START)}
-    if not _CAN_FORK or any(os.environ.get(name) != value for name, value in special.items()):
+    another_interpreter = any(os.environ.get(name) != value for name, value in special.items())
+    another_code = (cwd / "imgpipe_cli").is_dir()  # `python -m` takes that of the folder that it runs in
+    if not _CAN_FORK or another_interpreter or another_code:
         return _really(arguments, env, cwd, stdin, timeout_s)
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin or b"")

@@ -45,7 +45,8 @@ def test_a_result_in_full(tab: Tab) -> None:
 
 def test_a_result_has_an_address(new_tab: NewTab, site: Site) -> None:
     tab = new_tab(site).open(signed_in=False, fragment="result=sign.png")
-    expect(tab.detail).to_contain_text("Harbour Street Books")
+    expect(tab.detail).to_contain_text("Text and Documents")
+    expect(tab.detail).not_to_contain_text("Harbour Street Books")  # without the token
 
 
 def test_the_slider_filters_what_is_stored(tab: Tab) -> None:

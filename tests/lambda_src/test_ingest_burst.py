@@ -24,6 +24,7 @@ from imgpipe_cli.local.faults import Faults, FaultSwitch
 from imgpipe_cli.settings import Settings
 from ingest.app import Unfinished, serve
 from ingest.work import Needs
+from shared import log
 from tests.lambda_src.conftest import ANSWERS, NOW, jpeg
 
 PICTURES = 1_000
@@ -33,6 +34,13 @@ UNCAPPED = 200
 RUN_S = 0.6
 # Lambda's pauses before the second and the third try.
 PAUSES_S = (60.0, 120.0)
+
+
+@pytest.fixture(autouse=True)
+def about_nothing() -> Iterator[None]:
+    """In Lambda one process works on one event, so its threads share what a line of the log is about."""
+    yield
+    log._about.clear()
 
 
 class FastClock:

@@ -89,6 +89,7 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
         "results": "table",
         "rekognitionTps": 5.0,
         "concurrency": 4,
+        "sourceAccount": True,
     }
     dry = again.imgpipe("up", "--local", "--project", PROJECT, "--public", "--dry-run", "--json").json()
     assert {change["call"] for change in dry["data"]} == {
