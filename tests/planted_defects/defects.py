@@ -84,11 +84,11 @@ DEFECTS = (
         "self._day(place, limit)",
     ),
     Defect(
-        "duplicate-not-noted",
+        "short-sequencers-sort-first",
         "a wrong order of events",
-        "lambda_src/ingest/history.py",
-        'renewed = {**stored, "sequencer": arrival.sequencer} if newer else None',
-        "renewed = None if newer else None",
+        "lambda_src/ingest/event.py",
+        'text.upper().ljust(SEQUENCER_DIGITS, "0")',
+        'text.upper().rjust(SEQUENCER_DIGITS, "0")',
     ),
     Defect(
         "one-tag-is-enough",

@@ -76,19 +76,15 @@ export async function api(path, { method = "GET", body } = {}) {
   );
 }
 
-const PAUSES_MS = [1000, 2000, 4000, 8000];
-
 /** What `ask` resolves to, asked again while the API is late. Throws ApiError. */
-export async function repeated(ask) {
-  for (const ms of PAUSES_MS) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!error.late) throw error;
-    }
-    await pause(ms);
+export async function repeated(ask, [ms, ...later] = [1000, 2000, 4000, 8000]) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!error.late || !ms) throw error;
   }
-  return ask();
+  await pause(ms);
+  return repeated(ask, later);
 }
 
 export const readResult = (key) => api(`result?key=${encodeURIComponent(key)}`);

@@ -17,7 +17,7 @@ function showAccess(problem = "") {
   byId("upload").hidden = !signedIn || page.bucket === "false";
   for (const part of document.querySelectorAll("[data-signed-in]")) part.hidden = !signedIn;
   byId("sign-in-why").textContent = open
-    ? "The token is needed to upload and to browse. A result can be looked up by its key without it. Faces and text are left out then."
+    ? "The token is needed to upload and to browse. A result can be looked up by its key without it, but no faces or text."
     : "This pipeline is private: the token is needed for everything.";
   byId("token-problem").textContent = problem;
   byId("lookup-form").hidden = !signedIn && !open;

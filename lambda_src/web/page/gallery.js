@@ -65,7 +65,7 @@ async function load(first) {
   show();
 }
 
-/** Show a result: in the place of its card if there is one, else at the start or the end of the list. */
+/** Show a result: in its card if there is one, else at the start or the end of the list. */
 function place(item, atStart) {
   const key = item.objectKey;
   const old = cards.get(key);
@@ -226,11 +226,12 @@ async function deliver(file, type, card) {
 }
 
 async function follow(key, card) {
-  card.say("Sent. Queued for analysis");
-  const item = await verdict(key, (trouble) => {
+  const say = (trouble) => {
     if (!trouble) card.say("Sent. Queued for analysis");
     else card.say(trouble.late ? "Sent. The result is late; still asking." : `${trouble.message} Trying again.`);
-  });
+  };
+  say();
+  const item = await verdict(key, say);
   if (card.address) sentHere.set(key, card.address);
   delete card.root.dataset.sending;
   const hadFocus = card.root.contains(document.activeElement);

@@ -1,4 +1,4 @@
-/** Whether Rekognition would take a file, by its content: the same rules that the pipeline applies. */
+/** Whether Rekognition would take a file, by its content: the rules of the pipeline. */
 
 const MAX_BYTES = 15 * 1024 * 1024;
 const MIN_SIDE = 80;
@@ -29,11 +29,8 @@ export async function checkPicture(file) {
     return no("It cannot be read. Is it a folder, or was it moved?");
   }
   const start = String.fromCharCode(...head.slice(0, 32));
-  const type = /^\xff\xd8\xff/.test(start)
-    ? "image/jpeg"
-    : /^\x89PNG\r\n\x1a\n(?!....CgBI)/s.test(start)
-      ? "image/png"
-      : null;
+  const png = /^\x89PNG\r\n\x1a\n(?!....CgBI)/s.test(start);
+  const type = /^\xff\xd8\xff/.test(start) ? "image/jpeg" : png && "image/png";
   if (!type) {
     const kind = FORMATS.find(([mark]) => mark.test(start))?.[1] ?? "another kind of file";
     return no(`It is neither JPEG nor PNG: it looks like ${kind}. Convert it (renaming is not enough).`);

@@ -1,4 +1,4 @@
-/** What the parts of the page share: the results known so far, and what the person wants to see of them. */
+/** What the parts of the page share: the results known so far, and which of them are to be shown. */
 
 const listeners = [];
 

@@ -1,4 +1,4 @@
-/** Waiting for verdicts: one loop for all pictures, slower the longer nothing comes, and never without an end. */
+/** Waiting for verdicts: one loop for all pictures, slower the longer nothing comes. */
 
 import { ApiError, listResults } from "./api.js";
 import { pause } from "./dom.js";
