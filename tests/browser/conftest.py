@@ -39,6 +39,7 @@ class Site:
     machine: Machine
     project: str
     outputs: dict[str, Any]
+    stored: set[str] = field(default_factory=set)
 
     @property
     def page_url(self) -> str:
@@ -66,14 +67,22 @@ class Site:
             return json.load(answer)
 
     def store(self, *items: dict[str, Any]) -> None:
-        """Put result items into the table, as the ingest function would."""
+        """Put result items into the table, as the ingest function would; until the end of the test."""
         from shared.dynamo_types import to_attributes
 
-        table = self.machine.client("dynamodb")
-        name = f"{self.project}-results"
-        for start in range(0, len(items), 25):
-            puts = [{"PutRequest": {"Item": to_attributes(item)}} for item in items[start : start + 25]]
-            table.batch_write_item(RequestItems={name: puts})
+        self.stored.update(item["objectKey"] for item in items)
+        self._write([{"PutRequest": {"Item": to_attributes(item)}} for item in items])
+
+    def forget_stored(self) -> None:
+        """Results without pictures would be removed by the cloud itself, at its next start."""
+        keys = [{"objectKey": {"S": key}} for key in self.stored]
+        self._write([{"DeleteRequest": {"Key": key}} for key in keys])
+        self.stored.clear()
+
+    def _write(self, requests: list[dict[str, Any]]) -> None:
+        for start in range(0, len(requests), 25):
+            table = self.machine.client("dynamodb")
+            table.batch_write_item(RequestItems={f"{self.project}-results": requests[start : start + 25]})
 
 
 def chromium() -> str | None:
@@ -219,6 +228,8 @@ def new_tab(browser: Browser) -> Iterator[NewTab]:
     yield made
     for tab in tabs:
         tab.context.close()
+    for site in {id(tab.site): tab.site for tab in tabs}.values():
+        site.forget_stored()
     for tab in tabs:
         tab.check()
 

@@ -1,4 +1,4 @@
-/** The boxes over a picture. All places are shares of its size, so they always fit. */
+/** The boxes over a picture. Their places are shares of its size, so they fit. */
 
 import { element, foreign, shape } from "./dom.js";
 

@@ -225,7 +225,7 @@ const faceRow = (face, index) =>
 const lineRow = (line, index) =>
   bar(line.DetectedText, line.Confidence ?? 100, "", line.Geometry?.BoundingBox && `line ${index}`);
 
-/** A finding with its confidence; one that has a place can be picked out in the picture. */
+/** A finding with its confidence; one with a place can be picked out in the picture. */
 function bar(name, confidence, note, row = null) {
   const frame = () => dialog.querySelector(".frame");
   const fill = element("span", { class: "fill" });

@@ -1,4 +1,4 @@
-/** Finding and making elements. Text from outside becomes text nodes only, never markup. */
+/** Finding and making elements. Text from outside becomes text nodes, never markup. */
 
 export const byId = (id) => document.getElementById(id);
 
