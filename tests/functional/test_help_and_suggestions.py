@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from imgpipe_cli.cli import app
+from imgpipe_cli.commands.base import SHARED_PARAMETERS
 from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
 from tests.functional.cli import Cli
 
@@ -85,6 +86,15 @@ def test_the_commands_stand_by_what_they_are_for(cli: Cli) -> None:
     for title, names in GROUPS.items():
         section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in section.splitlines() if line[2] != " "] == list(names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_what_every_command_has_stands_apart(cli: Cli, page: tuple[str, ...]) -> None:
+    before, title, after = cli(*page, "--help").out.partition("\nOptions of every command:\n")
+    shared = {f"--{parameter.name}" for parameter in SHARED_PARAMETERS if parameter.name != "local"}
+    if page and title and "--json" in after:
+        assert {option for option in shared if re.search(rf"^  {option}\b", after, re.MULTILINE)} == shared
+        assert not {option for option in shared if re.search(rf"^  {option}\b", before, re.MULTILINE)}
 
 
 # --- suggestions -----------------------------------------------------------------------------------
