@@ -180,3 +180,37 @@ def test_a_hidden_option_is_never_suggested(cli: Cli, page: tuple[str, ...], opt
             assert printed.code == 2
             assert option not in (printed.out + printed.err).replace(typed, "")
     assert json.loads(printed.out)["errors"][0]["code"] == "bad_usage"
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ("list --limit x", "Invalid value for '--limit': 'x' is not a whole number."),
+        ("list --limit -5", "Invalid value for '--limit': -5 is below 0."),
+        ("list --min-confidence 200", "200.0 is not from 0 to 100."),
+        ("local start --port 99999999", "99999999 is not from 1 to 65535."),
+        ("local logs --lines many", "'many' is not a whole number."),
+        ("upload x --timeout soon", "'soon' is not a number."),
+    ],
+)
+def test_a_number_that_is_none_is_told_in_words(cli: Cli, typed: str, error: str) -> None:
+    printed = cli(*typed.split())
+    assert printed.code == 2
+    assert printed.err.splitlines()[0].endswith(error)
+    assert not re.search(r"range|[<>]=", printed.err)
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("up --features", "imgpipe up"),
+        ("list --limit", "imgpipe list"),
+        ("local start --port", "imgpipe local start"),
+        ("up --json=3", "imgpipe up"),
+        ("--region", "imgpipe"),
+        ("--json=3 nosuch", "imgpipe"),
+    ],
+)
+def test_an_option_without_its_value_names_the_page_of_its_command(cli: Cli, typed: str, page: str) -> None:
+    printed = cli(*typed.split())
+    assert (printed.code, printed.err.splitlines()[-1]) == (2, f"Hint: See {page} --help.")
