@@ -214,3 +214,13 @@ def test_a_number_that_is_none_is_told_in_words(cli: Cli, typed: str, error: str
 def test_an_option_without_its_value_names_the_page_of_its_command(cli: Cli, typed: str, page: str) -> None:
     printed = cli(*typed.split())
     assert (printed.code, printed.err.splitlines()[-1]) == (2, f"Hint: See {page} --help.")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--tps", "0"), ("--throttle", "200"), ("--errors", "-1"), ("--latency", "nan"), ("--operation", "X")],
+)
+def test_a_wrong_fault_is_told_by_its_option(cli: Cli, option: str, value: str) -> None:
+    printed = cli("local", "faults", option, value)
+    assert printed.code == 2
+    assert printed.err.startswith(f"Error: {option} must be ")
