@@ -65,7 +65,8 @@ def register(app: typer.Typer) -> None:
                 data={"wouldRemove": names, "contents": _contents(going), "skipped": _data(skipped)},
                 show=lambda screen: screen.line("Nothing was removed."),
             )
-        run.screen.removals(going, connection.names)
+        if not (yes and run.screen.quiet):
+            run.screen.removals(going, connection.names)
         if not yes:
             going = _confirmed(run, going, connection, lambda: plan(nothing))
         run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
@@ -88,7 +89,7 @@ def _tell_skipped(run: Run, skipped: list[Skipped]) -> Emit:
         if isinstance(event, Skipped):
             skipped.append(event)
             why = LEFT[event.why].format(name=event.what.split()[-1])
-            run.screen.note(f"{event.what}{why}.")
+            run.screen.aside(f"{event.what}{why}.")
 
     return tell
 

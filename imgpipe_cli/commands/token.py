@@ -31,10 +31,10 @@ def register(app: typer.Typer) -> None:
             run.keep(found)
             aws = connection.aws
             if token_rotation.in_force(old, found, sleep=aws.sleep, clock=aws.clock):
-                run.screen.note("The token was replaced; the old one is refused from now on.")
-                run.screen.note("Links and forms it was given before still work, for five minutes at most.")
+                run.screen.aside("The token was replaced; the old one is refused from now on.")
+                run.screen.aside("Links and forms it was given before still work, for five minutes at most.")
             else:
-                run.screen.note(
+                run.screen.aside(
                     "The token was replaced. The API does not answer with it yet; see imgpipe status."
                 )
         else:

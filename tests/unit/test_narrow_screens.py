@@ -252,6 +252,13 @@ PROGRESS = (
 )
 
 
+def test_of_an_upload_of_nothing_no_bar_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch, term="xterm") as told, Screen() as screen:
+        screen.transfers(0)
+        screen.event(Refused("a.jpg", "not_found", "There is no such file.", ""))
+    assert told.err.getvalue() == "refused a.jpg: There is no such file.\n"
+
+
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
     target: Any = SimpleNamespace(local=False, project="p", profile=None)
@@ -261,6 +268,7 @@ def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.Monk
         screen.transfers(1)
         for event in PROGRESS:
             screen.event(event)
+        screen.aside("By the way.")
         screen.waiting(3)
         with screen.busy("starting_local"):
             pass
