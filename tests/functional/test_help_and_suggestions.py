@@ -53,6 +53,7 @@ def test_each_page_of_help_is_whole(
     assert " ".join(command.help.split()) in words
     for parameter in command.params:
         if not getattr(parameter, "hidden", False) and parameter.help:
+            assert not re.match(r"(What|Whose|Who|Whoever)\b", parameter.help)
             assert " ".join(parameter.help.split()) in words
     usage = printed.out.partition("\n\n")[0]
     assert "..." not in re.sub(r"(PATH|KEY|ARGS|web)\]?\]?\.\.\.", "", usage)
