@@ -219,11 +219,13 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _usage(command: str, argv: Sequence[str], error: Any) -> int:
+    from imgpipe_cli.commands.help_pages import EXAMPLES
     from imgpipe_cli.commands.suggestions import meant
     from imgpipe_cli.render.screen import Screen
 
     context: Any = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "imgpipe"
+    page = f"imgpipe {command}" if command in EXAMPLES else "imgpipe"
+    path = context.command_path if context is not None else page
     screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"), stream=_streams(command, argv))
     nothing_named = type(error).__name__ == "NoArgsIsHelpError"
     if nothing_named and not screen.json:

@@ -70,6 +70,15 @@ def open_own(path: Path, flags: int) -> int:
     return os.open(path, flags | os.O_CREAT | _NO_LINKS, PRIVATE)
 
 
+def open_there(path: Path) -> int:
+    """A descriptor of one of our own files that is there; to read only where it cannot be written.
+    Raises OSError, also for a link."""
+    try:
+        return os.open(path, os.O_RDWR | _NO_LINKS)
+    except OSError:
+        return os.open(path, os.O_RDONLY | _NO_LINKS)
+
+
 def _replace(scratch: Path, path: Path) -> None:
     """Windows refuses while another process has the file open, which our readers do for a moment only."""
     for _ in range(5):

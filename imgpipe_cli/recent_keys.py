@@ -34,12 +34,15 @@ def seen(target: Target, keys: Iterable[str]) -> None:
     merged = list(dict.fromkeys([*new, *old]))[:_KEYS]
     if not new or merged == old:
         return
-    kept = dict([(_place(target), merged), *known.items()][:_PIPELINES])
-    try:
-        document = json.dumps({"version": _VERSION, "keys": kept}, ensure_ascii=False)
-        private_files.write(state_dir() / _FILE, document)
-    except (OSError, Problem):
-        return
+    _write(dict([(_place(target), merged), *known.items()][:_PIPELINES]))
+
+
+def forget(*targets: Target) -> None:
+    """What is remembered of a pipeline that is gone, by each way in which it was meant."""
+    known = _read()
+    gone = {_place(target) for target in targets}
+    if gone & known.keys():
+        _write({place: keys for place, keys in known.items() if place not in gone})
 
 
 def of(target: Target) -> list[str]:
@@ -59,6 +62,14 @@ def _read() -> dict[str, list[str]]:
         return {str(place): [str(key) for key in keys] for place, keys in document["keys"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, Problem):
         return {}
+
+
+def _write(kept: dict[str, list[str]]) -> None:
+    try:
+        document = json.dumps({"version": _VERSION, "keys": kept}, ensure_ascii=False)
+        private_files.write(state_dir() / _FILE, document)
+    except (OSError, Problem):
+        return
 
 
 def _path() -> Path:

@@ -219,7 +219,7 @@ class Run:
         from imgpipe_cli.outputs import discover
 
         found = discover(self.connect(), token=token)
-        self._keep(found)
+        self.keep(found)
         self._looked_up = True
         self.__dict__["_resolved"] = (found.target, found)
         return found
@@ -237,7 +237,7 @@ class Run:
         self._discovered(token=token)
         return True
 
-    def _keep(self, found: Remembered) -> None:
+    def keep(self, found: Remembered) -> None:
         """For the commands to come, where it can be: what can be looked up again is only a convenience."""
         try:
             self.targets.put(found)

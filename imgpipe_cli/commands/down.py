@@ -65,7 +65,8 @@ def register(app: typer.Typer) -> None:
                 data={"wouldRemove": names, "contents": _contents(going), "skipped": _data(skipped)},
                 show=lambda screen: screen.line("Nothing was removed."),
             )
-        run.screen.removals(going, connection.names)
+        if not (yes and run.screen.quiet):
+            run.screen.removals(going, connection.names)
         if not yes:
             going = _confirmed(run, going, connection, lambda: plan(nothing))
         run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
@@ -88,7 +89,7 @@ def _tell_skipped(run: Run, skipped: list[Skipped]) -> Emit:
         if isinstance(event, Skipped):
             skipped.append(event)
             why = LEFT[event.why].format(name=event.what.split()[-1])
-            run.screen.note(f"{event.what}{why}.")
+            run.screen.aside(f"{event.what}{why}.")
 
     return tell
 
@@ -131,7 +132,10 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
+    from imgpipe_cli import recent_keys
+
     run.targets.drop(connection.target)
+    recent_keys.forget(connection.target, run.target)
     if connection.target.local:
         _stop_unused_cloud(run)
     words = _last_words(bool(removed), skipped)

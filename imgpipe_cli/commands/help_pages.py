@@ -68,7 +68,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "imgpipe local models fetch --from yolox.onnx",
     ),
 }
-_SHARED = frozenset({"project", "profile", "region", "local", "json", "verbose", "help"})
+_SHARED = frozenset({"project", "profile", "region", "local", "json", "verbose", "quiet", "help"})
 # What the parser adds of numbers, such as 0<=x<=100: the sentences say what is needed of it.
 _RANGE = re.compile(r"(; |\s*\[)(?:[\d.]+<=?)?x[<>]=?[\d.]+\]$")
 _WHOLE = 10_000

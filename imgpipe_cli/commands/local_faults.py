@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,14 @@ from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
+
+_OPTIONS = {
+    "tps": "--tps",
+    "throttle_percent": "--throttle",
+    "error_percent": "--errors",
+    "latency_ms": "--latency",
+    "operations": "--operation",
+}
 
 
 def register(group: typer.Typer) -> None:
@@ -50,11 +59,18 @@ def register(group: typer.Typer) -> None:
         try:
             wanted = Faults(tps, throttle, errors, latency, tuple(operation or ()))
         except ValueError as error:
-            raise _bad_usage(f"{error}.") from error
+            raise _bad_usage(f"{_as_typed(str(error))}.") from error
         if wanted != Faults() and (off or not wanted.active):
             raise _bad_usage("--off stands alone." if off else "--operation needs a fault, such as --tps 5.")
         told = control.turn_faults(wanted) if off or wanted.active else _as_they_are()
         return Result(told, lambda screen: show(screen, told["faults"], told["calls"]))
+
+
+def _as_typed(message: str) -> str:
+    """With the options in place of the fields that they fill."""
+    for field, option in _OPTIONS.items():
+        message = re.sub(rf"^{field}\b", option, message)
+    return message
 
 
 def _as_they_are() -> dict[str, Any]:

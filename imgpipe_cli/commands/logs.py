@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
         run: Run,
         functions: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[ingest|get_result|web]...", help="Whose lines (default: all)."),
+            typer.Argument(
+                metavar="[ingest|get_result|web]...", help="Only the lines of these functions (default: all)."
+            ),
         ] = None,
         since: Annotated[
             str,

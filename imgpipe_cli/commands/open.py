@@ -39,10 +39,10 @@ def register(app: typer.Typer) -> None:
             not only_print and browser.browser_there() and browser.open_signed_in(page_url, pipeline.token)
         )
         if opened:
-            run.screen.note("Opened in the browser, signed in. Should it show no page: the address is")
+            run.screen.aside("Opened in the browser, signed in. Should it show no page: the address is")
         elif not only_print:
-            run.screen.note("No browser can be opened here. Open this address yourself;")
-            run.screen.note("imgpipe token prints the token to sign in with.")
+            run.screen.aside("No browser can be opened here. Open this address yourself;")
+            run.screen.aside("imgpipe token prints the token to sign in with.")
         return Result(data={"pageUrl": page_url, "opened": opened}, show=lambda screen: screen.line(page_url))
 
 

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         parts = permissions.fitted(whole)
         for what, value in (("account", names.account), ("region", names.region)):
             if value == _ANY:
-                run.screen.note(f"The {what} is not known, and * stands for it; --{what} names it.")
+                run.screen.aside(f"The {what} is not known, and * stands for it; --{what} names it.")
         if part is None and run.options.json:
             return Result(data={"policies": parts})
         chosen = _chosen(parts, part, permissions.size(whole))

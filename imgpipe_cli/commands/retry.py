@@ -80,7 +80,7 @@ def register(app: typer.Typer) -> None:
             if answer.lower() not in ("y", "yes"):
                 raise Problem("not_confirmed", "Nothing was changed.", exit_code=ExitCode.FAILED)
         elif price:
-            run.screen.note(price)
+            run.screen.aside(price)
         done = _carry_out(run, found, chosen, named, timeout, min_confidence)
         return _answer(run, found, done, chosen, unknown, price)
 

@@ -51,6 +51,12 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# How the parser says that a number is none, or is out of bounds.
+_NO_NUMBER = re.compile(r"is not a valid (int|float)(?:eger)?(?: range)?\.$")
+_BELOW = re.compile(r"is not in the range x>=([\d.]+)\.$")
+_NOT_BETWEEN = re.compile(r"is not in the range ([\d.]+)<=x<=([\d.]+)\.$")
+
+
 def meant(error: Any) -> tuple[str, str]:
     """(what is wrong, what was meant) of a usage error; "" where nothing is like it."""
     context = getattr(error, "ctx", None)
@@ -60,8 +66,15 @@ def meant(error: Any) -> tuple[str, str]:
         return error.message, found
     typed = _unknown_command(error)
     if typed is None:
-        return error.format_message(), ""
+        return _in_words(error.format_message()), ""
     return f"No such command {typed!r}.", _command(typed, context)
+
+
+def _in_words(message: str) -> str:
+    """Without int range and 0<=x<=100, in which the parser thinks."""
+    kinds = {"int": "a whole number", "float": "a number"}
+    said = _NO_NUMBER.sub(lambda found: f"is not {kinds[found[1]]}.", message)
+    return _NOT_BETWEEN.sub(r"is not from \1 to \2.", _BELOW.sub(r"is below \1.", said))
 
 
 def _unknown_command(error: Any) -> str | None:

@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
                 "--features",
                 envvar="IMGPIPE_FEATURES",
                 metavar="LIST",
-                help="What to look for, with commas between: labels, moderation, faces, text or properties "
-                "(default labels). Replaces the set.",
+                help="Features to look for, separated by commas: labels, moderation, faces, text or "
+                "properties (default labels). Replaces the set.",
             ),
         ] = None,
         min_confidence: Annotated[
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
                 max=100,
                 callback=finite,
                 metavar="PERCENT",
-                help="What tables and page show by default (70); everything above 50 is stored.",
+                help="Tables and page show this and more by default (70); everything above 50 is stored.",
             ),
         ] = None,
         private: Annotated[

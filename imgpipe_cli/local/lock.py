@@ -51,16 +51,17 @@ class FileLock:
 
 
 def held(path: Path) -> bool:
-    """Whether some process holds the lock now."""
-    if not path.exists():
-        return False
-    lock = FileLock(path)
+    """Whether some process holds the lock now; also where we may only read its file."""
     try:
-        if not lock.acquire():
-            return True
+        descriptor = private_files.open_there(path)
     except OSError:
         return False
-    lock.release()
+    try:
+        _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -98,6 +98,11 @@ class Screen:
         """Text on stderr, above whatever moves there."""
         self._note(lines(text))
 
+    def aside(self, text: str) -> None:
+        """A note that --quiet leaves out."""
+        if not self.quiet:
+            self.note(text)
+
     def _note(self, text: str) -> None:
         with self._lock:
             view = next((view for view in (self._live, self._transfers) if view is not None), None)
@@ -157,7 +162,7 @@ class Screen:
 
     def transfers(self, files: int) -> None:
         """From now on show how far an upload of so many pictures is."""
-        if self._moves:
+        if files and self._moves:
             from imgpipe_cli.render.live import TransferView
 
             self._transfers = TransferView(files)

@@ -51,24 +51,38 @@ def fitted(text: str, columns: int) -> str:
 
 def _fitted_line(line: str, columns: int) -> str:
     """What goes on below stands under what it belongs to: behind a name or a time, or a little further in."""
-    if len(line) <= columns:
+    if width(line) <= columns:
         return line
     named = re.match(r" *\S+(?: \S+)* {2,}", line)
     indent = named.end() if named and named.end() <= columns // 2 else len(line) - len(line.lstrip(" ")) + 2
     shown, used = "", 0
     for word in re.findall(r" *\S+ *$| *\S+", line):
         bare = word.lstrip(" ")
-        if shown and used + len(word) > columns and len(bare) <= columns:
-            below = min(indent, columns - len(bare))
-            shown, used = f"{shown}\n{' ' * below}{bare}", below + len(bare)
+        room = width(bare)
+        if shown and used + width(word) > columns and room <= columns:
+            below = min(indent, columns - room)
+            shown, used = f"{shown}\n{' ' * below}{bare}", below + room
         else:
-            shown, used = shown + word, used + len(word)
+            shown, used = shown + word, used + width(word)
     return shown
 
 
 def whole_words(text: str, columns: int) -> str:
     """As many of its first words as one line holds."""
-    return text if len(text) <= columns else f"{text[: max(columns - 1, 0)].rpartition(' ')[0]} …"
+    if width(text) <= columns:
+        return text
+    while text and width(text) > columns - 2:
+        text = text.rpartition(" ")[0]
+    return f"{text} …"
+
+
+def width(text: str) -> int:
+    """The columns of a terminal that it takes: a letter of Chinese or Japanese takes two, an accent none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def is_shown(char: str) -> bool:

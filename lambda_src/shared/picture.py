@@ -128,7 +128,6 @@ _RAW = "a camera RAW file"
 _VIDEO = "a video"
 _SIGNATURES = (
     (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
     (b"8BPS", "a Photoshop document (PSD)"),
     (b"gimp xcf", "a GIMP picture (XCF)"),
     (b"\x00\x00\x01\x00", "an icon (ICO)"),
@@ -245,17 +244,17 @@ def _text_kind(head: bytes) -> str:
         return _EMPTY
     sample = head[:1024].removeprefix(b"\xef\xbb\xbf")
     if b"\x00" in sample:
-        return _UNKNOWN
+        return "a BMP picture" if sample.startswith(b"BM") else _UNKNOWN  # texts may begin so, too
     try:
         # The sample's end may cut a character of several bytes; that does not make it less of a text.
         text = codecs.getincrementaldecoder("utf-8")().decode(sample, final=len(head) <= 1024)
     except UnicodeDecodeError:
         return _UNKNOWN
-    lowered = text.lower()
-    if "<svg" in lowered:
-        return "an SVG drawing"
-    if lowered.lstrip().startswith(("<!doctype html", "<html")):
+    lowered = text.lower().lstrip()
+    if lowered.startswith(("<!doctype html", "<html")):
         return "an HTML page"
+    if lowered.startswith("<") and "<svg" in lowered:
+        return "an SVG drawing"
     return "a text file" if all(c.isprintable() or c.isspace() for c in text) else _UNKNOWN
 
 

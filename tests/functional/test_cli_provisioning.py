@@ -127,6 +127,18 @@ def test_a_picture_that_comes_while_the_question_stands_is_asked_about(endpoint:
     assert s3.head_object(Bucket=NAMES.bucket, Key="late.jpg")
 
 
+def test_quiet_tells_what_came_of_it_only(cli: Cli, endpoint: str) -> None:
+    _queue_of_ours(endpoint, "demo")
+    make_bucket(client("s3", endpoint))  # not ours
+    asked = cli("down", *HERE, "--dry-run", "--quiet")
+    assert f"queue {NAMES.queue}" in asked.err  # what was asked for
+    gone = cli("down", *HERE, "--yes", "--quiet")
+    assert (gone.code, gone.err) == (0, "")
+    assert f"left alone: bucket {NAMES.bucket}" in gone.out
+    policy = cli("policy", "--for", "result", "--project", "demo", "--quiet")
+    assert (policy.code, policy.err) == (0, "")
+
+
 def on_a_terminal(arguments: tuple[str, ...], answers: dict[str, Callable[[], str]]) -> tuple[int, str]:
     """A command with a person at the keyboard, who answers each question once; exit code and screen."""
     pty = pytest.importorskip("pty")  # not on Windows

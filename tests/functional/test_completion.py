@@ -102,6 +102,21 @@ def test_an_upload_keeps_what_was_sent(cli: Cli) -> None:
     assert NAMES.project == "demo"
 
 
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("region", [REGION, None])
+def test_the_keys_of_a_pipeline_that_was_removed_are_forgotten(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, region: str | None
+) -> None:
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    other = Target("holiday", region=REGION)
+    recent_keys.seen(Target("demo", region=region), ["a.jpg"])
+    recent_keys.seen(other, ["b.jpg"])
+    assert cli("down", "--yes", "--project", "demo", *(("--region", region) if region else ())).code == 0
+    assert recent_keys.of(Target("demo", region=region)) == []
+    assert recent_keys.of(other) == ["b.jpg"]
+
+
 @pytest.mark.parametrize(
     "key",
     ["$(touch x).jpg", "`id`.jpg", "a b.jpg", "a;b", "a\nb", "'", '"', "-rf", "~", "a:b", "\x1b[2J", "*"],

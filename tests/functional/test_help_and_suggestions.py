@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from imgpipe_cli.cli import app
+from imgpipe_cli.commands.base import SHARED_PARAMETERS
 from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
 from tests.functional.cli import Cli
 
@@ -52,6 +53,7 @@ def test_each_page_of_help_is_whole(
     assert " ".join(command.help.split()) in words
     for parameter in command.params:
         if not getattr(parameter, "hidden", False) and parameter.help:
+            assert not re.match(r"(What|Whose|Who|Whoever)\b", parameter.help)
             assert " ".join(parameter.help.split()) in words
     usage = printed.out.partition("\n\n")[0]
     assert "..." not in re.sub(r"(PATH|KEY|ARGS|web)\]?\]?\.\.\.", "", usage)
@@ -85,6 +87,15 @@ def test_the_commands_stand_by_what_they_are_for(cli: Cli) -> None:
     for title, names in GROUPS.items():
         section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in section.splitlines() if line[2] != " "] == list(names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_what_every_command_has_stands_apart(cli: Cli, page: tuple[str, ...]) -> None:
+    before, title, after = cli(*page, "--help").out.partition("\nOptions of every command:\n")
+    shared = {f"--{parameter.name}" for parameter in SHARED_PARAMETERS if parameter.name != "local"}
+    if page and title and "--json" in after:
+        assert {option for option in shared if re.search(rf"^  {option}\b", after, re.MULTILINE)} == shared
+        assert not {option for option in shared if re.search(rf"^  {option}\b", before, re.MULTILINE)}
 
 
 # --- suggestions -----------------------------------------------------------------------------------
@@ -170,3 +181,47 @@ def test_a_hidden_option_is_never_suggested(cli: Cli, page: tuple[str, ...], opt
             assert printed.code == 2
             assert option not in (printed.out + printed.err).replace(typed, "")
     assert json.loads(printed.out)["errors"][0]["code"] == "bad_usage"
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ("list --limit x", "Invalid value for '--limit': 'x' is not a whole number."),
+        ("list --limit -5", "Invalid value for '--limit': -5 is below 0."),
+        ("list --min-confidence 200", "200.0 is not from 0 to 100."),
+        ("local start --port 99999999", "99999999 is not from 1 to 65535."),
+        ("local logs --lines many", "'many' is not a whole number."),
+        ("upload x --timeout soon", "'soon' is not a number."),
+    ],
+)
+def test_a_number_that_is_none_is_told_in_words(cli: Cli, typed: str, error: str) -> None:
+    printed = cli(*typed.split())
+    assert printed.code == 2
+    assert printed.err.splitlines()[0].endswith(error)
+    assert not re.search(r"range|[<>]=", printed.err)
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("up --features", "imgpipe up"),
+        ("list --limit", "imgpipe list"),
+        ("local start --port", "imgpipe local start"),
+        ("up --json=3", "imgpipe up"),
+        ("--region", "imgpipe"),
+        ("--json=3 nosuch", "imgpipe"),
+    ],
+)
+def test_an_option_without_its_value_names_the_page_of_its_command(cli: Cli, typed: str, page: str) -> None:
+    printed = cli(*typed.split())
+    assert (printed.code, printed.err.splitlines()[-1]) == (2, f"Hint: See {page} --help.")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--tps", "0"), ("--throttle", "200"), ("--errors", "-1"), ("--latency", "nan"), ("--operation", "X")],
+)
+def test_a_wrong_fault_is_told_by_its_option(cli: Cli, option: str, value: str) -> None:
+    printed = cli("local", "faults", option, value)
+    assert printed.code == 2
+    assert printed.err.startswith(f"Error: {option} must be ")

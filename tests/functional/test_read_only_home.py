@@ -66,6 +66,16 @@ def test_results_are_shown_and_it_is_said_that_the_pipeline_is_looked_up(
 
 
 @POSIX
+def test_the_token_is_printed(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Remembered(Target("demo", region=REGION), ACCOUNT, REGION, None, "b", "u", TOKEN, False, 70.0)
+    monkeypatch.setattr("imgpipe_cli.outputs.discover", lambda _connection, **_needed: there)
+    with mock_aws():
+        printed = cli("token", "--project", "demo", "--region", REGION)
+    assert (printed.code, printed.out) == (0, f"{TOKEN}\n"), printed.err
+    assert f"Cannot write imgpipe's files in {home}" in printed.err
+
+
+@POSIX
 def test_doctor_goes_on(cli: Cli, home: Path) -> None:
     checks = {one["id"]: one for one in cli("doctor", "--json").document["data"]["checks"]}
     assert str(home) in checks["state_dir"]["seen"]

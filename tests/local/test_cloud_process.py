@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from imgpipe_cli.local import client_env, control
 from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
-from imgpipe_cli.local.lock import FileLock
+from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.target import Remembered, Target, Targets
 
@@ -259,6 +260,28 @@ def test_another_clouds_answer_is_not_taken_for_ours(folder: Path, files: LocalF
         assert control.running(tmp_path / "elsewhere") is None
     finally:
         lock.release()
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_lock_that_may_only_be_read_tells_too_whether_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """As in a sandbox whose home is read-only, next to a cloud that runs."""
+    path = tmp_path / "cloud.lock"
+    lock = FileLock(path)
+    assert lock.acquire()
+    if not taken:
+        lock.release()
+    really = os.open
+
+    def read_only(name: Any, flags: int, *mode: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return really(name, flags, *mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert held(path) is taken
+    lock.release()
 
 
 @pytest.fixture

@@ -194,6 +194,8 @@ def test_where_there_is_room_nothing_goes_and_nothing_is_stacked(monkeypatch: py
         ("see /a/path/that/is/longer/than/a/line now", "see /a/path/that/is/longer/than/a/line\n  now"),
         ("10:00:00  an-id-of-19-letters", "10:00:00\n an-id-of-19-letters"),
         ("", ""),
+        ("写真 の 名前 は 長い です", "写真 の 名前 は 長い\n  です"),  # two columns each
+        ("cafe\u0301 one two three four", "cafe\u0301 one two three\n  four"),  # the accent takes none
     ],
 )
 def test_lines_are_broken_between_words(text: str, shown: str) -> None:
@@ -204,6 +206,8 @@ def test_lines_are_broken_between_words(text: str, shown: str) -> None:
 def test_of_progress_that_is_too_long_the_first_words_are_shown() -> None:
     assert whole_words("created bucket imgpipe-uploads", 40) == "created bucket imgpipe-uploads"
     assert whole_words("created bucket imgpipe-uploads", 20) == "created bucket …"
+    assert whole_words("created 写真の入れ物 imgpipe", 21) == "created …"
+    assert whole_words("created 写真の入れ物 imgpipe", 22) == "created 写真の入れ物 …"
 
 
 LONG = "The pipeline of this project was set up in another region than the one that is asked for now."
@@ -248,6 +252,13 @@ PROGRESS = (
 )
 
 
+def test_of_an_upload_of_nothing_no_bar_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch, term="xterm") as told, Screen() as screen:
+        screen.transfers(0)
+        screen.event(Refused("a.jpg", "not_found", "There is no such file.", ""))
+    assert told.err.getvalue() == "refused a.jpg: There is no such file.\n"
+
+
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
     target: Any = SimpleNamespace(local=False, project="p", profile=None)
@@ -257,6 +268,7 @@ def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.Monk
         screen.transfers(1)
         for event in PROGRESS:
             screen.event(event)
+        screen.aside("By the way.")
         screen.waiting(3)
         with screen.busy("starting_local"):
             pass
