@@ -400,7 +400,8 @@ class Aws:
         if blamed := self._blamed(error):
             return blamed
         code = code_of(error) if isinstance(error, BotoCoreError) else "BrokenCredentials"
-        if isinstance(error, EOFError | getpass.GetPassWarning):
+        untyped = isinstance(error, EOFError) or "parameter TokenCode" in str(error)
+        if untyped or isinstance(error, getpass.GetPassWarning):
             code = "MfaNeeded"
         if code == "Unreachable":
             return _from_botocore(error, "sts", "")
@@ -410,7 +411,11 @@ class Aws:
             return AwsError("HalfAPair", told(error), setting=half[0])
         whole = code == "MfaNeeded"  # it is the profile in force that asks for the code
         setting = settings.of_profile() if whole else settings.credentials(str(error))
-        return AwsError(code or "BrokenCredentials", told(error), setting=setting)
+        # Keys in the environment come before all else, unless a profile was chosen.
+        dated = all(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_CREDENTIAL_EXPIRATION"))
+        if dated and self.place.profile is None:
+            setting = Setting("AWS_CREDENTIAL_EXPIRATION")
+        return AwsError(code or "BrokenCredentials", "" if untyped else told(error), setting=setting)
 
     def contact(self) -> tuple[str, datetime | None]:
         """The URL of STS and what its clock says, None if it does not. Raises AwsError without an answer.

@@ -72,6 +72,12 @@ def problem(error: AwsError, doing: str = "") -> Problem:
             hint="Remove the cause. If it stays so, remove the function with aws lambda delete-function; "
             "imgpipe up then makes it anew.",
         )
+    if error.status >= 500 and error.code == str(error.status):
+        return Problem(
+            "aws_error",
+            f"{where}{error.service} answered HTTP {error.status} again and again, and says no reason.",
+            hint="Run the command again later. If it stays so, check AWS_ENDPOINT_URL and the proxy, if any.",
+        )
     named = f"{error.service} {error.operation} answered " if error.operation else ""
     return Problem(
         "aws_error",

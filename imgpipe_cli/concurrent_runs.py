@@ -10,16 +10,17 @@ of one run and half of another. A run that changes nothing leaves nothing behind
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from imgpipe_cli import moving, runner
 from imgpipe_cli.converging import Outcome
-from imgpipe_cli.events import Changing, Emit, Event, Note, Settled
+from imgpipe_cli.events import Changing, Emit, Event, Settled
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
-from imgpipe_cli.steps.base import UNASSUMABLE, Outlasted, Overtaken, Refused
+from imgpipe_cli.steps.base import Outlasted, Overtaken
 from imgpipe_cli.steps.settings import stored_settings
 
 _ROUNDS = 6
@@ -38,63 +39,42 @@ def up(
     asked: what was asked for, over the settings of another run that wrote its own before this one did.
     The settings in the outcome are those of another run where that one wrote its own later.
 
-    Nobody has shown that Lambda names the account when it takes a role. Where it cannot take one for as long
-    as that may last, all is done once more without that condition, which from then on is a setting.
+    Round after round, until nobody else has changed anything meanwhile and AWS takes what the settings say.
     """
     changed: set[str] = set()
-
-    def tell(event: Event) -> None:
-        if isinstance(event, Changing):
-            changed.add(event.resource)
-        emit(event)
-
-    try:
-        return _up(pipeline, looks, settings, tell, asked, changed)
-    except Outlasted as outlasted:
-        if outlasted.passing.text != UNASSUMABLE or not settings.source_account:
-            raise
-    emit(Note("source_account_left_out"))
-    looks = look_again(pipeline, emit)
-    settings = replace(stored_settings(looks["settings"], pipeline.names), source_account=False)
-    return _up(pipeline, looks, moving.begin(settings, looks), tell, asked, changed)
-
-
-def _up(
-    pipeline: Pipeline,
-    looks: Looks,
-    settings: Settings,
-    emit: Emit,
-    asked: Callable[[Settings], Settings],
-    changed: set[str],
-) -> dict[str, Outcome]:
-    """Round after round, until nobody else has changed anything meanwhile. changed: what this run has."""
     settled: set[str] = set()
     excused = False
 
     def tell(event: Event) -> None:
+        if isinstance(event, Changing):
+            changed.add(event.resource)
         if isinstance(event, Settled):
             settled.add(event.resource)
         emit(event)
 
     for _ in range(_ROUNDS):
-        overtaken = Overtaken()
+        theirs = ""
+        fallback: Mapping[str, Any] = {}
         try:
             outcomes = moving.up(pipeline, looks, settings, tell)
             if changed:
                 runner.refuse_overtaken(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
             return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
-        except Overtaken as found:
-            overtaken = found
+        except Overtaken as overtaken:
+            theirs = overtaken.stored
         except Problem as problem:
+            fallback = _fallback(problem, settings, emit)
             # A run that has another token or API changes things back; a fresh look at everything tells.
-            if problem.code != "does_not_settle" or excused:
+            if not fallback and (problem.code != "does_not_settle" or excused):
                 raise
-            excused = True
+            excused = excused or not fallback
         looks = look_again(pipeline, emit)
-        settings = stored_settings(looks["settings"], pipeline.names)
-        # Once this run's settings were in force, the later ones count.
-        again = (lambda theirs: theirs) if "settings" in settled else asked
-        settings = moving.begin(_after(overtaken, settings, pipeline, again), looks)
+        settings = replace(stored_settings(looks["settings"], pipeline.names), **fallback)
+        if theirs:
+            settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
+            # Once this run's settings were in force, the later ones count.
+            settings = settings if "settings" in settled else asked(settings)
+        settings = moving.begin(settings, looks)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",
@@ -102,15 +82,14 @@ def _up(
     )
 
 
-def _after(
-    overtaken: Overtaken, stored: Settings, pipeline: Pipeline, asked: Callable[[Settings], Settings]
-) -> Settings:
-    """The settings to go on with. stored: those that are in force by now."""
-    if isinstance(overtaken, Refused):
-        return replace(stored, **overtaken.instead)
-    if not overtaken.stored:
-        return stored
-    return asked(Settings.from_json(overtaken.stored, parameter=pipeline.names.settings_parameter))
+def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:
+    """The settings to go on with after this problem, by name; nothing where there are none, or they are in
+    force already."""
+    fallback = problem.passing.fallback if isinstance(problem, Outlasted) else None
+    if fallback is None or replace(settings, **fallback.settings) == settings:
+        return {}
+    emit(fallback.note)
+    return fallback.settings
 
 
 def look_again(pipeline: Pipeline, emit: Emit) -> Looks:

@@ -263,9 +263,9 @@ class Visit:
             self._waited_s[self._waiting_for] += now - self._waiting_at
         self._waiting_for, self._waiting_at = why, now
         waited = self._waited_s[why]
-        if waited > passing.limit_s and self.resource.last_counts and self.watch is not None:
+        if waited >= passing.limit_s and self.resource.last_counts and self.watch is not None:
             raise Overtaken  # what does not come was removed or changed back
-        if waited > passing.limit_s:
+        if waited >= passing.limit_s:
             raise Outlasted(self.resource.name, passing, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:

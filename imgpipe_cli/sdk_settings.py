@@ -55,7 +55,10 @@ class UserSettings:
     def credentials(self, text: str = "") -> Setting:
         """Where credentials are meant to come from. text: the SDK's words, which may quote a variable."""
         quoted = [name for name in _SOURCE_VARIABLES if self._given(name) and self._given(name) in text]
-        *_, last = self._chain()
+        chain = list(self._chain())
+        last = chain[-1]
+        if named := next((name for name in chain if f'profile "{name}"' in text), ""):
+            return self.of_profile("", named)
         values = self.profiles.get(last, {})
         own = next((key for key in _SOURCES if key in values), "")
         if not quoted and (own or any(key in values for key in (*_STATIC, "role_arn"))):

@@ -38,6 +38,12 @@ def _half_a_pair(error: AwsError, where: str) -> Problem:
 
 def _mfa_needed(error: AwsError, where: str) -> Problem:
     name = error.setting.profile if error.setting else "default"
+    if not error.message:  # somebody was there to type it
+        return Problem(
+            "mfa_needed",
+            f"{where}profile {name} needs an MFA code, and no whole one was typed.",
+            hint="Run the command again with the next code of the device.",
+        )
     return Problem(
         "mfa_needed",
         f"{where}profile {name} needs an MFA code, and there is no terminal to type it in.",

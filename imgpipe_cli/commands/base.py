@@ -198,9 +198,13 @@ class Run:
     ) -> Connection:
         """Sign in, once a run; tells the target in one dim line."""
         if self._connection is None:
-            found = target.connect(*self._resolved, start_local=start_local, services=services)
+            found = target.connect(
+                *self._resolved,
+                start_local=start_local,
+                services=services,
+                on_busy=partial(self.note, "aws_busy"),
+            )
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
-            found.aws.on_busy = partial(self.note, "aws_busy")
             self._connection = found
         return self._connection
 

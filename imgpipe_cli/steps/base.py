@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.events import REMOVING, Emit, Verb
+from imgpipe_cli.events import REMOVING, Emit, Note, Verb
 from imgpipe_cli.names import Names
 from imgpipe_cli.problems import ExitCode, Problem, sentence
 from imgpipe_cli.settings import Settings
@@ -21,14 +21,13 @@ __all__ = [
     "GONE",
     "IAM_DELAY",
     "MISSING",
-    "UNASSUMABLE",
     "Call",
     "Change",
+    "Fallback",
     "NewSecret",
     "Outlasted",
     "Overtaken",
     "Passing",
-    "Refused",
     "Resource",
     "Routine",
     "Seen",
@@ -48,18 +47,6 @@ class Overtaken(Exception):
     def __init__(self, stored: str = "") -> None:
         super().__init__(stored)
         self.stored = stored
-
-
-class Refused(Overtaken):
-    """AWS refuses for good what the settings ask for, and the pipeline works without: the run goes on with
-    other settings, so that the next one does not ask again.
-
-    instead: names and values of these settings.
-    """
-
-    def __init__(self, instead: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.instead = instead
 
 
 @dataclass(frozen=True)
@@ -137,12 +124,25 @@ class Unknown(str):
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """Settings that the pipeline also works with, where AWS refuses for good what the present ones ask for.
+
+    `up` goes on with them and stores them, so that the next one does not ask again. settings: names and
+    values. note: what the user is told.
+    """
+
+    settings: Mapping[str, Any]
+    note: Note
+
+
+@dataclass(frozen=True)
 class Passing:
     """An error that goes away by itself: its exact code, and a part of its message where one code has
     several meanings.
 
     outdated: the value (of `Aws.known`) that may have changed meanwhile: it is looked up again.
     hint: what the user can do if it does not pass. said: the message of the error that was met.
+    fallback: what to go on with if it does not pass; with a limit of 0 s it never does.
     """
 
     code: str
@@ -152,6 +152,7 @@ class Passing:
     outdated: str = ""
     hint: str = ""
     said: str = ""
+    fallback: Fallback | None = None
 
     def matches(self, error: AwsError) -> bool:
         return error.code == self.code and self.text in error.message
@@ -171,8 +172,6 @@ class Outlasted(Problem):
         self.passing = passing
 
 
-# What Lambda says of a role that it may not take, or not yet.
-UNASSUMABLE = "cannot be assumed by Lambda"
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
 IAM_DELAY = "waiting for IAM to spread the new role"
 # "Not found" in the words of the services: a removal that meets one of these is done.

@@ -106,8 +106,11 @@ def _versions(s3: S3Client, event: Arrival | Removal) -> tuple[Mapping[str, Any]
     return on_top, {entry["VersionId"] for entry in entries if not entry["IsLatest"]}
 
 
-def _is_gone(s3: S3Client, arrival: Arrival, now: datetime) -> bool:
-    """Whether an object that S3 does not find is proved to be gone, by what is newer or by its own age."""
+def is_gone(s3: S3Client, arrival: Arrival, now: datetime) -> bool:
+    """Whether an object that S3 does not find is proved to be gone, by what is newer or by its own age.
+
+    Raises ClientError or BotoCoreError as S3 gives them.
+    """
     on_top, below = _versions(s3, arrival)
     late = arrival.at is None or now - arrival.at >= SHOWN_WITHIN
     if on_top is None:  # a bucket without versions shows what is there at once
@@ -126,7 +129,7 @@ def read_head(s3: S3Client, arrival: Arrival, now: datetime) -> Head:
     except ClientError as error:
         if aws_code(error) not in NOT_FOUND_CODES:
             raise
-        raise (Gone if _is_gone(s3, arrival, now) else NotShown)(str(error)) from error
+        raise (Gone if is_gone(s3, arrival, now) else NotShown)(str(error)) from error
 
 
 def _read_head(s3: S3Client, arrival: Arrival) -> Head:

@@ -14,7 +14,7 @@ from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Stored, Work, is_of, plan, tombstone
 from ingest.patience import Patience
-from ingest.reading import Head, read_current, read_head
+from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
 from shared.log import log, log_failure
@@ -90,12 +90,15 @@ def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: b
 def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     """Whether the event's object is no longer the current one; what is has an event of its own.
 
-    Sequencers do not tell where a removal found a version before that version's own event came.
+    Sequencers do not tell where a removal found a version before that version's own event came. That S3 shows
+    nothing, or something older, is no proof.
     """
     if not arrival.version_id:
         return False
     current = read_current(needs.s3, arrival)
-    return current is None or current.version_id not in (None, arrival.version_id)
+    if current is not None and current.version_id in (None, arrival.version_id):
+        return False
+    return is_gone(needs.s3, arrival, needs.now())
 
 
 def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> Examination:

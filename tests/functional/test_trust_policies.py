@@ -15,7 +15,7 @@ from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
 from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, behaving_account
-from tests.functional.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold
+from tests.functional.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold, UnreservedMinimum
 from tests.functional.behaviours_of_stores import BucketDefaults
 
 _WITHOUT = replace(SETTINGS, source_account=False)
@@ -83,6 +83,18 @@ def test_it_is_tried_once_only() -> None:
         assert len(asked) == len({json.dumps(h.params) for h in asked}) == 3
     assert told.value.code == "timeout"
     assert [event.code for event in events if isinstance(event, Note)] == ["source_account_left_out"]
+
+
+def test_one_run_does_without_both_things_that_aws_refuses() -> None:
+    events: list[Event] = []
+    with behaving_account(BucketDefaults(), SourceAccountNotTold(), UnreservedMinimum(10)) as account:
+        up(BehavingAws(account), emit=events.append)
+        assert stored(account) == replace(_WITHOUT, capped=False)
+        writes = account.writes
+        up(BehavingAws(account), stored(account))
+        assert account.writes == writes
+    told = [event for event in events if isinstance(event, Note)]
+    assert told == [Note("source_account_left_out"), Note("not_capped", "20")]
 
 
 def test_settings_of_before_name_the_account() -> None:

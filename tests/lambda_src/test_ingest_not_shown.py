@@ -167,6 +167,27 @@ def test_a_second_picture_of_a_key_is_not_passed_over(cloud: Cloud, pictures: Si
     assert item_of(cloud, "a.jpg")["width"] == 200
 
 
+@pytest.mark.parametrize("shown", ["nothing", "older"])
+def test_a_second_picture_that_not_even_the_list_shows_is_tried_again(
+    cloud: Cloud, pictures: SimpleNamespace, shown: str
+) -> None:
+    """An older picture on top is no proof either that another one has taken its place."""
+    old = cloud.put("a.jpg", pictures.jpeg(100, 100))
+    cloud.ingest(old)
+    event = cloud.put("a.jpg", pictures.jpeg(200, 200))
+    event["Records"][0]["eventTime"] = "2100-01-01T00:00:00.000Z"
+    now(cloud, event, seconds=1)
+    cloud.delete("a.jpg", version_of(event))
+    if shown == "nothing":
+        cloud.delete("a.jpg", version_of(old))
+    with pytest.raises(Unfinished):
+        cloud.ingest(event)
+    assert verdict(cloud, "a.jpg") == NOT_YET
+    now(cloud, event, minutes=15)
+    cloud.ingest(event)
+    assert verdict(cloud, "a.jpg") == GONE
+
+
 def test_the_picture_below_a_removed_version_keeps_its_verdict(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:

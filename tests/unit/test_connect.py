@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws import Aws, AwsError, Place
 from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Begun, Remembered, Target, connect
 
@@ -35,6 +35,23 @@ def test_the_region_of_the_environment_is_remembered_with_the_target(monkeypatch
     connection = connect(Target("demo"), None)
     assert connection.target == Target("demo", region="eu-central-1")
     assert connection.names.region == "eu-central-1"
+
+
+def test_waiting_for_a_busy_sign_in_is_told_and_its_end_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind a proxy that is out of order: two minutes without a word look like a command that hangs."""
+    told: list[str] = []
+
+    def busy(aws: Aws, *_call: str) -> None:
+        assert aws.on_busy is not None
+        aws.on_busy("502")
+        raise AwsError("502", "", service="sts", operation="get_caller_identity", status=502)
+
+    monkeypatch.setattr(Aws, "call", busy)
+    with pytest.raises(Problem, match=r"sts answered HTTP 502 again and again, and says no reason\."):
+        connect(TARGET, None, on_busy=told.append)
+    assert told == ["502"]
 
 
 def test_in_the_account_that_is_remembered_everything_is_fine() -> None:

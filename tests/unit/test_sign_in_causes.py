@@ -15,6 +15,7 @@ from typing import Any
 
 import botocore.exceptions as raised
 import pytest
+from botocore.credentials import AssumeRoleProvider
 
 from imgpipe_cli.aws import Aws, AwsError, Place
 from imgpipe_cli.aws_problems import problem
@@ -170,6 +171,11 @@ def test_a_program_that_fails_when_keys_have_to_be_renewed_is_named_too(
             'source profile "base" must have',
             "Correct profile base",
         ),
+        (
+            f"{ROLE}source_profile = base\ncredential_source = Environment\n[profile base]\n{KEYS}",
+            'The profile "work" contains both',
+            "Correct profile work",
+        ),
         (f"{ROLE}credential_source = Moon\n", 'The credential source "Moon"', "Correct profile work"),
         (
             f"{ROLE}credential_source = Environment\n",
@@ -229,6 +235,14 @@ def test_what_a_profile_lacks_is_said_with_its_name(config: Config, text: str, w
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://elsewhere.example/"},
             "AWS_CONTAINER_CREDENTIALS_FULL_URI: Unsupported host 'elsewhere.example'.",
         ),
+        (
+            {
+                "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
+                "AWS_ACCESS_KEY_ID": "A",
+                "AWS_SECRET_ACCESS_KEY": "s",
+            },
+            "AWS_CREDENTIAL_EXPIRATION: Credentials were refreshed, but",
+        ),
         ({"AWS_ACCESS_KEY_ID": "A"}, "AWS_ACCESS_KEY_ID: Partial credentials found in env, missing: AWS_S"),
         ({"AWS_SECRET_ACCESS_KEY": "s"}, "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not."),
     ],
@@ -285,6 +299,26 @@ def test_a_code_is_not_asked_for_where_nobody_can_type_it(config: Config) -> Non
         "Error: Could not sign in: profile work needs an MFA code, and there is no terminal to type it in."
     )
     assert hint.startswith("Hint: Run it in a terminal.")
+
+
+@pytest.mark.parametrize("typed", ["", "12", EOFError()], ids=repr)
+def test_a_code_that_was_not_typed_to_its_end_is_no_missing_terminal(
+    config: Config, monkeypatch: pytest.MonkeyPatch, typed: str | EOFError
+) -> None:
+    config(
+        f"[profile base]\n{KEYS}[profile work]\n{ROLE}source_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    )
+
+    def asked(_prompt: str) -> str:
+        if isinstance(typed, EOFError):
+            raise typed
+        return typed
+
+    monkeypatch.setattr(AssumeRoleProvider.__init__, "__defaults__", (asked, None, None))
+    found = _cause()
+    assert found.message.endswith("profile work needs an MFA code, and no whole one was typed.")
+    assert "next code" in found.hint
 
 
 def test_a_wrong_code_is_no_missing_permission() -> None:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.events import Emit, Note
-from imgpipe_cli.steps.base import Call, Change, Passing, Refused
-
-
-@dataclass(frozen=True)
-class _Reserve(Call):
-    """AWS refuses it where too little of the account's concurrency would be left for all other functions, as
-    in many new accounts, which have ten. The pipeline works without."""
-
-    def run(self, aws: Aws, emit: Emit) -> None:
-        try:
-            self.send(aws)
-        except AwsError as error:
-            if error.code != "InvalidParameterValueException" or "ConcurrentExecution" not in error.message:
-                raise
-            emit(Note("not_capped", str(self.params["ReservedConcurrentExecutions"])))
-            raise Refused({"capped": False}) from error
-
+from imgpipe_cli.events import Note
+from imgpipe_cli.steps.base import Call, Change, Fallback, Passing
 
 _NOT_VISIBLE = Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60)
+
+
+def _refused(cap: int) -> Passing:
+    """What AWS answers where too little of the account's concurrency would be left for all other functions,
+    as in many new accounts, which have ten. The pipeline works without."""
+    return Passing(
+        "InvalidParameterValueException",
+        "ConcurrentExecution",
+        "AWS reserves no concurrency",
+        limit_s=0,
+        fallback=Fallback({"capped": False}, Note("not_capped", str(cap))),
+    )
 
 
 def capping(
@@ -36,7 +30,7 @@ def capping(
     passing = (*busy, _NOT_VISIBLE)
     if cap is not None and reserved != cap:
         params = {"FunctionName": function, "ReservedConcurrentExecutions": cap}
-        call: Call = _Reserve("lambda", "put_function_concurrency", params, passing)
+        call = Call("lambda", "put_function_concurrency", params, (*passing, _refused(cap)))
         instead = "" if reserved is None else f" instead of {reserved}"
         yield Change("set", f"reserved concurrency {cap}{instead} of function {function}", call)
     elif cap is None and reserved == 0:  # the console's "Throttle"; any other number is somebody's choice

@@ -11,15 +11,16 @@ from typing import Any
 
 from imgpipe_cli import bundle
 from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.events import Note
 from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
 from imgpipe_cli.steps.base import (
     IAM_DELAY,
-    UNASSUMABLE,
     Call,
     Change,
+    Fallback,
     Passing,
     Resource,
     Seen,
@@ -53,7 +54,14 @@ LAMBDA_BUSY = (
     ),
 )
 _PASSING = (
-    Passing("InvalidParameterValueException", UNASSUMABLE, IAM_DELAY, hint=_ROLE_HINT),
+    Passing(
+        "InvalidParameterValueException",
+        "cannot be assumed by Lambda",
+        IAM_DELAY,
+        hint=_ROLE_HINT,
+        # Nobody has shown that Lambda names the account when it takes a role.
+        fallback=Fallback({"source_account": False}, Note("source_account_left_out")),
+    ),
     Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
     # The key of the environment is AWS's own: what it does not know yet is the role.
     Passing(
