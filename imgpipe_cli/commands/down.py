@@ -131,7 +131,7 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
-    run.targets.drop(connection.target)
+    run.forget(connection.target)
     if connection.target.local:
         _stop_unused_cloud(run)
     words = _last_words(bool(removed), skipped)

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
             old = found.token
             found = token_rotation.rotate(connection, nothing)
-            run.targets.put(found)
+            run.keep(found)
             aws = connection.aws
             if token_rotation.in_force(old, found, sleep=aws.sleep, clock=aws.clock):
                 run.screen.note("The token was replaced; the old one is refused from now on.")
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
                     "The token was replaced. The API does not answer with it yet; see imgpipe status."
                 )
         else:
-            run.targets.put(found)
+            run.keep(found)
         return Result(
             data={"token": found.token, "rotated": rotate},
             show=lambda screen: screen.line(found.token, exact=True),

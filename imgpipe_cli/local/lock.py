@@ -52,7 +52,7 @@ class FileLock:
 
 def held(path: Path) -> bool:
     """Whether some process holds the lock now."""
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 (not readable is not there)
         return False
     lock = FileLock(path)
     try:
