@@ -349,6 +349,18 @@ class OddKeys(Locked):
         return {}
 
 
+def test_an_open_upload_that_is_refused_ends_none_of_the_others() -> None:
+    with fresh_account():
+        s3 = make_bucket(boto3.client("s3", region_name=REGION))
+        for one in ("a.jpg", BAD, "z.jpg"):
+            s3.create_multipart_upload(Bucket=NAMES.bucket, Key=one)
+        aws = Account()
+        aws.refuse = {"abort_multipart_upload": refused(403, "AccessDenied")}
+        with pytest.raises(AwsError, match=repr(BAD)):
+            empty_bucket(aws, NAMES.bucket, nothing, step="", resource="")
+        assert [one["Key"] for one in s3.list_multipart_uploads(Bucket=NAMES.bucket)["Uploads"]] == [BAD]
+
+
 def test_keys_that_are_deleted_one_by_one_likewise() -> None:
     aws = OddKeys()
     with pytest.raises(AwsError) as caught:
