@@ -25,14 +25,17 @@ from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, name_of, store
+from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, is_about_one, name_of, store
 from imgpipe_cli.settings import Settings
+from imgpipe_cli.sources import few
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.steps.ingest_function import TIMEOUT_S
 from imgpipe_cli.steps.results_store import RESOURCES
 
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10
+# So many cannot be copied, and none can: it is not about single results.
+_REFUSED_TO_ALL = 64
 _PAUSE_S = 2.0
 _BETWEEN_PASSES_S = 30
 
@@ -189,21 +192,46 @@ def _take_away(pipeline: Pipeline, looks: Looks, kind: str, emit: Emit) -> None:
 
 
 def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
-    """Put into `new` what `old` has newer, or alone; how many results that were. Raises Problem."""
+    """Put into `new` what `old` has newer, or alone; how many results that were.
+
+    Raises Problem; where single results are refused, after all others are copied.
+    """
     known = _read(new)
     done = 0
+    refused: dict[str, AwsError] = {}
+
+    def refuse(name: str, error: AwsError) -> None:
+        refused[name] = error
+        if not done and len(refused) >= _REFUSED_TO_ALL:
+            raise error
 
     def put(item: Item) -> bool:
-        return new.put(item, absent=name_of(item) not in known)
+        try:
+            return new.put(item, absent=name_of(item) not in known)
+        except AwsError as error:
+            if not is_about_one(error):
+                raise
+            refuse(name_of(item), error)
+            return False
 
     try:
         with Pool(PARALLEL, thread_name_prefix="copy") as pool:
-            for some in batches(old.items(known)):
+            for some in batches(old.items(known, refuse)):
                 done += sum(pool.map(put, some))
                 emit(Copied("table", RESOURCES["table"][0], done))
     except AwsError as error:
         raise problem(error, f"copy the results from {old.name} to {new.name}") from error
+    if refused:
+        raise _not_copied(refused, old, new)
     return done
+
+
+def _not_copied(refused: Mapping[str, AwsError], old: ResultStore, new: ResultStore) -> Problem:
+    names = few([repr(name) for name in sorted(refused)])
+    first = refused[min(refused)]
+    found = problem(first, f"copy the results of {names} from {old.name} to {new.name}")
+    hint = "Nothing is lost. Remove the cause, or these results, then run imgpipe up again: it continues."
+    return Problem(found.code, found.message, hint=hint)
 
 
 def _read(one: ResultStore) -> Mapping[str, str]:

@@ -7,13 +7,14 @@ from one pass over each, without reading it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws_problems import is_about_all
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.names import Names
 from imgpipe_cli.pools import Pool
@@ -27,7 +28,23 @@ PARALLEL = 16
 _LOOKS = 5
 _BATCH = 200
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404")
+_NO_RESULT = "NotAResult"
 _TOO_BUSY = "a result changed again and again while it was being copied"
+
+
+def is_about_one(error: AwsError) -> bool:
+    """Whether the others may well be read and written."""
+    return error.code == _NO_RESULT or (400 <= error.status < 500 and not is_about_all(error))
+
+
+def _raise(name: str, error: AwsError) -> None:
+    raise AwsError(
+        error.code,
+        f"{error.message} ({name})",
+        service=error.service,
+        operation=error.operation,
+        status=error.status,
+    ) from error
 
 
 class ResultStore(Protocol):
@@ -40,8 +57,11 @@ class ResultStore(Protocol):
         """The digest of each item that is there, tombstones too, by its name. Raises AwsError."""
         ...
 
-    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
-        """The items whose digest is not the known one. Raises AwsError."""
+    def items(
+        self, known: Mapping[str, str], refused: Callable[[str, AwsError], None] = _raise
+    ) -> Iterator[Item]:
+        """The items whose digest is not the known one; refused is told of each that cannot be read. Raises
+        AwsError."""
         ...
 
     def put(self, item: Item, *, absent: bool) -> bool:
@@ -87,7 +107,11 @@ class TableStore:
     def digests(self) -> dict[str, str]:
         return {name_of(item): _digest(item) for item in self._all()}
 
-    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
+    def items(
+        self,
+        known: Mapping[str, str],
+        refused: Callable[[str, AwsError], None] = _raise,  # noqa: ARG002 (a table is read as a whole)
+    ) -> Iterator[Item]:
         return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
 
     def _all(self) -> Iterator[Item]:
@@ -158,15 +182,27 @@ class BucketStore:
         for page in self.aws.pages("s3", "list_objects_v2", Bucket=self.bucket, Prefix=prefix):
             yield from page.get("Contents", [])
 
-    def items(self, known: Mapping[str, str]) -> Iterator[Item]:
+    def items(
+        self, known: Mapping[str, str], refused: Callable[[str, AwsError], None] = _raise
+    ) -> Iterator[Item]:
+        def read(name: str) -> Item | None:
+            """None: removed since it was listed."""
+            try:
+                found = self.get(name)
+            except AwsError as error:
+                if not is_about_one(error):
+                    raise
+                refused(name, error)
+                return None
+            return found and found[0]
+
         names = [name for name, digest in self.digests().items() if known.get(name) != digest]
         with Pool(PARALLEL, thread_name_prefix="copy") as pool:
             for some in batches(names):
-                # None: removed since it was listed.
-                yield from (found[0] for found in pool.map(self.get, some) if found is not None)
+                yield from (item for item in pool.map(read, some) if item is not None)
 
     def get(self, name: str) -> tuple[Item, str] | None:
-        """The stored item and its ETag."""
+        """The stored item and its ETag. Raises AwsError."""
         answer = self.aws.find(
             "s3",
             "get_object",
@@ -176,7 +212,10 @@ class BucketStore:
         )
         if answer is None:
             return None
-        return shared("result_objects").load(answer["Body"].read()), str(answer["ETag"])
+        try:
+            return shared("result_objects").load(answer["Body"].read()), str(answer["ETag"])
+        except ValueError as error:
+            raise AwsError(_NO_RESULT, "what is stored there is no result") from error
 
     def put(self, item: Item, *, absent: bool) -> bool:
         """As the ingest function does it: the entry of the index first, so that no result is without one."""

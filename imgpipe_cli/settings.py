@@ -199,7 +199,11 @@ def _percent(value: Any) -> float:
 
 def _day(text: str) -> str:
     """The date; empty where it was never set, which `up` does then."""
-    if text and date.fromisoformat(text).isoformat() != text:
+    try:
+        is_day = not text or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_day = False
+    if not is_day:
         raise ValueError(f"first_day is {json.dumps(text)}, not a date such as 2026-11-22")
     return text
 

@@ -25,7 +25,7 @@ STDIN = "-"
 # The local cloud's.
 NO_ROOM = "InsufficientStorage"
 # So many are denied one after the other, and none is taken: it is not about single pictures.
-_DENIED_TO_ALL = 64
+DENIED_TO_ALL = 64
 # Each worker holds one picture in memory, at most 15 MB.
 _WORKERS = 16
 
@@ -180,12 +180,16 @@ def _unreadable(name: str, error: OSError) -> Refused:
 # --- sending -------------------------------------------------------------------------------------
 
 
+class NoneTaken(Problem):
+    """S3 took none of the pictures, for a reason that may be that of their keys alone."""
+
+
 def send(
     aws: Aws, names: Names, sources: Sequence[Source], emit: Emit, *, workers: int = _WORKERS
 ) -> list[Sent]:
     """Send the pictures side by side; each ends in one Sent or Refused event.
 
-    Raises Problem for what concerns all of them: no bucket, no access, no network.
+    Raises Problem for what concerns all of them: no bucket, no access (NoneTaken), no network.
     """
     if not sources:
         return []
@@ -198,10 +202,11 @@ def send(
                 answer = future.result()
                 sent += [answer] if isinstance(answer, Sent) else []
                 denied += [answer] if isinstance(answer, _Denied) else []
-                if not sent and len(denied) >= _DENIED_TO_ALL:
+                if not sent and len(denied) >= DENIED_TO_ALL:
                     break
             if denied and not sent:  # so it is about none of them
-                raise denied[0].problem
+                first = denied[0].problem
+                raise NoneTaken(first.code, first.message, hint=first.hint, exit_code=first.exit_code)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

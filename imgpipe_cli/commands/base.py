@@ -134,6 +134,7 @@ class Run:
     screen: Screen
     folder: Path = Path()  # the current one, which may be gone
     _looked_up: bool = False
+    _told_unwritable: bool = False
     _connection: Connection | None = None
 
     @cached_property
@@ -243,10 +244,30 @@ class Run:
 
     def keep(self, found: Remembered) -> None:
         """For the commands to come, where it can be: what can be looked up again is only a convenience."""
+        self._kept("not_remembered", partial(self.targets.put, found))
+
+    def begin(self, connection: Connection) -> None:
+        """The same of a pipeline that is not there yet. Raises Problem on this machine: the next commands
+        would go to AWS."""
+        begin = partial(self.targets.begin, connection.begun)
+        if connection.target.local:
+            begin()
+        else:
+            self._kept("not_remembered", begin)
+
+    def forget(self, gone: Target) -> None:
+        """Keep it no longer, where that can be."""
+        known = any(one.target == gone for one in self.targets.read()[1])
+        self._kept("not_forgotten" if known else "", partial(self.targets.drop, gone))
+
+    def _kept(self, otherwise: str, write: Callable[[], None]) -> None:
+        """Where nothing can be written, that is said once."""
         try:
-            self.targets.put(found)
+            write()
         except Problem as problem:
-            self.note("not_remembered", problem.message)
+            if otherwise and not self._told_unwritable:
+                self.note(otherwise, problem.message)
+            self._told_unwritable = True
 
     def seen(self, keys: Iterable[str]) -> None:
         """Keep these for the shell to complete."""

@@ -134,7 +134,7 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
 def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
     from imgpipe_cli import recent_keys
 
-    run.targets.drop(connection.target)
+    run.forget(connection.target)
     recent_keys.forget(connection.target, run.target)
     if connection.target.local:
         _stop_unused_cloud(run)

@@ -127,7 +127,7 @@ def _begun(pipeline: Remembered, size: int, after: str | None) -> tuple[list[Ite
     from imgpipe_cli.api import Api
     from imgpipe_cli.listing import pages
 
-    found = pages(_Patient(Api(pipeline.api_url, pipeline.token)), size, after)
+    found = pages(_Patient(Api(pipeline.api_url, pipeline.token), after), size, after)
     try:
         return next(found), found
     except Problem as error:
@@ -138,14 +138,21 @@ def _begun(pipeline: Remembered, size: int, after: str | None) -> tuple[list[Ite
 
 @dataclass(frozen=True)
 class _Patient:
-    """Pages of the API, each asked for again while it is busy."""
+    """Pages of the API, each asked for again while it is busy. start: the cursor of the first."""
 
     api: Api
+    start: str | None
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
-        from imgpipe_cli.api import repeated
+        from imgpipe_cli.api import ApiUnavailable, repeated
 
-        return repeated(lambda: self.api.results(limit=limit, after=after))
+        try:
+            return repeated(lambda: self.api.results(limit=limit, after=after))
+        except Problem as problem:
+            if after == self.start:
+                raise
+            # As where the token was replaced meanwhile: what was read before it is shown.
+            raise ApiUnavailable(problem.message.rstrip(".")) from problem
 
 
 def _status(text: str | None) -> Status | None:

@@ -116,7 +116,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.local import control
 
         path = control.log_file()
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 (in a closed folder there is none)
             raise Problem("no_log", "The local cloud has not run yet.", hint="imgpipe local start starts it.")
         if not path.is_file():
             raise Problem("no_log", f"{path} is not a file, so it is no log.", hint="Remove it.")

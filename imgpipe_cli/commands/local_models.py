@@ -13,6 +13,7 @@ from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.state_dir import state_dir
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.models.catalogue import Model
@@ -57,6 +58,7 @@ def register(group: typer.Typer) -> None:
             )
         there = from_file is None and folder.condition(model) == "installed"
         if not there:
+            state_dir()  # private from the outset
             _install(run, folder, model, from_file, url)
         told = {**_told(folder, model), "changed": not there}
         return Result(told, lambda screen: _show_installed(screen, folder, model, already=there))

@@ -136,7 +136,7 @@ def register(app: typer.Typer) -> None:
         if older:
             _confirm_older(run, older, yes=yes)
         _confirm_move(run, pipeline, looks, settings, known, yes=yes)
-        run.targets.begin(connection.begun)
+        run.begin(connection)
         agreed = MOVES if yes else ("", settings.move)
         outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, wanted, agreed))
         settings = stored_settings(outcomes["settings"].seen, connection.names)
@@ -144,7 +144,7 @@ def register(app: typer.Typer) -> None:
             _repair_index(run, connection, settings)
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
-        run.targets.put(found)
+        run.keep(found)
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         # Until a new deployment is out, the gateway answers for itself. What was not changed is asked once.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.events import Event
     from imgpipe_cli.feed import Feed
     from imgpipe_cli.folder_watch import FolderWatch
+    from imgpipe_cli.sources import Source
     from imgpipe_cli.target import Connection
 
 _PAUSE_S = 0.5
@@ -26,6 +27,8 @@ _IDLE_PAUSE_S = 3.0
 _LONGEST_PAUSE_S = 15.0
 # A deployment or a restart may answer so for a moment.
 _GONE_AFTER = 5
+# What a picture that is sent again a little later may not meet any more.
+_PASSING = ("unreachable", "throttled", "aws_error", "local_disk_full")
 
 
 def register(app: typer.Typer) -> None:
@@ -127,6 +130,8 @@ class _Sender:
         self._watch: FolderWatch = FolderWatch(root, now=time.monotonic(), existing=existing)
         self._gone = False
         self._failed = False
+        self._taken = False
+        self._denied = 0
         if len(self._watch) and not existing:
             files = len(self._watch)
             run.note("existing_left", f"{files} file{'s' if files > 1 else ''}")
@@ -148,11 +153,10 @@ class _Sender:
             self._run.emit(one)
         for source in sources:
             try:
-                aws, names = self._connection.aws, self._connection.names
-                transfer.send(aws, names, [source], self._emit)
+                self._send(source)
                 self._failed = False
             except Problem as error:
-                if error.code not in ("unreachable", "throttled", "aws_error"):
+                if error.code not in _PASSING:
                     raise
                 if not self._failed:
                     self._run.note("not_sent_yet", error.message)
@@ -160,9 +164,27 @@ class _Sender:
                 self._watch.again(source)
         return bool(sources)
 
-    def _emit(self, event: Event) -> None:
-        from imgpipe_cli.events import PassedOver
+    def _send(self, source: Source) -> None:
+        """Send one; what S3 does not take is refused, and the others are sent. Raises Problem."""
+        from imgpipe_cli import transfer
+        from imgpipe_cli.events import Refused
 
+        try:
+            sent = transfer.send(self._connection.aws, self._connection.names, [source], self._emit)
+        except transfer.NoneTaken as error:
+            self._denied += 1
+            if not self._taken and self._denied >= transfer.DENIED_TO_ALL:
+                raise
+            self._run.emit(Refused(source.name, error.code, error.message, error.hint))
+        else:
+            self._taken = self._taken or bool(sent)
+
+    def _emit(self, event: Event) -> None:
+        """Raises Problem where it was refused for a reason that passes."""
+        from imgpipe_cli.events import PassedOver, Refused
+
+        if isinstance(event, Refused) and event.code in _PASSING:
+            raise Problem(event.code, f"{event.source}: {event.message}", hint=event.hint)
         self._run.emit(event)
         if isinstance(event, PassedOver):
             self._run.note("passed_over", event.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,7 @@ def models(name: str, condition: ModelCondition) -> Check:
 
 def disk_of(state: Path, *, asked: bool) -> Iterator[Check]:
     there = state
-    while not there.exists() and there != there.parent:
+    while not os.path.exists(there) and there != there.parent:  # noqa: PTH110 (closed is not there)
         there = there.parent
     yield disk(shutil.disk_usage(there).free, there, asked=asked)
 

@@ -118,7 +118,7 @@ def state_dir(folder: Path, *, asked: bool = True) -> Check:
     asked: the target is the local cloud, which keeps its data there; on AWS a pipeline is looked up.
     """
     there = folder
-    while not there.exists() and there != there.parent:
+    while not os.path.exists(there) and there != there.parent:  # noqa: PTH110 (closed is not there)
         there = there.parent
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         fix = "Make it writable, or name another folder in IMGPIPE_STATE_DIR."

@@ -18,6 +18,7 @@ from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_
 from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.local.not_simulated import NOT_SIMULATED
 from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.state_dir import state_dir as own_folder
 from imgpipe_cli.state_dir import unusable
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def condition(state_dir: Path | None = None) -> Condition:
         return "running"
     if held(files.cloud_lock):
         return "silent"
-    return "ended" if files.cloud.exists() else "stopped"
+    return "ended" if os.path.exists(files.cloud) else "stopped"  # noqa: PTH110 (a closed folder is no error)
 
 
 def start(
@@ -103,6 +104,8 @@ def start(
     files = local_files(state_dir)
     if cloud := running(state_dir):
         return _as_asked(cloud, port, concurrency)
+    if state_dir is None:
+        own_folder()  # private from the outset
     make_folders(files)
     lock = _locked(files, timeout_s)
     try:
@@ -116,7 +119,7 @@ def start(
 def stop(state_dir: Path | None = None) -> bool:
     """Save everything and end the cloud; False when none ran. Returns once its process is gone."""
     files = local_files(state_dir)
-    if not files.root.is_dir():
+    if not os.path.isdir(files.root):  # noqa: PTH112
         return False
     lock = _locked(files, _STOP_TIMEOUT_S)
     try:

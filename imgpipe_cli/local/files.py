@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli import private_files, regular_files
-from imgpipe_cli.state_dir import state_dir, unusable
+from imgpipe_cli.state_dir import to_read, unusable
 
 # Far more than any of ours has: what is longer is not ours.
 _MAX_BYTES = 1 << 26
@@ -100,7 +100,7 @@ class LocalFiles:
 
 def local_files(folder: Path | None = None) -> LocalFiles:
     """The files below a state folder (default: the user's); makes nothing."""
-    return LocalFiles((folder if folder is not None else state_dir()) / "local")
+    return LocalFiles((folder if folder is not None else to_read()) / "local")
 
 
 def make_folders(files: LocalFiles) -> None:

@@ -119,13 +119,25 @@ class Guard:
             body = await read_body(asked, receive, place, most_bytes=most_bytes, within_s=self._body_within_s)
             if isinstance(body, Refused):
                 await _refuse(refusal(asked, body), send)
-            elif answer := await self._answer(asked, allowed, scope, body):
+            elif allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
                 await _refuse(answer, send)
+            elif stores(asked, allowed, body):
+                picture = allowed.signed is None or allowed.signed.service == "s3"
+                async with self._storage.room_for(len(body), picture=picture) as why:
+                    if why:
+                        await _refuse(_not_kept(asked, why), send)
+                    else:
+                        await self._in_turn(asked, allowed, scope, replayed(body, receive), send)
             else:
-                # Only now: who is slow to send what belongs to a request, or not who they say they are,
-                # keeps no others from being answered.
-                async with self._slots(allowed):
-                    await self._to_app(asked, allowed, scope, replayed(body, receive), send)
+                await self._in_turn(asked, allowed, scope, replayed(body, receive), send)
+
+    async def _in_turn(
+        self, asked: Asked, allowed: Allowed, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        # Only now: who is slow to send what belongs to a request, or not who they say they are, keeps no
+        # others from being answered.
+        async with self._slots(allowed):
+            await self._to_app(asked, allowed, scope, receive, send)
 
     def _slots(self, allowed: Allowed) -> AbstractAsyncContextManager[None]:
         if allowed.to == "api":
@@ -144,16 +156,6 @@ class Guard:
             await self._app(seen, receive, _honest(asked, failures, send))
         if _writes(asked):
             self._on_write()
-
-    async def _answer(self, asked: Asked, allowed: Allowed, scope: Scope, body: bytes) -> Answer | None:
-        """The answer to a request that must not pass, or need not."""
-        if allowed.signed and (answer := self._refusal(asked, allowed, allowed.signed, scope, body)):
-            return answer
-        if not stores(asked, allowed, body):
-            return None
-        picture = allowed.signed is None or allowed.signed.service == "s3"
-        why = await asyncio.to_thread(self._storage.trouble, len(body), picture=picture)
-        return _not_kept(asked, why) if why else None
 
     def _refusal(
         self, asked: Asked, allowed: Allowed, signed: Signed, scope: Scope, body: bytes

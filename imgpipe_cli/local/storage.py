@@ -6,11 +6,12 @@ changed where that can be seen (no room, no permission, a limit, a snapshot that
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,22 @@ class Storage:
         self._folder = folder
         self._unsaved = unsaved
         self._sizes = sizes
+        self._coming = 0
+        self._turn = asyncio.Lock()
         self._failures: ContextVar[list[str] | None] = ContextVar("imgpipe_failed_writes", default=None)
+
+    @asynccontextmanager
+    async def room_for(self, size: int, *, picture: bool) -> AsyncIterator[str]:
+        """Why so many bytes cannot be kept; if they can, they are counted as written from now on. Used on one
+        thread, the event loop's."""
+        async with self._turn:  # those that look at once would all find the same room
+            why = await asyncio.to_thread(self.trouble, size, picture=picture)
+            coming = 0 if why else size
+            self._coming += coming
+        try:
+            yield why
+        finally:
+            self._coming -= coming
 
     def trouble(self, size: int = 0, *, picture: bool = False) -> str:
         """Why so many bytes, and then the next snapshot, cannot be kept; empty if they can. picture: and the
@@ -52,7 +68,7 @@ class Storage:
         spare = _SPARE_SNAPSHOTS * total + _SPARE_BYTES if picture else total
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been removed
-            if shutil.disk_usage(self._folder).free < spare + size:
+            if shutil.disk_usage(self._folder).free < spare + self._coming + size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             private_files.try_room(self._folder, max(largest, size))
         except OSError as error:

@@ -91,6 +91,20 @@ def test_a_page_is_asked_for_again_when_the_fault_passes(
     assert (printed.code, len(printed.lines)) == (0, 150)
 
 
+def test_what_was_read_before_the_token_was_replaced_is_shown(cli: Cli, played: PlayedApi) -> None:
+    store(played, 150)
+    played.before = lambda request: (
+        played.instead.append(Answer(401, {"error": {"code": "unauthorized", "message": "no"}}))
+        if request.query.get("after")
+        else None
+    )
+    printed = cli("list", "--limit", "0")
+    assert printed.code == 1
+    assert "149.jpg" in printed.out
+    assert "does not accept the access token" in printed.err
+    assert "--after 100" in printed.err
+
+
 def test_a_list_that_is_cut_short_says_where_to_go_on(cli: Cli, played: PlayedApi, no_pauses: None) -> None:
     store(played, 250)
     played.busy = lambda request: request.query.get("after") == "200"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import index_repair, moving, runner
+from imgpipe_cli.aws import AwsError
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.problems import Problem
@@ -181,6 +182,66 @@ def test_what_comes_in_during_the_move_comes_along(start: Settings, end: Setting
     assert contents(end.results) == expected
     if end.results == "s3":
         assert index() == right_index(expected)
+
+
+class Refusing(PlainHttpAws):
+    """Refuses one operation where a picture's key is in what is asked for."""
+
+    def __init__(self, operation: str, *keys: str) -> None:
+        super().__init__()
+        self.operation, self.keys = operation, keys
+        self.refused = 0
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        asked = f"{params.get('Key')} {params.get('Item', {}).get('objectKey')}"
+        if operation == self.operation and any(key in asked for key in self.keys):
+            self.refused += 1
+            raise AwsError("AccessDenied", "no", service=service, operation=operation, status=403)
+        return super().call(service, operation, once=once, **params)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "operation"),
+    [(IN_S3, SETTINGS, "get_object"), (IN_S3, SETTINGS, "put_item"), (SETTINGS, IN_S3, "put_object")],
+    ids=["not read", "not put into the table", "not put into the bucket"],
+)
+def test_one_result_that_is_refused_stays_where_it_is_and_the_others_move(
+    start: Settings, end: Settings, operation: str
+) -> None:
+    """And the old store stays in use until it is not refused any more."""
+    finished(start, kind=PlainHttpAws)
+    fill(start.results, some := [item(key, number) for number, key in enumerate(("a", "bad", "z"))])
+    with pytest.raises(Problem) as caught:
+        move(Refusing(operation, "bad"), end)
+    assert caught.value.code == "access_denied"
+    assert "the results of 'bad' from" in caught.value.message
+    assert contents(end.results) == [some[0], some[2]]
+    assert contents(start.results) == some
+    assert (deployed().results, deployed().move) == (start.results, "copy")
+    up(PlainHttpAws(), deployed())
+    assert contents(end.results) == some
+
+
+def test_what_is_no_result_is_named_and_kept() -> None:
+    finished(IN_S3, kind=PlainHttpAws)
+    fill("s3", some := [item("a", 1), item("z", 2)])
+    aws = PlainHttpAws()
+    aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/notes.json", Body=b"{")
+    with pytest.raises(Problem, match=r"results of 'notes' from .*: what is stored there is no result"):
+        move(aws, SETTINGS)
+    assert contents("table") == some
+    with pytest.raises(Problem, match="notes"):
+        index_repair.repair(aws, NAMES.results_bucket)
+
+
+def test_a_right_that_is_missing_is_not_tried_with_every_result() -> None:
+    finished(IN_S3, kind=PlainHttpAws)
+    keys = [f"{number:03}" for number in range(450)]
+    fill("s3", [item(key, 1) for key in keys])
+    aws = Refusing("get_object", *keys)
+    with pytest.raises(Problem, match="s3:GetObject is missing"):
+        move(aws, SETTINGS)
+    assert aws.refused <= 300
 
 
 @pytest.mark.parametrize("kind", ["table", "s3"])

@@ -1,10 +1,11 @@
-"""One object that S3 refuses ends nothing for the others: in retry, result, upload and down."""
+"""One object that S3 refuses ends nothing for the others: in retry, result, upload, watch and down."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,12 @@ from imgpipe_cli import transfer
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.commands.base import Options, Run
+from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.events import Event, Refused
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
+from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import read
 from imgpipe_cli.retry.failures import Places, survey
 from imgpipe_cli.retry.retrying import clear, run_again
@@ -217,6 +221,77 @@ def test_a_folder_that_is_denied_is_given_up_before_its_end(monkeypatch: pytest.
     assert not [one for one in told if isinstance(one, Refused)]
 
 
+# --- watch -----------------------------------------------------------------------------------------
+
+
+class Watched:
+    """A watched folder whose files are quiet at every look, and an S3 that refuses what it is told to."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seconds = count(0, 10)
+        clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+        monkeypatch.setattr("imgpipe_cli.commands.watch.time", clock)
+        monkeypatch.setattr(Run, "note", lambda _run, code, detail="": self.notes.append((code, detail)))
+        self.told: list[Event] = []
+        self.notes: list[tuple[str, str]] = []
+        self.refused: dict[str, AwsError] = {}
+        monkeypatch.setattr(Run, "emit", self.told.append)
+        self.folder = folder
+        self.sent: list[str] = []
+        connection: Any = SimpleNamespace(aws=self, names=NAMES)
+        self.sender = _Sender(Run("watch", Options(), Screen()), connection, folder, existing=False)
+
+    def call(self, _service: str, _operation: str, **params: Any) -> dict[str, Any]:
+        name = Path(params["Key"]).name
+        if name in self.refused:
+            raise self.refused[name]
+        self.sent.append(name)
+        return {}
+
+    def put(self, *names: str) -> None:
+        """And look as often as it takes to send them."""
+        for name in names:
+            (self.folder / name).write_bytes(CAT)
+        self.look()
+
+    def look(self) -> None:
+        for _ in range(3):
+            self.sender.look()
+
+
+def test_watch_goes_on_after_a_picture_that_is_denied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    watched.refused = {BAD: refused(403, "AccessDenied"), "odd.jpg": refused(400, "InvalidRequest")}
+    watched.put(BAD, "good.jpg", "odd.jpg")
+    watched.put("later.jpg")
+    assert sorted(watched.sent) == ["good.jpg", "later.jpg"]
+    named = [(Path(one.source).name, one.code) for one in watched.told if isinstance(one, Refused)]
+    assert sorted(named) == [(BAD, "access_denied"), ("odd.jpg", "aws_error")]
+
+
+def test_watch_ends_where_every_picture_is_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    names = [f"{number}.jpg" for number in range(transfer.DENIED_TO_ALL)]
+    watched.refused = dict.fromkeys(names, refused(403, "AccessDenied"))
+    with pytest.raises(Problem) as caught:
+        watched.put(*names)
+    assert caught.value.code == "access_denied"
+
+
+def test_watch_sends_again_what_a_full_disk_did_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    watched.refused = {BAD: refused(507, transfer.NO_ROOM)}
+    watched.put(BAD)
+    watched.refused = {}
+    watched.look()
+    assert watched.sent == [BAD]
+    assert [code for code, _ in watched.notes] == ["not_sent_yet"]
+
+
 # --- down ------------------------------------------------------------------------------------------
 
 
@@ -272,6 +347,18 @@ class OddKeys(Locked):
             return super().call(service, operation, once=once, **params)
         self.deleted.append(params["Key"])
         return {}
+
+
+def test_an_open_upload_that_is_refused_ends_none_of_the_others() -> None:
+    with fresh_account():
+        s3 = make_bucket(boto3.client("s3", region_name=REGION))
+        for one in ("a.jpg", BAD, "z.jpg"):
+            s3.create_multipart_upload(Bucket=NAMES.bucket, Key=one)
+        aws = Account()
+        aws.refuse = {"abort_multipart_upload": refused(403, "AccessDenied")}
+        with pytest.raises(AwsError, match=repr(BAD)):
+            empty_bucket(aws, NAMES.bucket, nothing, step="", resource="")
+        assert [one["Key"] for one in s3.list_multipart_uploads(Bucket=NAMES.bucket)["Uploads"]] == [BAD]
 
 
 def test_keys_that_are_deleted_one_by_one_likewise() -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import boto3
 import pytest
 from moto import mock_aws
 
 from imgpipe_cli import state_dir
+from imgpipe_cli.aws import Place
+from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.doctor import machine
+from imgpipe_cli.names import Names
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.target import Remembered, Target, Targets
+from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.target import Connection, Remembered, Target, Targets
 from tests.api_server import TOKEN, PlayedApi, item, serving
 from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli
 
@@ -87,6 +95,83 @@ def test_a_folder_that_cannot_be_written_fails_only_what_needs_it(tmp_path: Path
     folder = tmp_path / "file" / "state"
     assert machine.state_dir(folder, asked=True).verdict == "failed"
     assert machine.state_dir(folder, asked=False).verdict == "warning"
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("local status", 3),
+        ("local stop", 0),
+        ("local models", 0),
+        ("list --local", 3),
+        ("result a --local", 3),
+    ],
+)
+def test_there_is_no_local_cloud_there(cli: Cli, home: Path, command: str, code: int) -> None:
+    printed = cli(*command.split())
+    assert printed.code == code, printed.err
+    assert "Cannot write" not in printed.err
+
+
+@POSIX
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs another user")
+def test_a_home_that_is_closed_holds_nothing(tmp_path: Path) -> None:
+    """Not even whether something is there can be asked."""
+    closed = tmp_path / "home"
+    (closed / "state").mkdir(parents=True)
+    closed.chmod(0o700)
+    script = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from imgpipe_cli.cli import main\n"
+        "from imgpipe_cli.doctor import local_cloud, machine\n"
+        "os.seteuid(65534)\n"
+        "codes = [main(['local', word]) for word in ('status', 'logs', 'stop', 'models')]\n"
+        "state = Path(os.environ['IMGPIPE_STATE_DIR'])\n"
+        "codes.append(machine.state_dir(state).id)\n"
+        "codes += [one.id for one in local_cloud.disk_of(state, asked=True)]\n"
+        "print(codes)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "IMGPIPE_STATE_DIR": str(closed / "state")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout.splitlines()[-1] == "[3, 1, 0, 0, 'state_dir', 'disk']"
+    assert "unexpected" not in ended.stderr
+
+
+@POSIX
+def test_a_pipeline_is_removed_all_the_same(cli: Cli, home: Path) -> None:
+    with mock_aws():
+        boto3.client("ssm", region_name=REGION).put_parameter(
+            Name=NAMES.settings_parameter,
+            Value="{}",
+            Type="String",
+            Tags=NAMES.tag_list,  # type: ignore[arg-type]
+        )
+        printed = cli("down", "--yes", "--project", "demo", "--region", REGION)
+    assert printed.code == 0, printed.err
+    assert "Everything is gone" in printed.out
+
+
+@POSIX
+def test_what_is_begun_or_known_on_aws_need_not_be_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On this machine it must: without it the next command would go to AWS."""
+    told: list[str] = []
+    monkeypatch.setattr(Run, "note", lambda _run, code, _detail="": told.append(code))
+    run = Run("up", Options(), Screen())
+    names = Names("demo", ACCOUNT, REGION)
+    aws = SimpleNamespace(place=Place(REGION), custom_endpoint=None)
+    run.begin(Connection(Target("demo", region=REGION), aws, names))  # type: ignore[arg-type]
+    run.keep(Remembered(Target("demo"), ACCOUNT, REGION, None, NAMES.bucket, "http://x", TOKEN, False, 70.0))
+    assert told == ["not_remembered"]
+    with pytest.raises(Problem, match="Cannot write"):
+        run.begin(Connection(Target("demo", local=True), aws, names))  # type: ignore[arg-type]
 
 
 @POSIX

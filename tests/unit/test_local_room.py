@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,14 +45,16 @@ def call() -> dict[str, Any]:
     return request(2, content_type=json, x_amz_target=target, authorization=SIGNED)
 
 
-def guard(app: Callable[..., Awaitable[None]], *, verified: bool = True) -> Guard:
+def guard(
+    app: Callable[..., Awaitable[None]], *, verified: bool = True, storage: Storage | None = None
+) -> Guard:
     refusal: Answer = (403, {}, b"")
     return Guard(
         app,
         Rules(1, lambda _key: True, lambda _bucket: True, lambda _api: True),
         app,
         verify=lambda _scope, _signed, _body: None if verified else refusal,
-        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
+        storage=storage or Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
         api_slots=1,
         rekognition_slots=1,
         on_write=lambda: None,
@@ -199,3 +202,37 @@ def test_a_body_takes_the_room_that_it_says_it_needs(
     headers: list[tuple[bytes, bytes]], expected: int
 ) -> None:
     assert told_size(Asked.of("POST", "/", b"", headers), 100) == expected
+
+
+def test_of_pictures_that_come_at_once_only_those_are_taken_that_the_disk_has_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counts what the others are about to write; otherwise all find the same room."""
+    size, results = 100, 1_000_000
+    disk = SimpleNamespace(free=results + 3 * size)
+    monkeypatch.setattr("imgpipe_cli.local.storage.shutil.disk_usage", lambda _folder: disk)
+    storage = Storage(tmp_path, unsaved=lambda: "", sizes=lambda: (0, 0))
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def burst() -> None:
+        all_judged = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await all_judged.wait()
+            await answers(scope, receive, send)
+
+        guarded = guard(app, storage=storage)
+        pictures = [guarded(form(size), sending(b"x" * size), send) for _ in range(8)]
+        running = asyncio.gather(*pictures)
+        while len(statuses) < 5:
+            await asyncio.sleep(0.01)
+        all_judged.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(burst(), 30))
+    assert sorted(statuses) == [200] * 3 + [507] * 5
+    assert storage.trouble(3 * size, picture=True) == ""

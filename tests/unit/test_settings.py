@@ -322,3 +322,9 @@ def test_what_this_version_does_not_know_is_kept() -> None:
 )
 def test_which_of_two_versions_is_newer(one: str, other: str, newer: bool) -> None:
     assert is_newer(one, other) is newer
+
+
+@pytest.mark.parametrize("day", ["soon", "2026-13-01", "20261122"])
+def test_a_first_day_that_is_no_date_is_named(day: str) -> None:
+    with pytest.raises(Problem, match=f'first_day is "{day}", not a date such as 2026-11-22'):
+        Settings.from_json(json.dumps({**json.loads(Settings().to_json()), "first_day": day}))

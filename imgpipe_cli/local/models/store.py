@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from imgpipe_cli.local.models.catalogue import Model
-from imgpipe_cli.state_dir import state_dir
+from imgpipe_cli.state_dir import to_read
 
 Condition = Literal["installed", "missing", "damaged"]
 # Which file this is, and that nobody wrote to it since: inode, size, time of the last change.
@@ -17,8 +17,9 @@ Stamp = tuple[int, int, int]
 
 
 def models_folder(state: Path | None = None) -> Path:
-    """`<state>/models`: one place, shared by all pipelines and kept over restarts of the local cloud."""
-    return (state if state is not None else state_dir()) / "models"
+    """`<state>/models`: one place, shared by all pipelines and kept over restarts of the local cloud; makes
+    nothing."""
+    return (state if state is not None else to_read()) / "models"
 
 
 @dataclass(frozen=True)

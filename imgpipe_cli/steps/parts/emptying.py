@@ -71,7 +71,12 @@ def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str)
     for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
         for upload in page.get("Uploads", []):
             where = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-            aws.find("s3", "abort_multipart_upload", missing=("NoSuchUpload",), **where)
+            try:
+                aws.find("s3", "abort_multipart_upload", missing=("NoSuchUpload",), **where)
+            except AwsError as error:
+                if not 400 <= error.status < 500:
+                    raise
+                refused.append(_Refused(error.code, error.message, upload["Key"], error.operation))
     if refused:
         raise _told(refused)
 
