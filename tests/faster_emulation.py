@@ -11,7 +11,9 @@ from typing import Any
 from botocore.compat import accepts_kwargs
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import create_loader
+from botocore.useragent import sanitize_user_agent_string_component
 from moto.core.routing import ServiceOperationRouter
+from moto.core.utils import method_names_from_class
 from moto.sqs.models import SQSBackend
 
 _of_function = functools.cache(accepts_kwargs)
@@ -45,6 +47,11 @@ SDK: tuple[tuple[str, Any], ...] = (
     # The handlers of each new session, with the names of their events: 5 of 6 ms.
     ("botocore.hooks.accepts_kwargs", _accepts_kwargs),
     ("botocore.hooks.EventAliaser._alias_event_name", _alias_event_name),
+    # The User-Agent header, twice for each call.
+    (
+        "botocore.useragent.sanitize_user_agent_string_component",
+        functools.cache(sanitize_user_agent_string_component),
+    ),
 )
 _router_of = ServiceOperationRouter._get_router
 _routing = threading.Lock()
@@ -60,6 +67,8 @@ MOTO: tuple[tuple[str, Any], ...] = (
     ("moto.core.routing.ServiceOperationRouter._get_router", _get_router),
     # 1,400 patterns of URLs for the library `requests`, which nobody here uses: 2 ms an account.
     ("moto.core.models.RESPONSES_METHODS", []),
+    # The names of all methods of a service, looked up for each call.
+    ("moto.core.responses.method_names_from_class", functools.cache(method_names_from_class)),
     # Long polling of queues: seconds in each test of `retry`.
     ("moto.sqs.models.SQSBackend.receive_message", _receive_at_once),
 )

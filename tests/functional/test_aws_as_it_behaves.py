@@ -226,7 +226,7 @@ def test_up_killed_in_all_of_it_is_known_as_ours_to_what_follows_at_once(number:
 
 
 @pytest.mark.parametrize("then", ["up", "down", "status"])
-@pytest.mark.parametrize("number", exhaustive.cases(range(1, 44), keep=4))
+@pytest.mark.parametrize("number", exhaustive.cases(range(1, 44), keep=3))
 def test_up_killed_before_its_tags_show_is_known_as_ours_to_what_follows_at_once(
     number: int, then: str
 ) -> None:

@@ -13,6 +13,7 @@ from imgpipe_cli import runner
 from imgpipe_cli.aws import AwsError, Patience
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
+from tests import exhaustive
 from tests.functional.account import (
     NAMES,
     SETTINGS,
@@ -67,7 +68,7 @@ class Unreliable(Behaviour):
         return _UNAVAILABLE if chance < 0.25 else _BROKEN if chance < 0.3 else None
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", exhaustive.cases(range(10), keep=3))
 def test_a_third_of_all_calls_may_fail_for_a_moment(seed: int) -> None:
     with behaving_account(BucketDefaults(), Unreliable(seed)) as account:
         clock, empty, ends = account.clock, inventory(), [0.0]

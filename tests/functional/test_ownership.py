@@ -44,7 +44,10 @@ LOOK_ALIKES: dict[str, dict[str, str]] = {
     "tags of another tool": {"Project": "demo", "ManagedBy": "terraform", "imgpipe": "demo"},
     "with account and region": {"Project": "demo/123456789012/eu-west-1", "ManagedBy": "imgpipe"},
 }
-TAGS = pytest.mark.parametrize("tags", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
+TAGS = pytest.mark.parametrize(
+    "tags",
+    exhaustive.cases([pytest.param(tags, id=name) for name, tags in LOOK_ALIKES.items()], keep=5),
+)
 
 
 def names_unique(settings: Settings) -> set[str]:

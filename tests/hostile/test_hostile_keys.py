@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -17,6 +18,7 @@ from tests.hostile.pipeline import Pipeline, pipeline
 from tests.lambda_src.conftest import BUCKET, TOKEN, jpeg
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 STORED = [row for row in KEYS if row.stored is not None]
 REFUSED = [row for row in KEYS if row.stored is None]
 
@@ -106,7 +108,9 @@ def test_a_wish_for_any_name_gives_a_harmless_key(line: Pipeline, row: KeyRow) -
 
 def test_keys_that_are_not_there_are_only_shown(cli: Cli, line: Pipeline) -> None:
     line.remember()
-    keys = [f"nowhere/{row.stored}" for row in STORED if len(str(row.stored).encode()) < 1000]
+    # moto's lists hold no prefix that XML cannot; S3 answers it percent-encoded.
+    stored = [str(row.stored) for row in STORED if not _NO_XML.search(str(row.stored))]
+    keys = [f"nowhere/{key}" for key in stored if len(key.encode()) < 1000]
     printed = calm(cli("result", "--", *keys))
     assert printed.code == 1
     assert printed.err.count("There is no picture nowhere/") == len(set(keys))

@@ -233,6 +233,6 @@ def test_of_pictures_that_come_at_once_only_those_are_taken_that_the_disk_has_ro
         all_judged.set()
         await running
 
-    asyncio.run(asyncio.wait_for(burst(), 30))
+    finish(asyncio.wait_for(burst(), 30))
     assert sorted(statuses) == [200] * 3 + [507] * 5
     assert storage.trouble(3 * size, picture=True) == ""

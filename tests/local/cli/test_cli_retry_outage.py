@@ -76,28 +76,28 @@ def test_after_an_outage_every_picture_gets_its_verdict_and_the_queue_is_empty(
     outage: Pipeline, tmp_path: Path
 ) -> None:
     machine = outage.machine
-    keys = fail(outage, tmp_path / "down", range(13))
+    keys = fail(outage, tmp_path / "down", range(5))
     before = answered(machine)
     listed = outage.imgpipe("retry", "--dry-run", "--json").json()["data"]
     assert [(one["reason"], one["pictures"], one["queued"]) for one in listed["reasons"]] == [
-        ("service_error", 13, 13)
+        ("service_error", 5, 5)
     ]
     assert "imgpipe retry" in outage.imgpipe("explain", keys[0], code=1).out
 
     still = outage.imgpipe("retry", *keys[:2], "--json", code=1).json()
-    assert (states(still), queued(machine)) == (dict.fromkeys(keys[:2], "failed"), 13)
+    assert (states(still), queued(machine)) == (dict.fromkeys(keys[:2], "failed"), 5)
 
     control.turn_faults(Faults(), machine.state)
     done = outage.imgpipe("retry", "--yes", "--json").json()
     assert states(done) == dict.fromkeys(keys, "done")
-    assert (queued(machine), answered(machine) - before) == (0, 13)
+    assert (queued(machine), answered(machine) - before) == (0, 5)
     assert outage.imgpipe("retry").out == "Nothing has failed.\n"
-    assert answered(machine) - before == 13
+    assert answered(machine) - before == 5
 
 
 def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline, tmp_path: Path) -> None:
     machine = outage.machine
-    keys = fail(outage, tmp_path / "killed", range(100, 112))
+    keys = fail(outage, tmp_path / "killed", range(100, 107))
     before = answered(machine)
     # Slow enough that some pictures have their verdict and others do not.
     control.turn_faults(Faults(latency_ms=400), machine.state)
@@ -107,11 +107,11 @@ def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait(30)
-    assert queued(machine) == 12  # nothing leaves the queue before the end
+    assert queued(machine) == 7  # nothing leaves the queue before the end
     done = outage.imgpipe("retry", "--yes", "--json").json()
     assert set(states(done).values()) == {"done"}
     assert set(states(done)) == set(keys)
-    assert (queued(machine), answered(machine) - before) == (0, 12)
+    assert (queued(machine), answered(machine) - before) == (0, 7)
 
 
 def test_what_was_overwritten_or_removed_meanwhile_has_its_right_end(
