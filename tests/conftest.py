@@ -72,16 +72,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if live in (collection_path, *collection_path.parents) and not _live(config) else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one file share what is made for the file, such as a local cloud: one worker runs them.
+
+    One browser serves all its files, and the crash matrix brings processes enough of its own.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in ("/browser/", "/crash_matrix/") if folder in file), file)
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if exhaustive.is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if not exhaustive.is_chosen(item)])
     items[:] = chosen
-    for item in items:
-        # Tests of one file share what is made for the file, such as a local cloud: one process runs them.
-        # One browser serves all files, and the crash matrix brings processes enough of its own.
-        folder = item.path.parent.name
-        group = folder if folder in ("browser", "crash_matrix") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_sessionfinish() -> None:

@@ -24,6 +24,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of this module's own, since its cloud is stopped, killed and broken."""
     with machine_in(tmp_path_factory.mktemp("doctor")) as found:
         found.imgpipe("up", "--local", "--project", "ill", "--no-model", "--json")
+        found.imgpipe("local", "stop")  # so that all of it is saved before anything is killed
         yield found
 
 
