@@ -26,7 +26,8 @@ _TIMEOUT_S = 20.0
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 _PATIENCE_S = 45.0
 _READERS = 16
-_BROKEN = (TimeoutError, ConnectionError, http.client.HTTPException)
+# The way there, not the question, was wrong.
+_BROKEN = (TimeoutError, ConnectionResetError, http.client.HTTPException)
 
 
 class ApiUnavailable(Exception):
@@ -61,10 +62,6 @@ def repeated(
                 raise
         sleep(pause_s)
     return ask()
-
-
-# The way there, not the question, was wrong.
-_BROKEN = (TimeoutError, ConnectionResetError, http.client.HTTPException)
 
 
 class Api:

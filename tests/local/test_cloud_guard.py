@@ -343,6 +343,23 @@ def test_who_does_not_finish_a_request_keeps_nobody_from_the_api(stub_cloud: Loc
             connection.close()
 
 
+def guarded(app: Any, method: str, receive: Any, send: Any, **options: Any) -> None:
+    """One request to an API's route through a guard in this process, to its end."""
+    guard = Guard(
+        app,
+        Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
+        app,
+        verify=lambda _scope, _signed, _body: None,
+        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
+        api_slots=1,
+        rekognition_slots=1,
+        **{"on_write": lambda: None, **options},
+    )
+    path = "/_aws/execute-api/abcd1234/prod/result"
+    line = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, receive, send))
+
+
 def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
     sent: list[Any] = []
 
@@ -355,20 +372,7 @@ def test_a_body_that_does_not_come_is_waited_for_only_so_long() -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         raise AssertionError("not to be asked")
 
-    guard = Guard(
-        app,
-        Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
-        app,
-        verify=lambda _scope, _signed, _body: None,
-        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
-        api_slots=1,
-        rekognition_slots=1,
-        on_write=lambda: None,
-        body_within_s=0.01,
-    )
-    path = "/_aws/execute-api/abcd1234/prod"
-    line = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
-    finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, never, send))
+    guarded(app, "POST", never, send, body_within_s=0.01)
     assert sent[0]["status"] == 408
 
 
@@ -390,17 +394,5 @@ def test_whatever_may_change_something_is_saved(method: str, writes: int) -> Non
     async def send(_message: Any) -> None:
         """Nobody looks at the answer."""
 
-    guard = Guard(
-        app,
-        Rules(1, lambda _key: False, lambda _bucket: False, lambda _api: True),
-        app,
-        verify=lambda _scope, _signed, _body: None,
-        storage=Storage(Path(), unsaved=lambda: "", sizes=lambda: (0, 0)),
-        api_slots=1,
-        rekognition_slots=1,
-        on_write=lambda: heard.append(method),
-    )
-    path = "/_aws/execute-api/abcd1234/prod/result"
-    line = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
-    finish(guard({**line, "headers": [(b"host", b"127.0.0.1:1")]}, nothing, send))
+    guarded(app, method, nothing, send, on_write=lambda: heard.append(method))
     assert len(heard) == writes
