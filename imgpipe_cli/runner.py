@@ -36,6 +36,8 @@ _SECOND_LOOK_S = 1.0
 # The tags of a thing made by a run that was killed a moment ago show within seconds.
 _TAGS_WITHIN_S = 30.0
 _TAGS_PAUSE_S = 1.0
+# The local cloud's show at once, but to two looks side by side: the thing may be made between them.
+_LOCAL_TAGS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,14 @@ def look(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Looks:
     for step, resource in asked:
         emit(Looking(step.name, resource.name))
     looks = _look_at(pipeline, [resource for _, resource in asked])
+    if "settings" in looks and not looks["settings"].exists and any(s.exists for s in looks.values()):
+        # Another run that is setting the pipeline up wrote them first, after the look at them.
+        looks |= _look_at(pipeline, [resource for _, resource in asked if resource.name == "settings"])
     began = pipeline.aws.clock()
+    within_s = _LOCAL_TAGS_WITHIN_S if pipeline.aws.place.is_local else _TAGS_WITHIN_S
     while unsure := [(s, r) for s, r in asked if _unsure(looks[r.name]) or looks[r.name].adoptable]:
         waited = pipeline.aws.clock() - began
-        if waited >= _TAGS_WITHIN_S or pipeline.aws.place.is_local:  # where tags show at once
+        if waited >= within_s:
             break
         for step, resource in unsure:
             emit(Waiting(step.name, resource.name, NO_TAGS, waited))

@@ -110,8 +110,8 @@ def test_a_service_that_is_busy_for_a_minute_is_waited_for(service: str, refusal
 @pytest.mark.parametrize(
     ("refusal", "code", "within_s"),
     [
-        (_THROTTLED, "throttled", 150),
-        (_BROKEN, "aws_error", 150),
+        (_THROTTLED, "throttled", _LIMIT_S),
+        (_BROKEN, "aws_error", _LIMIT_S),
         (Refusal("NotImplemented", "There is no such operation.", 501), "aws_error", 20),
         (Refusal("ValidationException", "No.", 400), "aws_error", 1),
     ],

@@ -85,6 +85,26 @@ def test_tags_that_are_denied_while_the_table_is_made_or_removed_are_looked_at_l
         assert (seen.torn, seen.foreign) == (True, False)
 
 
+class GoneMeanwhile(Answering):
+    """The table goes after it was described, and before its tags are read."""
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if operation == "describe_table" and "describe_table" in self.asked:
+            raise AwsError("ResourceNotFoundException", "", service=service, operation=operation)
+        self.asked.add(operation)
+        return super().call(service, operation, once=once, **params)
+
+    def __init__(self) -> None:
+        super().__init__("list_tags_of_resource", "AccessDeniedException")
+        self.asked: set[str] = set()
+
+
+def test_a_table_that_goes_between_two_looks_is_gone_and_not_denied() -> None:
+    with fresh_account():
+        finished()
+        assert not resource("table").observe(GoneMeanwhile(), NAMES).exists
+
+
 def test_a_bucket_of_our_name_in_another_region_is_somebody_elses() -> None:
     with fresh_account():
         aws = Answering("head_bucket", "301")

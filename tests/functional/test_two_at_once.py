@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from moto.backends import get_backend
 
 from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transfer
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.sources import Source
@@ -174,6 +174,38 @@ def test_two_up_side_by_side_end_well(clean: Clean, other: Settings) -> None:
             got = {Settings.from_json(run.result()["settings"].seen.facts["value"]).features for run in runs}
             assert stored().features in got
             assert inventory() == clean.there[stored()]
+
+
+class JustMadeAws(SharedAws):
+    """Another run makes the pipeline while this one looks: the first answers about its settings and the tags
+    of its token are from before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: set[str] = set()
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        answer = super().call(service, operation, once=once, **params)
+        name = f"{operation} {params.get('Name') or params.get('ResourceId')}"
+        is_first, _ = name not in self._asked, self._asked.add(name)
+        if is_first and name == f"get_parameter {NAMES.settings_parameter}":
+            raise AwsError("ParameterNotFound", "", service=service, operation=operation)
+        if is_first and name == f"list_tags_for_resource {NAMES.token_parameter}":
+            return {**answer, "TagList": []}
+        return answer
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_a_pipeline_that_is_made_during_the_look_is_neither_lost_nor_somebody_elses(local: bool) -> None:
+    with fresh_account():
+        finished()
+        aws = JustMadeAws()
+        if not local:
+            aws.place = replace(aws.place, access_key_id=None, secret_access_key=None)
+        assert aws.place.is_local == local
+        looks = runner.look(pipeline(aws), nothing)
+        assert looks["settings"].exists
+        assert looks["token"].owned
 
 
 def test_an_idle_up_sends_no_call_more_than_one_look() -> None:

@@ -424,8 +424,11 @@ def page() -> Iterator[Page]:
     answer = Page()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # answers Expect: 100-continue; the SDK would wait a second for that
+
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.close_connection = True
             self.send_response(answer.status)
             if answer.kind:
                 self.send_header("Content-Type", answer.kind)

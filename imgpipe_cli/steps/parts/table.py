@@ -58,19 +58,17 @@ class Table(Resource):
     def observe(self, aws: Aws, names: Names) -> Seen:
         arn = names.table_arn
         found = aws.together(
-            {
-                "table": lambda: aws.find(
-                    "dynamodb", "describe_table", missing=_NOT_THERE, TableName=names.table
-                ),
-                "tags": lambda: _tags(aws, arn),
-            }
+            {"table": lambda: _description(aws, names.table), "tags": lambda: _tags(aws, arn)}
         )
-        if found["table"] is None:
+        table = found["table"]
+        if isinstance(found["tags"], AwsError) and table is not None and not _in_passing(table):
+            # DynamoDB also denies the tags of a table that is gone: it may have gone between the two looks.
+            table = _description(aws, names.table)
+            if table is not None and not _in_passing(table):
+                raise found["tags"]
+        if table is None:
             return MISSING
-        table = found["table"]["Table"]
-        status, in_passing = table["TableStatus"], table["TableStatus"] in ("CREATING", "DELETING")
-        if isinstance(found["tags"], AwsError) and not in_passing:
-            raise found["tags"]
+        status, in_passing = table["TableStatus"], _in_passing(table)
         tags = found["tags"].get("Tags") if isinstance(found["tags"], Mapping) else None
         indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
         building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
@@ -174,6 +172,15 @@ class Expiry(Resource):
             params = {"TableName": names.table, "TimeToLiveSpecification": specification}
             call = Call("dynamodb", "update_time_to_live", params, passing=(*_BUSY, *_MADE_ALREADY))
             yield Change("set", f"time to live of table {names.table}", call)
+
+
+def _description(aws: Aws, name: str) -> dict[str, Any] | None:
+    found = aws.find("dynamodb", "describe_table", missing=_NOT_THERE, TableName=name)
+    return None if found is None else found["Table"]
+
+
+def _in_passing(table: Mapping[str, Any]) -> bool:
+    return table["TableStatus"] in ("CREATING", "DELETING")
 
 
 def _tags(aws: Aws, arn: str) -> Any:
