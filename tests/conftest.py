@@ -85,13 +85,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.partition("::")[0]
             return next((folder for folder in ("/browser/", "/crash_matrix/") if folder in file), file)
 
+    # In the order below, and not those of the most tests first: the slowest files have few.
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if exhaustive.is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if not exhaustive.is_chosen(item)])
-    items[:] = chosen
+    # Those of the local cloud take longest: begun last, they would keep one worker busy alone.
+    items[:] = sorted(chosen, key=lambda item: "/local/" not in item.nodeid)
 
 
 def pytest_sessionfinish() -> None:

@@ -187,7 +187,8 @@ class JustMadeAws(SharedAws):
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         answer = super().call(service, operation, once=once, **params)
         name = f"{operation} {params.get('Name') or params.get('ResourceId')}"
-        is_first, _ = name not in self._asked, self._asked.add(name)
+        is_first = name not in self._asked
+        self._asked.add(name)
         if is_first and name == f"get_parameter {NAMES.settings_parameter}":
             raise AwsError("ParameterNotFound", "", service=service, operation=operation)
         if is_first and name == f"list_tags_for_resource {NAMES.token_parameter}":

@@ -84,6 +84,7 @@ def test_paths_in_output_are_only_shown(cli: Cli, tmp_path: Path, monkeypatch: p
 def test_a_folder_that_is_gone_has_no_options(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

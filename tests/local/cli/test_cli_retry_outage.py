@@ -26,6 +26,8 @@ def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         control.start(machine.state, port=free_port(), command=STUB)
         up = ("up", "--local", "--project", PROJECT, "--no-model", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
+        # Too little time for the function to try again within a run: it fails at once.
+        machine.client("lambda").update_function_configuration(FunctionName=f"{PROJECT}-ingest", Timeout=60)
         yield Pipeline(machine, PROJECT, done.json()["data"], done)
 
 
