@@ -16,6 +16,7 @@ from types import ModuleType
 
 import pytest
 
+import imgpipe_cli
 from imgpipe_cli import bundle
 from imgpipe_cli.names import FUNCTIONS
 from imgpipe_cli.problems import Problem
@@ -25,12 +26,14 @@ TEXT = {".py", ".html", ".css", ".js", ".svg"}
 
 
 def _copied(folder: Path) -> ModuleType:
-    """bundle.py of an installation in another place, with a copy of the functions' code."""
-    package = folder / "imgpipe_cli"
-    package.mkdir(parents=True)
-    shutil.copytree(REAL, package / "lambda_src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(str(bundle.__file__), package)
-    spec = importlib.util.spec_from_file_location("copied_bundle", package / "bundle.py")
+    """The module, of an installation in another place, with a copy of the functions' code."""
+    own = Path(str(bundle.__file__))
+    installed = folder / "imgpipe_cli"
+    copy = installed / own.relative_to(Path(imgpipe_cli.__file__).parent)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(REAL, installed / "lambda_src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(own, copy)
+    spec = importlib.util.spec_from_file_location("copied_bundle", copy)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -64,8 +64,8 @@ def test_a_star_stands_alone_only_for_what_has_no_resources() -> None:
 
 
 def test_what_is_wider_than_the_pipeline_says_why() -> None:
-    scopes = [found for found in vars(permission_scopes).values() if isinstance(found, Scope)]
-    assert {scope.name for scope in scopes if scope.why} == WIDE
+    named = [found for found in vars(permission_scopes).values() if isinstance(found, Scope)]
+    assert {scope.name for scope in named if scope.why} == WIDE
 
 
 def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:

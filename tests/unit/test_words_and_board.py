@@ -30,7 +30,7 @@ from imgpipe_cli.steps.base import Resource, Seen, Step
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("value", "shown"),
     [
         ("photo.jpg", "photo.jpg"),
         ("ü 日本 😀.jpg", "ü 日本 😀.jpg"),
@@ -54,8 +54,8 @@ from imgpipe_cli.steps.base import Resource, Seen, Step
         (7, "7"),
     ],
 )
-def test_what_a_terminal_would_obey_is_shown_instead(text: object, shown: str) -> None:
-    assert words.safe(text) == shown
+def test_what_a_terminal_would_obey_is_shown_instead(value: object, shown: str) -> None:
+    assert words.safe(value) == shown
 
 
 def test_no_character_at_all_is_obeyed() -> None:
@@ -96,10 +96,10 @@ def test_durations() -> None:
 def test_every_note_that_is_told_has_its_words() -> None:
     package = Path(words.__file__).parents[1]
     code = {path: path.read_text() for path in package.rglob("*.py") if path != Path(words.__file__)}
-    told = {name for text in code.values() for name in re.findall(r'\b(?:Note|run\.note)\("(\w+)"', text)}
+    told = {name for source in code.values() for name in re.findall(r'\b(?:Note|run\.note)\("(\w+)"', source)}
     assert "watching" in told
     assert told <= set(words.NOTES)
-    assert [name for name in words.NOTES if not any(f'"{name}"' in text for text in code.values())] == []
+    assert [name for name in words.NOTES if not any(f'"{name}"' in source for source in code.values())] == []
     for name in told:
         assert "\x1b" not in words.note(name, "\x1b[2J{x}")
 

@@ -149,9 +149,9 @@ def _move_to_table(operator: Operator, machine: Machine) -> None:
     machine.client("s3").create_multipart_upload(Bucket=names.results_bucket, Key="never-ended")
     operator.run("up", "--no-model", "--results", "table", "--yes")
     # When the pipeline writes a result just while it is copied, the copy looks again.
-    store = result_stores.store("table", _aws(operator, machine), names)
-    (item,) = [one for one in store.items({}) if one["objectKey"] == "cat.jpg"]
-    assert not operator.during("up", lambda: store.put(item, absent=False))
+    table = result_stores.store("table", _aws(operator, machine), names)
+    (item,) = [one for one in table.items({}) if one["objectKey"] == "cat.jpg"]
+    assert not operator.during("up", lambda: table.put(item, absent=False))
 
 
 def _aws(operator: Operator, machine: Machine) -> Aws:

@@ -265,8 +265,8 @@ def test_a_command_alone_needs_no_more_than_it_is_said_to(operator: Operator, co
     """Its own policy is a part of the whole one, and denies what only other commands send."""
     own = permissions.document(NAMES, [command])
     operator.allow(own)
-    actions = {action for one in own["Statement"] for action in one["Action"]}
-    others = [pair for pair in CHECKED if pair[1] not in actions]
+    allowed = {action for one in own["Statement"] for action in one["Action"]}
+    others = [pair for pair in CHECKED if pair[1] not in allowed]
     assert others
     denied = {pair: asked(operator, *pair) for pair in others}
     assert denied == dict.fromkeys(denied, "denied")
