@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
         yes: Annotated[
             bool,
             typer.Option(
-                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (20 MB)."
+                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (19 MB)."
             ),
         ] = False,
         no_model: Annotated[
