@@ -153,8 +153,12 @@ def register(app: typer.Typer) -> None:
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
-        data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
-        data["missing"] = [code for code, _ in missing]
+        data = {
+            **output_data(found),
+            "settings": settings_data(settings),
+            "changed": changed,
+            "missing": [code for code, _ in missing],
+        }
         if repaired:
             index_repair.refuse_unfinished(repaired, connection.names.results_bucket)
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
