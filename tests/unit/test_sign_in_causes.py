@@ -80,6 +80,9 @@ def _prints(document: object) -> str:
     return f"print({json.dumps(json.dumps(document))})"
 
 
+NOT_DOCUMENTED = ": its answer is not the JSON object that AWS documents."
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -88,7 +91,18 @@ def _prints(document: object) -> str:
         ("raise ValueError('the vault is locked')", "ValueError: the vault is locked."),
         ("print('hello')", "it gives no JSON (Expecting value: line 1 column 1 (char 0))."),
         ("", "it gives no JSON (Expecting value: line 1 column 1 (char 0))."),
-        ("print([1])", "it gives something else than the SDK takes ("),
+        *((_prints(answer), NOT_DOCUMENTED) for answer in ([], [1], "keys", 5, None, True)),
+        *(
+            (_prints({"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", **wrong}), NOT_DOCUMENTED)
+            for wrong in (
+                {"AccessKeyId": 5},
+                {"AccessKeyId": None},
+                {"AccessKeyId": ""},
+                {"SecretAccessKey": ["s"]},
+                {"SessionToken": [1]},
+                {"Expiration": 5},
+            )
+        ),
         ("sys.stdout.buffer.write(b'\\xff\\xfe')", "it cannot be read as text ("),
         (_prints({}), "Unsupported version '<Version key not provided>'"),
         (_prints({"Version": 2}), "Unsupported version '2' for credential process provider"),
