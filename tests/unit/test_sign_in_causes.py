@@ -385,6 +385,20 @@ def test_a_variable_that_the_sdk_cannot_use_is_named(
     assert "hunter2" not in found.message
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_RETRY_MODE", "quick"), ("AWS_MAX_ATTEMPTS", "many"), ("AWS_MAX_ATTEMPTS", "0")]
+)
+def test_a_retry_variable_is_named_where_it_counts(
+    config: Config, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The SDK takes a role with them; imgpipe's own calls have rules of their own."""
+    config(f"[profile base]\n{KEYS}[profile work]\n{ROLE}source_profile = base\n")
+    monkeypatch.setenv(name, value)
+    found = _cause()
+    assert found.message.startswith(f"Could not sign in: {name}: ")
+    assert found.hint == f"Correct {name}, or unset it."
+
+
 @pytest.mark.parametrize("what", ["empty", "folder"])
 def test_a_file_that_holds_no_certificates_is_named(config: Config, tmp_path: Path, what: str) -> None:
     path = tmp_path / what
