@@ -123,7 +123,7 @@ def detail(event: Event) -> str:
 
 NOTES = {
     "not_remembered": "The pipeline is looked up each time: {detail}",
-    "not_forgotten": "What imgpipe remembers of the pipeline stays: {detail}",
+    "not_forgotten": "imgpipe still remembers the pipeline: {detail}",
     "starting_local": "Starting the local cloud on this machine.",
     "downloading": "Downloading {detail}.",
     "model_installed": "Installed the object model {detail}.",
