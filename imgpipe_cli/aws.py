@@ -374,7 +374,7 @@ class Aws:
         if self._found is None:
             return
         try:
-            self._found.get_frozen_credentials()
+            _check_keys(self._found.get_frozen_credentials(), self._found.method)
         except Exception as error:
             raise self._not_signed_in(error) from error
 
@@ -524,6 +524,14 @@ def _session_of_nobody() -> Any:
     nowhere, nothing = (None, None, os.devnull, None), (None, None, None, None)
     files = {"config_file": nowhere, "credentials_file": nowhere}
     return Session(session_vars=defaults | files | {"s3": nothing, "proxies_config": nothing})
+
+
+def _check_keys(keys: Any, method: str) -> None:
+    """Raise TypeError for what no call can be signed with: the SDK takes whatever a program's JSON holds."""
+    pair, token = (keys.access_key, keys.secret_key), keys.token
+    texts = all(isinstance(key, str) for key in (*pair, "" if token is None else token))
+    if not texts or (method == "custom-process" and not all(pair)):
+        raise TypeError("keys are texts that are not empty")
 
 
 def _is_busy(answer: Mapping[str, Any]) -> bool:

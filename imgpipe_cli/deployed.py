@@ -12,7 +12,7 @@ from datetime import date
 
 from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.settings import Settings, of_cap, parse_features
+from imgpipe_cli.settings import Settings, is_percent, of_cap, parse_features
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.roles import trust_policy
 from imgpipe_cli.steps.settings import stored_settings
@@ -52,9 +52,12 @@ def _rebuilt(looks: Mapping[str, Seen]) -> Settings | None:
     stores = {"TABLE_NAME": "table", "RESULTS_BUCKET": "s3"}
     ingest, web = (_variables(looks[f"function.{function}"]) for function in ("ingest", "web"))
     try:
+        min_confidence = float(web["MIN_CONFIDENCE"])
+        if not is_percent(min_confidence):
+            return None
         return Settings(
             features=parse_features(ingest["FEATURES"]),
-            min_confidence=float(web["MIN_CONFIDENCE"]),
+            min_confidence=min_confidence,
             private={"true": False, "false": True}[web["PUBLIC_RESULTS"]],
             first_day=date.fromisoformat(web["FIRST_DAY"]).isoformat(),
             # In the middle of a move: where new results go. What is in the other store is fetched from there.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # What is done to a thing. "remove", "detach" and "empty" take something out of another thing.
@@ -110,9 +110,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file in a folder that is hidden or no picture, so nobody meant it."""
+    """A file in a folder that nobody meant. reason: no_picture, or hidden."""
 
     source: str
+    reason: str = field(default="no_picture", compare=False)
 
 
 @dataclass(frozen=True)

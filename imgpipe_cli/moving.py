@@ -25,7 +25,16 @@ from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.pools import Pool
 from imgpipe_cli.problems import Problem
-from imgpipe_cli.result_stores import PARALLEL, Item, ResultStore, batches, is_about_one, name_of, store
+from imgpipe_cli.result_stores import (
+    PARALLEL,
+    REFUSED_TO_ALL,
+    Item,
+    ResultStore,
+    batches,
+    is_about_one,
+    name_of,
+    store,
+)
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.sources import few
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
@@ -34,8 +43,6 @@ from imgpipe_cli.steps.results_store import RESOURCES
 
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10
-# So many cannot be copied, and none can: it is not about single results.
-_REFUSED_TO_ALL = 64
 _PAUSE_S = 2.0
 _BETWEEN_PASSES_S = 30
 
@@ -202,7 +209,7 @@ def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
 
     def refuse(name: str, error: AwsError) -> None:
         refused[name] = error
-        if not done and len(refused) >= _REFUSED_TO_ALL:
+        if not done and len(refused) >= REFUSED_TO_ALL:
             raise error
 
     def put(item: Item) -> bool:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli import bundle
 
 if TYPE_CHECKING:
-    from shared.picture import MAX_BYTES, Refusal, content_type, is_picture, refusal
+    from shared.picture import MAX_BYTES, Refusal, content_type, is_picture, refusal, size_text
 
 _loading = threading.Lock()  # a module is registered before it is complete
 
-__all__ = ["MAX_BYTES", "Refusal", "content_type", "is_picture", "refusal"]
+__all__ = ["MAX_BYTES", "Refusal", "content_type", "is_picture", "refusal", "size_text"]
 
 
 def _rules() -> Any:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 # Objects read or written at once.
 PARALLEL = 16
+# So many are refused, and none is not: it is not about single results.
+REFUSED_TO_ALL = 64
 # How often one item is tried again when the pipeline changes it meanwhile.
 _LOOKS = 5
 _BATCH = 200
@@ -213,8 +215,11 @@ class BucketStore:
         if answer is None:
             return None
         try:
-            return shared("result_objects").load(answer["Body"].read()), str(answer["ETag"])
-        except ValueError as error:
+            item = shared("result_objects").load(answer["Body"].read())
+            shared("result_objects").index_of(item)  # its key and time can be read
+            name_of(item)
+            return item, str(answer["ETag"])
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise AwsError(_NO_RESULT, "what is stored there is no result") from error
 
     def put(self, item: Item, *, absent: bool) -> bool:

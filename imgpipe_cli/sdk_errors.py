@@ -42,7 +42,7 @@ def told(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"it gives no JSON ({error})"
     if isinstance(error, AttributeError | KeyError | TypeError):
-        return f"it gives something else than the SDK takes ({error})"
+        return "its answer is not the JSON object that AWS documents"
     # A program's traceback ends with what matters.
     lines = [line for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "Traceback" in lines[0]:

@@ -6,11 +6,13 @@ environment arrive as one (the command line parser merges them), None meaning "n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from functools import partial
 from typing import Any, TypeVar
 
 from imgpipe_cli.problems import ExitCode, Problem
@@ -44,8 +46,7 @@ _FEWEST_RUNS = 2
 # Where Rekognition's limit is not known: right for 5 calls a second, and two thirds of 50 are used.
 _USUAL_RUNS = 20
 _VERSION = 1
-_CALLED = {bool: "true or false", str: "text"}
-Value = TypeVar("Value", bool, str)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -85,29 +86,27 @@ class Settings:
     def from_json(cls, text: str, *, parameter: str = "") -> Settings:
         """Raises Problem("bad_settings") when the text, of this parameter, is not one of ours."""
         try:
-            document = json.loads(text)
-            if document["version"] != _VERSION:
-                raise ValueError(f"version {document['version']}")
+            document = _document(text)
             return cls(
-                features=parse_features(document["features"]),
-                min_confidence=_percent(document["min_confidence"]),
-                private=_typed(bool, document["private"]),
-                first_day=_day(_typed(str, document["first_day"])),
+                features=_read(document, "features", _features),
+                min_confidence=_read(document, "min_confidence", _percent),
+                private=_read(document, "private", _flag),
+                first_day=_read(document, "first_day", _day),
                 # Settings of a pipeline from before there was a choice.
-                results=_one_of(STORES, document.get("results", "table")),
-                move=_one_of(MOVES, document.get("move", "")),
-                source_account=_typed(bool, document.get("source_account", True)),
+                results=_read(document, "results", partial(_one_of, STORES), "table"),
+                move=_read(document, "move", partial(_one_of, MOVES), ""),
+                source_account=_read(document, "source_account", _flag, True),
                 # Settings of a pipeline from before there was a cap.
-                rekognition_tps=_rate(document.get("rekognition_tps", 0.0)),
-                tps_from=_one_of(TPS_FROM, document.get("tps_from", "")),
-                capped=_typed(bool, document.get("capped", True)),
-                imgpipe=_typed(str, document.get("imgpipe", "")),
+                rekognition_tps=_read(document, "rekognition_tps", _rate, 0.0),
+                tps_from=_read(document, "tps_from", partial(_one_of, TPS_FROM), ""),
+                capped=_read(document, "capped", _flag, True),
+                imgpipe=_read(document, "imgpipe", _text, ""),
                 unknown={name: value for name, value in document.items() if name not in _known_names()},
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Problem) as error:
+        except (ValueError, RecursionError) as error:
             raise Problem(
                 "bad_settings",
-                f"The settings stored in the parameter {parameter} cannot be read ({error}).",
+                f"The settings stored in the parameter {parameter} cannot be read: {error}.",
                 hint="Upgrade, if a newer imgpipe set this pipeline up. Else remove them: aws ssm "
                 f"delete-parameter --name {parameter}; imgpipe up then takes them from the functions.",
             ) from error
@@ -184,40 +183,86 @@ def _known_names() -> set[str]:
     return {"version", *(one.name for one in fields(Settings) if one.name != "unknown")}
 
 
-def _typed(kind: type[Value], value: Any) -> Value:
-    if not isinstance(value, kind):
-        raise TypeError(f"{json.dumps(value)} is no {_CALLED[kind]}")
-    return value
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"they are no JSON ({error})") from error
+    except RecursionError:
+        raise ValueError("they are nested too deep") from None
+    if not isinstance(document, dict):
+        raise ValueError("they are no JSON object")
+    if (version := document.get("version")) != _VERSION:
+        raise ValueError(f"version is {json.dumps(version)}, not {_VERSION}")
+    return document
+
+
+def _read(document: Mapping[str, Any], name: str, check: Callable[[Any], Value], *default: Value) -> Value:
+    """One stored setting. Raises ValueError, which names it."""
+    if name not in document:
+        if default:
+            return default[0]
+        raise ValueError(f"{name} is missing")
+    try:
+        return check(document[name])
+    except ValueError as error:
+        raise ValueError(f"{name} is {json.dumps(document[name])}, {error}") from error
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    # A bool is an int to Python; NaN is neither below nor above any limit.
+    return not isinstance(value, bool) and isinstance(value, int | float) and least <= value <= most
+
+
+def _features(value: Any) -> tuple[str, ...]:
+    try:
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return parse_features(value)
+    except Problem:  # its hint is about the option
+        pass
+    raise ValueError(f"not a list with some of {', '.join(FEATURES)}")
+
+
+def is_percent(value: Any) -> bool:
+    return _is_number(value, 0, 100)
 
 
 def _percent(value: Any) -> float:
-    # A bool is an int to Python; NaN is neither below nor above any limit.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise ValueError(f"min_confidence is {json.dumps(value)}, not a number from 0 to 100")
+    if not is_percent(value):
+        raise ValueError("not a number from 0 to 100")
     return float(value)
 
 
-def _day(text: str) -> str:
+def _rate(value: Any) -> float:
+    if not _is_number(value, 0, TPS_MAX):
+        raise ValueError(f"not a number from 0 to {TPS_MAX:g}")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("not true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _day(value: Any) -> str:
     """The date; empty where it was never set, which `up` does then."""
-    try:
-        is_day = not text or date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        is_day = False
-    if not is_day:
-        raise ValueError(f"first_day is {json.dumps(text)}, not a date such as 2026-11-22")
-    return text
+    with contextlib.suppress(ValueError):
+        if value == "" or (isinstance(value, str) and date.fromisoformat(value).isoformat() == value):
+            return str(value)
+    raise ValueError("not a date such as 2026-11-22")
 
 
 def _one_of(known: tuple[str, ...], value: Any) -> str:
     if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(map(repr, known))}")
+        raise ValueError(f"not one of {', '.join(map(json.dumps, known))}")
     return str(value)
-
-
-def _rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= TPS_MAX:
-        raise ValueError(f"{value!r} is no number of calls a second")
-    return float(value)
 
 
 def parse_store(value: str) -> str:

@@ -122,7 +122,7 @@ def folder(
                 if not (hidden or entry.is_symlink()):
                     folders.append((path, below))
             elif hidden:
-                on_hidden(PassedOver(str(path)))
+                on_hidden(PassedOver(str(path), "hidden"))
             elif not regular_files.is_special(path):
                 yield Source(below, str(path), path, found=True)
         waiting += reversed(folders)

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,6 +115,7 @@ WorkersOption = Annotated[
 class Result:
     """What a command found out. data: the JSON document's data; show: draws it for people.
 
+    more: what else the JSON document holds, behind its usual keys.
     streamed: everything was already printed line by line.
     """
 
@@ -122,6 +123,7 @@ class Result:
     show: Callable[[Screen], None] | None = None
     exit_code: ExitCode = ExitCode.DONE
     errors: Sequence[Mapping[str, Any]] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
     streamed: bool = False
 
 

@@ -47,7 +47,7 @@ def register(group: typer.Typer) -> None:
             typer.Option("--url", metavar="URL", help="Fetch from a mirror; size and hash must be the same."),
         ] = None,
     ) -> Result:
-        """Download the object model (20 MB, Apache-2.0), or install it from a file; safe to run again."""
+        """Download the object model (19 MB, Apache-2.0), or install it from a file; safe to run again."""
         folder, model = _known()
         if from_file is not None and url is not None:
             raise Problem(

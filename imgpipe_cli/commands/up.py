@@ -13,6 +13,7 @@ import typer
 from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, command, finite, need_confirmation
 
 if TYPE_CHECKING:
+    from imgpipe_cli.index_repair import Repaired
     from imgpipe_cli.pipeline import Looks, Pipeline
     from imgpipe_cli.settings import Settings
     from imgpipe_cli.target import Connection, Remembered
@@ -84,7 +85,7 @@ def register(app: typer.Typer) -> None:
         yes: Annotated[
             bool,
             typer.Option(
-                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (20 MB)."
+                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (19 MB)."
             ),
         ] = False,
         no_model: Annotated[
@@ -93,7 +94,7 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli import concurrent_runs, moving, outputs, releases, runner
+        from imgpipe_cli import concurrent_runs, index_repair, moving, outputs, releases, runner
         from imgpipe_cli.answering import LIMIT_S, wait_until_answering
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
@@ -140,8 +141,7 @@ def register(app: typer.Typer) -> None:
         agreed = MOVES if yes else ("", settings.move)
         outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, wanted, agreed))
         settings = stored_settings(outcomes["settings"].seen, connection.names)
-        if repair_index:
-            _repair_index(run, connection, settings)
+        repaired = _repair_index(run, connection, settings) if repair_index else None
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
@@ -153,8 +153,14 @@ def register(app: typer.Typer) -> None:
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
-        data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
-        data["missing"] = [code for code, _ in missing]
+        data = {
+            **output_data(found),
+            "settings": settings_data(settings),
+            "changed": changed,
+            "missing": [code for code, _ in missing],
+        }
+        if repaired:
+            index_repair.refuse_unfinished(repaired, connection.names.results_bucket)
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
 
 
@@ -307,14 +313,15 @@ def _confirm_move(
         raise Problem("not_confirmed", "Nothing was changed.")
 
 
-def _repair_index(run: Run, connection: Connection, settings: Settings) -> None:
+def _repair_index(run: Run, connection: Connection, settings: Settings) -> Repaired | None:
     from imgpipe_cli import index_repair
 
     if settings.results != "s3":
         run.note("no_index_to_repair")
-        return
+        return None
     found = index_repair.repair(connection.aws, connection.names.results_bucket)
     run.note("index_repaired", f"{found.added} added, {found.removed} removed")
+    return found
 
 
 def _plain_http(connection: Connection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from imgpipe_cli.commands.base import Result, Run, command, finite
 from imgpipe_cli.problems import ExitCode
 
 if TYPE_CHECKING:
-    from imgpipe_cli.events import Event, Refused, Sent
+    from imgpipe_cli.events import Event, PassedOver, Refused, Sent
     from imgpipe_cli.target import Connection, Remembered
 
 Item = Mapping[str, Any]
@@ -77,13 +78,13 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.sources import few
 
         refused: list[Refused] = []
-        skipped: list[str] = []
+        skipped: list[PassedOver] = []
 
         def emit(event: Event) -> None:
             if isinstance(event, Refused):
                 refused.append(event)
             elif isinstance(event, PassedOver):
-                skipped.append(event.source)
+                skipped.append(event)
             run.emit(event)
 
         # A program started without standard input has None there. Not by lines: one may never end.
@@ -98,9 +99,9 @@ def register(app: typer.Typer) -> None:
         run.screen.close()
         run.seen(one.key for one in reversed(sent))
         if skipped:
-            run.note("passed_over", few(skipped))
+            run.note("passed_over", few([one.source for one in skipped]))
         if run.options.json and not wait:
-            return _sent_result(sent, refused)
+            return _sent_result(sent, refused, skipped)
         answers = _Answers()
         if pipeline is not None:
             shown = shown_from(run, min_confidence, pipeline)
@@ -192,7 +193,7 @@ def _exit_code(refused: list[Refused], answers: _Answers) -> ExitCode:
     return ExitCode.PENDING if answers.pending else ExitCode.DONE
 
 
-def _sent_result(sent: list[Sent], refused: list[Refused]) -> Result:
+def _sent_result(sent: list[Sent], refused: list[Refused], skipped: list[PassedOver]) -> Result:
     data = [
         {"key": one.key, "source": one.source, "versionId": one.version_id, "replaced": one.replaced}
         for one in sent
@@ -200,11 +201,13 @@ def _sent_result(sent: list[Sent], refused: list[Refused]) -> Result:
     errors = [
         {"code": one.code, "message": f"{one.source}: {one.message}", "hint": one.hint} for one in refused
     ]
-    return Result(data=data, errors=errors, exit_code=_exit_code(refused, _Answers()))
+    reasons = Counter(one.reason for one in skipped)
+    more = {"skipped": dict(sorted(reasons.items()))} if reasons else {}
+    return Result(data=data, errors=errors, more=more, exit_code=_exit_code(refused, _Answers()))
 
 
 def _summary(
-    sent: list[Sent], refused: list[Refused], skipped: list[str], answers: _Answers, *, wait: bool
+    sent: list[Sent], refused: list[Refused], skipped: list[PassedOver], answers: _Answers, *, wait: bool
 ) -> str:
     failed = sum(item["status"] == "failed" for item in answers.verdicts)
     parts = [f"{len(sent)} sent"]

@@ -15,6 +15,7 @@ from imgpipe_cli.local.files import local_files, read_json
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import Condition as ModelCondition
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
+from imgpipe_cli.picture import size_text
 
 _START = "imgpipe local start"
 _RESTART = "imgpipe local stop, then imgpipe local start"
@@ -84,7 +85,7 @@ def disk_of(state: Path, *, asked: bool) -> Iterator[Check]:
 
 def disk(free_bytes: int, folder: Path, *, asked: bool) -> Check:
     """Room for the state folder, where the local cloud keeps pictures and results."""
-    seen = f"{free_bytes / 1e9:,.1f} GB free for {folder}"
+    seen = f"{size_text(free_bytes)} free for {folder}"
     if free_bytes >= _LITTLE_BYTES:
         return Check("disk", "ok", seen)
     fix = "Make room, or name a folder on another disk in IMGPIPE_STATE_DIR."

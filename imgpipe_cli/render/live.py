@@ -10,7 +10,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
@@ -114,18 +113,20 @@ class DownloadView:
     """A bar over one file."""
 
     def __init__(self, name: str, total_bytes: int) -> None:
+        self._total = size(total_bytes)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
+            TextColumn("{task.fields[done]}"),
             TimeRemainingColumn(),
             console=_stderr(),
         )
-        self._task = self._progress.add_task(safe(name), total=total_bytes)
+        self._task = self._progress.add_task(safe(name), total=total_bytes, done="")
         self._progress.start()
 
     def event(self, event: Downloaded) -> None:
-        self._progress.update(self._task, completed=event.done_bytes)
+        done = f"{size(event.done_bytes)} of {self._total}"
+        self._progress.update(self._task, completed=event.done_bytes, done=done)
 
     def stop(self) -> None:
         self._progress.stop()

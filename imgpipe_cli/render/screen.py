@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.problems import ExitCode, Problem, Unwritable
@@ -254,7 +254,7 @@ class Screen:
         if result.streamed:
             return
         if self.json:
-            self._envelope(command, result.exit_code, result.data, result.errors)
+            self._envelope(command, result.exit_code, result.data, result.errors, result.more)
         elif result.show is not None:
             result.show(self)
 
@@ -270,7 +270,12 @@ class Screen:
             tell(f"Hint: {short(safe(problem.hint))}")
 
     def _envelope(
-        self, command: str, exit_code: ExitCode, data: Any, errors: Sequence[Mapping[str, Any]]
+        self,
+        command: str,
+        exit_code: ExitCode,
+        data: Any,
+        errors: Sequence[Mapping[str, Any]],
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         document = {
             "version": ENVELOPE_VERSION,
@@ -278,6 +283,7 @@ class Screen:
             "status": exit_code.name.lower(),
             "data": data,
             "errors": list(errors),
+            **more,
         }
         with _to_stdout():
             print(json_text(document, indent=None if self.stream else 2), flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from imgpipe_cli import picture
 from imgpipe_cli.events import Changing, Counted, Event, Waiting
 
 # What is drawn as nothing: Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern.
@@ -95,12 +96,8 @@ def _escape(char: str) -> str:
 
 
 def size(size_bytes: float) -> str:
-    """1536 -> "1.5 kB"; decimal units, as disks and bills use them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1000 or unit == "GB":
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    raise AssertionError("unreachable")
+    """1536 -> "1.5 KB", as the functions write sizes too."""
+    return picture.size_text(size_bytes)
 
 
 def count(number: int, one: str) -> str:
@@ -126,7 +123,7 @@ def detail(event: Event) -> str:
 
 NOTES = {
     "not_remembered": "The pipeline is looked up each time: {detail}",
-    "not_forgotten": "What imgpipe remembers of the pipeline stays: {detail}",
+    "not_forgotten": "imgpipe still remembers the pipeline: {detail}",
     "starting_local": "Starting the local cloud on this machine.",
     "downloading": "Downloading {detail}.",
     "model_installed": "Installed the object model {detail}.",

@@ -276,8 +276,8 @@ def refusal(data: bytes, *, size_bytes: int | None = None, cut: bool = False) ->
     if content_type(data) is None:
         return unsupported_format(data)
     if size_bytes > MAX_BYTES:
-        told = f"more than {_megabytes(MAX_BYTES)}" if cut else _megabytes(size_bytes)
-        return too_large(f"It has {told}; Rekognition takes at most {_megabytes(MAX_BYTES)}.")
+        told = f"more than {_exact(MAX_BYTES)}" if cut else _exact(size_bytes)
+        return too_large(f"It has {told}; Rekognition takes at most {_exact(MAX_BYTES)}.")
     match measure(data):
         case Corrupt(reason=reason):
             return corrupt(reason)
@@ -288,9 +288,23 @@ def refusal(data: bytes, *, size_bytes: int | None = None, cut: bool = False) ->
     return None
 
 
-def _megabytes(size_bytes: int) -> str:
-    """In the megabytes of Rekognition's limit, and exact: just over it they would read the same."""
-    return f"{size_bytes / 1024 / 1024:.1f} MB ({size_bytes:,} bytes)".replace(".0 MB", " MB")
+def size_text(size_bytes: float) -> str:
+    """1536 -> "1.5 KB": how every size is written that people read.
+
+    Steps of 1,024, as AWS means them: Rekognition's "15 MB" are 15,728,640 bytes. `ls -h` and Windows
+    Explorer count so too; Finder counts by 1,000, and its figures in MB are 5 % higher.
+    """
+    for unit in ("B", "KB", "MB", "GB"):
+        shown = f"{size_bytes:.{0 if unit == 'B' else 1}f}".removesuffix(".0")
+        if float(shown) < 1024:
+            break
+        size_bytes /= 1024
+    return f"{shown} {unit}"
+
+
+def _exact(size_bytes: int) -> str:
+    """Just over the limit both would read the same, and Finder shows another figure."""
+    return f"{size_text(size_bytes)} ({size_bytes:,} bytes)"
 
 
 _CONVERT = "Convert it to JPEG or PNG (renaming is not enough) and upload it again."

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
+from imgpipe_cli.picture import size_text
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
 from tests.local.cli.machine import EXAMPLES, jpeg
 
@@ -42,6 +43,8 @@ def test_three_pictures_come_back_with_labels_and_boxes(tab: Tab) -> None:
         item = tab.site.get("result", tab.site.token, key=key_of(tab, name))
         detail = tab.open_detail(name)
         expect(detail.locator(".frame img")).to_have_js_property("complete", value=True)
+        size = size_text((EXAMPLES / name).stat().st_size)
+        expect(detail.locator(".about")).to_contain_text(f"pixels, {size}, image/")
         drawn = boxes(detail)
         wanted = {
             **{
@@ -120,7 +123,7 @@ def png(width: int, height: int) -> bytes:
 
 REFUSED = {
     "report.jpg": (b"%PDF-1.7\n" + bytes(900), "it looks like a PDF document"),
-    "holiday.jpg": (big(16 * 1024 * 1024), "It has 16.0 MB; at most 15 MB are allowed"),
+    "holiday.jpg": (big(16 * 1024 * 1024), "It has 16 MB; at most 15 MB are allowed"),
     "tiny.jpg": (jpeg(1, side=79), "79 x 79 pixels; both sides need at least 80"),
     "wide.png": (png(10_001, 90), "10001 x 90 pixels; no side may have more than 10,000"),
     "empty.png": (b"", "an empty file"),

@@ -184,6 +184,20 @@ def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) 
     assert ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"] == value
 
 
+def test_up_names_what_the_repair_of_the_index_could_not_read(cli: Cli, endpoint: str) -> None:
+    done(cli("up", *HERE, "--results", "s3", "--json"))
+    s3, bucket = client("s3", endpoint), NAMES.results_bucket
+    for key, body in (("results/notes.json", b"{"), ("index/nonsense", b"")):
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    repaired = cli("up", *HERE, "--repair-index")
+    assert repaired.code == 1
+    assert "Index by time: 0 added, 1 removed." in repaired.err
+    assert "the results of 'notes' in bucket" in repaired.err
+    assert cli("up", *HERE, "--repair-index", "--json").error == "aws_error"
+    s3.delete_object(Bucket=bucket, Key="results/notes.json")
+    assert cli("up", *HERE, "--repair-index").code == 0
+
+
 def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoint: str) -> None:
     done(cli("up", *HERE, "--private", "--json"))
     ssm, functions = client("ssm", endpoint), client("lambda", endpoint)

@@ -160,7 +160,10 @@ def test_what_is_no_picture_in_a_folder_is_skipped_and_counted(
     (said,) = [line for line in printed.err.splitlines() if line.startswith("Skipped")]
     assert said.startswith("Skipped, since hidden or no picture: card/.DS_Store, card/._1.JPG, card/")
     assert said.endswith(" and 4 more.")
-    assert cli("upload", "card", "--json").document["errors"] == []
+    printed = cli("upload", "card", "--json")
+    assert (printed.code, printed.document["errors"], len(printed.document["data"])) == (0, [], 1)
+    assert printed.document["skipped"] == {"hidden": 2, "no_picture": 5}
+    assert "skipped" not in cli("upload", "card/1.JPG", "--json").document
 
 
 @pytest.mark.parametrize(

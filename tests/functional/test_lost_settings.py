@@ -59,6 +59,16 @@ def test_settings_that_the_functions_do_not_tell_are_lost_and_no_defaults(variab
         assert flag in told.hint
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "1e9", "-1"])
+def test_what_no_flag_would_take_is_not_taken_from_the_functions_either(value: str) -> None:
+    looks = without_settings(OURS)
+    function = looks["function.web"]
+    variables = dict(function.facts["configuration"]["Environment"]["Variables"], MIN_CONFIDENCE=value)
+    facts = {"configuration": {"Environment": {"Variables": variables}}}
+    looks["function.web"] = replace(function, facts=facts)
+    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, True)
+
+
 def test_without_functions_there_is_nothing_to_lose() -> None:
     looks = runner.look(pipeline(RecordingAws()), nothing)
     assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from imgpipe_cli import index_repair, moving, runner
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambda_code import shared
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.result_stores import BucketStore, store
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.steps import STEPS
@@ -72,6 +73,11 @@ ITEMS = [
 def fill(kind: str, items: list[dict[str, Any]] = ITEMS) -> None:
     for one in items:
         assert store(kind, PlainHttpAws(), NAMES).put(one, absent=True)
+
+
+def _document(**values: Any) -> bytes:
+    """A stored item, with something in it that no function writes."""
+    return json.dumps({**item("notes", 1), **values}).encode()
 
 
 def contents(kind: str) -> list[Mapping[str, Any]]:
@@ -230,7 +236,53 @@ def test_what_is_no_result_is_named_and_kept() -> None:
     with pytest.raises(Problem, match=r"results of 'notes' from .*: what is stored there is no result"):
         move(aws, SETTINGS)
     assert contents("table") == some
-    with pytest.raises(Problem, match="notes"):
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b'{"objectKey": 5, "status": "done", "sequencer": "1"}', _document(analyzedAt="soon")],
+)
+def test_the_index_is_repaired_beside_what_is_no_result(body: bytes) -> None:
+    finished(IN_S3, kind=PlainHttpAws)
+    fill("s3", some := [item("a", 1), item("z", 2)])
+    aws, rules = PlainHttpAws(), shared("result_objects")
+    theirs = rules.index_object("2026-11-21T08:00:00.000Z", "notes")
+    for key in map(rules.index_of, some):
+        aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
+    aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/notes.json", Body=body)
+    for key in (theirs, "index/nonsense"):
+        aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
+    done = index_repair.repair(aws, NAMES.results_bucket)
+    assert (done.added, done.removed, list(done.refused)) == (2, 1, ["notes"])
+    assert index() == right_index(some) | {theirs}, "its entry may be right"
+    with pytest.raises(Problem, match=r"results of 'notes' in bucket .*: what is stored there is no result"):
+        index_repair.refuse_unfinished(done, NAMES.results_bucket)
+    with pytest.raises(Problem, match="results of 'notes' from"):
+        move(aws, SETTINGS)
+
+
+@pytest.mark.parametrize("operation", ["get_object", "put_object"])
+def test_one_result_that_is_refused_stops_no_other_repair(operation: str) -> None:
+    finished(IN_S3, kind=PlainHttpAws)
+    fill("s3", some := [item(key, number) for number, key in enumerate(("a", "bad", "z"))])
+    aws, rules = Refusing(operation, "bad"), shared("result_objects")
+    for key in map(rules.index_of, some):
+        aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
+    done = index_repair.repair(aws, NAMES.results_bucket)
+    assert (done.added, done.removed, list(done.refused)) == (2, 0, ["bad"])
+    assert index() == right_index([some[0], some[2]])
+    with pytest.raises(Problem) as caught:
+        index_repair.refuse_unfinished(done, NAMES.results_bucket)
+    assert (caught.value.code, caught.value.exit_code) == ("access_denied", ExitCode.FAILED)
+    index_repair.refuse_unfinished(index_repair.Repaired(2, 0), NAMES.results_bucket)
+
+
+def test_a_right_that_is_missing_ends_a_repair() -> None:
+    finished(IN_S3, kind=PlainHttpAws)
+    keys = [f"{number:03}" for number in range(150)]
+    fill("s3", [item(key, 1) for key in keys])
+    aws = Refusing("get_object", *keys)
+    with pytest.raises(Problem, match="s3:GetObject is missing"):
         index_repair.repair(aws, NAMES.results_bucket)
 
 

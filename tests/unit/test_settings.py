@@ -328,3 +328,50 @@ def test_which_of_two_versions_is_newer(one: str, other: str, newer: bool) -> No
 def test_a_first_day_that_is_no_date_is_named(day: str) -> None:
     with pytest.raises(Problem, match=f'first_day is "{day}", not a date such as 2026-11-22'):
         Settings.from_json(json.dumps({**json.loads(Settings().to_json()), "first_day": day}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("features", "labels", "not a list with some of labels, moderation, faces, text, properties"),
+        ("features", ["labels", 1], "not a list with some of"),
+        ("features", ["smells"], "not a list with some of"),
+        ("features", [], "not a list with some of"),
+        ("features", {"labels": True}, "not a list with some of"),
+        ("min_confidence", float("nan"), "not a number from 0 to 100"),
+        ("private", "false", "not true or false"),
+        ("first_day", 20260131, "not a date such as 2026-11-22"),
+        ("results", "disk", 'not one of "table", "s3"'),
+        ("move", [], 'not one of "", "copy"'),
+        ("source_account", 1, "not true or false"),
+        ("rekognition_tps", 1e9, "not a number from 0 to 100000"),
+        ("tps_from", None, 'not one of "", "flag", "quota"'),
+        ("capped", "yes", "not true or false"),
+        ("imgpipe", 1, "not a text"),
+        ("version", 2, "not 1"),
+    ],
+)
+def test_a_stored_setting_that_is_refused_is_named_with_its_parameter(
+    name: str, value: object, told: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        Settings.from_json(_with(**{name: value}), parameter="/imgpipe/demo/settings")
+    message = caught.value.message
+    assert f"{name} is {json.dumps(value)}, {told}" in message
+    assert "the parameter /imgpipe/demo/settings cannot be read" in message
+    assert "--features" not in caught.value.hint, "it is stored, nobody has just typed it"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "they are no JSON"),
+        ("[]", "they are no JSON object"),
+        ("[" * 100_000, "they are nested too deep"),
+        ("{}", "version is null, not 1"),
+        ('{"version": 1}', "features is missing"),
+    ],
+)
+def test_stored_settings_of_another_form_are_told_in_words(text: str, told: str) -> None:
+    with pytest.raises(Problem, match=told):
+        Settings.from_json(text)

@@ -80,6 +80,9 @@ def _prints(document: object) -> str:
     return f"print({json.dumps(json.dumps(document))})"
 
 
+NOT_DOCUMENTED = ": its answer is not the JSON object that AWS documents."
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -88,7 +91,18 @@ def _prints(document: object) -> str:
         ("raise ValueError('the vault is locked')", "ValueError: the vault is locked."),
         ("print('hello')", "it gives no JSON (Expecting value: line 1 column 1 (char 0))."),
         ("", "it gives no JSON (Expecting value: line 1 column 1 (char 0))."),
-        ("print([1])", "it gives something else than the SDK takes ("),
+        *((_prints(answer), NOT_DOCUMENTED) for answer in ([], [1], "keys", 5, None, True)),
+        *(
+            (_prints({"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", **wrong}), NOT_DOCUMENTED)
+            for wrong in (
+                {"AccessKeyId": 5},
+                {"AccessKeyId": None},
+                {"AccessKeyId": ""},
+                {"SecretAccessKey": ["s"]},
+                {"SessionToken": [1]},
+                {"Expiration": 5},
+            )
+        ),
         ("sys.stdout.buffer.write(b'\\xff\\xfe')", "it cannot be read as text ("),
         (_prints({}), "Unsupported version '<Version key not provided>'"),
         (_prints({"Version": 2}), "Unsupported version '2' for credential process provider"),
@@ -369,6 +383,20 @@ def test_a_variable_that_the_sdk_cannot_use_is_named(
     assert found.message.startswith(f"Could not sign in: {name}: ")
     assert found.hint == f"Correct {name}, or unset it."
     assert "hunter2" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_RETRY_MODE", "quick"), ("AWS_MAX_ATTEMPTS", "many"), ("AWS_MAX_ATTEMPTS", "0")]
+)
+def test_a_retry_variable_is_named_where_it_counts(
+    config: Config, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The SDK takes a role with them; imgpipe's own calls have rules of their own."""
+    config(f"[profile base]\n{KEYS}[profile work]\n{ROLE}source_profile = base\n")
+    monkeypatch.setenv(name, value)
+    found = _cause()
+    assert found.message.startswith(f"Could not sign in: {name}: ")
+    assert found.hint == f"Correct {name}, or unset it."
 
 
 @pytest.mark.parametrize("what", ["empty", "folder"])

@@ -54,7 +54,7 @@ def _golden(text: str) -> str:
 def test_labels_have_a_bar_a_number_parents_a_category_and_boxes() -> None:
     found = item("a.jpg", labels=LABELS, width=640, height=480, sizeBytes=60270, durationMs=412)
     assert drawn(found) == _golden("""
-        a.jpg  640 x 480, 60.3 kB, analyzed in 0.4 s
+        a.jpg  640 x 480, 58.9 KB, analyzed in 0.4 s
 
          Label       Confidence                      Parents         Category             Boxes
          ──────────────────────────────────────────────────────────────────────────────────────

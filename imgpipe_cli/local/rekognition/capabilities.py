@@ -95,7 +95,7 @@ def capabilities(model: Model, condition: Condition) -> dict[str, Any]:
             },
         },
         "limits": {
-            "decoded_bytes": "a PNG or progressive JPEG that needs over 160 MB to decode is refused "
+            "decoded_bytes": "a PNG or progressive JPEG that needs over 152 MB to decode is refused "
             "as too large (AWS documents no such limit)",
         },
     }

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
+from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.local.rekognition.errors import invalid_format, invalid_parameter, too_large
 from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, TooManyParts, essence
 
@@ -31,7 +32,7 @@ FRAME_SIDE = 4_000
 # What a decoder may hold for one picture. Rekognition takes 10,000 x 10,000 pixels; as an RGB PNG or as a
 # progressive JPEG that is 400 to 600 MB here, more than the whole local cloud may use. Baseline JPEGs decode
 # reduced and always fit.
-MAX_DECODED_BYTES = 160_000_000
+MAX_DECODED_BYTES = 152 * 1024 * 1024
 LARGE_BYTES = 48_000_000
 
 # Encoders write about ten scans; each one costs a pass over the whole picture, so thousands are an attack.
@@ -89,11 +90,11 @@ def _frame(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
     if picture.format == "JPEG":
         # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time and memory.
         picture.draft(None, (picture.width // shrink, picture.height // shrink))
-    held = _held_bytes(picture, data)
+    held, size_text = _held_bytes(picture, data), shared("picture").size_text
     if held > MAX_DECODED_BYTES:
         raise too_large(
-            f"decoding it takes {held // 1_000_000} MB, the local Rekognition allows "
-            f"{MAX_DECODED_BYTES // 1_000_000} MB (AWS documents no such limit)."
+            f"decoding it takes {size_text(held)}, the local Rekognition allows "
+            f"{size_text(MAX_DECODED_BYTES)} (AWS documents no such limit)."
         )
     with heavy if held > LARGE_BYTES else nullcontext():
         pixels = _loaded(picture)

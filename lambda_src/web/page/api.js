@@ -26,7 +26,7 @@ export class ApiError extends Error {
   }
 }
 
-// Some browsers keep nothing for a page opened from disk; then the token lives as long as the page.
+// Some browsers keep nothing for a page from disk; then the token goes with it.
 let remembered = null;
 
 export function token() {

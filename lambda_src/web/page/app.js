@@ -118,7 +118,7 @@ function dragging(by) {
   byId("drop").classList.toggle("over", inside > 0 && mayUpload());
 }
 
-// The whole window takes drops: a picture that misses the field must not replace the page.
+// The whole window takes drops: none may replace the page.
 addEventListener("dragenter", (event) => hasFiles(event.dataTransfer) && dragging(1));
 addEventListener("dragleave", (event) => hasFiles(event.dataTransfer) && dragging(-1));
 addEventListener("dragover", (event) => hasFiles(event.dataTransfer) && event.preventDefault());

@@ -16,7 +16,7 @@ export function overlay(places) {
     drawing.append(mark);
     if (layer === "text") continue;
     const caption = element("span", { class: `caption ${layer}`, "data-row": row }, foreign(name));
-    // A label's name stands above its box and a face's below, so that the two can be told apart.
+    // A label's name stands above its box, a face's below: to tell them apart.
     caption.style.left = `${left * 100}%`;
     caption.style.top = `${(layer === "faces" ? top + height : top) * 100}%`;
     caption.classList.toggle("inside", layer === "faces" ? top + height > 0.95 : top < 0.05);

@@ -16,6 +16,7 @@ import {
   sure,
 } from "./findings.js";
 import { detailLink, keysInOrder, picture } from "./gallery.js";
+import { sizeText } from "./picture.js";
 import { change, known, onChange, sentHere, state } from "./state.js";
 
 let shown = null;
@@ -117,7 +118,7 @@ async function showPicture(item, frame, lost) {
     const image = picture(key, source, attributes, () =>
       lost("The picture cannot be loaded; it may have been removed."),
     );
-    // Until it is there its stored size holds the place; a rotated picture then takes its own.
+    // Its stored size holds the place; a rotated picture then takes its own.
     image.addEventListener("load", () => {
       image.width = image.naturalWidth;
       image.height = image.naturalHeight;
@@ -263,7 +264,7 @@ function about(item) {
   const facts = {
     "Object key": item.objectKey,
     Analyzed: new Date(item.analyzedAt).toLocaleString() + seconds,
-    Picture: [size, item.sizeBytes && `${Math.ceil(item.sizeBytes / 1000)} kB`, item.contentType]
+    Picture: [size, item.sizeBytes && sizeText(item.sizeBytes), item.contentType]
       .filter(Boolean)
       .join(", "),
     Models: models.join("; "),

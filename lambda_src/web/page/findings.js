@@ -63,13 +63,13 @@ export function faceWords(face) {
 
 const unit = (value) => Math.min(Math.max(Number(value) || 0, 0), 1);
 
-/** The part of a box that lies in the picture; Rekognition's may reach beyond its edges. */
+/** The part of a box that lies in the picture; Rekognition's may reach beyond. */
 export function clamped({ Left = 0, Top = 0, Width = 0, Height = 0 }) {
   const [left, top] = [unit(Left), unit(Top)];
   return { left, top, width: unit(Left + Width) - left, height: unit(Top + Height) - top };
 }
 
-/** Everything in the picture that has a place; row says to which finding it belongs. */
+/** All in the picture that has a place; row says to which finding it belongs. */
 export function placesOf(item) {
   const places = [];
   labelsOf(item).forEach(({ Name, Instances }) => {

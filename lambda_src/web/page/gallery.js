@@ -118,7 +118,7 @@ function thumbnail(item) {
   return frame;
 }
 
-/** An image whose link is made again once when it has expired; onLost: when it cannot be shown at all. */
+/** An image whose link is made again once when it has expired; onLost: when it cannot be shown. */
 export function picture(key, source, attributes, onLost) {
   let again = true;
   const onerror = async () => {

@@ -36,11 +36,10 @@ export async function checkPicture(file) {
     return no(`It is neither JPEG nor PNG: it looks like ${kind}. Convert it (renaming is not enough).`);
   }
   if (file.size > MAX_BYTES) {
-    const size = (file.size / 1024 / 1024).toFixed(1);
-    return no(`It has ${size} MB; at most 15 MB are allowed. Save it smaller or with a lower quality.`);
+    return no(`It has ${sizeText(file.size)}; at most 15 MB are allowed. Save it smaller.`);
   }
   let size = measure(head, type);
-  // A JPEG may carry a lot before its size: color profiles, previews.
+  // A JPEG may carry a lot before its size.
   if (size === "more" && file.size > head.length) size = measure(await bytes(file, file.size), type);
   if (typeof size === "string") return no("The file is damaged. Open it, save it again, and send that.");
   const [width, height] = size;
@@ -50,6 +49,13 @@ export async function checkPicture(file) {
   if (Math.max(width, height) > MAX_SIDE)
     return no(`${has} no side may have more than 10,000. Scale it down.`);
   return { type };
+}
+
+/** 1536: "1.5 KB". */
+export function sizeText(bytes) {
+  let unit = 0;
+  for (; bytes >= 1023.95 && unit < 3; unit++) bytes /= 1024;
+  return `${+bytes.toFixed(1)} ${["B", "KB", "MB", "GB"][unit]}`;
 }
 
 const no = (refused) => ({ refused });

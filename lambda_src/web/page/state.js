@@ -10,7 +10,7 @@ export const state = {
 /** Result items by object key. */
 export const known = new Map();
 
-/** Addresses of pictures sent from this tab, by object key: no need to load them back from the bucket. */
+/** Addresses of pictures sent from this tab, by object key: no need to load them back. */
 export const sentHere = new Map();
 
 /** Call the function whenever `state` has changed, at most once a frame. */

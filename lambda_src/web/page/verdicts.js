@@ -38,7 +38,7 @@ async function loop() {
   running = false;
 }
 
-/** Read the newest results, as far back as the pictures waited for can be; how many verdicts came. */
+/** Read the newest results, as far back as those waited for can be; how many verdicts came. */
 async function look() {
   let found = 0;
   try {

@@ -82,7 +82,7 @@ def test_many_pictures_at_once_end_in_as_many_verdicts(pipeline: Pipeline, tmp_p
     assert len(items) == COUNT
     assert {item["status"] for item in items} == {"done"}
     most, processes = max(samples)
-    print(f"{COUNT} verdicts in {took_s:.1f} s, at most {most / 1e6:.0f} MB PSS in {processes} processes")
+    print(f"{COUNT} verdicts in {took_s:.1f} s, at most {most / 1024**2:.0f} MB PSS in {processes} processes")
     assert most < MOST_BYTES
     going = machine.imgpipe("down", *project, "--dry-run", "--json").json()["data"]["contents"]
     assert (going["bucket"]["objects"], going["table"]["results"]) == (COUNT, COUNT)

@@ -70,7 +70,7 @@ def test_without_a_terminal_it_needs_yes_and_a_dry_run_only_tells(leaving: Pipel
     refused = leaving.imgpipe("down", code=2)
     assert "--yes" in refused.err
     told = leaving.imgpipe("down", "--dry-run")
-    assert "1 object, 31.0 kB" in told.err and "1 result" in told.err
+    assert "1 object, 30.3 KB" in told.err and "1 result" in told.err
     assert "Nothing was removed." in told.out
     document = leaving.imgpipe("down", "--dry-run", "--json").json()
     assert document["data"]["contents"]["bucket"]["objects"] == 1
