@@ -29,6 +29,9 @@ _OTHERS = {
     "ALL_PROXY",
 }
 
+# One browser serves all its files, and the crash matrix brings processes enough of its own.
+_IN_ONE_WORKER = ("/browser/", "/crash_matrix/")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -76,16 +79,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests of one file share what is made for the file, such as a local cloud: one worker runs them.
 
-    One browser serves all its files, and the crash matrix brings processes enough of its own.
+    One worker runs all files of _IN_ONE_WORKER.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return next((folder for folder in ("/browser/", "/crash_matrix/") if folder in file), file)
+            return next((folder for folder in _IN_ONE_WORKER if folder in file), file)
 
-    # In the order below, and not those of the most tests first: the slowest files have few.
+    # In the order of _mixed, and not those of the most tests first: the slowest files have few.
     config.option.loadscopereorder = False
     return ByFile(config, log)
 
@@ -93,8 +96,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if exhaustive.is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if not exhaustive.is_chosen(item)])
-    # Those of the local cloud take longest: begun last, they would keep one worker busy alone.
-    items[:] = sorted(chosen, key=lambda item: "/local/" not in item.nodeid)
+    items[:] = _mixed(chosen)
+
+
+def _mixed(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files whose tests wait for other processes beside files whose tests compute, so no core is idle."""
+    waiting: dict[str, list[pytest.Item]] = {}
+    computing: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        waits = any(folder in file for folder in ("/local/", *_IN_ONE_WORKER))
+        (waiting if waits else computing).setdefault(file, []).append(item)
+    placed = [
+        (number / len(group), tests)
+        for group in (waiting, computing)
+        for number, tests in enumerate(group.values())
+    ]
+    return [item for _, tests in sorted(placed, key=lambda one: one[0]) for item in tests]
 
 
 def pytest_sessionfinish() -> None:
