@@ -74,6 +74,14 @@ def register(app: typer.Typer) -> None:
                 "there by default). The pictures analyzed at once follow it.",
             ),
         ] = None,
+        source_account: Annotated[
+            bool | None,
+            typer.Option(
+                "--source-account/--no-source-account",
+                help="Whether Lambda may take the roles for this account only (default). up leaves that out "
+                "where Lambda cannot take them so.",
+            ),
+        ] = None,
         repair_index: Annotated[
             bool,
             typer.Option("--repair-index", help="With results in S3: also check the index by time."),
@@ -115,6 +123,7 @@ def register(app: typer.Typer) -> None:
             "private": private,
             "results": results,
             "rekognition_tps": rekognition_tps,
+            "source_account": source_account,
         }
         known = _known(run, connection, looks, given)
         older = releases.taken_back(known, looks)
@@ -231,7 +240,8 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
     # What is not needed can be read again.
-    needed = {name: value for name, value in given.items() if name != "rekognition_tps"}
+    readable = ("rekognition_tps", "source_account")
+    needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
     if known is None and deployed.is_lost(looks) and not all_asked:
         raise deployed.lost(connection.names)
