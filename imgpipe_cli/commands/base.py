@@ -269,6 +269,13 @@ class Run:
                 self.note(otherwise, problem.message)
             self._told_unwritable = True
 
+    def save(self) -> None:
+        """Have the local cloud keep what this command has made of it, also if it is killed a moment later."""
+        from imgpipe_cli.local import control
+
+        if self.target.local:
+            control.save()
+
     def trouble(self, error: Exception) -> Problem | None:
         """What is wrong with the local cloud, where that is behind this error."""
         from imgpipe_cli.commands import local_trouble

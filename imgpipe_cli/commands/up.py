@@ -154,6 +154,7 @@ def register(app: typer.Typer) -> None:
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
+        run.save()
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         # Until a new deployment is out, the gateway answers for itself. What was not changed is asked once.
@@ -162,8 +163,12 @@ def register(app: typer.Typer) -> None:
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
-        data = {**output_data(found), "settings": settings_data(settings), "changed": changed}
-        data["missing"] = [code for code, _ in missing]
+        data = {
+            **output_data(found),
+            "settings": settings_data(settings),
+            "changed": changed,
+            "missing": [code for code, _ in missing],
+        }
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
 
 
