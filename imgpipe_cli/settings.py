@@ -297,13 +297,18 @@ def resolve(
     private: bool | None,
     results: str | None = None,
     rekognition_tps: float | None = None,
+    source_account: bool | None = None,
     deployed: Settings | None,
     today: str,
 ) -> Settings:
     """What was asked wins over what is deployed, which wins over the defaults."""
     store = None if results is None else parse_store(results)
     base = deployed or Settings(first_day=today, results=store or "table")
-    asked: dict[str, Any] = {"min_confidence": min_confidence, "private": private}
+    asked: dict[str, Any] = {
+        "min_confidence": min_confidence,
+        "private": private,
+        "source_account": source_account,
+    }
     if features is not None:
         asked["features"] = parse_features(features)
     settings = replace(base, **{name: value for name, value in asked.items() if value is not None})

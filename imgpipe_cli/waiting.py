@@ -28,8 +28,11 @@ class Waiter:
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        on_silence: Callable[[ApiUnavailable], None] = lambda _error: None,
     ) -> None:
+        """on_silence: told of each look without an answer; it may raise why there will be none."""
         self._api = api
+        self._on_silence = on_silence
         self._sleep = sleep
         self._clock = clock
 
@@ -78,6 +81,7 @@ class Waiter:
         except ApiUnavailable as error:
             if error.status in (403, 404):
                 raise
+            self._on_silence(error)
             return []  # a passing fault of the network or the API: look again
 
     def _by_key(self, keys: list[str]) -> list[Item]:

@@ -271,6 +271,35 @@ class Run:
                 self.note(otherwise, problem.message)
             self._told_unwritable = True
 
+    def save(self) -> None:
+        """Have the local cloud keep what this command has made of it, also if it is killed a moment later."""
+        from imgpipe_cli.local import control
+
+        if self.target.local:
+            control.save()
+
+    def trouble(self, error: Exception) -> Problem | None:
+        """What is wrong with the local cloud, where that is behind this error."""
+        from imgpipe_cli.commands import local_trouble
+
+        # Not looked up only for this: an error may be about the target itself.
+        found = self.__dict__.get("_resolved")
+        is_local = found is not None and found[0].local
+        return local_trouble.behind(error, self.command) if is_local else None
+
+    def why(self, error: Exception) -> str:
+        """What keeps a command that goes on from its work, for a note."""
+        from imgpipe_cli.commands import local_trouble
+
+        if found := self.trouble(error):
+            return local_trouble.in_short(found)
+        return error.message if isinstance(error, Problem) else str(error)
+
+    def refuse_trouble(self, error: Exception) -> None:
+        """Raise what is wrong with the local cloud: nothing that is waited for comes then."""
+        if found := self.trouble(error):
+            raise found from error
+
     def seen(self, keys: Iterable[str]) -> None:
         """Keep these for the shell to complete."""
         from imgpipe_cli import recent_keys
@@ -304,10 +333,15 @@ def command(
                 ctx.obj = options
                 return
             screen = Screen(json=options.json, verbose=options.verbose, quiet=options.quiet)
+            run = Run(label, options, screen)
             with screen:
                 if "run" in wanted:
-                    values["run"] = Run(label, options, screen)
-                result = function(**values)
+                    values["run"] = run
+                try:
+                    result = function(**values)
+                except Exception as error:
+                    run.refuse_trouble(error)
+                    raise
             screen.result(label, result)
             raise typer.Exit(int(result.exit_code))
 

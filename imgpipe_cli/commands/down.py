@@ -136,6 +136,7 @@ def _finished(run: Run, connection: Connection, removed: list[str], skipped: lis
 
     run.forget(connection.target)
     recent_keys.forget(connection.target, run.target)
+    run.save()
     if connection.target.local:
         _stop_unused_cloud(run)
     words = _last_words(bool(removed), skipped)

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         ],
     ) -> Result:
         """Tell a picture's story step by step, and what to do next."""
+        from imgpipe_cli.api import ApiUnavailable
         from imgpipe_cli.explain import explanation
         from imgpipe_cli.explain.evidence import gather
         from imgpipe_cli.explain.timeline import timeline
@@ -37,6 +38,8 @@ def register(app: typer.Typer) -> None:
         for spelled in dict.fromkeys((check_key(key), composed(key))):
             found = gather(connection, run.remembered, spelled)
             conclusion = explanation.conclusion(found)
+            if found.result_error and (trouble := run.trouble(ApiUnavailable(found.result_error))):
+                conclusion = explanation.Conclusion("failed", trouble.code, trouble.message, trouble.hint)
             if conclusion.state != "not_found":
                 break
         moments = timeline(found)

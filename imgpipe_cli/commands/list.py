@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         else:
             shown = _table(run, items, threshold)
         if items.cut_short is not None:
-            raise _cut_short(items.cut_short)
+            raise _cut_short(items.cut_short, run.trouble(items.cut_short))
         _say_what_is_not_shown(run, shown, limit, wanted, empty=not first and next(rest, None) is None)
         return Result(streamed=True)
 
@@ -98,8 +98,11 @@ class _Items:
             self.cut_short = why
 
 
-def _cut_short(why: CutShort) -> Problem:
-    """What was shown counts all the same."""
+def _cut_short(why: CutShort, trouble: Problem | None) -> Problem:
+    """What was shown counts all the same. trouble: of the local cloud."""
+    if trouble is not None:
+        more = f"{trouble.hint} Add --after {why.after} to go on from here."
+        return Problem(trouble.code, trouble.message, hint=more)
     return Problem(
         "list_cut_short",
         f"The list ends here before its end: the API does not answer ({why}).",

@@ -75,7 +75,7 @@ def _look(run: Run, tail: Tail, broken: bool, *, errors: bool) -> bool:
         if error.code not in _PASSING:
             raise
         if not broken:
-            run.note("feed_interrupted", error.message)
+            run.note("feed_interrupted", run.why(error))
         return True
     if broken:
         run.note("feed_back")

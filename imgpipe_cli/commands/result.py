@@ -56,7 +56,8 @@ def register(app: typer.Typer) -> None:
         items = [item for item in found.values() if isinstance(item, Mapping)]
         _say_left_out(run, items)
         absent = [key for key, item in found.items() if item is None]
-        errors = [_not_told(key, item) for key, item in found.items() if isinstance(item, Exception)]
+        silent = {key: item for key, item in found.items() if isinstance(item, Exception)}
+        errors = [run.trouble(item) or _not_told(key, item) for key, item in silent.items()]
         retrying = {item["objectKey"]: item.get("versionId") for item in items if is_retrying(item)}
         if wait and retrying:
             # Their verdict is not final: another try is on its way.

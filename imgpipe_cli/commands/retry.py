@@ -174,7 +174,15 @@ def _carry_out(
 
         run.screen.waiting(len(pictures))
         names, so_many = run.connect().names, at_once(found.settings)
-        open_ = run_again(found.places, names, pictures, ended, timeout_s=timeout, at_once=so_many)
+        open_ = run_again(
+            found.places,
+            names,
+            pictures,
+            ended,
+            timeout_s=timeout,
+            at_once=so_many,
+            on_lost=run.refuse_trouble,
+        )
         run.screen.waiting(0)
         return open_
 
@@ -235,7 +243,8 @@ def _wait(
         run.screen.waiting(len(waiting))
 
     run.screen.waiting(len(waiting))
-    Waiter(Api(known.api_url, known.token)).wait(versions, arrived, timeout_s=min(due_s, timeout))
+    waiter = Waiter(Api(known.api_url, known.token), on_silence=run.refuse_trouble)
+    waiter.wait(versions, arrived, timeout_s=min(due_s, timeout))
     run.screen.waiting(0)
     left = list(waiting.values())
     return (left, []) if due_s <= timeout else ([], left)

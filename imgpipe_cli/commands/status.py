@@ -65,8 +65,8 @@ def register(app: typer.Typer) -> None:
                 for addition in told:
                     screen.line(f"Left as it is: {safe(addition)}.")
             if not settings.source_account:
-                why = "Lambda could not take the roles with it"
-                screen.line(f"Left out of the roles' trust policies: aws:SourceAccount, since {why}.")
+                screen.line("Left out of the roles' trust policies: aws:SourceAccount.")
+                screen.line("imgpipe up --source-account tries again to have it there.")
             if output is not None:
                 screen.outputs_only(output, settings)
             elif code is ExitCode.NOT_SET_UP:

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
             old = found.token
             found = token_rotation.rotate(connection, nothing)
             run.keep(found)
+            run.save()
             aws = connection.aws
             if token_rotation.in_force(old, found, sleep=aws.sleep, clock=aws.clock):
                 run.screen.aside("The token was replaced; the old one is refused from now on.")

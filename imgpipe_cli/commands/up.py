@@ -75,6 +75,14 @@ def register(app: typer.Typer) -> None:
                 "there by default). The pictures analyzed at once follow it.",
             ),
         ] = None,
+        source_account: Annotated[
+            bool | None,
+            typer.Option(
+                "--source-account/--no-source-account",
+                help="Whether Lambda may take the roles for this account only (default). up leaves that out "
+                "where Lambda cannot take them so.",
+            ),
+        ] = None,
         repair_index: Annotated[
             bool,
             typer.Option("--repair-index", help="With results in S3: also check the index by time."),
@@ -99,7 +107,6 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
         from imgpipe_cli.pipeline import Pipeline
-        from imgpipe_cli.settings import MOVES
         from imgpipe_cli.steps import SERVICES, STEPS
         from imgpipe_cli.steps.settings import stored_settings
 
@@ -116,6 +123,7 @@ def register(app: typer.Typer) -> None:
             "private": private,
             "results": results,
             "rekognition_tps": rekognition_tps,
+            "source_account": source_account,
         }
         known = _known(run, connection, looks, given)
         older = releases.taken_back(known, looks)
@@ -138,18 +146,19 @@ def register(app: typer.Typer) -> None:
             _confirm_older(run, older, yes=yes)
         _confirm_move(run, pipeline, looks, settings, known, yes=yes)
         run.begin(connection)
-        agreed = MOVES if yes else ("", settings.move)
-        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, partial(_over, wanted, agreed))
+        over = partial(_over, wanted, _agreed(settings, yes=yes))
+        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, over)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
+        run.save()
         concurrent_runs.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
-        # Until a new deployment is out, the gateway answers for itself. What was not changed is asked once.
+        # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
-        # What does not answer may have been removed by another run.
+        # An API that does not answer may have been removed by another run.
         late = partial(concurrent_runs.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
@@ -237,11 +246,19 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
     # What is not needed can be read again.
-    needed = {name: value for name, value in given.items() if name != "rekognition_tps"}
+    readable = ("rekognition_tps", "source_account")
+    needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
     if known is None and deployed.is_lost(looks) and not all_asked:
         raise deployed.lost(connection.names)
     return known
+
+
+def _agreed(settings: Settings, *, yes: bool) -> Collection[str]:
+    """The moves of results that the user has agreed to."""
+    from imgpipe_cli.settings import MOVES
+
+    return MOVES if yes else ("", settings.move)
 
 
 def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored: Settings) -> Settings:

@@ -179,7 +179,7 @@ def wait_for(
         run.screen.waiting(len(versions) - len(verdicts))
 
     run.screen.waiting(len(versions))
-    waiter = Waiter(Api(pipeline.api_url, pipeline.token))
+    waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
     pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
     run.screen.waiting(0)
     if pending:

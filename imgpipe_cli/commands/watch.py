@@ -103,7 +103,7 @@ class _Teller:
             if self._gone >= _GONE_AFTER:
                 raise not_set_up(self._run.target.project) from error
             if not self._broken:
-                self._run.note("feed_interrupted", str(error))
+                self._run.note("feed_interrupted", self._run.why(error))
             self._broken = True
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         self._next = now + self._pause_s
@@ -159,7 +159,7 @@ class _Sender:
                 if error.code not in _PASSING:
                     raise
                 if not self._failed:
-                    self._run.note("not_sent_yet", error.message)
+                    self._run.note("not_sent_yet", self._run.why(error))
                 self._failed = True
                 self._watch.again(source)
         return bool(sources)

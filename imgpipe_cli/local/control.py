@@ -128,6 +128,15 @@ def stop(state_dir: Path | None = None) -> bool:
         lock.release()
 
 
+def save(state_dir: Path | None = None) -> None:
+    """Have the cloud write down what it holds now, where it can: a kill then costs none of it."""
+    files = local_files(state_dir)
+    written = read_cloud(files)
+    with contextlib.suppress(TimeoutError):  # busy: it saves by itself within seconds
+        if written is not None and _answering(files, written):
+            ask(written["port"], "/_imgpipe/save", method="POST", token=written["token"], timeout_s=20)
+
+
 def status(state_dir: Path | None = None) -> LocalStatus:
     """Everything there is to say about the local cloud, running or not."""
     from imgpipe_cli.local.files import size_bytes

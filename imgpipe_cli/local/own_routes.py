@@ -17,7 +17,7 @@ from imgpipe_cli.local.cloud_client import NONCE_HEADER, TOKEN_HEADER, proof
 from imgpipe_cli.local.faults import Faults, FaultSwitch
 
 _TOKEN_ROUTES = frozenset(
-    {("GET", "/_imgpipe/status"), ("POST", "/_imgpipe/stop"), ("POST", "/_imgpipe/faults")}
+    {("GET", "/_imgpipe/status"), *(("POST", f"/_imgpipe/{name}") for name in ("stop", "save", "faults"))}
 )
 _MOST_BODY_BYTES = 10_000
 _MOST_NONCE = 64
@@ -25,8 +25,8 @@ _MOST_NONCE = 64
 
 @dataclass
 class OwnRoutes:
-    """An ASGI app for `/_imgpipe/*`. details makes what only status shows; save saves everything before a
-    stop, and says why where it cannot."""
+    """An ASGI app for `/_imgpipe/*`. details makes what only status shows; save saves everything,
+    and says why where it cannot."""
 
     port: int
     token: str
@@ -55,18 +55,19 @@ class OwnRoutes:
         given = dict(scope["headers"]).get(TOKEN_HEADER.encode(), b"")
         if not hmac.compare_digest(given, self.token.encode()):
             return 403, {"message": "The token is missing or wrong."}
-        if route == ("POST", "/_imgpipe/stop"):
-            return 200, await self._stop()
         if route == ("POST", "/_imgpipe/faults"):
             return self._turn(await _body(receive))
+        if scope["method"] == "POST":
+            return 200, await self._save(stopping=scope["path"].endswith("/stop"))
         # Memory and sizes are read from disk and /proc: not on the event loop.
         return 200, {**self._health(), **await asyncio.to_thread(self.details), **self.faults.told()}
 
-    async def _stop(self) -> dict[str, Any]:
+    async def _save(self, *, stopping: bool) -> dict[str, Any]:
         if why := await asyncio.to_thread(self.save):
             return {"stopping": False, "why": why}
-        self.stop.set()
-        return {"stopping": True}
+        if stopping:
+            self.stop.set()
+        return {"stopping": stopping}
 
     def _turn(self, body: bytes) -> tuple[int, dict[str, Any]]:
         try:

@@ -167,7 +167,8 @@ NOTES = {
     "no_match": "No result matches.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "
-    "aws:SourceAccount out of their trust policies and tries once more.",
+    "aws:SourceAccount out of their trust policies and tries once more. "
+    "imgpipe up --source-account brings it back.",
     "aws_busy": "The answer was {detail}: trying again for up to two minutes.",
     "not_sent_yet": "Not sent ({detail}): trying again.",
 }

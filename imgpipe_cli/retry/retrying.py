@@ -160,8 +160,10 @@ def run_again(
     *,
     timeout_s: float,
     at_once: int = _AT_ONCE,
+    on_lost: Callable[[AwsError], None] = lambda _error: None,
 ) -> list[Picture]:
     """Have them all looked at again, so many at once; on_outcome is told of each as it stands then.
+    on_lost: told of an answer that got lost; it may raise why there will be none.
 
     Returns those still open when no outcome came for timeout_s. Raises Problem for what would stop every
     call, such as a missing permission.
@@ -169,7 +171,7 @@ def run_again(
     todo: SimpleQueue[Picture] = SimpleQueue()
     for picture in pictures:
         todo.put(picture)
-    caller = _Caller(places, names, todo)
+    caller = _Caller(places, names, todo, on_lost)
     for number in range(min(at_once, len(pictures))):
         # They end with the process: a call that was sent cannot be taken back, only not be waited for.
         threading.Thread(target=caller.work, name=f"retry-{number}", daemon=True).start()
@@ -195,6 +197,7 @@ class _Caller:
     places: Places
     names: Names
     todo: SimpleQueue[Picture]
+    on_lost: Callable[[AwsError], None]
     outcomes: SimpleQueue[Picture | Exception] = field(default_factory=SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -214,6 +217,7 @@ class _Caller:
         except AwsError as error:
             if not error.lost:
                 raise self._hopeless(error) from error
+            self.on_lost(error)
             return self._found_later(picture)
         if "FunctionError" not in answer:
             return self._now(picture, picture.events)

@@ -220,9 +220,20 @@ def test_status_tells_that_trust_policies_go_without_the_account(cli: Cli, endpo
     stored = json.loads(ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"])
     value = json.dumps({**stored, "source_account": False}, sort_keys=True)
     ssm.put_parameter(Name=NAMES.settings_parameter, Value=value, Overwrite=True)
+    held = [f"{kind}.{one}" for kind in ("function", "role") for one in ("get_result", "ingest", "web")]
     changed = done(cli("up", *HERE, "--json"))["changed"]
-    assert sorted(changed) == ["role.get_result", "role.ingest", "role.web"]
+    assert sorted(changed) == held
     assert done(cli("up", *HERE, "--json"))["changed"] == []
     told = cli("status", *HERE)
     assert (told.code, said in told.out) == (0, True)
+    assert "imgpipe up --source-account tries again" in told.out
     assert cli("status", *HERE, "--json").document["data"]["settings"]["sourceAccount"] is False
+    # The way back, and, once more, the way out.
+    for flag, named in (("--source-account", True), ("--no-source-account", False)):
+        again = done(cli("up", *HERE, flag, "--json"))
+        assert (again["settings"]["sourceAccount"], sorted(again["changed"])) == (
+            named,
+            sorted(["settings", *held]),
+        )
+        assert done(cli("up", *HERE, "--json"))["changed"] == []
+        assert (said in cli("status", *HERE).out) is not named

@@ -14,7 +14,14 @@ from imgpipe_cli.names import FUNCTIONS
 from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
-from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, behaving_account
+from tests.functional.aws_as_it_behaves import (
+    BehavingAccount,
+    BehavingAws,
+    Behaviour,
+    Call,
+    Refusal,
+    behaving_account,
+)
 from tests.functional.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold, UnreservedMinimum
 from tests.functional.behaviours_of_stores import BucketDefaults
 
@@ -95,6 +102,59 @@ def test_one_run_does_without_both_things_that_aws_refuses() -> None:
         assert account.writes == writes
     told = [event for event in events if isinstance(event, Note)]
     assert told == [Note("source_account_left_out"), Note("not_capped", "20")]
+
+
+class StoppedOnce(Behaviour):
+    """The run ends at the first function that is given its role again."""
+
+    stopped = False
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:  # noqa: ARG002
+        if call.operation != "UpdateFunctionConfiguration" or self.stopped:
+            return None
+        self.stopped = True
+        return Refusal("AccessDeniedException", "not now", 403)
+
+
+def given_again(account: BehavingAccount) -> list[str]:
+    """The functions that Lambda was asked to take their own role for, since they were made."""
+    own = {(NAMES.function(one), NAMES.role_arn(one)) for one in FUNCTIONS}
+    asked = [h.params for h in account.history if h.operation == "UpdateFunctionConfiguration"]
+    assert {(one["FunctionName"], one["Role"]) for one in asked} <= own
+    return [one["FunctionName"] for one in asked]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_condition_comes_back_when_asked_for(stopped: bool) -> None:
+    """Each function is given its role again, which Lambda may refuse; also after a run that was stopped."""
+    with behaving_account(BucketDefaults(), *([StoppedOnce()] if stopped else [])) as account:
+        up(BehavingAws(account), _WITHOUT)
+        assert not any("Condition" in one for one in trusts())
+        asked = replace(stored(account), source_account=True)
+        if stopped:
+            with pytest.raises(Problem):
+                up(BehavingAws(account), asked)
+        up(BehavingAws(account), asked)
+        assert stored(account) == SETTINGS
+        assert all("Condition" in one for one in trusts())
+        assert sorted(set(given_again(account))) == sorted(map(NAMES.function, FUNCTIONS))
+        writes = account.writes
+        up(BehavingAws(account), stored(account))
+        assert account.writes == writes
+
+
+def test_the_condition_is_left_out_again_where_lambda_still_cannot_take_the_roles() -> None:
+    events: list[Event] = []
+    with behaving_account(BucketDefaults(), SourceAccountNotTold()) as account:
+        up(BehavingAws(account), _WITHOUT)
+        up(BehavingAws(account), replace(stored(account), source_account=True), emit=events.append)
+        assert stored(account) == _WITHOUT
+        assert not any("Condition" in one for one in trusts())
+        given_again(account)
+        writes = account.writes
+        up(BehavingAws(account), stored(account))
+        assert account.writes == writes
+    assert Note("source_account_left_out") in events
 
 
 def test_settings_of_before_name_the_account() -> None:

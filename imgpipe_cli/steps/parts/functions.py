@@ -36,6 +36,8 @@ RETENTION_DAYS = 14
 # Lambda lets the role with this id decrypt the environment. A role made anew under the same name has another
 # id, and every call of the function fails with KMSAccessDeniedException until it is given the role anew.
 ROLE_TAG = "RoleId"
+# Behind the id: the role was given while its trust policy did not name the account.
+_WITHOUT_ACCOUNT = " without aws:SourceAccount"
 _NOT_THERE = ("ResourceNotFoundException",)
 _ROLE_HINT = (
     "If it never passes: may Lambda take the role? Its trust policy must name lambda.amazonaws.com, and no "
@@ -229,7 +231,7 @@ class Function(Resource):
                 **configuration,
                 "Code": code,
                 "Architectures": _ARCHITECTURES,
-                "Tags": {**names.tags, ROLE_TAG: seen.facts["role_id"]},
+                "Tags": {**names.tags, ROLE_TAG: _grant(seen, settings)},
             }
             call = Call("lambda", "create_function", params, _PASSING)
             yield Change("create", f"function {function}", call)
@@ -249,7 +251,7 @@ class Function(Resource):
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
         yield from capping(function, seen.facts["reserved"], self._cap(settings), LAMBDA_BUSY)
-        yield from self._given_anew(seen, names, configuration)
+        yield from self._given_anew(seen, names, settings, configuration)
         added = _added(seen.facts["configuration"])
         differing = [*_differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
         if differing:
@@ -263,17 +265,23 @@ class Function(Resource):
                 hint="Remove the cause. If imgpipe up says the same again, imgpipe down and up make it anew.",
             )
 
-    def _given_anew(self, seen: Seen, names: Names, configuration: Mapping[str, Any]) -> Iterator[Change]:
+    def _given_anew(
+        self, seen: Seen, names: Names, settings: Settings, configuration: Mapping[str, Any]
+    ) -> Iterator[Change]:
         """Give the function its role anew where that is another one of the same name: first some other role,
         then the tag, then the right one, as with any wrong role. A stop in between is gone on from there.
+
+        Where the role's trust policy names the account again, its own is given to it again before the tag
+        says so: Lambda refuses that if it cannot take the role now.
         """
-        wanted, granted = seen.facts["role_id"], seen.facts["granted"]
+        wanted, granted, role = _grant(seen, settings), seen.facts["granted"], seen.facts["role_id"]
         # While there is no role there is none to give.
         if granted == wanted or isinstance(wanted, Unknown):
             return
         function, right = names.function(self.shape.function), configuration["Role"]
         # Without a tag nothing says that it was another role.
-        lost = granted is not None and seen.facts["configuration"]["Role"] == right
+        same = granted in (role, f"{role}{_WITHOUT_ACCOUNT}")
+        lost = granted is not None and not same and seen.facts["configuration"]["Role"] == right
 
         def give(what: str, **params: Any) -> Change:
             call = Call(
@@ -281,6 +289,8 @@ class Function(Resource):
             )
             return Change("update", f"role of function {function}{what}", call)
 
+        if same and settings.source_account:
+            yield give(" again, since its trust policy names the account", **configuration)
         if lost:
             # Never that of the ingest function, which `token --rotate` may not hand to anybody.
             other = next(name for name in reversed(FUNCTIONS) if name != self.shape.function)
@@ -320,6 +330,12 @@ class Function(Resource):
         function = names.function(self.shape.function)
         call = Call("lambda", "delete_function", {"FunctionName": function}, LAMBDA_BUSY)
         yield Change("delete", f"function {function}", call)
+
+
+def _grant(seen: Seen, settings: Settings) -> str:
+    """What the tag says once the function has its role."""
+    role: str = seen.facts["role_id"]
+    return role if settings.source_account or isinstance(role, Unknown) else f"{role}{_WITHOUT_ACCOUNT}"
 
 
 class Zip(bytes):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from imgpipe_cli.local import control
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine, jpeg
-from tests.local.test_cloud_full_disk import full
+from tests.local.cli.machine import Machine, jpeg, machine_in
+from tests.local.test_cloud_full_disk import STUB, full
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="NOT TESTED HERE: only Linux limits the files of a process that runs"
@@ -35,3 +36,20 @@ def test_upload_names_what_could_not_be_kept_and_sends_the_rest(
         assert "0 sent, 2 refused." in told.out
         shown = machine.imgpipe("local", "status")
     assert "disk        nothing more can be kept: File too large" in shown.out
+
+
+def test_readers_name_a_disk_that_is_full_when_the_cloud_starts_again(tmp_path: Path) -> None:
+    with machine_in(tmp_path) as own:
+        control.start(own.state, command=STUB)
+        own.imgpipe("up", "--local", "--no-model")
+        (tmp_path / "a.jpg").write_bytes(jpeg(1))
+        own.imgpipe("upload", "a.jpg", "--wait")
+        control.stop(own.state)
+        cloud = control.start(own.state, command=STUB)
+        with full(cloud.pid, 100):  # the functions cannot even be unpacked
+            opened = own.imgpipe("open", "--print", code=1)
+            explained = own.imgpipe("explain", "a.jpg", code=1)
+    why = "The local cloud cannot write to its disk: File too large."
+    hint = f"Hint: Make room for {own.state}/local/data, then run imgpipe open again"
+    assert f"Error: {why}\n{hint}" in opened.err
+    assert f"Failed: {why}\nWhat to do: Make room for" in explained.out

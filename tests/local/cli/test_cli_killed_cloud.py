@@ -75,3 +75,42 @@ def test_pictures_without_a_result_are_analyzed_and_removed_ones_forgotten(own: 
     told = log.read_text().count("sent again")
     _stop_and_start(own)
     assert log.read_text().count("sent again") == told, "what is done is not sent again"
+
+
+@pytest.mark.parametrize("wait", [[], ["--wait"]])
+def test_an_upload_whose_cloud_dies_names_it_and_the_way_back(own: Machine, wait: list[str]) -> None:
+    own.imgpipe("up", "--local", "--no-model")
+    for number in range(60):
+        (own.folder / f"{number}.jpg").write_bytes(jpeg(number))
+    upload = own.start("upload", *(f"{number}.jpg" for number in range(60)), *wait)
+    assert upload.stderr is not None
+    assert any(line.startswith("sent ") for line in upload.stderr)
+    cloud = own.cloud()
+    os.kill(cloud.pid, signal.SIGKILL)
+    os.waitpid(cloud.pid, 0)
+    _, told = upload.communicate(timeout=60)
+    assert upload.returncode == 1
+    assert told.splitlines()[-2:] == [
+        "Error: The local cloud has ended while imgpipe upload ran.",
+        "Hint: Start it with imgpipe local start, then run imgpipe upload again.",
+    ]
+
+
+def test_what_up_and_down_have_ended_with_outlives_a_kill_at_once(own: Machine) -> None:
+    def killed() -> None:
+        cloud = own.cloud()
+        os.kill(cloud.pid, signal.SIGKILL)
+        os.waitpid(cloud.pid, 0)
+        control.start(own.state, command=STUB)
+
+    (own.folder / "a.jpg").write_bytes(jpeg(1))
+    for project in ("stays", "goes"):
+        own.imgpipe("up", "--local", "--no-model", "--project", project)
+    own.imgpipe("upload", "a.jpg", "--project", "stays")
+    killed()
+    until(lambda: _idle(own), what="all events handled")
+    assert own.imgpipe("status", "--project", "stays", "--json").json()["data"]["outputs"]
+    assert _keys(own, "stays") == {"a.jpg"}
+    own.imgpipe("down", "--yes", "--project", "goes", "--local")
+    killed()
+    assert control.status(own.state).projects == ("stays",)
