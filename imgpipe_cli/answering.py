@@ -7,8 +7,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Waiting
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Remembered
 
 # Auto-deploy and fresh permissions take seconds.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from imgpipe_cli.aws import THROTTLED, AwsError
-from imgpipe_cli.problems import ExitCode, Problem, sentence
+from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.sign_in_problems import SIGN_IN
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}

@@ -9,7 +9,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 _SHARED = "shared"
 # The oldest time a zip can hold: fixed, so that the hash follows from the content alone.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli import regular_files
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 FILE = "imgpipe.toml"
 _MAX_BYTES = 64 * 1024

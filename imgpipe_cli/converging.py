@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.result_stores import PARALLEL, REFUSED_TO_ALL, BucketStore, is_about_one
 from imgpipe_cli.sources import few
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import unicodedata
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 MAX_BYTES = 1024
 

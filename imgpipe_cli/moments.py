@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 SINCE_HELP = "10m, 2h, 1d or 2026-11-22T10:00"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -21,10 +21,10 @@ from imgpipe_cli import runner
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.converging import Outcome
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.result_stores import (
     PARALLEL,
     REFUSED_TO_ALL,

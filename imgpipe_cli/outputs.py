@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import denied_action, problem
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.http_api import ApiResource

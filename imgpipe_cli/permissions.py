@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.names import Names
 from imgpipe_cli.permission_scopes import (
     ACCOUNT,
@@ -47,7 +48,6 @@ from imgpipe_cli.permission_scopes import (
     UPLOADS,
     Scope,
 )
-from imgpipe_cli.problems import ExitCode, Problem
 
 COMMANDS = (
     "up",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli import private_files, regular_files
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.state_dir import state_dir, to_read
 from imgpipe_cli.target import Target
 

@@ -15,7 +15,7 @@ from datetime import date
 from functools import partial
 from typing import Any, TypeVar
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 # Feature -> Rekognition operation. Each asked feature is billed as one more picture.
 FEATURES: Mapping[str, str] = {

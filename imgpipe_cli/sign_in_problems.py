@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.problems import Problem, sentence
+from imgpipe_cli.errors import Problem, sentence
 
 
 def _no_credentials(error: AwsError, where: str) -> Problem:

@@ -10,7 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 
 def state_dir() -> Path:

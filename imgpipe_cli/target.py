@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from imgpipe_cli import private_files, regular_files
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.names import check_project
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import state_dir, to_read, unusable
 
 if TYPE_CHECKING:

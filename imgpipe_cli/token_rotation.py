@@ -14,9 +14,9 @@ from imgpipe_cli import outputs, releases, runner
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pipeline import Looks, Pipeline
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.access_token import NEW_TOKEN, fingerprint, token_sha256

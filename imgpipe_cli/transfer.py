@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli import keys, picture, regular_files
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import is_about_all, problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.stored_picture import head
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe_cli.commands.base import Run
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.target import Remembered

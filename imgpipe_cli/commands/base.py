@@ -21,7 +21,7 @@ import typer
 from imgpipe_cli import configuration, target
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.help_pages import CommandPage
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Item

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 
 def projects(incomplete: str) -> list[str]:

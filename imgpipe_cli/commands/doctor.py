@@ -12,7 +12,7 @@ import typer
 
 from imgpipe_cli import state_dir
 from imgpipe_cli.commands.base import Options, Result, Run, command
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.target import Target, Targets
 
 

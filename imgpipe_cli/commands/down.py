@@ -8,7 +8,7 @@ import typer
 
 from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, need_confirmation, nothing
 from imgpipe_cli.commands.local import starter
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import typer
 
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.keys import check_key, composed
-from imgpipe_cli.problems import ExitCode
 
 
 def register(app: typer.Typer) -> None:

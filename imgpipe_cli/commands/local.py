@@ -16,7 +16,7 @@ import typer
 from imgpipe_cli.commands import local_faults, local_models
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.help_pages import GroupPage
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.control import LocalStatus

@@ -12,7 +12,7 @@ import typer
 from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.help_pages import GroupPage
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.state_dir import state_dir
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import errno
 import os
 import re
 
-from imgpipe_cli.problems import Problem, sentence
+from imgpipe_cli.errors import Problem, sentence
 
 # What is made of an answer that does not come, or comes from whoever has the port of a cloud that has ended.
 _NO_ANSWER = frozenset({"unreachable", "aws_error", "api_unavailable", "api_not_answering", "not_told"})

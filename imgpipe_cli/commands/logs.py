@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.moments import SINCE_HELP, milliseconds, moment
 from imgpipe_cli.names import FUNCTIONS
-from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.logs.lines import Line

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.target import Remembered

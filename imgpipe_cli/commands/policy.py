@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.names import Names

@@ -13,8 +13,8 @@ from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.keys import check_key
-from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Item

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command, nothing
-from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen

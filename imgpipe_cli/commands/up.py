@@ -263,7 +263,7 @@ def _agreed(settings: Settings, *, yes: bool) -> Collection[str]:
 
 def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored: Settings) -> Settings:
     """What is asked for over what another `up` has just stored, unless that moves results unasked."""
-    from imgpipe_cli.problems import Problem
+    from imgpipe_cli.errors import Problem
 
     wanted = asked(stored)
     if wanted.move not in (*agreed, stored.move):
@@ -292,7 +292,7 @@ def _settings(
 
 def _confirm_older(run: Run, functions: Collection[str], *, yes: bool) -> None:
     """A yes before newer code is replaced by that of this older imgpipe."""
-    from imgpipe_cli.problems import Problem
+    from imgpipe_cli.errors import Problem
 
     need_confirmation(yes, "Replacing newer code by older")
     if yes:
@@ -317,7 +317,7 @@ def _confirm_move(
 ) -> None:
     """A yes before results move from one store to the other, since the old one is removed then."""
     from imgpipe_cli import moving
-    from imgpipe_cli.problems import Problem
+    from imgpipe_cli.errors import Problem
 
     if yes or not settings.move or (known and known.move == settings.move):
         return
@@ -347,7 +347,7 @@ def _plain_http(connection: Connection) -> bool:
 
 def _check_region(connection: Connection) -> None:
     """Rekognition is in fewer regions than the rest; an endpoint of the user's own is not asked."""
-    from imgpipe_cli.problems import ExitCode, Problem
+    from imgpipe_cli.errors import ExitCode, Problem
 
     if connection.endpoint is not None:
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli.commands.base import Result, Run, command, finite
-from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent

@@ -11,8 +11,8 @@ import typer
 
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.moments import SINCE_HELP, iso, moment
-from imgpipe_cli.problems import ExitCode, Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event

@@ -10,8 +10,8 @@ from imgpipe_cli.answering import callable_at_its_url, refusal
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen, Step

@@ -12,7 +12,7 @@ from typing import Literal
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import denied_action, problem
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 Verdict = Literal["ok", "warning", "failed", "not_checked"]
 

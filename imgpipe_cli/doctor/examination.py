@@ -13,7 +13,7 @@ from imgpipe_cli.aws import Aws, AwsError, Patience
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.doctor.checks import TITLES, Check, Question, ask, of_problem
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.steps import SERVICES
 from imgpipe_cli.target import Connection, Remembered, Target, place
 

@@ -14,7 +14,7 @@ from typing import Any
 from imgpipe_cli import __version__
 from imgpipe_cli.configuration import FILE
 from imgpipe_cli.doctor.checks import Check, Verdict, of_problem
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 Version = tuple[int, ...]
 Installed = Callable[[str], str | None]

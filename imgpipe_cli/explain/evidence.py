@@ -14,13 +14,13 @@ from imgpipe_cli import deployed, outputs, runner
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.settings import Settings

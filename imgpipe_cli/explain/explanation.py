@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from imgpipe_cli import keys
+from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.explain import parts
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence, Item, Version
-from imgpipe_cli.problems import ExitCode
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import FailedEvent
 from imgpipe_cli.runner import ResourceState

@@ -10,9 +10,9 @@ from typing import Any
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.keys import argument, is_folder
 from imgpipe_cli.outputs import not_set_up
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.stored_picture import look
 from imgpipe_cli.target import Connection
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.cloud_client import ask, is_ours
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_cloud, read_json
 from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.local.not_simulated import NOT_SIMULATED
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.state_dir import state_dir as own_folder
 from imgpipe_cli.state_dir import unusable
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 MINISTACK = "1.5.33"
 INSTALL = "Install it with: pip install 'imgpipe[local]'"

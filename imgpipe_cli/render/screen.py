@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.problems import ExitCode, Problem, Unwritable
+from imgpipe_cli.errors import ExitCode, Problem, Unwritable
 from imgpipe_cli.render.words import count, detail, fitted, is_shown, lines, note, safe, short
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from typing import Any, Literal, TypeVar
 from imgpipe_cli.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.keys import is_folder
 from imgpipe_cli.listing import PAGE, pages
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.stored_picture import look

@@ -10,12 +10,7 @@ from imgpipe_cli.aws import Aws
 from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Change, NewSecret, Resource, Seen, Step
-from imgpipe_cli.steps.settings import (
-    delete_parameter,
-    observe_parameter,
-    put_parameter,
-    refuse_other_type,
-)
+from imgpipe_cli.steps.settings import delete_parameter, observe_parameter, put_parameter, refuse_other_type
 
 NEW_TOKEN = NewSecret("new token", lambda: secrets.token_urlsafe(32))
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws import Aws
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Verb
 from imgpipe_cli.names import Names
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.parts.permission import Permission

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from imgpipe_cli.problems import ExitCode
+from imgpipe_cli.errors import ExitCode
 from tests.crash_matrix.gateway import Gateway, gateway
 from tests.crash_matrix.memory_account import KEYS, plain_client
 from tests.crash_matrix.scenarios import BY_NAME, DOWN, REGION, UP, Point, Scenario

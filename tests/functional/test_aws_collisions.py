@@ -13,8 +13,8 @@ import pytest
 from imgpipe_cli.aws import Aws, Place
 from imgpipe_cli.commands.up import _check_region
 from imgpipe_cli.doctor.network import rekognition
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.ingest_function import Retries
 from tests.functional.account import NAMES, RecordingAws, fresh_account, up

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from tests import exhaustive
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, up
 from tests.functional.aws_as_it_behaves import (

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
 from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, up

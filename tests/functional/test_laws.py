@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import runner
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Settled, Skipped
 from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource

@@ -12,9 +12,9 @@ import pytest
 
 from imgpipe_cli import index_repair, moving, runner
 from imgpipe_cli.aws import AwsError
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambda_code import shared
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.result_stores import BucketStore, store
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.steps import STEPS

@@ -20,9 +20,9 @@ from imgpipe_cli.aws import AwsError
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused
 from imgpipe_cli.pools import Pool
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import read
 from imgpipe_cli.retry.failures import Places, survey

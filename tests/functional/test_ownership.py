@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import runner
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests import exhaustive

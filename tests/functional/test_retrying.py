@@ -18,7 +18,7 @@ import pytest
 
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.retry import failure_queue, failures
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled

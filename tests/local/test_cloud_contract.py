@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.local import private_names, spawn
 from imgpipe_cli.local.environment import prepare
 from imgpipe_cli.local.files import LocalFiles
-from imgpipe_cli.problems import Problem
 
 # Runs in a process of its own: MiniStack reads its environment once, while it is imported.
 PROGRAM = """

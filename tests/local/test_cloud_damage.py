@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.local import control
 from imgpipe_cli.local.files import LocalFiles
-from imgpipe_cli.problems import Problem
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.local import client_env, control
 from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.lock import FileLock, held
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.target import Remembered, Target, Targets
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))

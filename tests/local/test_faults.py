@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local import control
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.asgi import Receive, Scope, Send
@@ -19,7 +20,6 @@ from imgpipe_cli.local.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard import Guard
 from imgpipe_cli.local.storage import Storage
-from imgpipe_cli.problems import ExitCode, Problem
 from tests.local.conftest import STUB
 from tests.own_loop import finish
 

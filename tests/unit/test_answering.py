@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.answering import LIMIT_S, wait_until_answering
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.target import Remembered, Target
 from tests.api_server import TOKEN, Answer, Clock, PlayedApi
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from tests.api_server import TOKEN, Answer, PlayedApi, item, serving
 
 KEYS = [

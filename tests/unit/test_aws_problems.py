@@ -15,7 +15,7 @@ import pytest
 
 from imgpipe_cli.aws import Aws, AwsError, Place
 from imgpipe_cli.aws_problems import denied_action, problem
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 DENIED = (
     "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole on resource: "

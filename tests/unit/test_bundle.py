@@ -18,8 +18,8 @@ import pytest
 
 import imgpipe_cli
 from imgpipe_cli import bundle
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.names import FUNCTIONS
-from imgpipe_cli.problems import Problem
 
 REAL = bundle.source()
 TEXT = {".py", ".html", ".css", ".js", ".svg"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.configuration import read
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 
 
 def _write(folder: Path, content: str | bytes) -> Path:

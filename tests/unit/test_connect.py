@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.aws import Aws, AwsError, Place
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.target import Begun, Remembered, Target, connect
 
 TARGET = Target("demo", region="eu-west-1")

@@ -14,8 +14,8 @@ from imgpipe_cli import __version__
 from imgpipe_cli.aws import AwsError, Credentials
 from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.doctor.checks import Check, ask, exit_code
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.control import LocalCloud, LocalStatus
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

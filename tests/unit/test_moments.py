@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.moments import from_milliseconds, iso, milliseconds, moment, parsed
-from imgpipe_cli.problems import ExitCode, Problem
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent, Transferred
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.render import examinations, failures, listings, policies, verdicts
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen

@@ -16,9 +16,9 @@ from botocore import xform_name
 
 from imgpipe_cli import permission_scopes, permissions
 from imgpipe_cli.cli import app
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.names import PROJECT_MAX, Names
 from imgpipe_cli.permission_scopes import Scope
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.parts.functions import Function
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli import private_files
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.state_dir import state_dir
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")

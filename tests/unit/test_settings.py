@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.releases import is_newer
 from imgpipe_cli.settings import FEATURES, Settings, moved_to, of_cap, parse_features, parse_store, resolve
 

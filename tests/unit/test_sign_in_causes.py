@@ -21,7 +21,7 @@ from imgpipe_cli.aws import Aws, AwsError, Place
 from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.doctor import network
 from imgpipe_cli.doctor.checks import of_error
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.sdk_settings import proxy_fault
 from tests.functional.cli import process
 

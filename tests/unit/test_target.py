@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.problems import ExitCode, Problem
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.target import Begun, Remembered, Target, Targets, refuse_several, resolve
 
 AWS = Target("imgpipe", region="eu-west-1")

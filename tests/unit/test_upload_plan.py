@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli import keys, transfer
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, PassedOver
-from imgpipe_cli.problems import ExitCode, Problem
 
 E_ACUTE = "é"
 DECOMPOSED = unicodedata.normalize("NFD", E_ACUTE)

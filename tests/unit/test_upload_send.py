@@ -14,9 +14,9 @@ from PIL import Image
 
 from imgpipe_cli import transfer
 from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Refused, Sent, Transferred
 from imgpipe_cli.names import Names
-from imgpipe_cli.problems import ExitCode, Problem
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = Names("demo", "123456789012", "eu-west-1")

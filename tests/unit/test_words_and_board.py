@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from imgpipe_cli.commands.base import Result
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import (
     Changing,
     Counted,
@@ -22,7 +23,6 @@ from imgpipe_cli.events import (
     Verb,
     Waiting,
 )
-from imgpipe_cli.problems import ExitCode, Problem
 from imgpipe_cli.render import words
 from imgpipe_cli.render.board import DONE_WORDS, Board
 from imgpipe_cli.render.screen import Screen

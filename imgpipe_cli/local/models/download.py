@@ -17,6 +17,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from imgpipe_cli import __version__
+from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.install import (
     FROM_FILE,
@@ -27,7 +28,6 @@ from imgpipe_cli.local.models.install import (
     wrong_size,
 )
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.problems import ExitCode, Problem
 
 # How long a silent server is listened to.
 _SILENCE_S = 20.0

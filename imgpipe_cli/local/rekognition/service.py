@@ -13,11 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.models.catalogue import OBJECTS, Model
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition.capabilities import capabilities
 from imgpipe_cli.local.rekognition.errors import Refusal, internal, invalid_parameter
-from imgpipe_cli.problems import Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.rekognition.analysis import Analysis

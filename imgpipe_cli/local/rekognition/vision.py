@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli.problems import Problem
+from imgpipe_cli.errors import Problem
 
 
 def opencv(threads: int) -> Any:

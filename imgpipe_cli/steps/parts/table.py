@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.names import INDEX, Names, plain_tags
-from imgpipe_cli.problems import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen
 
