@@ -165,7 +165,7 @@ class Api:
         if len(keys) == 1:
             found = {keys[0]: one(keys[0])}
         else:
-            from imgpipe_cli.pools import Pool
+            from imgpipe_cli.system.threads import Pool
 
             with Pool(min(_READERS, len(keys)), thread_name_prefix="result") as pool:
                 found = dict(zip(keys, pool.map(one, keys), strict=True))

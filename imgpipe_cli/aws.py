@@ -21,10 +21,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgpipe_cli.known_values import KnownValues
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.sdk_errors import code_of, is_foreign, told
 from imgpipe_cli.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
+from imgpipe_cli.system.single_flight import KnownValues
+from imgpipe_cli.system.threads import Pool
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
 # look has reads would make the last of them wait for another round trip.

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from imgpipe_cli.state_dir import state_dir, unusable
+from imgpipe_cli.system.state_dir import state_dir, unusable
 
 _PREFIX = "imgpipe-open-"
 # A desktop may look into the file to learn its type before a browser that is still starting reads it.

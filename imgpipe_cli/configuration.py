@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli import regular_files
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.system import regular_files
 
 FILE = "imgpipe.toml"
 _MAX_BYTES = 64 * 1024

@@ -24,7 +24,6 @@ from imgpipe_cli.converging import Outcome
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.result_stores import (
     PARALLEL,
     REFUSED_TO_ALL,
@@ -40,6 +39,7 @@ from imgpipe_cli.sources import few
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.steps.ingest_function import TIMEOUT_S
 from imgpipe_cli.steps.results_store import RESOURCES
+from imgpipe_cli.system.threads import Pool
 
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.state_dir import state_dir, to_read
+from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system.state_dir import state_dir, to_read
 from imgpipe_cli.target import Target
 
 _FILE = "recent-keys.json"

@@ -17,7 +17,7 @@ from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import is_about_all
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.names import Names
-from imgpipe_cli.pools import Pool
+from imgpipe_cli.system.threads import Pool
 
 Item = Mapping[str, Any]
 T = TypeVar("T")

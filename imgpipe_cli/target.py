@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.names import check_project
-from imgpipe_cli.state_dir import state_dir, to_read, unusable
+from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system.state_dir import state_dir, to_read, unusable
 
 if TYPE_CHECKING:
     from imgpipe_cli.aws import Aws, Place

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli import keys, picture, regular_files
+from imgpipe_cli import keys, picture
 from imgpipe_cli.aws import Aws, AwsError
 from imgpipe_cli.aws_problems import is_about_all, problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.stored_picture import head
+from imgpipe_cli.system import regular_files
+from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
     from imgpipe_cli.names import Names

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgpipe_cli import bundle, regular_files
+from imgpipe_cli import bundle
+from imgpipe_cli.system import regular_files
 from imgpipe_cli.target import Remembered
 
 MARK = '<meta name="generator" content="imgpipe open --save">'

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from imgpipe_cli import state_dir
 from imgpipe_cli.commands.base import Options, Result, Run, command
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.system import state_dir
 from imgpipe_cli.target import Target, Targets
 
 

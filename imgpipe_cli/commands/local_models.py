@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.state_dir import state_dir
+from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system.state_dir import state_dir
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.models.catalogue import Model

@@ -63,7 +63,7 @@ def _reachable(run: Run) -> Remembered:
 
 
 def _saved(pipeline: Remembered, path: Path) -> Result:
-    from imgpipe_cli import private_files
+    from imgpipe_cli.system import private_files
     from imgpipe_cli.viewer import is_saved_page, saved_page
 
     try:

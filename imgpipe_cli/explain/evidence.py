@@ -20,11 +20,11 @@ from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS
+from imgpipe_cli.system.threads import Pool
 from imgpipe_cli.target import Connection, Remembered
 
 Item = Mapping[str, Any]

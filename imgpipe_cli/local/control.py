@@ -18,8 +18,8 @@ from imgpipe_cli.local.cloud_client import ask, is_ours
 from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_cloud, read_json
 from imgpipe_cli.local.lock import FileLock, held
 from imgpipe_cli.local.not_simulated import NOT_SIMULATED
-from imgpipe_cli.state_dir import state_dir as own_folder
-from imgpipe_cli.state_dir import unusable
+from imgpipe_cli.system.state_dir import state_dir as own_folder
+from imgpipe_cli.system.state_dir import unusable
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.faults import Faults

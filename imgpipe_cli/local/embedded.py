@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from imgpipe_cli import private_files
 from imgpipe_cli.local.access import Rules
 from imgpipe_cli.local.anonymous import close_root, refuse_unknown_actions
 from imgpipe_cli.local.asgi import Message, Receive, Scope, Send
@@ -30,6 +29,7 @@ from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, Rekogni
 from imgpipe_cli.local.signatures import Signatures, keep_headers
 from imgpipe_cli.local.snapshots import Snapshots
 from imgpipe_cli.local.storage import Storage
+from imgpipe_cli.system import private_files
 
 LOGGER = logging.getLogger("imgpipe.local")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli import private_files, regular_files
-from imgpipe_cli.state_dir import to_read, unusable
+from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system.state_dir import to_read, unusable
 
 # Far more than any of ours has: what is longer is not ours.
 _MAX_BYTES = 1 << 26

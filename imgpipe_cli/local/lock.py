@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from imgpipe_cli import private_files
+from imgpipe_cli.system import private_files
 
 if sys.platform == "win32":
     import msvcrt

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli import private_files
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.files import LocalFiles, make_folders
+from imgpipe_cli.system import private_files
 
 PENDING = "imgpipe-pending-events"
 # The functions' zips, each named by its SHA-256.

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgpipe_cli import private_files, regular_files
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local import log
 from imgpipe_cli.local.environment import prepare
@@ -26,6 +25,7 @@ from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.rekognition_service import Analysis, load_analysis
 from imgpipe_cli.local.spawn import CANNOT_WRITE
+from imgpipe_cli.system import private_files, regular_files
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.embedded import Cloud

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from imgpipe_cli import private_files
 from imgpipe_cli.local.saved_state import CODE, reason
+from imgpipe_cli.system import private_files
 
 LOGGER = logging.getLogger("imgpipe.local.snapshots")
 

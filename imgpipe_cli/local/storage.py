@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from imgpipe_cli import private_files
 from imgpipe_cli.local.access import Allowed, Asked
 from imgpipe_cli.local.saved_state import reason
+from imgpipe_cli.system import private_files
 
 # Actions that leave nothing behind which would have to be kept; all others are taken to.
 _NOT_STORING = (

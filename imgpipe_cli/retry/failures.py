@@ -19,10 +19,10 @@ from imgpipe_cli.aws_problems import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.keys import is_folder
 from imgpipe_cli.listing import PAGE, pages
-from imgpipe_cli.pools import Pool
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.stored_picture import look
+from imgpipe_cli.system.threads import Pool
 from imgpipe_cli.waiting import is_final, is_retrying
 
 Item = Mapping[str, Any]

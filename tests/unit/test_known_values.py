@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from imgpipe_cli.aws import AwsError
-from imgpipe_cli.known_values import KnownValues
+from imgpipe_cli.system.single_flight import KnownValues
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import private_files
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.state_dir import state_dir
+from imgpipe_cli.system import private_files
+from imgpipe_cli.system.state_dir import state_dir
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")
 

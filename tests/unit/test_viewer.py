@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli import bundle
-from imgpipe_cli.regular_files import NotRegular
+from imgpipe_cli.system.regular_files import NotRegular
 from imgpipe_cli.target import Remembered, Target
 from imgpipe_cli.viewer import bucket_origin, is_saved_page, saved_page
 

@@ -14,7 +14,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.state_dir import unusable
+from imgpipe_cli.system.state_dir import unusable
 
 OnProgress = Callable[[int], None]
 """Hears how many bytes are there so far; fewer than before when a download starts again."""

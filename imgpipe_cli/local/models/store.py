@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from imgpipe_cli.local.models.catalogue import Model
-from imgpipe_cli.state_dir import to_read
+from imgpipe_cli.system.state_dir import to_read
 
 Condition = Literal["installed", "missing", "damaged"]
 # Which file this is, and that nobody wrote to it since: inode, size, time of the last change.

@@ -1,0 +1,1 @@
+"""Files, threads and the state folder: the parts of the operating system that imgpipe uses."""
