@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.steps import STEPS
 from recorded_calls import RecordedCall
 

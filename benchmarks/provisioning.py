@@ -12,7 +12,7 @@ from pathlib import Path
 import emulator
 import timed_process
 from call_chain import Chain
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from latency_proxy import LatencyProxy
 from recorded_calls import RecordedCall
 from timed_process import Timed

@@ -200,8 +200,8 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
 
 def _as_problem(error: Exception) -> Problem:
     from imgpipe_cli.api import ApiUnavailable
-    from imgpipe_cli.aws import AwsError
-    from imgpipe_cli.aws_problems import problem
+    from imgpipe_cli.aws.client import AwsError
+    from imgpipe_cli.aws.errors import problem
 
     if isinstance(error, AwsError):
         return problem(error)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
+from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.settings import Settings, is_percent, of_cap, parse_features
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.roles import trust_policy

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.steps.base import Seen
 
 # AWS's own keys let in everybody who may use the service.

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.result_stores import PARALLEL, REFUSED_TO_ALL, BucketStore, is_about_one

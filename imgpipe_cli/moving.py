@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from imgpipe_cli import runner
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.converging import Outcome
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting

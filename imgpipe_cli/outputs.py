@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import denied_action, problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Resource, Seen, Step
 

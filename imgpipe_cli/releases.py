@@ -10,7 +10,7 @@ import re
 
 import imgpipe_cli
 from imgpipe_cli import bundle
-from imgpipe_cli.names import FUNCTIONS
+from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.settings import Settings
 

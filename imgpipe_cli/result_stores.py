@@ -13,10 +13,10 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import is_about_all
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import is_about_all
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.lambda_code import shared
-from imgpipe_cli.names import Names
 from imgpipe_cli.system.threads import Pool
 
 Item = Mapping[str, Any]

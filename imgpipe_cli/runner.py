@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.converging import NO_TAGS, Outcome, Visit, Watch, in_order
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit, Looking, Skipped, Waiting
-from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Overtaken, Resource, Seen, Step

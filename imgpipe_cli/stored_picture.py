@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
 
 
 def head(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
+from imgpipe_cli.aws.names import check_project
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.names import check_project
 from imgpipe_cli.system import private_files, regular_files
 from imgpipe_cli.system.state_dir import state_dir, to_read, unusable
 
 if TYPE_CHECKING:
-    from imgpipe_cli.aws import Aws, Place
+    from imgpipe_cli.aws.client import Aws, Place
+    from imgpipe_cli.aws.names import Names
     from imgpipe_cli.local.control import LocalCloud
-    from imgpipe_cli.names import Names
 
 DEFAULT_PROJECT = "imgpipe"
 _FILE = "targets.json"
@@ -85,7 +85,7 @@ class Connection:
     def api_url(self, api_id: str, api_endpoint: str) -> str:
         """The URL of the stage. On the local cloud it is path style: names under .localhost do not
         resolve everywhere."""
-        from imgpipe_cli.names import STAGE
+        from imgpipe_cli.aws.names import STAGE
 
         if self.target.local:
             return f"{self.aws.place.endpoint}/_aws/execute-api/{api_id}/{STAGE}"
@@ -260,9 +260,9 @@ def connect(
 
     Raises Problem: not signed in, local cloud not running, or another account than remembered.
     """
-    from imgpipe_cli.aws import Aws, AwsError
-    from imgpipe_cli.aws_problems import problem
-    from imgpipe_cli.names import Names
+    from imgpipe_cli.aws.client import Aws, AwsError
+    from imgpipe_cli.aws.errors import problem
+    from imgpipe_cli.aws.names import Names
 
     try:
         aws = Aws(place(target, start_local))
@@ -284,7 +284,7 @@ def connect(
 
 def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place:
     """Where the calls for this target go. Raises Problem when the local cloud is not running."""
-    from imgpipe_cli.aws import Place
+    from imgpipe_cli.aws.client import Place
 
     if not target.local:
         return Place(target.region, target.profile)

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from imgpipe_cli import outputs, releases, runner
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pipeline import Looks, Pipeline

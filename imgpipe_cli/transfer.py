@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import keys, picture
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import is_about_all, problem
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import is_about_all, problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
@@ -20,7 +20,7 @@ from imgpipe_cli.system import regular_files
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
-    from imgpipe_cli.names import Names
+    from imgpipe_cli.aws.names import Names
 
 STDIN = "-"
 # The local cloud's.

@@ -28,13 +28,13 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> Result:
         """Check machine, credentials, account, pipeline; say what to do. Changes nothing."""
-        from imgpipe_cli import permissions
+        from imgpipe_cli.aws.iam import actions
         from imgpipe_cli.doctor.checks import addressed, exit_code
         from imgpipe_cli.doctor.examination import Subject, examine
         from imgpipe_cli.render import examinations
 
-        wanted = permissions.COMMANDS if commands is None else tuple(_listed(commands))
-        permissions.check_commands(wanted)
+        wanted = actions.COMMANDS if commands is None else tuple(_listed(commands))
+        actions.check_commands(wanted)
         configuration = _configuration(run)
         # Reading what is remembered must not make the folder.
         run.targets = Targets(state_dir.location())

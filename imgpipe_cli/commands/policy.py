@@ -12,7 +12,7 @@ from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.names import Names
+    from imgpipe_cli.aws.names import Names
 
 # What IAM takes in an ARN for an account or a region that is not known.
 _ANY = "*"
@@ -41,23 +41,23 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> Result:
         """Print the smallest IAM policy with which the commands work. Asks AWS nothing."""
-        from imgpipe_cli import permissions
+        from imgpipe_cli.aws.iam import actions
         from imgpipe_cli.render import policies
 
-        wanted = permissions.COMMANDS if commands is None else _listed(commands)
-        permissions.check_commands(wanted)
+        wanted = actions.COMMANDS if commands is None else _listed(commands)
+        actions.check_commands(wanted)
         if explain:
             found = policies.explanation(wanted)
             return Result(data=found, show=lambda screen: policies.explain(screen, found))
         names = _names(run, account)
-        whole = permissions.document(names, wanted)
-        parts = permissions.fitted(whole)
+        whole = actions.document(names, wanted)
+        parts = actions.fitted(whole)
         for what, value in (("account", names.account), ("region", names.region)):
             if value == _ANY:
                 run.screen.aside(f"The {what} is not known, and * stands for it; --{what} names it.")
         if part is None and run.options.json:
             return Result(data={"policies": parts})
-        chosen = _chosen(parts, part, permissions.size(whole))
+        chosen = _chosen(parts, part, actions.size(whole))
         return Result(
             data={"policies": [chosen]}, show=lambda screen: screen.line(policies.text(chosen), exact=True)
         )
@@ -65,8 +65,8 @@ def register(app: typer.Typer) -> None:
 
 def _names(run: Run, account: str | None) -> Names:
     """The names that the pipeline has, or will have, in AWS; without a call."""
-    from imgpipe_cli.aws import Aws, AwsError, Place
-    from imgpipe_cli.names import Names
+    from imgpipe_cli.aws.client import Aws, AwsError, Place
+    from imgpipe_cli.aws.names import Names
 
     if run.asked("local", run.options.local):
         raise Problem(
@@ -100,7 +100,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _chosen(parts: list[dict[str, Any]], part: int | None, size: int) -> dict[str, Any]:
-    from imgpipe_cli.permissions import SIZE_MAX
+    from imgpipe_cli.aws.iam.actions import SIZE_MAX
 
     if part is None and len(parts) > 1:
         numbers = " and ".join(f"--part {number}" for number in range(1, len(parts) + 1))

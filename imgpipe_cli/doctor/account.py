@@ -8,7 +8,7 @@ from typing import Any
 from imgpipe_cli import outputs, runner
 from imgpipe_cli.answering import callable_at_its_url, refusal
 from imgpipe_cli.api import Api
-from imgpipe_cli.aws import Aws, AwsError, is_aws
+from imgpipe_cli.aws.client import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pipeline import Pipeline

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import denied_action, problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
 
 Verdict = Literal["ok", "warning", "failed", "not_checked"]

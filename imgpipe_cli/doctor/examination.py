@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError, Patience
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError, Patience
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.doctor.checks import TITLES, Check, Question, ask, of_problem
 from imgpipe_cli.errors import Problem

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import denied_action
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import denied_action
+from imgpipe_cli.aws.iam.actions import COMMANDS, document
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.doctor.checks import Check
-from imgpipe_cli.names import Names
-from imgpipe_cli.permissions import COMMANDS, document
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
 from imgpipe_cli.target import Connection

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from imgpipe_cli.aws import Aws, AwsError, Credentials
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError, Credentials
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.doctor.checks import Check, of_error, of_problem
 from imgpipe_cli.doctor.rights import MAIN_REGIONS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.names import Names
 from imgpipe_cli.target import Connection, refuse_other_account
 
 if TYPE_CHECKING:

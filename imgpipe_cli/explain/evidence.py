@@ -12,8 +12,8 @@ from typing import Any
 
 from imgpipe_cli import deployed, outputs, runner
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.logs.lines import Line, in_order, line

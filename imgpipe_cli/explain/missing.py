@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.keys import argument, is_folder
 from imgpipe_cli.outputs import not_set_up

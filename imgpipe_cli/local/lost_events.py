@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambda_code import shared
 from imgpipe_cli.local.environment import ACCOUNT
-from imgpipe_cli.names import Names
 
 LOGGER = logging.getLogger("imgpipe.local.events")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.render.words import count, note, safe, size
 
 if TYPE_CHECKING:

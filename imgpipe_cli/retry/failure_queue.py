@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.moments import from_milliseconds
 
 _BATCH = 10

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any, Literal, TypeVar
 
 from imgpipe_cli.api import Api, ApiUnavailable, repeated
-from imgpipe_cli.aws import Aws, AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.keys import is_folder
 from imgpipe_cli.listing import PAGE, pages

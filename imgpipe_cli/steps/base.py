@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.events import REMOVING, Emit, Note, Verb
-from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 
 __all__ = [

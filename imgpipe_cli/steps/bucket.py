@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.steps.base import Step
 from imgpipe_cli.steps.parts.s3_bucket import ABORT_MULTIPART, S3Bucket
 

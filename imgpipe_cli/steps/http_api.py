@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws
-from imgpipe_cli.names import FUNCTIONS, STAGE, Names
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import FUNCTIONS, STAGE, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step, Unknown
 from imgpipe_cli.steps.parts.functions import LogGroup

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.settings import FEATURES, Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Routine, Seen, Step
 

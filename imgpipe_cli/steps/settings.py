@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names, plain_tags
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import Names, plain_tags
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Overtaken, Passing, Resource, Seen, Step, torn
 

@@ -10,8 +10,8 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from tests.crash_matrix.faults import error_answer
 from tests.crash_matrix.memory_account import Raw
 

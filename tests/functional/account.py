@@ -10,9 +10,9 @@ from typing import Any
 from moto import mock_aws
 
 from imgpipe_cli import concurrent_runs, moving, runner
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws.client import Aws, Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS

@@ -24,7 +24,7 @@ from botocore.retries.standard import register_retry_handler
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
 
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws.client import Aws, Place
 from tests.functional.account import fresh_account
 from tests.operations import is_read
 

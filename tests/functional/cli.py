@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.cli import main
-from imgpipe_cli.names import Names
 from imgpipe_cli.target import Remembered, Target, Targets
 from tests.api_server import TOKEN
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
 from tests.api_server import Clock, PlayedApi, serving
 from tests.functional.account import fresh_account
 from tests.functional.cli import REGION, Cli, make_bucket, remember, runner

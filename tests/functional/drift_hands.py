@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgpipe_cli import bundle
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
 from tests.functional.account import NAMES
 
 Do = Callable[[Aws], Any]

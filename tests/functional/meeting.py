@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from tests.functional.account import RecordingAws
 from tests.operations import is_read
 

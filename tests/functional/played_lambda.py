@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 import boto3
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from ingest.app import serve
 from ingest.table_store import VerdictTable
 from ingest.work import Needs

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import runner
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.steps.ingest_function import Retries
 from imgpipe_cli.steps.parts.strangers import strangers

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from imgpipe_cli import runner
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Changing, Event, Skipped, Waiting
-from imgpipe_cli.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS

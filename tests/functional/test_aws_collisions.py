@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.commands.up import _check_region
 from imgpipe_cli.doctor.network import rekognition
 from imgpipe_cli.errors import Problem

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from imgpipe_cli import runner
-from imgpipe_cli.aws import AwsError, Patience
+from imgpipe_cli.aws.client import AwsError, Patience
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.settings import Settings
 from tests import exhaustive

@@ -14,7 +14,7 @@ from moto.core.config import default_user_config
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 from tests.local.cli import machine
 

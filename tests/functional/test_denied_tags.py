@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import deployed, runner
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Change, Seen

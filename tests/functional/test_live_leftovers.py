@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import runner
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps import STEPS

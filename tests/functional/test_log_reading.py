@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.logs.reading import LogReader, Pace, Tail, marked
 from imgpipe_cli.retry.failure_queue import peek

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import index_repair, moving, runner
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambda_code import shared

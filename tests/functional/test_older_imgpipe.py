@@ -13,7 +13,7 @@ import pytest
 
 import imgpipe_cli
 from imgpipe_cli import bundle
-from imgpipe_cli.names import FUNCTIONS
+from imgpipe_cli.aws.names import FUNCTIONS
 from tests.functional.account import fresh_account
 from tests.functional.cli import NAMES, REGION, Cli, runner
 

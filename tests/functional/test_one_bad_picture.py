@@ -16,8 +16,8 @@ import pytest
 
 from imgpipe_cli import transfer
 from imgpipe_cli.api import Api
-from imgpipe_cli.aws import AwsError
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.errors import Problem

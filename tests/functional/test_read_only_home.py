@@ -13,11 +13,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.aws import Place
+from imgpipe_cli.aws.client import Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.doctor import machine
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.names import Names
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.system import state_dir
 from imgpipe_cli.target import Connection, Remembered, Target, Targets

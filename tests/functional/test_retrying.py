@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from imgpipe_cli.api import Api
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.retry import failure_queue, failures
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent

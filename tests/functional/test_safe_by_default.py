@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.names import UPLOAD_PREFIX
+from imgpipe_cli.aws.names import UPLOAD_PREFIX
 from imgpipe_cli.steps.access_token import read_token
 from imgpipe_cli.steps.http_api import ROUTES
 from shared import http_api

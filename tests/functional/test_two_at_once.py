@@ -18,7 +18,7 @@ import pytest
 from moto.backends import get_backend
 
 from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transfer
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.sources import Source

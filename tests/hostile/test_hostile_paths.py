@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli import transfer
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.events import Event, Refused, Transferred
 from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows

@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.retry.failures import Current, judged, settled
 from imgpipe_cli.retry.retrying import event_of

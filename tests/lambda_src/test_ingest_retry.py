@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.retry.failures import Current, Picture
 from imgpipe_cli.retry.retrying import event_of

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from imgpipe_cli.aws import Aws, Place, is_aws
+from imgpipe_cli.aws.client import Aws, Place, is_aws
 from imgpipe_cli.steps import SERVICES
 
 PREFIX = "live-"

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws import Aws
+from imgpipe_cli.aws.client import Aws
 from tests.live import leftovers
 
 # A time limit would reach the clean-up too. Each command and each wait has its own instead.

@@ -93,7 +93,7 @@ DEFECTS = (
     Defect(
         "one-tag-is-enough",
         "a wrong owner",
-        "imgpipe_cli/names.py",
+        "imgpipe_cli/aws/names.py",
         "return all(found.get(key) == value for key, value in self.tags.items())",
         "return any(found.get(key) == value for key, value in self.tags.items())",
     ),

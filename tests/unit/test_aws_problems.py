@@ -13,8 +13,8 @@ from typing import Any
 import botocore.exceptions as raised
 import pytest
 
-from imgpipe_cli.aws import Aws, AwsError, Place
-from imgpipe_cli.aws_problems import denied_action, problem
+from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
 
 DENIED = (

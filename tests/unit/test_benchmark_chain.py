@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from call_chain import Chain
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from recorded_calls import RecordedCall, Request
 
 NAMES = Names("bench", "000000000000", "us-east-1")

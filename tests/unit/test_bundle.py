@@ -18,8 +18,8 @@ import pytest
 
 import imgpipe_cli
 from imgpipe_cli import bundle
+from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.names import FUNCTIONS
 
 REAL = bundle.source()
 TEXT = {".py", ".html", ".css", ".js", ".svg"}

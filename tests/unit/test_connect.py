@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.aws import Aws, AwsError, Place
+from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.target import Begun, Remembered, Target, connect
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import __version__
-from imgpipe_cli.aws import AwsError, Credentials
+from imgpipe_cli.aws.client import AwsError, Credentials
 from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.system.single_flight import KnownValues
 
 

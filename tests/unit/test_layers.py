@@ -99,7 +99,7 @@ def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
             parent = module.split(".") if is_package else module.split(".")[:-1]
             start = parent[: len(parent) - node.level + 1] if node.level else []
             base = ".".join([*start, *([node.module] if node.module else [])])
-            # `from imgpipe_cli import runner` imports a module, `from imgpipe_cli.aws import Aws` a name.
+            # `from imgpipe_cli import runner` imports a module, `from imgpipe_cli.aws.client import Aws` a name.
             names = [alias.name for alias in node.names]
             is_root = base == PACKAGE
             yield from (f"{base}.{name}" if is_root and _is_part(name) else base for name in names)
@@ -174,7 +174,7 @@ def test_the_table_names_only_parts_that_are_there() -> None:
         ("imgpipe_cli.steps.table", "from ..runner import up"),
         ("imgpipe_cli.steps.table", "from .. import runner"),
         ("imgpipe_cli.runner", "def f():\n    from imgpipe_cli.render.words import safe"),
-        ("imgpipe_cli.aws", "import imgpipe_cli.names"),
+        ("imgpipe_cli.aws.client", "import imgpipe_cli.aws.names"),
         ("imgpipe_cli.transfer", "import boto3"),
         ("imgpipe_cli.runner", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short

@@ -5,8 +5,8 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from imgpipe_cli.aws.names import FUNCTIONS, PROJECT_MAX, Names, check_project
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.names import FUNCTIONS, PROJECT_MAX, Names, check_project
 
 ACCOUNT = "123456789012"
 LONGEST = "a" * PROJECT_MAX

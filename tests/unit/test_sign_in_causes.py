@@ -17,12 +17,12 @@ import botocore.exceptions as raised
 import pytest
 from botocore.credentials import AssumeRoleProvider
 
-from imgpipe_cli.aws import Aws, AwsError, Place
-from imgpipe_cli.aws_problems import problem
+from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.sdk_settings import proxy_fault
 from imgpipe_cli.doctor import network
 from imgpipe_cli.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.sdk_settings import proxy_fault
 from tests.functional.cli import process
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/admin\n"

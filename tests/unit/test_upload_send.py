@@ -13,10 +13,10 @@ from moto import mock_aws
 from PIL import Image
 
 from imgpipe_cli import transfer
-from imgpipe_cli.aws import Aws, Place
+from imgpipe_cli.aws.client import Aws, Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Refused, Sent, Transferred
-from imgpipe_cli.names import Names
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = Names("demo", "123456789012", "eu-west-1")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.events import Counted, Emit
 
 _BATCH = 1000  # the most that DeleteObjects takes

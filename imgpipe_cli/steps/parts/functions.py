@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli import bundle
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Note
-from imgpipe_cli.names import FUNCTIONS, Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
 from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Fallback, Passing, Resource, Seen, Unknown, torn

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from imgpipe_cli.aws import Aws
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
 from imgpipe_cli.steps.parts.functions import LAMBDA_BUSY

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgpipe_cli.aws import Aws
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Seen
 from imgpipe_cli.steps.parts.s3_bucket import ABORT_MULTIPART, S3Bucket

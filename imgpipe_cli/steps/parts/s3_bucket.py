@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from imgpipe_cli.aws import Aws, AwsError
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Emit
-from imgpipe_cli.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Routine, Seen
 from imgpipe_cli.steps.parts.emptying import count_versions, empty_bucket

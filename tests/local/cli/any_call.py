@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.model import Shape, StructureShape
 
-from imgpipe_cli.names import INDEX, STAGE, Names
+from imgpipe_cli.aws.names import INDEX, STAGE, Names
 
 DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
 API = "abcdef1234"

@@ -7,7 +7,7 @@ import json
 import zipfile
 from typing import Any
 
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.names import Names
 from tests.local.cli.machine import Machine
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli import ingest_cap, result_stores
-from imgpipe_cli.aws import Aws, AwsError, Place
+from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket

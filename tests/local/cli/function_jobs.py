@@ -14,8 +14,8 @@ from urllib.parse import quote_plus, urlsplit
 
 from imgpipe_cli import result_stores
 from imgpipe_cli.api import Api
-from imgpipe_cli.aws import Aws, Place
-from imgpipe_cli.names import Names
+from imgpipe_cli.aws.client import Aws, Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.roles import permissions
 from tests.local.cli.machine import Machine, jpeg

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.cli import main
-from imgpipe_cli.names import Names
 from tests.local.cli.machine import Machine, client
 from tests.local.cli.sent_calls import Sent, recorded
 from tests.local.cli.touched import touched_arns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgpipe_cli.names import FUNCTIONS, INDEX, Names
+from imgpipe_cli.aws.names import FUNCTIONS, INDEX, Names
 
 
 def touched_arns(names: Names, text: str) -> set[str]:

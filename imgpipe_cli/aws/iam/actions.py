@@ -15,9 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.names import Names
-from imgpipe_cli.permission_scopes import (
+from imgpipe_cli.aws.iam.scopes import (
     ACCOUNT,
     ANY_LOGS,
     API_LIST,
@@ -48,6 +46,8 @@ from imgpipe_cli.permission_scopes import (
     UPLOADS,
     Scope,
 )
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.errors import ExitCode, Problem
 
 COMMANDS = (
     "up",

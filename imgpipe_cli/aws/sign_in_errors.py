@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
-from imgpipe_cli.aws import AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import Problem, sentence
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from imgpipe_cli.names import FUNCTIONS, INDEX, Names
+from imgpipe_cli.aws.names import FUNCTIONS, INDEX, Names
 
 
 def _log_groups(names: Names) -> list[str]:

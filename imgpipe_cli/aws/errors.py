@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imgpipe_cli.aws import THROTTLED, AwsError
+from imgpipe_cli.aws.client import THROTTLED, AwsError
+from imgpipe_cli.aws.sign_in_errors import SIGN_IN
 from imgpipe_cli.errors import ExitCode, Problem, sentence
-from imgpipe_cli.sign_in_problems import SIGN_IN
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _BAD_KEYS = {
@@ -144,7 +144,7 @@ def _locked(error: AwsError, where: str) -> Problem:
 
 def _spelled(action: str) -> str:
     """The action as policies have it: SQS writes it in small letters."""
-    from imgpipe_cli.permissions import CALLS
+    from imgpipe_cli.aws.iam.actions import CALLS
 
     known = {name.lower(): name for entry in CALLS.values() for name in entry.actions}
     return known.get(action.lower(), action)
@@ -152,7 +152,7 @@ def _spelled(action: str) -> str:
 
 def _action(error: AwsError) -> str:
     """The permission of the call itself: answers without a text (HEAD) name none."""
-    from imgpipe_cli.permissions import actions_of
+    from imgpipe_cli.aws.iam.actions import actions_of
 
     try:
         return actions_of(error.service, error.operation).actions[0]

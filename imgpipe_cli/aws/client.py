@@ -21,8 +21,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgpipe_cli.sdk_errors import code_of, is_foreign, told
-from imgpipe_cli.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
+from imgpipe_cli.aws.sdk_errors import code_of, is_foreign, told
+from imgpipe_cli.aws.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
 from imgpipe_cli.system.single_flight import KnownValues
 from imgpipe_cli.system.threads import Pool
 

@@ -1,0 +1,1 @@
+"""The IAM permissions that the commands need."""
