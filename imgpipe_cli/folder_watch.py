@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgpipe_cli import picture
+from imgpipe_cli.lambdas import picture
 from imgpipe_cli.sources import Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not

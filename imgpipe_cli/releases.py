@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 import imgpipe_cli
-from imgpipe_cli import bundle
 from imgpipe_cli.aws.names import FUNCTIONS
+from imgpipe_cli.lambdas import package
 from imgpipe_cli.pipeline import Looks
 from imgpipe_cli.settings import Settings
 
@@ -46,5 +46,5 @@ def taken_back(known: Settings | None, looks: Looks) -> list[str]:
     return [
         name
         for name, seen in there.items()
-        if seen.exists and seen.owned and seen.facts["sha256"] != bundle.code_sha256(name)
+        if seen.exists and seen.owned and seen.facts["sha256"] != package.code_sha256(name)
     ]

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.system.threads import Pool
 
 Item = Mapping[str, Any]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgpipe_cli import bundle
+from imgpipe_cli.lambdas import package
 from imgpipe_cli.system import regular_files
 from imgpipe_cli.target import Remembered
 
@@ -25,7 +25,7 @@ MARK = '<meta name="generator" content="imgpipe open --save">'
 
 def saved_page(pipeline: Remembered) -> str:
     """The page for this pipeline as one HTML text."""
-    folder = bundle.source() / "web" / "page"
+    folder = package.source() / "web" / "page"
     script = "\n" + _modules(folder.parent).joined(folder)
     style = "\n" + (folder / "style.css").read_text(encoding="utf-8")
     icon = base64.b64encode((folder / "icon.svg").read_bytes().strip()).decode()

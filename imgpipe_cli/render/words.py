@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from imgpipe_cli import picture
 from imgpipe_cli.events import Changing, Counted, Event, Waiting
+from imgpipe_cli.lambdas import picture
 
 # What is drawn as nothing: Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern.
 _BLANK = re.compile(

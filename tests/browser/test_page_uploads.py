@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
-from imgpipe_cli.picture import size_text
+from imgpipe_cli.lambdas.picture import size_text
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
 from tests.local.cli.machine import EXAMPLES, jpeg
 

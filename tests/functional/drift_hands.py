@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from imgpipe_cli import bundle
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.lambdas import package
 from tests.functional.account import NAMES
 
 Do = Callable[[Aws], Any]
@@ -156,7 +156,7 @@ def edit_environment(aws: Aws) -> None:
 
 
 def edit_code(aws: Aws) -> None:
-    call("lambda", "update_function_code", FunctionName=INGEST, ZipFile=bundle.build("web"))(aws)
+    call("lambda", "update_function_code", FunctionName=INGEST, ZipFile=package.build("web"))(aws)
 
 
 def configure(**params: Any) -> Do:
@@ -164,7 +164,7 @@ def configure(**params: Any) -> Do:
 
 
 def add_layer(aws: Aws) -> None:
-    content = {"ZipFile": bundle.build("web")}
+    content = {"ZipFile": package.build("web")}
     made = aws.client("lambda").publish_layer_version(LayerName="theirs", Content=content)
     configure(Layers=[made["LayerVersionArn"]])(aws)
 

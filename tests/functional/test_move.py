@@ -14,7 +14,7 @@ from imgpipe_cli import index_repair, moving, runner
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
-from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.result_stores import BucketStore, store
 from imgpipe_cli.settings import Settings, moved_to
 from imgpipe_cli.steps import STEPS

@@ -12,8 +12,8 @@ import boto3
 import pytest
 
 import imgpipe_cli
-from imgpipe_cli import bundle
 from imgpipe_cli.aws.names import FUNCTIONS
+from imgpipe_cli.lambdas import package
 from tests.functional.account import fresh_account
 from tests.functional.cli import NAMES, REGION, Cli, runner
 
@@ -54,7 +54,9 @@ def newer(**unknown: object) -> dict[str, str]:
     )
     functions = boto3.client("lambda", region_name=REGION)
     for name in FUNCTIONS:
-        functions.update_function_code(FunctionName=NAMES.function(name), ZipFile=bundle.build(name) + b"new")
+        functions.update_function_code(
+            FunctionName=NAMES.function(name), ZipFile=package.build(name) + b"new"
+        )
     return code()
 
 
@@ -83,7 +85,7 @@ def test_newer_code_is_replaced_only_after_a_yes(cli: Cli, monkeypatch: pytest.M
     assert (code(), stored()) == (theirs, before)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert cli("up", *HERE, "--yes", "--json").code == 0
-    assert code() == {name: bundle.code_sha256(name) for name in FUNCTIONS}
+    assert code() == {name: package.code_sha256(name) for name in FUNCTIONS}
     # What it does not know stays, and from now on the code is this version's.
     assert stored() == before | {"imgpipe": imgpipe_cli.__version__}
     assert cli("up", *HERE, "--json").document["data"]["changed"] == []

@@ -17,17 +17,17 @@ from types import ModuleType
 import pytest
 
 import imgpipe_cli
-from imgpipe_cli import bundle
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.lambdas import package
 
-REAL = bundle.source()
+REAL = package.source()
 TEXT = {".py", ".html", ".css", ".js", ".svg"}
 
 
 def _copied(folder: Path) -> ModuleType:
     """The module, of an installation in another place, with a copy of the functions' code."""
-    own = Path(str(bundle.__file__))
+    own = Path(str(package.__file__))
     installed = folder / "imgpipe_cli"
     copy = installed / own.relative_to(Path(imgpipe_cli.__file__).parent)
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -41,12 +41,12 @@ def _copied(folder: Path) -> ModuleType:
 
 
 def _names(function: str) -> list[str]:
-    return zipfile.ZipFile(io.BytesIO(bundle.build(function))).namelist()
+    return zipfile.ZipFile(io.BytesIO(package.build(function))).namelist()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_two_builds_in_two_places_are_the_same_bytes(tmp_path: Path, function: str) -> None:
-    assert _copied(tmp_path).build(function) == bundle.build(function)
+    assert _copied(tmp_path).build(function) == package.build(function)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -58,7 +58,7 @@ def test_times_modes_and_line_ends_do_not_matter(tmp_path: Path, function: str) 
                 path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
             path.chmod(0o755 if number % 2 else 0o600)
         os.utime(path, (number * 1000, number * 1000))
-    assert module.build(function) == bundle.build(function)
+    assert module.build(function) == package.build(function)
 
 
 def test_what_python_and_editors_leave_behind_is_not_in_it(tmp_path: Path) -> None:
@@ -67,15 +67,15 @@ def test_what_python_and_editors_leave_behind_is_not_in_it(tmp_path: Path) -> No
     for name in ("__pycache__/app.cpython-312.pyc", "app.pyc", ".DS_Store", "page/.cache/a/b/c/deep.js"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
-    assert module.build("web") == bundle.build("web")
+    assert module.build("web") == package.build("web")
 
 
 def test_a_changed_line_is_another_zip(tmp_path: Path) -> None:
     module = _copied(tmp_path)
     path = tmp_path / "imgpipe_cli" / "lambda_src" / "shared" / "log.py"
     path.write_bytes(path.read_bytes() + b"\n# changed\n")
-    assert module.build("web") != bundle.build("web")
-    assert module.code_sha256("web") != bundle.code_sha256("web")
+    assert module.build("web") != package.build("web")
+    assert module.code_sha256("web") != package.code_sha256("web")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -96,7 +96,7 @@ def test_it_holds_the_functions_own_folder_and_shared_and_nothing_else(function:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_unpacked_as_lambda_does_the_handler_is_importable(tmp_path: Path, function: str) -> None:
     path = tmp_path / "task"
-    zipfile.ZipFile(io.BytesIO(bundle.build(function))).extractall(path)
+    zipfile.ZipFile(io.BytesIO(package.build(function))).extractall(path)
     code = f"import {function}.app as app; assert callable(app.handler); print(app.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(path), "AWS_DEFAULT_REGION": "eu-west-1"}
     done = subprocess.run(
@@ -113,14 +113,14 @@ def test_unpacked_as_lambda_does_the_handler_is_importable(tmp_path: Path, funct
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_lambdas_user_may_read_every_file(function: str) -> None:
-    for info in zipfile.ZipFile(io.BytesIO(bundle.build(function))).infolist():
+    for info in zipfile.ZipFile(io.BytesIO(package.build(function))).infolist():
         assert info.external_attr >> 16 & 0o777 == 0o644
         assert info.compress_type == zipfile.ZIP_STORED
 
 
 def test_the_hash_is_the_one_that_lambda_reports() -> None:
-    digest = hashlib.sha256(bundle.build("web")).digest()
-    assert base64.b64decode(bundle.code_sha256("web")) == digest
+    digest = hashlib.sha256(package.build("web")).digest()
+    assert base64.b64decode(package.code_sha256("web")) == digest
 
 
 def test_an_installation_without_the_code_says_so(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import bundle
+from imgpipe_cli.lambdas import package
 from imgpipe_cli.system.regular_files import NotRegular
 from imgpipe_cli.target import Remembered, Target
 from imgpipe_cli.viewer import bucket_origin, is_saved_page, saved_page
@@ -89,7 +89,7 @@ def test_only_a_saved_page_is_one(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(saved_page(ON_AWS), encoding="utf-8")
     assert is_saved_page(page)
-    assert not is_saved_page(bundle.source() / "web" / "page" / "index.html")
+    assert not is_saved_page(package.source() / "web" / "page" / "index.html")
     (tmp_path / "picture.jpg").write_bytes(b"\xff\xd8\xff" + bytes(range(256)))
     assert not is_saved_page(tmp_path / "picture.jpg")
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
-from imgpipe_cli.lambda_code import shared
+from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.local.rekognition.errors import invalid_format, invalid_parameter, too_large
 from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, TooManyParts, essence
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imgpipe_cli import bundle
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Note
+from imgpipe_cli.lambdas import package
 from imgpipe_cli.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
 from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Fallback, Passing, Resource, Seen, Unknown, torn
@@ -234,7 +234,7 @@ class Function(Resource):
                 hint=f"Remove it: aws lambda delete-function --function-name {function}; then imgpipe up.",
             )
         if (
-            seen.facts["sha256"] != bundle.code_sha256(self.shape.function)
+            seen.facts["sha256"] != package.code_sha256(self.shape.function)
             or seen.facts["architectures"] != _ARCHITECTURES
         ):
             params = {"FunctionName": function, **code, "Architectures": _ARCHITECTURES}
@@ -334,7 +334,7 @@ class Zip(bytes):
     function: str
 
     def __new__(cls, function: str) -> Zip:
-        made = super().__new__(cls, bundle.build(function))
+        made = super().__new__(cls, package.build(function))
         made.function = function
         return made
 

@@ -136,7 +136,7 @@ def _move_to_bucket(operator: Operator, machine: Machine) -> None:
 
 def _left_over(entry: str) -> str:
     """An entry of the index that has no result, and is old enough not to be one that is just coming."""
-    from imgpipe_cli.lambda_code import shared
+    from imgpipe_cli.lambdas.source import shared
 
     rules = shared("result_objects")
     found: str = rules.index_object("2026-01-01T00:00:00.000Z", rules.parse_index(entry)[1])

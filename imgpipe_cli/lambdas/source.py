@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from imgpipe_cli import bundle
+from imgpipe_cli.lambdas import package
 
 _loading = threading.Lock()  # a module is registered before it is complete
 
@@ -19,7 +19,7 @@ def shared(module: str) -> Any:
     with _loading:
         if name in sys.modules:
             return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, bundle.source() / "shared" / f"{module}.py")
+        spec = importlib.util.spec_from_file_location(name, package.source() / "shared" / f"{module}.py")
         assert spec is not None and spec.loader is not None
         loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded)

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli import bundle
+from imgpipe_cli.lambdas import package
 
 if TYPE_CHECKING:
     from shared.picture import MAX_BYTES, Refusal, content_type, is_picture, refusal, size_text
@@ -24,7 +24,7 @@ def _rules() -> Any:
     with _loading:
         if name in sys.modules:
             return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, bundle.source() / "shared" / "picture.py")
+        spec = importlib.util.spec_from_file_location(name, package.source() / "shared" / "picture.py")
         assert spec is not None and spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -19,7 +19,7 @@ _TEXT = {".py", ".html", ".css", ".js", ".svg", ".json", ".txt", ".md"}
 
 def source() -> Path:
     """The folder lambda_src: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "lambda_src", package.parent / "lambda_src"):
         if (folder / _SHARED).is_dir():
             return folder

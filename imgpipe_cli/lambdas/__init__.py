@@ -1,0 +1,1 @@
+"""The functions' source code: found, loaded, and packed for Lambda."""
