@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Waiting
-from imgpipe_cli.target import Remembered
+from imgpipe_cli.session.target import Remembered
 
 # Auto-deploy and fresh permissions take seconds.
 LIMIT_S = 60.0

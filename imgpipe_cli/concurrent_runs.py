@@ -19,7 +19,7 @@ from imgpipe_cli.converging import Outcome
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Event, Settled
 from imgpipe_cli.pipeline import Looks, Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Outlasted, Overtaken
 from imgpipe_cli.steps.settings import stored_settings
 

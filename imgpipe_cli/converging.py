@@ -17,7 +17,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
 from imgpipe_cli.system.threads import Pool
 

@@ -12,7 +12,7 @@ from datetime import date
 
 from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.settings import Settings, is_percent, of_cap, parse_features
+from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.roles import trust_policy
 from imgpipe_cli.steps.settings import stored_settings

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from imgpipe_cli.api import Api, Item
-from imgpipe_cli.moments import iso
+from imgpipe_cli.session.times import iso
 
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
-from imgpipe_cli.settings import TPS_MAX, Settings
+from imgpipe_cli.session.settings import TPS_MAX, Settings
 
 # AWS keeps so many for all other functions of an account, or its own smaller number in small accounts.
 _UNRESERVED = 100

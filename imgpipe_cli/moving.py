@@ -34,7 +34,7 @@ from imgpipe_cli.result_stores import (
     name_of,
     store,
 )
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.sources import few
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.steps.ingest_function import TIMEOUT_S

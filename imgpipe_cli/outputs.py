@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session.target import Connection, Remembered
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen
 from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
-from imgpipe_cli.target import Connection, Remembered
 
 
 def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:

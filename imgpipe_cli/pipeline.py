@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Resource, Seen, Step
 
 Looks = dict[str, Seen]

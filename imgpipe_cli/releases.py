@@ -12,7 +12,7 @@ import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.pipeline import Looks
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 
 
 def own() -> str:

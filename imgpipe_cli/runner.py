@@ -25,7 +25,7 @@ from imgpipe_cli.converging import NO_TAGS, Outcome, Visit, Watch, in_order
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit, Looking, Skipped, Waiting
 from imgpipe_cli.pipeline import Looks, Pipeline, not_ours_hint, observe
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import GONE, Change, Overtaken, Resource, Seen, Step
 
 State = Literal["ready", "busy", "missing", "differs", "foreign"]

@@ -17,13 +17,13 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pipeline import Looks, Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection, Remembered
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.access_token import NEW_TOKEN, fingerprint, token_sha256
 from imgpipe_cli.steps.base import Overtaken, Resource, Step
 from imgpipe_cli.steps.parts.functions import Function
 from imgpipe_cli.steps.settings import Overwrite, SettingsParameter, stored_settings
-from imgpipe_cli.target import Connection, Remembered
 
 # How long a function's fresh configuration may take to reach every place that answers.
 _LIMIT_S = 30.0

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imgpipe_cli.lambdas import package
+from imgpipe_cli.session.target import Remembered
 from imgpipe_cli.system import regular_files
-from imgpipe_cli.target import Remembered
 
 MARK = '<meta name="generator" content="imgpipe open --save">'
 """By this a file is known as one that may be written again."""

@@ -9,7 +9,7 @@ from imgpipe_cli.commands.base import Run
 from imgpipe_cli.errors import Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.target import Remembered
+    from imgpipe_cli.session.target import Remembered
 
 Answer = TypeVar("Answer")
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli import configuration, target
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.help_pages import CommandPage
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Item
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.target import Begun, Connection, Remembered, Target, Targets
+    from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Run:
 
     @cached_property
     def configuration(self) -> Mapping[str, Any]:
-        return configuration.read(self.folder)
+        return project_file.read(self.folder)
 
     def asked(self, name: str, value: Any) -> Any:
         """The value of flag or environment, else that of imgpipe.toml, else None."""
@@ -233,7 +233,7 @@ class Run:
 
     def _still_there(self, known: Remembered) -> bool:
         """False for a pipeline whose local cloud moved; its old port may be anybody's. Raises Problem."""
-        from imgpipe_cli.target import running_local_cloud
+        from imgpipe_cli.session.target import running_local_cloud
 
         return not known.target.local or known.endpoint == running_local_cloud().endpoint
 
@@ -302,7 +302,7 @@ class Run:
 
     def seen(self, keys: Iterable[str]) -> None:
         """Keep these for the shell to complete."""
-        from imgpipe_cli import recent_keys
+        from imgpipe_cli.session import recent_keys
 
         recent_keys.seen(self.target, keys)
 

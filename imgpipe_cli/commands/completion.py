@@ -11,7 +11,7 @@ from imgpipe_cli.errors import Problem
 
 def projects(incomplete: str) -> list[str]:
     """The pipelines that were set up from here."""
-    from imgpipe_cli.target import Targets
+    from imgpipe_cli.session.target import Targets
 
     try:
         last, known = Targets().read()
@@ -23,9 +23,9 @@ def projects(incomplete: str) -> list[str]:
 
 def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """The keys last seen in the pipeline that the rest of the line means, but for those it has already."""
-    from imgpipe_cli import recent_keys
     from imgpipe_cli.commands.base import Options, Run
     from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.session import recent_keys
 
     given: dict[str, Any] = {**(ctx.parent.params if ctx.parent else {}), **_set(ctx.params)}
     options = Options(given.get("project"), given.get("profile"), given.get("region"), given.get("local"))

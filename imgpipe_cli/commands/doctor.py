@@ -12,8 +12,8 @@ import typer
 
 from imgpipe_cli.commands.base import Options, Result, Run, command
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.session.target import Target, Targets
 from imgpipe_cli.system import state_dir
-from imgpipe_cli.target import Target, Targets
 
 
 def register(app: typer.Typer) -> None:

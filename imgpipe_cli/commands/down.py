@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from imgpipe_cli.events import Emit, Event, Skipped
     from imgpipe_cli.runner import Removal
-    from imgpipe_cli.target import Connection
+    from imgpipe_cli.session.target import Connection
 
 
 LEFT = {
@@ -132,7 +132,7 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
-    from imgpipe_cli import recent_keys
+    from imgpipe_cli.session import recent_keys
 
     run.forget(connection.target)
     recent_keys.forget(connection.target, run.target)

@@ -15,12 +15,12 @@ from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.moments import SINCE_HELP, iso, moment
+from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Api
     from imgpipe_cli.listing import CutShort, Item, Status, Wanted
-    from imgpipe_cli.target import Remembered
+    from imgpipe_cli.session.target import Remembered
 
 _STATUSES: dict[str, Status] = {"done": "done", "failed": "failed", "retrying": "retrying"}
 _LIMIT = 20

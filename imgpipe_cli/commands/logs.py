@@ -10,7 +10,7 @@ import typer
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.moments import SINCE_HELP, milliseconds, moment
+from imgpipe_cli.session.times import SINCE_HELP, milliseconds, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.logs.lines import Line

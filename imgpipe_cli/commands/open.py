@@ -11,7 +11,7 @@ from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.target import Remembered
+    from imgpipe_cli.session.target import Remembered
 
 
 def register(app: typer.Typer) -> None:

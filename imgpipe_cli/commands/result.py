@@ -16,7 +16,7 @@ from imgpipe_cli.keys import argument, check_key, composed
 
 if TYPE_CHECKING:
     from imgpipe_cli.api import Api, ApiUnavailable
-    from imgpipe_cli.target import Remembered
+    from imgpipe_cli.session.target import Remembered
 
     Answer = Mapping[str, Any] | ApiUnavailable | None
 

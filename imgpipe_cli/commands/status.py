@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.pipeline import Pipeline
         from imgpipe_cli.render import reports
         from imgpipe_cli.render.words import safe
-        from imgpipe_cli.settings import Settings
+        from imgpipe_cli.session.settings import Settings
         from imgpipe_cli.steps import SERVICES, STEPS
 
         connection = run.connect(services=SERVICES)

@@ -15,8 +15,8 @@ from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, comma
 if TYPE_CHECKING:
     from imgpipe_cli.index_repair import Repaired
     from imgpipe_cli.pipeline import Looks, Pipeline
-    from imgpipe_cli.settings import Settings
-    from imgpipe_cli.target import Connection, Remembered
+    from imgpipe_cli.session.settings import Settings
+    from imgpipe_cli.session.target import Connection, Remembered
 
 
 def register(app: typer.Typer) -> None:
@@ -256,7 +256,7 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
 
 def _agreed(settings: Settings, *, yes: bool) -> Collection[str]:
     """The moves of results that the user has agreed to."""
-    from imgpipe_cli.settings import MOVES
+    from imgpipe_cli.session.settings import MOVES
 
     return MOVES if yes else ("", settings.move)
 
@@ -281,7 +281,7 @@ def _settings(
 ) -> Settings:
     """as_own: whether the code will be this version's, also where it is newer now."""
     from imgpipe_cli import releases
-    from imgpipe_cli.settings import resolve
+    from imgpipe_cli.session.settings import resolve
 
     today = datetime.now(UTC).date().isoformat()
     asked = {name: run.asked(name, value) for name, value in values.items()}

@@ -16,7 +16,7 @@ from imgpipe_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent
-    from imgpipe_cli.target import Connection, Remembered
+    from imgpipe_cli.session.target import Connection, Remembered
 
 Item = Mapping[str, Any]
 TIMEOUT_S = 180.0

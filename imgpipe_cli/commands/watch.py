@@ -12,14 +12,14 @@ import typer
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.moments import SINCE_HELP, iso, moment
+from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event
     from imgpipe_cli.feed import Feed
     from imgpipe_cli.folder_watch import FolderWatch
+    from imgpipe_cli.session.target import Connection
     from imgpipe_cli.sources import Source
-    from imgpipe_cli.target import Connection
 
 _PAUSE_S = 0.5
 _IDLE_PAUSE_S = 3.0

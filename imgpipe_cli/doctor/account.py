@@ -12,13 +12,13 @@ from imgpipe_cli.aws.client import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection
 from imgpipe_cli.steps.access_token import TokenParameter
 from imgpipe_cli.steps.base import Seen, Step
 from imgpipe_cli.steps.http_api import ApiResource
 from imgpipe_cli.steps.ingest_function import FailureQueue
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
-from imgpipe_cli.target import Connection
 
 # What AWS gives many new accounts.
 _FEW = 10

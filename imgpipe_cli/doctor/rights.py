@@ -12,9 +12,9 @@ from imgpipe_cli.aws.errors import denied_action
 from imgpipe_cli.aws.iam.actions import COMMANDS, document
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.session.target import Connection
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
-from imgpipe_cli.target import Connection
 
 # IAM answers few simulations a second.
 _SIDE_BY_SIDE = 4

@@ -13,10 +13,10 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.doctor.checks import Check, of_error, of_problem
 from imgpipe_cli.doctor.rights import MAIN_REGIONS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.target import Connection, refuse_other_account
+from imgpipe_cli.session.target import Connection, refuse_other_account
 
 if TYPE_CHECKING:
-    from imgpipe_cli.target import Remembered, Target
+    from imgpipe_cli.session.target import Remembered, Target
 
 # Less than a slow first `up` and a look at its result.
 _SOON = timedelta(minutes=15)

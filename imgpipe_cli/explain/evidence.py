@@ -18,14 +18,14 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
-from imgpipe_cli.moments import milliseconds
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session.times import milliseconds
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.system.threads import Pool
-from imgpipe_cli.target import Connection, Remembered
 
 Item = Mapping[str, Any]
 

@@ -13,8 +13,8 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.keys import argument, is_folder
 from imgpipe_cli.outputs import not_set_up
+from imgpipe_cli.session.target import Connection
 from imgpipe_cli.stored_picture import look
-from imgpipe_cli.target import Connection
 
 # So many keys are compared with the one that was not found.
 _COMPARED = 1000

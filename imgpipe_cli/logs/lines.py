@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from imgpipe_cli.moments import from_milliseconds, parsed
+from imgpipe_cli.session.times import from_milliseconds, parsed
 
 _ERROR_LEVELS = frozenset({"ERROR", "FATAL", "CRITICAL"})
 _LEVELS = {"WARNING": "WARN"}

@@ -13,7 +13,7 @@ from imgpipe_cli.render.words import count, safe
 if TYPE_CHECKING:
     from imgpipe_cli.doctor.checks import Check
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.target import Target
+    from imgpipe_cli.session.target import Target
 
 _WORDS = {"ok": "ok", "warning": "warning", "failed": "failed", "not_checked": "not checked"}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "not_checked": "dim"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.moments import iso
 from imgpipe_cli.render import log_lines
 from imgpipe_cli.render.words import count, safe, seconds, size
+from imgpipe_cli.session.times import iso
 
 if TYPE_CHECKING:
     from imgpipe_cli.explain.evidence import Evidence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.retry.failure_queue import Contents
     from imgpipe_cli.retry.failures import Picture
     from imgpipe_cli.retry.retrying import Found, Retry
-    from imgpipe_cli.settings import Settings
+    from imgpipe_cli.session.settings import Settings
 
 _NEVER_MIND = ("done", "nothing")
 # Of so many messages that are none of ours each is named.
@@ -121,7 +121,7 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What looking again may cost; "" if Rekognition will not be asked."""
     from imgpipe_cli.retry.failures import asked_for
-    from imgpipe_cli.settings import PRICES_PER_1000
+    from imgpipe_cli.session.settings import PRICES_PER_1000
 
     features = [feature for one in chosen for feature in asked_for(one, settings.features)]
     dollars = sum(PRICES_PER_1000[feature] for feature in features) / 1000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgpipe_cli.logs.lines import Line
-from imgpipe_cli.moments import iso
 from imgpipe_cli.render.words import safe
+from imgpipe_cli.session.times import iso
 
 # First what tells one picture and one run from the others.
 _FIRST = ("key", "outcome", "errorMessage", "feature", "code", "durationMs")

@@ -12,9 +12,9 @@ from imgpipe_cli.render.words import count, note, safe, size
 if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.runner import Removal, ResourceState
-    from imgpipe_cli.settings import Settings
+    from imgpipe_cli.session.settings import Settings
+    from imgpipe_cli.session.target import Remembered
     from imgpipe_cli.steps.base import Change, Resource, Step
-    from imgpipe_cli.target import Remembered
 
 
 def planned(screen: Screen, changes: Sequence[tuple[Step, Resource, Change]]) -> None:

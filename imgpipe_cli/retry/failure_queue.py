@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.moments import from_milliseconds
+from imgpipe_cli.session.times import from_milliseconds
 
 _BATCH = 10
 # So many messages are searched for one picture; a longer queue is said to be longer.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Change, NewSecret, Resource, Seen, Step
 from imgpipe_cli.steps.settings import delete_parameter, observe_parameter, put_parameter, refuse_other_type
 

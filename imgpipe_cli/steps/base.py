@@ -15,7 +15,7 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.events import REMOVING, Emit, Note, Verb
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 
 __all__ = [
     "GONE",

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import FUNCTIONS, STAGE, Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step, Unknown
 from imgpipe_cli.steps.parts.functions import LogGroup
 from imgpipe_cli.steps.parts.permission import Permission

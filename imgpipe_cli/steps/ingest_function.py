@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.parts.functions import LAMBDA_BUSY, Function, LogGroup, Shape, store_variables
 from imgpipe_cli.steps.parts.strangers import strangers

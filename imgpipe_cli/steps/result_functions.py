@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Step
 from imgpipe_cli.steps.parts.functions import Function, LogGroup, Shape, store_variables
 

@@ -10,7 +10,7 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import FUNCTIONS, INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.events import Emit
-from imgpipe_cli.settings import FEATURES, Settings
+from imgpipe_cli.session.settings import FEATURES, Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Routine, Seen, Step
 
 _POLICY = "imgpipe"

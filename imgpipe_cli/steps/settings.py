@@ -10,7 +10,7 @@ from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names, plain_tags
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Overtaken, Passing, Resource, Seen, Step, torn
 
 _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")

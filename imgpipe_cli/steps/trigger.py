@@ -9,7 +9,7 @@ from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Verb
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Step
 from imgpipe_cli.steps.parts.permission import Permission
 from imgpipe_cli.steps.parts.s3_bucket import BUSY

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from imgpipe_cli.moments import iso
+from imgpipe_cli.session.times import iso
 from tests.browser.conftest import NewTab, Site, Tab, boxes, shares
 from tests.browser.stored import item, label
 from tests.local.cli.machine import EXAMPLES, until

@@ -14,7 +14,7 @@ from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests.functional import kept_account
 from tests.inventory import inventory as everything_in

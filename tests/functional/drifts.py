@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.functional import drift_hands as hands
 from tests.functional.account import IN_S3, NAMES, SETTINGS
 from tests.functional.drift_hands import (

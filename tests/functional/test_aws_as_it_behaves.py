@@ -12,7 +12,7 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Changing, Event, Skipped, Waiting
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests import exhaustive
 from tests.functional.account import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, RecordingAws, down, finished, inventory, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,

@@ -12,7 +12,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.aws.client import AwsError, Patience
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests import exhaustive
 from tests.functional.account import (
     NAMES,

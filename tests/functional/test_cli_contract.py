@@ -19,7 +19,7 @@ from imgpipe_cli import __version__
 from imgpipe_cli.cli import app
 from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.errors import ExitCode
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.api_server import Answer, PlayedApi, item, serving
 from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember
 

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.iam import actions
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.target import Target
+from imgpipe_cli.session.target import Target
 from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember
 
 WHERE = ("--region", REGION)

@@ -11,8 +11,8 @@ import botocore.handlers
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.settings import Settings
-from imgpipe_cli.target import Targets
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Targets
 from tests.api_server import TOKEN, PlayedApi, Request, item, serving
 from tests.functional.cli import NAMES, REGION, Cli, remember
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.moments import iso
+from imgpipe_cli.session.times import iso
 from tests.api_server import Answer, PlayedApi, failed, item
 from tests.functional.cli import NAMES, REGION, Cli, remember
 

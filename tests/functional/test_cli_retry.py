@@ -16,7 +16,7 @@ import botocore.handlers
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.api_server import PlayedApi, Request, serving
 from tests.functional.cli import NAMES, REGION, Cli, Printed, remember, runner
 from tests.functional.played_lambda import PlayedLambda, no_call_outlives_the_account

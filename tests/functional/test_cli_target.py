@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.target import Target, Targets
+from imgpipe_cli.session.target import Target, Targets
 from tests.functional.cli import ACCOUNT, Cli, remember, runner
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import recent_keys
-from imgpipe_cli.target import Target
+from imgpipe_cli.session import recent_keys
+from imgpipe_cli.session.target import Target
 from tests.api_server import PlayedApi, item
 from tests.functional.cli import NAMES, REGION, Cli, remember
 

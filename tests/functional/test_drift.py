@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgpipe_cli import runner
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.functional.account import RecordingAws, finished, inventory, nothing, pipeline, up
 from tests.functional.drifts import DRIFTS, Drift
 

@@ -9,7 +9,7 @@ import pytest
 
 from imgpipe_cli import concurrent_runs, deployed, moving, runner
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.settings import Settings, resolve
+from imgpipe_cli.session.settings import Settings, resolve
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from tests.functional.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
 from tests.functional.meeting import MeetingAws, SharedAws

@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli import deployed, ingest_cap, moving, runner
 from imgpipe_cli.events import Event, Note
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from tests.functional.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up
 from tests.functional.aws_as_it_behaves import (

@@ -11,7 +11,7 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Settled, Skipped
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.base import Resource
 from tests.functional.account import (

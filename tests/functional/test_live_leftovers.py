@@ -11,7 +11,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.pipeline import Pipeline
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests.functional.account import REGION, RecordingAws, fresh_account, nothing
 from tests.live import leftovers

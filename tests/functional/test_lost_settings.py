@@ -9,7 +9,7 @@ import pytest
 
 from imgpipe_cli import deployed, runner
 from imgpipe_cli.pipeline import Looks
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 
 

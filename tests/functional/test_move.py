@@ -16,7 +16,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.result_stores import BucketStore, store
-from imgpipe_cli.settings import Settings, moved_to
+from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.steps import STEPS
 from imgpipe_cli.steps.settings import SettingsParameter
 from tests import exhaustive

@@ -10,7 +10,7 @@ import pytest
 from imgpipe_cli import runner
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps import STEPS
 from tests import exhaustive
 from tests.functional.account import (

@@ -19,8 +19,8 @@ from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.doctor import machine
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.session.target import Connection, Remembered, Target, Targets
 from imgpipe_cli.system import state_dir
-from imgpipe_cli.target import Connection, Remembered, Target, Targets
 from tests.api_server import TOKEN, PlayedApi, item, serving
 from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli
 

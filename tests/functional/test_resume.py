@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from imgpipe_cli.events import Event, Skipped
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,

@@ -23,7 +23,7 @@ from imgpipe_cli.retry import failure_queue, failures
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled
 from imgpipe_cli.retry.retrying import Cleared, at_once, clear, run_again
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.api_server import TOKEN, Request, failed, item, serving
 from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account
 from tests.functional.played_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account

@@ -12,7 +12,7 @@ from imgpipe_cli import deployed, runner
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event, Note
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,

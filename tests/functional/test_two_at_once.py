@@ -20,11 +20,11 @@ from moto.backends import get_backend
 from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transfer
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.settings import Settings, moved_to
+from imgpipe_cli.session.settings import Settings, moved_to
+from imgpipe_cli.session.target import Connection, Target
 from imgpipe_cli.sources import Source
 from imgpipe_cli.steps.access_token import fingerprint
 from imgpipe_cli.steps.settings import SettingsParameter
-from imgpipe_cli.target import Connection, Target
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,

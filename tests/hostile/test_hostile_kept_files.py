@@ -15,7 +15,7 @@ from imgpipe_cli.local import control
 from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, make_folders, read_cloud
 from imgpipe_cli.local.lock import FileLock
-from imgpipe_cli.target import Remembered, Target, Targets
+from imgpipe_cli.session.target import Remembered, Target, Targets
 from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.kept_files import CLOUD, CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow

@@ -21,7 +21,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.local.faults import Faults, FaultSwitch
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from ingest.app import Unfinished, serve
 from ingest.work import Needs
 from shared import log

@@ -26,7 +26,7 @@ from imgpipe_cli.local.cloud_client import ask
 from imgpipe_cli.local.faults import Faults
 from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.lock import FileLock, held
-from imgpipe_cli.target import Remembered, Target, Targets
+from imgpipe_cli.session.target import Remembered, Target, Targets
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -9,7 +9,7 @@ import pytest
 from imgpipe_cli.answering import LIMIT_S, wait_until_answering
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
-from imgpipe_cli.target import Remembered, Target
+from imgpipe_cli.session.target import Remembered, Target
 from tests.api_server import TOKEN, Answer, Clock, PlayedApi
 
 # What API Gateway says before the stage is deployed, while it may not call the function, and under load.

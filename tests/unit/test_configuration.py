@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.configuration import read
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session.project_file import read
 
 
 def _write(folder: Path, content: str | bytes) -> Path:

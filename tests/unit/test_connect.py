@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.target import Begun, Remembered, Target, connect
+from imgpipe_cli.session.target import Begun, Remembered, Target, connect
 
 TARGET = Target("demo", region="eu-west-1")
 REMEMBERED = Remembered(TARGET, "123456789012", "eu-west-1", None, "b", "https://x/prod", "", False, 70.0)

@@ -16,7 +16,7 @@ from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, s
 from imgpipe_cli.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.control import LocalCloud, LocalStatus
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of files")

@@ -14,7 +14,6 @@ from imgpipe_cli.explain.evidence import Evidence, Version
 from imgpipe_cli.explain.explanation import Conclusion, conclusion
 from imgpipe_cli.explain.timeline import timeline
 from imgpipe_cli.logs.lines import Line
-from imgpipe_cli.moments import iso
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
@@ -22,6 +21,7 @@ from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
 from imgpipe_cli.retry.failures import Current, Picture, judged
 from imgpipe_cli.retry.retrying import Retry
 from imgpipe_cli.runner import ResourceState
+from imgpipe_cli.session.times import iso
 from tests.api_server import item
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

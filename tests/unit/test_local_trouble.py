@@ -17,7 +17,7 @@ from imgpipe_cli.listing import CutShort
 from imgpipe_cli.local import control
 from imgpipe_cli.local.control import LocalCloud, LocalStatus
 from imgpipe_cli.render.screen import Screen
-from imgpipe_cli.target import Target
+from imgpipe_cli.session.target import Target
 from imgpipe_cli.waiting import Waiter
 from tests.api_server import Clock, PlayedApi
 

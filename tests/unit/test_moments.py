@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.moments import from_milliseconds, iso, milliseconds, moment, parsed
+from imgpipe_cli.session.times import from_milliseconds, iso, milliseconds, moment, parsed
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -9,7 +9,15 @@ import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.releases import is_newer
-from imgpipe_cli.settings import FEATURES, Settings, moved_to, of_cap, parse_features, parse_store, resolve
+from imgpipe_cli.session.settings import (
+    FEATURES,
+    Settings,
+    moved_to,
+    of_cap,
+    parse_features,
+    parse_store,
+    resolve,
+)
 
 DEPLOYED = Settings(features=("labels", "faces"), min_confidence=85.5, private=True, first_day="2026-01-31")
 

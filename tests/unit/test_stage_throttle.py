@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Call, Seen
 from imgpipe_cli.steps.http_api import Stage
 

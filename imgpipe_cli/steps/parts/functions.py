@@ -14,7 +14,7 @@ from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Note
 from imgpipe_cli.lambdas import package
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.access_token import token_sha256
 from imgpipe_cli.steps.base import IAM_DELAY, Call, Change, Fallback, Passing, Resource, Seen, Unknown, torn
 from imgpipe_cli.steps.parts.capping import capping

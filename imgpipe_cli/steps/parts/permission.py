@@ -9,7 +9,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Call, Change, Passing, Resource, Seen, Unknown
 from imgpipe_cli.steps.parts.functions import LAMBDA_BUSY
 from imgpipe_cli.steps.parts.strangers import strangers

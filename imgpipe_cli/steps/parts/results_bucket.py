@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Seen
 from imgpipe_cli.steps.parts.s3_bucket import ABORT_MULTIPART, S3Bucket
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.events import Emit
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Routine, Seen
 from imgpipe_cli.steps.parts.emptying import count_versions, empty_bucket
 from imgpipe_cli.steps.parts.policy_document import statements

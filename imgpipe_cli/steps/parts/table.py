@@ -9,7 +9,7 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import INDEX, Names, plain_tags
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import MISSING, Call, Change, Passing, Resource, Seen
 
 _KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]

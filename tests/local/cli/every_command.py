@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli import ingest_cap, result_stores
 from imgpipe_cli.aws.client import Aws, AwsError, Place
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from imgpipe_cli.steps.settings import Overwrite

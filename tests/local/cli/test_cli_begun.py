@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from imgpipe_cli.target import Target, Targets
+from imgpipe_cli.session.target import Target, Targets
 from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import Machine

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imgpipe_cli.target import Remembered, Targets
+from imgpipe_cli.session.target import Remembered, Targets
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
 

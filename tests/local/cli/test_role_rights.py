@@ -14,7 +14,7 @@ import pytest
 
 from imgpipe_cli.api import Api
 from imgpipe_cli.aws.names import FUNCTIONS, Names
-from imgpipe_cli.settings import Settings
+from imgpipe_cli.session.settings import Settings
 from tests.local.cli import any_call
 from tests.local.cli.function_jobs import Site, without
 from tests.local.cli.machine import Machine, client

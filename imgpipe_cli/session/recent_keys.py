@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.session.target import Target
 from imgpipe_cli.system import private_files, regular_files
 from imgpipe_cli.system.state_dir import state_dir, to_read
-from imgpipe_cli.target import Target
 
 _FILE = "recent-keys.json"
 _VERSION = 1

@@ -1,0 +1,1 @@
+"""Where a command goes, and with which settings."""
