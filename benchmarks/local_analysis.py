@@ -32,10 +32,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from PIL import Image
 
-from imgpipe_cli.local import control
-from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.models.catalogue import OBJECTS, Model
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.files import LocalFiles
 from imgpipe_cli.local.rekognition import Rekognition
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -99,7 +99,7 @@ def _stand_in(data: bytes) -> Model:
 
 def _serve() -> int:
     """This file is also the server: the local cloud with the model that main() has installed."""
-    from imgpipe_cli.local.server import main as serve
+    from imgpipe_cli.local.process.server import main as serve
 
     models = LocalFiles(Path(sys.argv[sys.argv.index("--folder") + 1])).models
     file = models / STAND_IN

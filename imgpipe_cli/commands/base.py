@@ -273,7 +273,7 @@ class Run:
 
     def save(self) -> None:
         """Have the local cloud keep what this command has made of it, also if it is killed a moment later."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         if self.target.local:
             control.save()

@@ -157,7 +157,7 @@ def _last_words(removed: bool, skipped: list[Skipped]) -> str:
 
 def _stop_unused_cloud(run: Run) -> None:
     """The local cloud runs for its pipelines: with the last one gone it stops."""
-    from imgpipe_cli.local import control
+    from imgpipe_cli.local.process import control
 
     # None: it did not say; what may still have pipelines keeps running.
     if control.status().projects == () and control.stop():

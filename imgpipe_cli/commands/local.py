@@ -19,7 +19,7 @@ from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.local.control import LocalStatus
+    from imgpipe_cli.local.process.control import LocalStatus
     from imgpipe_cli.render.screen import Screen
 
 
@@ -27,7 +27,7 @@ def starter(run: Run) -> Callable[[], Any]:
     """What `up --local` does when the cloud is not running yet."""
 
     def start() -> Any:
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         with run.screen.busy("starting_local"):
             return control.start()
@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> Result:
         """Start the local cloud; pipelines set up earlier are there again."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         with nullcontext() if control.running() else run.screen.busy("starting_local"):
             cloud = control.start(port=port, concurrency=concurrency, older=older)
@@ -85,7 +85,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "stop")
     def stop() -> Result:
         """Stop the local cloud and keep its data."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         stopped = control.stop()
         words = "Stopped; its data is kept." if stopped else "The local cloud was not running."
@@ -94,7 +94,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "status")
     def status() -> Result:
         """Show whether the local cloud runs, what it can do, and what it does not simulate."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         found = control.status()
         running = found.cloud is not None
@@ -113,7 +113,7 @@ def register(app: typer.Typer) -> None:
         ] = 50,
     ) -> Result:
         """Show the local cloud's own log."""
-        from imgpipe_cli.local import control
+        from imgpipe_cli.local.process import control
 
         path = control.log_file()
         if not os.path.exists(path):  # noqa: PTH110 (in a closed folder there is none)
@@ -126,7 +126,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "env")
     def env() -> Result:
         """Print what `aws` and boto3 need to reach the local cloud: eval "$(imgpipe local env)"."""
-        from imgpipe_cli.local import client_env, control
+        from imgpipe_cli.local.process import client_env, control
 
         cloud = control.running()
         if cloud is None:

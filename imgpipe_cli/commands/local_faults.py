@@ -53,8 +53,8 @@ def register(group: typer.Typer) -> None:
 
         What is given replaces what was on before. Faults end with the local cloud.
         """
-        from imgpipe_cli.local import control
-        from imgpipe_cli.local.faults import Faults
+        from imgpipe_cli.local.process import control
+        from imgpipe_cli.local.rekognition.faults import Faults
 
         try:
             wanted = Faults(tps, throttle, errors, latency, tuple(operation or ()))
@@ -74,7 +74,7 @@ def _as_typed(message: str) -> str:
 
 
 def _as_they_are() -> dict[str, Any]:
-    from imgpipe_cli.local import control
+    from imgpipe_cli.local.process import control
 
     found = control.status()
     if found.cloud is None:

@@ -21,7 +21,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "ED
 
 def behind(error: Exception, command: str) -> Problem | None:
     """What is wrong with the local cloud, where this error may come from that, for this command."""
-    from imgpipe_cli.local import control
+    from imgpipe_cli.local.process import control
 
     silent, other = _is_no_answer(error), isinstance(error, Problem) and error.code in _OTHER_ANSWER
     if not (silent or other):

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from imgpipe_cli.local.server import main
+from imgpipe_cli.local.process.server import main
 
 sys.exit(main())

@@ -22,7 +22,7 @@ from imgpipe_cli.system.state_dir import state_dir, to_read, unusable
 if TYPE_CHECKING:
     from imgpipe_cli.aws.client import Aws, Place
     from imgpipe_cli.aws.names import Names
-    from imgpipe_cli.local.control import LocalCloud
+    from imgpipe_cli.local.process.control import LocalCloud
 
 DEFAULT_PROJECT = "imgpipe"
 _FILE = "targets.json"
@@ -306,7 +306,7 @@ def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place
 
 def running_local_cloud(start_local: Callable[[], Any] | None = None) -> LocalCloud:
     """The local cloud; whatever else answers on its port gets no key and no token. Raises Problem."""
-    from imgpipe_cli.local import control
+    from imgpipe_cli.local.process import control
 
     cloud = control.running() or (start_local() if start_local else None)
     if cloud is None:

@@ -310,7 +310,7 @@ def test_asking_becomes_slower(tab: Tab) -> None:
 
 def test_a_stopped_pipeline_comes_back_and_the_page_goes_on(tab: Tab) -> None:
     """The whole local cloud stops and starts again behind the open page."""
-    from imgpipe_cli.local import control
+    from imgpipe_cli.local.process import control
 
     expect(tab.card("sign.png")).to_be_visible()
     state = tab.site.machine.state

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 from imgpipe_cli.render.screen import Screen
 from tests.functional.cli import Cli, process, runner
 from tests.hostile.command_lines import CLOSED, COMMAND_LINES, CommandRow

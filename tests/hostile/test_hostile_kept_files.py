@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local import control
-from imgpipe_cli.local.faults import Faults
-from imgpipe_cli.local.files import LocalFiles, make_folders, read_cloud
-from imgpipe_cli.local.lock import FileLock
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.files import LocalFiles, make_folders, read_cloud
+from imgpipe_cli.local.process.lock import FileLock
+from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
 from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.local.faults import Faults, FaultSwitch
+from imgpipe_cli.local.rekognition.faults import Faults, FaultSwitch
 from imgpipe_cli.session.settings import Settings
 from ingest.app import Unfinished, serve
 from ingest.work import Needs

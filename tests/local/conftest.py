@@ -21,8 +21,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from imgpipe_cli.local import control
-from imgpipe_cli.local.control import LocalCloud
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.control import LocalCloud
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
 

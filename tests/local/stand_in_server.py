@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.models.store import ModelFolder
+from imgpipe_cli.local.process.files import LocalFiles
+from imgpipe_cli.local.process.server import main
 from imgpipe_cli.local.rekognition import Rekognition
-from imgpipe_cli.local.server import main
 
 # -P keeps this file's folder off the path, and the tests are no installed package.
 sys.path.append(str(Path(__file__).parents[2]))

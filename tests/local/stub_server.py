@@ -9,8 +9,8 @@ import base64
 import sys
 from typing import Any
 
-from imgpipe_cli.local.rekognition_service import ReadObject
-from imgpipe_cli.local.server import main
+from imgpipe_cli.local.process.server import main
+from imgpipe_cli.local.rekognition.endpoint import ReadObject
 
 _INVALID_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from imgpipe_cli.local.access import Allowed, Asked, Refused, Rules, Signed
+from imgpipe_cli.local.guard.access import Allowed, Asked, Refused, Rules, Signed
 
 USER, ROLE = "AKIA0000000000000001", "ASIA0000000000000002"
 RULES = Rules(

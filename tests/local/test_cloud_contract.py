@@ -15,17 +15,18 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local import private_names, spawn
-from imgpipe_cli.local.environment import prepare
-from imgpipe_cli.local.files import LocalFiles
+from imgpipe_cli.local.emulator import private_names
+from imgpipe_cli.local.process import spawn
+from imgpipe_cli.local.process.environment import prepare
+from imgpipe_cli.local.process.files import LocalFiles
 
 # Runs in a process of its own: MiniStack reads its environment once, while it is imported.
 PROGRAM = """
 import json, os, sys
 from pathlib import Path
 from imgpipe_cli.local import private_names
-from imgpipe_cli.local.environment import prepare
-from imgpipe_cli.local.files import LocalFiles, make_folders
+from imgpipe_cli.local.process.environment import prepare
+from imgpipe_cli.local.process.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))
 make_folders(files)
 prepare(files, 4599, os.environ)
@@ -55,8 +56,8 @@ NOBODY = """
 import json, os, sys
 from pathlib import Path
 from imgpipe_cli.local import anonymous, private_names
-from imgpipe_cli.local.environment import prepare
-from imgpipe_cli.local.files import LocalFiles, make_folders
+from imgpipe_cli.local.process.environment import prepare
+from imgpipe_cli.local.process.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))
 make_folders(files)
 prepare(files, 4599, os.environ)

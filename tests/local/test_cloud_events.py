@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local import control
-from imgpipe_cli.local.async_events import Again, AsyncEvent, EventQueue
-from imgpipe_cli.local.control import LocalCloud
-from imgpipe_cli.local.invocations import AsyncInvocations
+from imgpipe_cli.local.emulator.async_events import Again, AsyncEvent, EventQueue
+from imgpipe_cli.local.emulator.invocations import AsyncInvocations
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.control import LocalCloud
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 
@@ -169,7 +169,7 @@ def test_retries_as_lambda_does(
     sent: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("imgpipe_cli.local.invocations._RETRY_BASE_S", 0.01)
+    monkeypatch.setattr("imgpipe_cli.local.emulator.invocations._RETRY_BASE_S", 0.01)
     service = Lambda(*results, configured=configured)
     invocations = AsyncInvocations(service, workers=1, on_change=lambda: None)
     invocations.queue.start()

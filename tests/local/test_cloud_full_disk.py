@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="NOT TESTED HERE: only Linux limits the files of a process that runs"

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.local.access import Rules
-from imgpipe_cli.local.control import LocalCloud
-from imgpipe_cli.local.guard import Guard
-from imgpipe_cli.local.storage import Storage
+from imgpipe_cli.local.emulator.storage import Storage
+from imgpipe_cli.local.guard.access import Rules
+from imgpipe_cli.local.guard.guard import Guard
+from imgpipe_cli.local.process.control import LocalCloud
 from tests.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]

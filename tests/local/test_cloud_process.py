@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local import client_env, control
-from imgpipe_cli.local.cloud_client import ask
-from imgpipe_cli.local.faults import Faults
-from imgpipe_cli.local.files import LocalFiles, read_json
-from imgpipe_cli.local.lock import FileLock, held
+from imgpipe_cli.local.process import client_env, control
+from imgpipe_cli.local.process.cloud_client import ask
+from imgpipe_cli.local.process.files import LocalFiles, read_json
+from imgpipe_cli.local.process.lock import FileLock, held
+from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
 
 STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
@@ -441,7 +441,7 @@ def test_the_environment_reaches_it(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_control_imports_nothing_heavy() -> None:
-    program = "import sys, imgpipe_cli.local.control; print(*sys.modules)"
+    program = "import sys, imgpipe_cli.local.process.control; print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(told.stdout.split())
     assert not loaded & {

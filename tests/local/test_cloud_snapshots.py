@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local import log
-from imgpipe_cli.local.rekognition_service import RekognitionService
-from imgpipe_cli.local.snapshots import Snapshots
+from imgpipe_cli.local.emulator.snapshots import Snapshots
+from imgpipe_cli.local.process import log
+from imgpipe_cli.local.rekognition.endpoint import RekognitionService
 from tests.own_loop import finish
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local import control
-from imgpipe_cli.local.faults import Faults
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.cli.machine import Machine, jpeg, machine_in, until
 from tests.local.conftest import STUB, free_port
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.models.catalogue import OBJECTS
 from imgpipe_cli.local.models.download import download
 from imgpipe_cli.local.models.install import cannot_write, install_file
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
+from imgpipe_cli.local.process.lock import FileLock
 from tests.local.models_server import Shop, serving
 from tests.local.rekognition.stand_in import stand_in_model
 

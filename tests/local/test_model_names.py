@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imgpipe_cli.local.control import LocalCloud
-from imgpipe_cli.local.rekognition_service import MODEL_HEADER
+from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.rekognition.endpoint import MODEL_HEADER
 from ingest import analysis
 from ingest.analysis import Findings, analyze
 from ingest.patience import Patience

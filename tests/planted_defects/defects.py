@@ -117,7 +117,7 @@ DEFECTS = (
     Defect(
         "removal-not-saved",
         "data that does not survive",
-        "imgpipe_cli/local/guard.py",
+        "imgpipe_cli/local/guard/guard.py",
         'if asked.method in ("GET", "HEAD", "OPTIONS"):',
         'if asked.method in ("GET", "HEAD", "OPTIONS", "DELETE"):',
     ),

@@ -179,7 +179,7 @@ def test_the_table_names_only_parts_that_are_there() -> None:
         ("imgpipe_cli.runner", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),
         ("imgpipe_cli.render.screen", "import typer"),
-        ("imgpipe_cli.waiting", "import imgpipe_cli.local.control"),
+        ("imgpipe_cli.waiting", "import imgpipe_cli.local.process.control"),
         ("imgpipe_cli.something_new", "from imgpipe_cli.render.words import safe"),
         ("imgpipe_cli.something_new", "from imgpipe_cli import commands"),
     ],

@@ -14,8 +14,8 @@ from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.listing import CutShort
-from imgpipe_cli.local import control
-from imgpipe_cli.local.control import LocalCloud, LocalStatus
+from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Target
 from imgpipe_cli.waiting import Waiter

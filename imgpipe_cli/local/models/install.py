@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local.lock import FileLock
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.store import ModelFolder
+from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.system.state_dir import unusable
 
 OnProgress = Callable[[int], None]

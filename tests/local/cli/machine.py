@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from PIL import Image
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 from tests import warm_process
 from tests.functional.cli import ENVELOPE
 

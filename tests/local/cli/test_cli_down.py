@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, IMGPIPE, Machine, machine_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import Machine, jpeg, machine_in
 from tests.local.test_cloud_full_disk import STUB, full

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.local import control
+from imgpipe_cli.local.process import control
 from tests.local.cli.machine import ROOT, Machine, jpeg, machine_in, until
 
 STUB = (sys.executable, "-P", str(ROOT / "tests/local/stub_server.py"))

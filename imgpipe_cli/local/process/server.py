@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local import log
-from imgpipe_cli.local.environment import prepare
-from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
-from imgpipe_cli.local.lock import FileLock
-from imgpipe_cli.local.rekognition_service import Analysis, load_analysis
-from imgpipe_cli.local.spawn import CANNOT_WRITE
+from imgpipe_cli.local.process import log
+from imgpipe_cli.local.process.environment import prepare
+from imgpipe_cli.local.process.files import LocalFiles, make_folders, write_json
+from imgpipe_cli.local.process.lock import FileLock
+from imgpipe_cli.local.process.spawn import CANNOT_WRITE
+from imgpipe_cli.local.rekognition.endpoint import Analysis, load_analysis
 from imgpipe_cli.system import private_files, regular_files
 
 if TYPE_CHECKING:
-    from imgpipe_cli.local.embedded import Cloud
-    from imgpipe_cli.local.private_names import MiniStack
+    from imgpipe_cli.local.emulator.embedded import Cloud
+    from imgpipe_cli.local.emulator.private_names import MiniStack
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -91,8 +91,8 @@ def _tell(files: LocalFiles, problem: Problem) -> int:
 
 def _serve(files: LocalFiles, port: int, concurrency: int | None, load: Loader, *, older: bool) -> None:
     # Late: private_names reads the metadata of what is installed.
-    from imgpipe_cli.local.private_names import check_installed
-    from imgpipe_cli.local.private_names import load as load_ministack
+    from imgpipe_cli.local.emulator.private_names import check_installed
+    from imgpipe_cli.local.emulator.private_names import load as load_ministack
 
     check_installed()
     _sweep(files)
@@ -116,7 +116,7 @@ def _serve(files: LocalFiles, port: int, concurrency: int | None, load: Loader, 
 
 
 def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader, concurrency: int) -> Cloud:
-    from imgpipe_cli.local.embedded import Cloud
+    from imgpipe_cli.local.emulator.embedded import Cloud
 
     return Cloud(files, port, ministack, workers=workers(), concurrency=concurrency, load=load)
 

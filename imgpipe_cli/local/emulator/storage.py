@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from imgpipe_cli.local.access import Allowed, Asked
-from imgpipe_cli.local.saved_state import reason
+from imgpipe_cli.local.emulator.saved_state import reason
+from imgpipe_cli.local.guard.access import Allowed, Asked
 from imgpipe_cli.system import private_files
 
 # Actions that leave nothing behind which would have to be kept; all others are taken to.

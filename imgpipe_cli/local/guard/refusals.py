@@ -7,8 +7,8 @@ import re
 import uuid
 from xml.sax.saxutils import escape
 
-from imgpipe_cli.local.access import Asked, Refused
-from imgpipe_cli.local.signatures import Answer
+from imgpipe_cli.local.guard.access import Asked, Refused
+from imgpipe_cli.local.guard.signatures import Answer
 
 _SCOPE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([a-z0-9-]+)/")
 _QUERY_SERVICES = frozenset({"iam", "sts", "sns", "monitoring", "cloudformation"})

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgpipe_cli.local.files import LocalFiles
+from imgpipe_cli.local.process.files import LocalFiles
 from imgpipe_cli.system import private_files
 
 SERVER = (sys.executable, "-P", "-m", "imgpipe_cli.local")

@@ -10,25 +10,25 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from imgpipe_cli.local.access import Rules
-from imgpipe_cli.local.anonymous import close_root, refuse_unknown_actions
-from imgpipe_cli.local.asgi import Message, Receive, Scope, Send
-from imgpipe_cli.local.credentials import FunctionSessions, Key, Keys, administrator
-from imgpipe_cli.local.environment import ACCOUNT, REGION
-from imgpipe_cli.local.faults import FaultSwitch
-from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json
-from imgpipe_cli.local.form_uploads import require_signature
-from imgpipe_cli.local.guard import Guard
-from imgpipe_cli.local.invocations import AsyncInvocations
-from imgpipe_cli.local.lost_events import LostEvents
-from imgpipe_cli.local.memory import memory_bytes
-from imgpipe_cli.local.ministack_state import MiniStackState, Uncopied
-from imgpipe_cli.local.own_routes import OwnRoutes
-from imgpipe_cli.local.private_names import MiniStack
-from imgpipe_cli.local.rekognition_service import Analysis, CallerReads, RekognitionService, register
-from imgpipe_cli.local.signatures import Signatures, keep_headers
-from imgpipe_cli.local.snapshots import Snapshots
-from imgpipe_cli.local.storage import Storage
+from imgpipe_cli.local.emulator.invocations import AsyncInvocations
+from imgpipe_cli.local.emulator.lost_events import LostEvents
+from imgpipe_cli.local.emulator.ministack_state import MiniStackState, Uncopied
+from imgpipe_cli.local.emulator.private_names import MiniStack
+from imgpipe_cli.local.emulator.snapshots import Snapshots
+from imgpipe_cli.local.emulator.storage import Storage
+from imgpipe_cli.local.guard.access import Rules
+from imgpipe_cli.local.guard.anonymous import close_root, refuse_unknown_actions
+from imgpipe_cli.local.guard.form_uploads import require_signature
+from imgpipe_cli.local.guard.guard import Guard
+from imgpipe_cli.local.guard.signatures import Signatures, keep_headers
+from imgpipe_cli.local.process.asgi import Message, Receive, Scope, Send
+from imgpipe_cli.local.process.credentials import FunctionSessions, Key, Keys, administrator
+from imgpipe_cli.local.process.environment import ACCOUNT, REGION
+from imgpipe_cli.local.process.files import LocalFiles, read_json, size_bytes, write_json
+from imgpipe_cli.local.process.memory import memory_bytes
+from imgpipe_cli.local.process.own_routes import OwnRoutes
+from imgpipe_cli.local.rekognition.endpoint import Analysis, CallerReads, RekognitionService, register
+from imgpipe_cli.local.rekognition.faults import FaultSwitch
 from imgpipe_cli.system import private_files
 
 LOGGER = logging.getLogger("imgpipe.local")

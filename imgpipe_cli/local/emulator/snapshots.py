@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from imgpipe_cli.local.saved_state import CODE, reason
+from imgpipe_cli.local.emulator.saved_state import CODE, reason
 from imgpipe_cli.system import private_files
 
 LOGGER = logging.getLogger("imgpipe.local.snapshots")

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.cloud_client import ask, is_ours
-from imgpipe_cli.local.files import LocalFiles, local_files, make_folders, read_cloud, read_json
-from imgpipe_cli.local.lock import FileLock, held
-from imgpipe_cli.local.not_simulated import NOT_SIMULATED
+from imgpipe_cli.local.emulator.not_simulated import NOT_SIMULATED
+from imgpipe_cli.local.process.cloud_client import ask, is_ours
+from imgpipe_cli.local.process.files import LocalFiles, local_files, make_folders, read_cloud, read_json
+from imgpipe_cli.local.process.lock import FileLock, held
 from imgpipe_cli.system.state_dir import state_dir as own_folder
 from imgpipe_cli.system.state_dir import unusable
 
 if TYPE_CHECKING:
-    from imgpipe_cli.local.faults import Faults
+    from imgpipe_cli.local.rekognition.faults import Faults
 
 Condition = Literal["running", "stopped", "ended", "silent"]
 
@@ -139,7 +139,7 @@ def save(state_dir: Path | None = None) -> None:
 
 def status(state_dir: Path | None = None) -> LocalStatus:
     """Everything there is to say about the local cloud, running or not."""
-    from imgpipe_cli.local.files import size_bytes
+    from imgpipe_cli.local.process.files import size_bytes
 
     files = local_files(state_dir)
     written = read_cloud(files)
@@ -261,8 +261,8 @@ def _start(
     older: bool,
 ) -> LocalCloud:
     """Spawn the server and wait until it serves; the caller holds the start lock."""
-    from imgpipe_cli.local import log, spawn
-    from imgpipe_cli.local.private_names import check_installed
+    from imgpipe_cli.local.emulator.private_names import check_installed
+    from imgpipe_cli.local.process import log, spawn
 
     check_installed()
     if held(files.cloud_lock):
@@ -315,7 +315,7 @@ def _failure(files: LocalFiles, last_lines: str) -> Problem:
 
 def _stop(files: LocalFiles) -> bool:
     """End the process that holds the cloud's lock; the caller holds the start lock."""
-    from imgpipe_cli.local import spawn
+    from imgpipe_cli.local.process import spawn
 
     if not held(files.cloud_lock):
         _remove(files.cloud)

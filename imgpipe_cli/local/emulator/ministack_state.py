@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from imgpipe_cli.local.files import LocalFiles
-from imgpipe_cli.local.saved_state import PENDING, Damage, Reader, read, reason, refusal, take_older
+from imgpipe_cli.local.emulator.saved_state import PENDING, Damage, Reader, read, reason, refusal, take_older
+from imgpipe_cli.local.process.files import LocalFiles
 
 LOGGER = logging.getLogger("imgpipe.local")
 

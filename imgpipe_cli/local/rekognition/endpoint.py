@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from imgpipe_cli.local.faults import FaultSwitch, Outcome
+from imgpipe_cli.local.rekognition.faults import FaultSwitch, Outcome
 
 LOGGER = logging.getLogger("imgpipe.local.rekognition")
 

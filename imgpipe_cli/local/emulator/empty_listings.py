@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from imgpipe_cli.local.access import NEVER_IN_KEYS, Asked
-from imgpipe_cli.local.signatures import Answer
+from imgpipe_cli.local.guard.access import NEVER_IN_KEYS, Asked
+from imgpipe_cli.local.guard.signatures import Answer
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 

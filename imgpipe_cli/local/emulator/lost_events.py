@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas.source import shared
-from imgpipe_cli.local.environment import ACCOUNT
+from imgpipe_cli.local.process.environment import ACCOUNT
 
 LOGGER = logging.getLogger("imgpipe.local.events")
 

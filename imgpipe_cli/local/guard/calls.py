@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import parse_qs
 
-from imgpipe_cli.local.access import Asked, Refused, Signed
+from imgpipe_cli.local.guard.access import Asked, Refused, Signed
 
 # X-Amz-Target's first part: the service whose signature it needs. All others are no part of the local cloud.
 _TARGETS = {

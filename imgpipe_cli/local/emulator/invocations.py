@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from imgpipe_cli.local.async_events import (
+from imgpipe_cli.local.emulator.async_events import (
     Again,
     AsyncEvent,
     EventQueue,

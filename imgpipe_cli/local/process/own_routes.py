@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgpipe_cli import __version__
-from imgpipe_cli.local.asgi import Receive, Scope, Send
-from imgpipe_cli.local.cloud_client import NONCE_HEADER, TOKEN_HEADER, proof
-from imgpipe_cli.local.faults import Faults, FaultSwitch
+from imgpipe_cli.local.process.asgi import Receive, Scope, Send
+from imgpipe_cli.local.process.cloud_client import NONCE_HEADER, TOKEN_HEADER, proof
+from imgpipe_cli.local.rekognition.faults import Faults, FaultSwitch
 
 _TOKEN_ROUTES = frozenset(
     {("GET", "/_imgpipe/status"), *(("POST", f"/_imgpipe/{name}") for name in ("stop", "save", "faults"))}

@@ -1,0 +1,1 @@
+"""All that touches MiniStack, the emulator inside the local cloud."""

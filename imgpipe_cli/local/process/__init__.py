@@ -1,0 +1,1 @@
+"""The local cloud's process: started, asked, saved and stopped."""
