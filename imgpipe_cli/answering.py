@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Waiting
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.session.target import Remembered
 
 # Auto-deploy and fresh permissions take seconds.

@@ -199,9 +199,9 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
 
 
 def _as_problem(error: Exception) -> Problem:
-    from imgpipe_cli.api import ApiUnavailable
     from imgpipe_cli.aws.client import AwsError
     from imgpipe_cli.aws.errors import problem
+    from imgpipe_cli.pictures.api import ApiUnavailable
 
     if isinstance(error, AwsError):
         return problem(error)

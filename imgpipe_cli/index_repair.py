@@ -17,8 +17,8 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.result_stores import PARALLEL, REFUSED_TO_ALL, BucketStore, is_about_one
-from imgpipe_cli.sources import few
 from imgpipe_cli.system.threads import Pool
 
 # An entry this young may announce a result that is just being written; a run of the function takes less.

@@ -23,6 +23,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.converging import Outcome
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
+from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.result_stores import (
     PARALLEL,
@@ -35,7 +36,6 @@ from imgpipe_cli.result_stores import (
     store,
 )
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.sources import few
 from imgpipe_cli.steps.base import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.steps.ingest_function import TIMEOUT_S
 from imgpipe_cli.steps.results_store import RESOURCES

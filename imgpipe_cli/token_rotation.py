@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from imgpipe_cli import outputs, releases, runner
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered

@@ -19,7 +19,7 @@ def answered(run: Run, ask: Callable[[Remembered], Answer], *, token: bool = Tru
 
     token: False for what is answered without it too.
     """
-    from imgpipe_cli.api import ApiUnavailable
+    from imgpipe_cli.pictures.api import ApiUnavailable
 
     for again in (False, True):
         pipeline = run.pipeline(token=token)

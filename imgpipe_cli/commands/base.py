@@ -24,8 +24,8 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
-    from imgpipe_cli.api import Item
     from imgpipe_cli.events import Emit, Event
+    from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
 

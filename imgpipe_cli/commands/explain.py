@@ -9,7 +9,7 @@ import typer
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.errors import ExitCode
-from imgpipe_cli.keys import check_key, composed
+from imgpipe_cli.pictures.keys import check_key, composed
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +26,10 @@ def register(app: typer.Typer) -> None:
         ],
     ) -> Result:
         """Tell a picture's story step by step, and what to do next."""
-        from imgpipe_cli.api import ApiUnavailable
         from imgpipe_cli.explain import explanation
         from imgpipe_cli.explain.evidence import gather
         from imgpipe_cli.explain.timeline import timeline
+        from imgpipe_cli.pictures.api import ApiUnavailable
         from imgpipe_cli.render import explanations
         from imgpipe_cli.steps import SERVICES
 

@@ -18,8 +18,8 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
-    from imgpipe_cli.api import Api
-    from imgpipe_cli.listing import CutShort, Item, Status, Wanted
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.listing import CutShort, Item, Status, Wanted
     from imgpipe_cli.session.target import Remembered
 
 _STATUSES: dict[str, Status] = {"done": "done", "failed": "failed", "retrying": "retrying"}
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show the results, newest first."""
-        from imgpipe_cli.listing import Wanted, matching, page_size
+        from imgpipe_cli.pictures.listing import Wanted, matching, page_size
 
         verdict = _status(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
@@ -90,7 +90,7 @@ class _Items:
         self.cut_short: CutShort | None = None
 
     def __iter__(self) -> Iterator[Item]:
-        from imgpipe_cli.listing import CutShort
+        from imgpipe_cli.pictures.listing import CutShort
 
         try:
             yield from self._found
@@ -127,8 +127,8 @@ def _no_cursor(text: str) -> Problem:
 
 def _begun(pipeline: Remembered, size: int, after: str | None) -> tuple[list[Item], Iterator[list[Item]]]:
     """The first page, and those after it, which are asked for when they are needed."""
-    from imgpipe_cli.api import Api
-    from imgpipe_cli.listing import pages
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.listing import pages
 
     found = pages(_Patient(Api(pipeline.api_url, pipeline.token), after), size, after)
     try:
@@ -147,7 +147,7 @@ class _Patient:
     start: str | None
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
-        from imgpipe_cli.api import ApiUnavailable, repeated
+        from imgpipe_cli.pictures.api import ApiUnavailable, repeated
 
         try:
             return repeated(lambda: self.api.results(limit=limit, after=after))
@@ -172,7 +172,7 @@ def _status(text: str | None) -> Status | None:
 
 
 def _stream(run: Run, items: Iterable[Item], threshold: float | None) -> int:
-    from imgpipe_cli.listing import filtered
+    from imgpipe_cli.pictures.listing import filtered
 
     shown, keys = 0, list[str]()
     for item in items:

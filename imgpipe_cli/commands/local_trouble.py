@@ -56,8 +56,8 @@ def _no_room(said: str) -> str:
 
 
 def _is_no_answer(error: Exception) -> bool:
-    from imgpipe_cli.api import ApiUnavailable
     from imgpipe_cli.aws.client import AwsError
+    from imgpipe_cli.pictures.api import ApiUnavailable
 
     if isinstance(error, Problem):
         return error.code in _NO_ANSWER

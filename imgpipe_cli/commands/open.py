@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         pipeline = _reachable(run)
         if save is not None:
             return _saved(pipeline, save)
-        from imgpipe_cli import browser
+        from imgpipe_cli.pictures import browser
 
         page_url = f"{pipeline.api_url}/"
         opened = (
@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 def _reachable(run: Run) -> Remembered:
     """The pipeline, with an API that answers and a token that it takes. Raises Problem, ApiUnavailable."""
-    from imgpipe_cli.api import Api, ApiUnavailable
+    from imgpipe_cli.pictures.api import Api, ApiUnavailable
 
     pipeline = run.pipeline()
     try:
@@ -63,8 +63,8 @@ def _reachable(run: Run) -> Remembered:
 
 
 def _saved(pipeline: Remembered, path: Path) -> Result:
+    from imgpipe_cli.pictures.standalone_page import is_saved_page, saved_page
     from imgpipe_cli.system import private_files
-    from imgpipe_cli.viewer import is_saved_page, saved_page
 
     try:
         if path.exists() and not is_saved_page(path):

@@ -12,10 +12,10 @@ from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, TimeoutOption, shown_from, wait_for
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.keys import argument, check_key, composed
+from imgpipe_cli.pictures.keys import argument, check_key, composed
 
 if TYPE_CHECKING:
-    from imgpipe_cli.api import Api, ApiUnavailable
+    from imgpipe_cli.pictures.api import Api, ApiUnavailable
     from imgpipe_cli.session.target import Remembered
 
     Answer = Mapping[str, Any] | ApiUnavailable | None
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         timeout: TimeoutOption = TIMEOUT_S,
     ) -> Result:
         """Show what was found in pictures."""
-        from imgpipe_cli.waiting import is_retrying
+        from imgpipe_cli.pictures.waiting import is_retrying
 
         keys = [check_key(key) for key in dict.fromkeys(keys)]
         found = _read(run, keys)
@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
 
 def _read(run: Run, keys: list[str]) -> dict[str, Answer]:
     """The results; where the token is wrong and no other to be had, the part of them that is public."""
-    from imgpipe_cli.api import Api
+    from imgpipe_cli.pictures.api import Api
 
     try:
         return _composed(run, keys, lambda pipeline: Api(pipeline.api_url, pipeline.token))
@@ -116,7 +116,7 @@ def _not_told(key: str, error: ApiUnavailable) -> Problem:
 
 
 def _say_left_out(run: Run, items: list[Item]) -> None:
-    from imgpipe_cli.api import left_out
+    from imgpipe_cli.pictures.api import left_out
 
     if names := dict.fromkeys(name for item in items for name in left_out(item)):
         run.note("left_out", ", ".join(names))
@@ -130,7 +130,7 @@ def _show_all(run: Run, items: list[Item], threshold: float) -> None:
 
 
 def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float | None) -> Result:
-    from imgpipe_cli.listing import filtered
+    from imgpipe_cli.pictures.listing import filtered
     from imgpipe_cli.render.screen import problem_data
 
     if not run.options.json:

@@ -14,10 +14,10 @@ from imgpipe_cli.commands.asking import answered
 from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.keys import check_key
+from imgpipe_cli.pictures.keys import check_key
 
 if TYPE_CHECKING:
-    from imgpipe_cli.api import Item
+    from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.retry.failures import Picture
     from imgpipe_cli.retry.retrying import Cleared, Found, Retry
 
@@ -116,7 +116,7 @@ def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
 
 
 def _find(run: Run, named: Sequence[str], *, missing: bool) -> Found:
-    from imgpipe_cli.api import Api
+    from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.retry.retrying import find
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
@@ -229,9 +229,9 @@ def _wait(
     """
     if not coming:
         return [], []
-    from imgpipe_cli.api import Api
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.waiting import Waiter
     from imgpipe_cli.retry.failures import event_due_s, with_verdict
-    from imgpipe_cli.waiting import Waiter
 
     known = run.pipeline()
     waiting = {one.key: one for one in coming}

@@ -73,9 +73,9 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Send pictures (JPEG or PNG) into the pipeline."""
-        from imgpipe_cli import transfer
         from imgpipe_cli.events import PassedOver, Refused
-        from imgpipe_cli.sources import few
+        from imgpipe_cli.pictures import upload
+        from imgpipe_cli.pictures.sources import few
 
         refused: list[Refused] = []
         skipped: list[PassedOver] = []
@@ -89,13 +89,13 @@ def register(app: typer.Typer) -> None:
 
         # A program started without standard input has None there. Not by lines: one may never end.
         stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
-        sources, missing = transfer.plan(paths, prefix=prefix, key=key, stdin=stdin, emit=emit)
+        sources, missing = upload.plan(paths, prefix=prefix, key=key, stdin=stdin, emit=emit)
         connection = run.connect()
         pipeline = run.pipeline() if wait else None
         for event in missing:
             emit(event)
         run.screen.transfers(len(sources))
-        sent = transfer.send(connection.aws, connection.names, sources, emit)
+        sent = upload.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
         run.seen(one.key for one in reversed(sent))
         if skipped:
@@ -127,7 +127,7 @@ class _Answers:
 def _wait(
     run: Run, connection: Connection, pipeline: Remembered, sent: list[Sent], timeout: float, shown: float
 ) -> _Answers:
-    from imgpipe_cli.transfer import is_current
+    from imgpipe_cli.pictures.upload import is_current
 
     versions = {one.key: one.version_id for one in sent}
     replaced: list[str] = []
@@ -168,8 +168,8 @@ def wait_for(
 
     is_over: whether no verdict will come for a key any more.
     """
-    from imgpipe_cli.api import Api
-    from imgpipe_cli.waiting import Waiter
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.waiting import Waiter
 
     verdicts: list[Item] = []
 

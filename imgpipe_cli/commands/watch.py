@@ -16,10 +16,10 @@ from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event
-    from imgpipe_cli.feed import Feed
-    from imgpipe_cli.folder_watch import FolderWatch
+    from imgpipe_cli.pictures.feed import Feed
+    from imgpipe_cli.pictures.folder_watch import FolderWatch
+    from imgpipe_cli.pictures.sources import Source
     from imgpipe_cli.session.target import Connection
-    from imgpipe_cli.sources import Source
 
 _PAUSE_S = 0.5
 _IDLE_PAUSE_S = 3.0
@@ -48,8 +48,8 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show verdicts as they arrive, from any uploader, until Ctrl-C."""
-        from imgpipe_cli.api import Api
-        from imgpipe_cli.feed import Feed
+        from imgpipe_cli.pictures.api import Api
+        from imgpipe_cli.pictures.feed import Feed
 
         root = _root(folder)
         now = datetime.now(UTC)
@@ -85,8 +85,8 @@ class _Teller:
 
     def look(self, now: float) -> None:
         """Ask for what is new, if it is time to. Raises Problem."""
-        from imgpipe_cli.api import ApiUnavailable
         from imgpipe_cli.outputs import not_set_up
+        from imgpipe_cli.pictures.api import ApiUnavailable
 
         if now < self._next:
             return
@@ -123,7 +123,7 @@ class _Sender:
     """Sends what is new in a folder; what could not be sent is tried again."""
 
     def __init__(self, run: Run, connection: Connection, root: Path, *, existing: bool) -> None:
-        from imgpipe_cli.folder_watch import FolderWatch
+        from imgpipe_cli.pictures.folder_watch import FolderWatch
 
         self._run = run
         self._connection = connection
@@ -138,7 +138,7 @@ class _Sender:
 
     def look(self) -> bool:
         """Send what is ready; True if something was sent. Raises Problem."""
-        from imgpipe_cli import transfer
+        from imgpipe_cli.pictures import upload
 
         try:
             ready = self._watch.complete(time.monotonic())
@@ -148,7 +148,7 @@ class _Sender:
                 self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
-        sources, refused = transfer.keyed(ready)
+        sources, refused = upload.keyed(ready)
         for one in refused:
             self._run.emit(one)
         for source in sources:
@@ -166,14 +166,14 @@ class _Sender:
 
     def _send(self, source: Source) -> None:
         """Send one; what S3 does not take is refused, and the others are sent. Raises Problem."""
-        from imgpipe_cli import transfer
         from imgpipe_cli.events import Refused
+        from imgpipe_cli.pictures import upload
 
         try:
-            sent = transfer.send(self._connection.aws, self._connection.names, [source], self._emit)
-        except transfer.NoneTaken as error:
+            sent = upload.send(self._connection.aws, self._connection.names, [source], self._emit)
+        except upload.NoneTaken as error:
             self._denied += 1
-            if not self._taken and self._denied >= transfer.DENIED_TO_ALL:
+            if not self._taken and self._denied >= upload.DENIED_TO_ALL:
                 raise
             self._run.emit(Refused(source.name, error.code, error.message, error.hint))
         else:

@@ -7,10 +7,10 @@ from typing import Any
 
 from imgpipe_cli import outputs, runner
 from imgpipe_cli.answering import callable_at_its_url, refusal
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.client import Aws, AwsError, is_aws
 from imgpipe_cli.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imgpipe_cli import deployed, outputs, runner
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.runner import ResourceState

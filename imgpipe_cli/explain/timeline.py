@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence
-from imgpipe_cli.listing import status_of
+from imgpipe_cli.pictures.listing import status_of
 
 Kind = Literal["uploaded", "removed", "received", "answered", "ended", "result", "queued"]
 _ORDER: tuple[Kind, ...] = ("uploaded", "removed", "received", "answered", "ended", "result", "queued")

@@ -156,7 +156,7 @@ def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
     """A picture that had its result before: of what, since when, and that nothing was asked."""
     from rich.text import Text
 
-    from imgpipe_cli.keys import argument
+    from imgpipe_cli.pictures.keys import argument
     from imgpipe_cli.retry.failures import asked_for
 
     item = picture.item or {}

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from imgpipe_cli.listing import Item, filtered, status_of
+from imgpipe_cli.pictures.listing import Item, filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.verdicts import brief
 from imgpipe_cli.render.words import safe

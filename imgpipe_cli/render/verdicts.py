@@ -11,11 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imgpipe_cli.keys import argument
-from imgpipe_cli.listing import filtered
+from imgpipe_cli.pictures.keys import argument
+from imgpipe_cli.pictures.listing import filtered
+from imgpipe_cli.pictures.waiting import is_retrying
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.words import safe, seconds, size
-from imgpipe_cli.waiting import is_retrying
 
 Item = Mapping[str, Any]
 _BAR = 20

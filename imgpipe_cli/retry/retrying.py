@@ -17,12 +17,12 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote_plus
 
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.outputs import not_set_up
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.retry import failure_queue
 from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.retry.failures import (

@@ -10,7 +10,7 @@ from tests.functional.cli import Cli
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgpipe_cli.api._PAUSES_S", (0.0,) * 4)
+    monkeypatch.setattr("imgpipe_cli.pictures.api._PAUSES_S", (0.0,) * 4)
 
 
 def store(played: PlayedApi, count: int) -> None:

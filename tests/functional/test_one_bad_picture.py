@@ -14,19 +14,19 @@ import boto3
 import botocore.handlers
 import pytest
 
-from imgpipe_cli import transfer
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused
+from imgpipe_cli.pictures import upload
+from imgpipe_cli.pictures.api import Api
+from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import read
 from imgpipe_cli.retry.failures import Places, survey
 from imgpipe_cli.retry.retrying import clear, run_again
-from imgpipe_cli.sources import Source
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from imgpipe_cli.system.threads import Pool
 from tests.api_server import TOKEN, PlayedApi, Request, item, serving
@@ -210,13 +210,13 @@ def test_a_folder_that_is_denied_is_given_up_before_its_end(monkeypatch: pytest.
                 given_up.wait(30)
             raise refused(403, "AccessDenied")
 
-    monkeypatch.setattr(transfer, "Pool", Watched)
+    monkeypatch.setattr(upload, "Pool", Watched)
 
     aws = Denying()
     told: list[Event] = []
     sources = [Source(f"{number}.jpg", f"{number}.jpg", data=CAT) for number in range(500)]
     with pytest.raises(Problem):
-        transfer.send(aws, NAMES, sources, told.append, workers=2)
+        upload.send(aws, NAMES, sources, told.append, workers=2)
     assert aws.asked < 500
     assert not [one for one in told if isinstance(one, Refused)]
 
@@ -273,7 +273,7 @@ def test_watch_goes_on_after_a_picture_that_is_denied(
 
 def test_watch_ends_where_every_picture_is_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(tmp_path, monkeypatch)
-    names = [f"{number}.jpg" for number in range(transfer.DENIED_TO_ALL)]
+    names = [f"{number}.jpg" for number in range(upload.DENIED_TO_ALL)]
     watched.refused = dict.fromkeys(names, refused(403, "AccessDenied"))
     with pytest.raises(Problem) as caught:
         watched.put(*names)
@@ -284,7 +284,7 @@ def test_watch_sends_again_what_a_full_disk_did_not_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = Watched(tmp_path, monkeypatch)
-    watched.refused = {BAD: refused(507, transfer.NO_ROOM)}
+    watched.refused = {BAD: refused(507, upload.NO_ROOM)}
     watched.put(BAD)
     watched.refused = {}
     watched.look()

@@ -16,9 +16,9 @@ from typing import Any
 import boto3
 import pytest
 
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.retry import failure_queue, failures
 from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled

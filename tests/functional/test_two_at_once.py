@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 
-from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation, transfer
+from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.pictures import upload
+from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.session.target import Connection, Target
-from imgpipe_cli.sources import Source
 from imgpipe_cli.steps.access_token import fingerprint
 from imgpipe_cli.steps.settings import SettingsParameter
 from tests import exhaustive
@@ -401,7 +402,7 @@ def test_two_uploads_of_one_key_keep_both_versions_and_one_is_told_it_replaced()
 
     def send(data: bytes) -> Any:
         source = Source("same.jpg", "same.jpg", data=data)
-        (sent,) = transfer.send(PlainHttpAws(), NAMES, [source], nothing)
+        (sent,) = upload.send(PlainHttpAws(), NAMES, [source], nothing)
         return sent
 
     s3 = PlainHttpAws().client("s3")

@@ -14,9 +14,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli import transfer
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.events import Event, Refused, Transferred
+from imgpipe_cli.pictures import upload
 from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.paths import LONGEST, PATHS, UNDECODABLE, PathRow, linux, picture
@@ -159,10 +159,10 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_a_file_that_changes_before_its_turn(
     cli: Cli, bucket: Any, change: Callable[[Path], None], refused: str
 ) -> None:
-    sources, _ = transfer.plan(["cat.jpg"])
+    sources, _ = upload.plan(["cat.jpg"])
     change(Path("cat.jpg"))
     told: list[Event] = []
-    assert transfer.send(Aws(Place(region=REGION)), NAMES, sources, told.append) == []
+    assert upload.send(Aws(Place(region=REGION)), NAMES, sources, told.append) == []
     assert [one.code for one in told if isinstance(one, Refused)] == [refused]
     assert _keys(bucket) == []
 
@@ -181,15 +181,15 @@ def test_a_file_that_changes_while_it_is_sent(cli: Cli, bucket: Any, change: Cal
             changed.append(True)
             change(path)
 
-    sources, _ = transfer.plan(["cat.jpg"])
-    (sent,) = transfer.send(Aws(Place(region=REGION)), NAMES, sources, emit)
+    sources, _ = upload.plan(["cat.jpg"])
+    (sent,) = upload.send(Aws(Place(region=REGION)), NAMES, sources, emit)
     assert changed
     assert bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)["Body"].read() == data
 
 
 def test_a_file_that_is_another_picture_by_then_is_sent_as_it_is(cli: Cli, bucket: Any) -> None:
-    sources, _ = transfer.plan(["cat.jpg"])
+    sources, _ = upload.plan(["cat.jpg"])
     Path("cat.jpg").write_bytes(data := png())
-    (sent,) = transfer.send(Aws(Place(region=REGION)), NAMES, sources, lambda _event: None)
+    (sent,) = upload.send(Aws(Place(region=REGION)), NAMES, sources, lambda _event: None)
     stored = bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)
     assert (stored["Body"].read(), stored["ContentType"]) == (data, "image/png")

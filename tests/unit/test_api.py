@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from tests.api_server import TOKEN, Answer, PlayedApi, item, serving
 
 KEYS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import browser
+from imgpipe_cli.pictures import browser
 
 
 class Clock:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.api import Api, ApiUnavailable
-from imgpipe_cli.feed import Feed
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.pictures.feed import Feed
 from tests.api_server import TOKEN, Answer, PlayedApi, item
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import folder_watch
-from imgpipe_cli.folder_watch import FolderWatch
-from imgpipe_cli.sources import Source
+from imgpipe_cli.pictures import folder_watch
+from imgpipe_cli.pictures.folder_watch import FolderWatch
+from imgpipe_cli.pictures.sources import Source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()

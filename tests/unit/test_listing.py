@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.listing import Wanted, filtered, matching, page_size, pages, status_of
+from imgpipe_cli.pictures.listing import Wanted, filtered, matching, page_size, pages, status_of
 from imgpipe_cli.session.times import iso
 from tests.api_server import failed, item
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.listing import CutShort
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.pictures.listing import CutShort
+from imgpipe_cli.pictures.waiting import Waiter
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Target
-from imgpipe_cli.waiting import Waiter
 from tests.api_server import Clock, PlayedApi
 
 GONE = LocalStatus(None, Path("/data"), 0, Path("/log"))

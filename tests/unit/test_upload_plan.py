@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli import keys, transfer
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, PassedOver
+from imgpipe_cli.pictures import keys, upload
 
 E_ACUTE = "é"
 DECOMPOSED = unicodedata.normalize("NFD", E_ACUTE)
@@ -29,18 +29,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _keys(*paths: str, prefix: str = "", key: str | None = None) -> list[str]:
-    sources, refused = transfer.plan(paths, prefix=prefix, key=key)
+    sources, refused = upload.plan(paths, prefix=prefix, key=key)
     assert refused == []
     return [source.key for source in sources]
 
 
 def _refused(*paths: str) -> list[tuple[str, str]]:
-    return [(one.source, one.code) for one in transfer.plan(paths)[1]]
+    return [(one.source, one.code) for one in upload.plan(paths)[1]]
 
 
 def _usage(*paths: str, prefix: str = "", key: str | None = None) -> Problem:
     with pytest.raises(Problem) as caught:
-        transfer.plan(paths, prefix=prefix, key=key)
+        upload.plan(paths, prefix=prefix, key=key)
     assert (caught.value.code, caught.value.exit_code) == ("bad_usage", ExitCode.USAGE)
     return caught.value
 
@@ -73,7 +73,7 @@ def test_hidden_files_are_sent_only_when_named() -> None:
 
 
 def test_the_data_is_that_of_the_file() -> None:
-    sources, _ = transfer.plan(["pics"])
+    sources, _ = upload.plan(["pics"])
     assert [source.read() for source in sources] == [b"pics/c.jpg", b"pics/deep/er/d.jpg"]
 
 
@@ -99,7 +99,7 @@ def test_folders_deeper_than_any_key_are_refused_once(here: Path) -> None:
         place /= "d"
     (here / "deep" / "z.jpg").touch()
     try:
-        sources, refused = transfer.plan(["deep"])
+        sources, refused = upload.plan(["deep"])
     finally:  # pytest's own removal would call itself for each of them
         while (place := place.parent) != here:
             (place / "z.jpg").unlink(missing_ok=True)
@@ -159,7 +159,7 @@ def test_a_key_names_one_picture() -> None:
 
 def test_standard_input_needs_a_key() -> None:
     assert "--key" in _usage("-").hint
-    sources, _ = transfer.plan(["-"], key="k.jpg", stdin=io.BytesIO(b"line\nline\n"))
+    sources, _ = upload.plan(["-"], key="k.jpg", stdin=io.BytesIO(b"line\nline\n"))
     assert [(source.key, source.name, source.read()) for source in sources] == [
         ("k.jpg", "standard input", b"line\nline\n")
     ]
@@ -170,7 +170,7 @@ def test_of_standard_input_no_more_is_kept_than_shows_that_it_is_too_large() -> 
         while True:
             yield bytes(1024 * 1024)
 
-    sources, _ = transfer.plan(["-"], key="k.jpg", stdin=endless())  # type: ignore[arg-type] # a generator
+    sources, _ = upload.plan(["-"], key="k.jpg", stdin=endless())  # type: ignore[arg-type] # a generator
     assert 15 * 1024 * 1024 < len(sources[0].read()) <= 16 * 1024 * 1024
 
 
@@ -218,7 +218,7 @@ def test_where_names_are_the_same_the_shortest_folders_tell_them_apart(
 ) -> None:
     _made("A/x.jpg", "A/y.jpg", "B/x.jpg", "1/A/x.jpg", "2/A/x.jpg", "../a.jpg")
     told: list[Event] = []
-    sources, refused = transfer.plan(paths, prefix="trip", emit=told.append)
+    sources, refused = upload.plan(paths, prefix="trip", emit=told.append)
     found = [source.key.removeprefix("trip/").replace(here.parent.name, "PARENT") for source in sources]
     assert (found, refused) == (wanted, [])
     ((code, detail),) = [(one.code, one.detail) for one in told if isinstance(one, Note)]
@@ -231,7 +231,7 @@ def test_what_is_no_picture_makes_no_twins_of_folders(here: Path) -> None:
     for number in (1, 2):
         (here / f"{number}/pics/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     told: list[Event] = []
-    sources, refused = transfer.plan(["1/pics", "2/pics"], emit=told.append)
+    sources, refused = upload.plan(["1/pics", "2/pics"], emit=told.append)
     assert ([source.key for source in sources], refused) == (["pics/a.jpg", "pics/b.jpg"], [])
     assert told == [PassedOver(str(Path(f"{number}/pics/Thumbs.db"))) for number in (1, 2)]
 
@@ -239,14 +239,14 @@ def test_what_is_no_picture_makes_no_twins_of_folders(here: Path) -> None:
 def test_names_that_differ_are_not_changed_and_nothing_is_said() -> None:
     _made("A/x.jpg", "B/y.jpg")
     told: list[Event] = []
-    sources, _ = transfer.plan(["A/x.jpg", "B/y.jpg"], emit=told.append)
+    sources, _ = upload.plan(["A/x.jpg", "B/y.jpg"], emit=told.append)
     assert [source.key for source in sources] == ["x.jpg", "y.jpg"]
     assert told == []
 
 
 def test_hidden_files_in_a_folder_are_told() -> None:
     told: list[Event] = []
-    sources, refused = transfer.plan(["pics"], emit=told.append)
+    sources, refused = upload.plan(["pics"], emit=told.append)
     assert (len(sources), refused) == (2, [])
     assert told == [PassedOver(str(Path("pics/.hidden.jpg")))]
 
@@ -254,13 +254,13 @@ def test_hidden_files_in_a_folder_are_told() -> None:
 def test_a_folder_of_hidden_files_only_is_not_called_empty(here: Path) -> None:
     _made("mac/.DS_Store")
     told: list[Event] = []
-    assert transfer.plan(["mac"], emit=told.append) == ([], [])
+    assert upload.plan(["mac"], emit=told.append) == ([], [])
     assert len(told) == 1
 
 
 @pytest.mark.parametrize("pattern", ["*.jpeg", "pics/*.gif", "[x].jpg", "holiday?.jpg"])
 def test_of_a_pattern_without_a_match_it_is_said_so(pattern: str) -> None:
-    (refused,) = transfer.plan([pattern])[1]
+    (refused,) = upload.plan([pattern])[1]
     assert (refused.code, refused.source) == ("not_found", pattern)
     assert "no file matches" in refused.message
 
@@ -280,7 +280,7 @@ def test_a_name_that_is_no_unicode_is_a_usage_error(here: Path) -> None:
 
 
 def test_what_is_not_there_is_refused_and_the_others_go() -> None:
-    sources, refused = transfer.plan(["a.jpg", "nope.jpg", "*.gif", "b.png"])
+    sources, refused = upload.plan(["a.jpg", "nope.jpg", "*.gif", "b.png"])
     assert [source.key for source in sources] == ["a.jpg", "b.png"]
     assert [(one.source, one.code) for one in refused] == [("nope.jpg", "not_found"), ("*.gif", "not_found")]
 
@@ -302,7 +302,7 @@ def test_a_folder_that_cannot_be_read_is_named(here: Path) -> None:
     secret = here / "pics" / "deep"
     secret.chmod(0)
     try:
-        sources, refused = transfer.plan(["pics"])
+        sources, refused = upload.plan(["pics"])
     finally:
         secret.chmod(0o755)
     assert [source.key for source in sources] == ["pics/c.jpg"]
@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_read_is_named(here: Path) -> None:
 def test_standard_input_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     writing = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
     with open(writing, "rb") as stdin:  # noqa: PTH123 (a descriptor)
-        sources, refused = transfer.plan(["-"], key="k.jpg", stdin=stdin)
+        sources, refused = upload.plan(["-"], key="k.jpg", stdin=stdin)
     assert sources == []
     assert [(one.source, one.code) for one in refused] == [("standard input", "unreadable")]
 
@@ -323,6 +323,6 @@ def test_a_name_is_utf_8_also_where_the_system_took_it_for_bytes(
     monkeypatch.chdir(tmp_path)
     name = "\u00fc.jpg".encode().decode("ascii", "surrogateescape")
     Path("\u00fc.jpg").write_bytes(b"x")
-    sources, refused = transfer.plan([name], prefix=name)
+    sources, refused = upload.plan([name], prefix=name)
     assert ([one.key for one in sources], refused) == (["\u00fc.jpg/\u00fc.jpg"], [])
     assert keys.check_key(name) == "\u00fc.jpg"

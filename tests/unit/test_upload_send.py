@@ -12,11 +12,11 @@ import pytest
 from moto import mock_aws
 from PIL import Image
 
-from imgpipe_cli import transfer
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Refused, Sent, Transferred
+from imgpipe_cli.pictures import upload
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = Names("demo", "123456789012", "eu-west-1")
@@ -36,9 +36,9 @@ class Account:
         self.s3.put_bucket_versioning(Bucket=NAMES.bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def send(self, *paths: Path, prefix: str = "") -> list[Sent]:
-        sources, missing = transfer.plan([str(path) for path in paths], prefix=prefix)
+        sources, missing = upload.plan([str(path) for path in paths], prefix=prefix)
         assert missing == []
-        return transfer.send(self.aws, NAMES, sources, self.events.append)
+        return upload.send(self.aws, NAMES, sources, self.events.append)
 
     def stored(self, key: str, version: str | None) -> Any:
         return self.s3.get_object(Bucket=NAMES.bucket, Key=key, VersionId=version)
@@ -169,9 +169,9 @@ def test_sides_from_80_to_10000_pixels_go_and_others_are_refused(account: Accoun
 
 def test_a_file_that_goes_away_is_refused_and_the_others_go(account: Account, tmp_path: Path) -> None:
     path = Path(shutil.copy(EXAMPLES / "cat.jpg", tmp_path / "gone.jpg"))
-    sources, _ = transfer.plan([str(path), str(EXAMPLES / "cat.jpg")])
+    sources, _ = upload.plan([str(path), str(EXAMPLES / "cat.jpg")])
     path.unlink()
-    sent = transfer.send(account.aws, NAMES, sources, account.events.append)
+    sent = upload.send(account.aws, NAMES, sources, account.events.append)
     assert [one.key for one in sent] == ["cat.jpg"]
     assert account.refused == {"gone.jpg": "unreadable"}
 
@@ -197,4 +197,4 @@ def test_s3_is_told_whose_bucket_it_must_be(account: Account) -> None:
 
 
 def test_nothing_to_send_asks_nothing(empty_account: Account) -> None:
-    assert transfer.send(empty_account.aws, NAMES, [], empty_account.events.append) == []
+    assert upload.send(empty_account.aws, NAMES, [], empty_account.events.append) == []

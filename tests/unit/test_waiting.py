@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.api import Api, ApiUnavailable
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.waiting import Waiter, is_final
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.pictures.waiting import Waiter, is_final
 from tests.api_server import TOKEN, Answer, Clock, PlayedApi, Request, failed, item
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from imgpipe_cli import ingest_cap, result_stores
 from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.pictures.upload import is_current
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.base import Overtaken
 from imgpipe_cli.steps.parts.emptying import empty_bucket
 from imgpipe_cli.steps.settings import Overwrite
-from imgpipe_cli.transfer import is_current
 from tests.functional import account
 from tests.local.cli import drift
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 from imgpipe_cli import result_stores
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.steps.roles import permissions
 from tests.local.cli.machine import Machine, jpeg

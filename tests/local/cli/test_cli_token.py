@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgpipe_cli.api import Api, ApiUnavailable
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import Machine
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.api import Api
 from imgpipe_cli.aws.names import FUNCTIONS, Names
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import any_call
 from tests.local.cli.function_jobs import Site, without

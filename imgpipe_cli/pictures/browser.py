@@ -93,7 +93,7 @@ def _remove_later(file: Path) -> None:
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
     child = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-        [sys.executable, "-P", "-m", "imgpipe_cli.browser", str(file)],
+        [sys.executable, "-P", "-m", "imgpipe_cli.pictures.browser", str(file)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

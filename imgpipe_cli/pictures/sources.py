@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imgpipe_cli import keys
 from imgpipe_cli.events import PassedOver
 from imgpipe_cli.lambdas import picture
+from imgpipe_cli.pictures import keys
 from imgpipe_cli.system import regular_files
 
 # So many of several are named.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from imgpipe_cli.api import ApiUnavailable
-from imgpipe_cli.waiting import is_retrying
+from imgpipe_cli.pictures.api import ApiUnavailable
+from imgpipe_cli.pictures.waiting import is_retrying
 
 Item = Mapping[str, Any]
 Status = Literal["done", "failed", "retrying"]

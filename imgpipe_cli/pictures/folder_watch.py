@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgpipe_cli.lambdas import picture
-from imgpipe_cli.sources import Source, folder
+from imgpipe_cli.pictures.sources import Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not
 # (still being copied, or of another kind) is given longer.

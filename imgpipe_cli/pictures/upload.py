@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli import keys
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all, problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
 from imgpipe_cli.lambdas import picture
-from imgpipe_cli.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
-from imgpipe_cli.stored_picture import head
+from imgpipe_cli.pictures import keys
+from imgpipe_cli.pictures.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
+from imgpipe_cli.pictures.stored_picture import head
 from imgpipe_cli.system import regular_files
 from imgpipe_cli.system.threads import Pool
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from imgpipe_cli.api import PAGE, Api, ApiUnavailable, Item
+from imgpipe_cli.pictures.api import PAGE, Api, ApiUnavailable, Item
 
 # Up to so many pictures are asked for one by one; more are looked for in the list of newest results.
 _FEW = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from imgpipe_cli.api import Api, Item
+from imgpipe_cli.pictures.api import Api, Item
 from imgpipe_cli.session.times import iso
 
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
