@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.steps import STEPS
+from imgpipe_cli.deploy.steps import STEPS
 from recorded_calls import RecordedCall
 
 SIGN_IN = "sign-in"

@@ -223,7 +223,7 @@ class Run:
         return self._discovered(token=token)
 
     def _discovered(self, *, token: bool) -> Remembered:
-        from imgpipe_cli.outputs import discover
+        from imgpipe_cli.deploy.pipeline_info import discover
 
         found = discover(self.connect(), token=token)
         self.keep(found)

@@ -13,8 +13,8 @@ from imgpipe_cli.errors import ExitCode, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from imgpipe_cli.deploy.runner import Removal
     from imgpipe_cli.events import Emit, Event, Skipped
-    from imgpipe_cli.runner import Removal
     from imgpipe_cli.session.target import Connection
 
 
@@ -41,9 +41,9 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Remove the pipeline: show what will go, ask, remove it, look again."""
-        from imgpipe_cli import runner
-        from imgpipe_cli.pipeline import Pipeline
-        from imgpipe_cli.steps import SERVICES, STEPS
+        from imgpipe_cli.deploy import runner
+        from imgpipe_cli.deploy.pipeline import Pipeline
+        from imgpipe_cli.deploy.steps import SERVICES, STEPS
 
         if yes and not dry_run:
             run.refuse_unnamed()

@@ -10,21 +10,21 @@ from imgpipe_cli.commands.base import Result, Run, command, nothing
 from imgpipe_cli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from imgpipe_cli.deploy.runner import State
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.runner import State
 
 
 def register(app: typer.Typer) -> None:
     @command(app)
     def status(run: Run) -> Result:
         """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
-        from imgpipe_cli import deployed, outputs, runner
         from imgpipe_cli.commands.up import note_own_keys, output_data, settings_data
-        from imgpipe_cli.pipeline import Pipeline
+        from imgpipe_cli.deploy import deployed, pipeline_info, runner
+        from imgpipe_cli.deploy.pipeline import Pipeline
+        from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
         from imgpipe_cli.render.words import safe
         from imgpipe_cli.session.settings import Settings
-        from imgpipe_cli.steps import SERVICES, STEPS
 
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         found = runner.states(pipeline, looks, settings)
         note_own_keys(run, looks, connection)
         added = runner.additions(pipeline, looks)
-        output = outputs.of(connection, looks)
+        output = pipeline_info.of(connection, looks)
         code = exit_code({state.state for state in found})
         data = {
             "steps": [

@@ -18,13 +18,13 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> Result:
         """Print the access token, and nothing else, on standard output."""
-        from imgpipe_cli import outputs
+        from imgpipe_cli.deploy import pipeline_info
 
         # Asked of the cloud each time: another machine may have replaced it.
         connection = run.connect()
-        found = outputs.discover(connection)
+        found = pipeline_info.discover(connection)
         if rotate:
-            from imgpipe_cli import token_rotation
+            from imgpipe_cli.deploy import token_rotation
 
             old = found.token
             found = token_rotation.rotate(connection, nothing)

@@ -13,8 +13,8 @@ import typer
 from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, command, finite, need_confirmation
 
 if TYPE_CHECKING:
-    from imgpipe_cli.index_repair import Repaired
-    from imgpipe_cli.pipeline import Looks, Pipeline
+    from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+    from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
 
@@ -102,13 +102,14 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli import concurrent_runs, index_repair, moving, outputs, releases, runner
-        from imgpipe_cli.answering import LIMIT_S, wait_until_answering
         from imgpipe_cli.commands.local import starter
         from imgpipe_cli.commands.local_models import offer
-        from imgpipe_cli.pipeline import Pipeline
-        from imgpipe_cli.steps import SERVICES, STEPS
-        from imgpipe_cli.steps.settings import stored_settings
+        from imgpipe_cli.deploy import conflicts, pipeline_info, releases, runner
+        from imgpipe_cli.deploy.pipeline import Pipeline
+        from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+        from imgpipe_cli.deploy.results import migrate, reindex
+        from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.deploy.steps.settings import stored_settings
 
         connection = run.connect(start_local=starter(run), services=SERVICES)
         if connection.target.local and not dry_run:
@@ -129,7 +130,7 @@ def register(app: typer.Typer) -> None:
         older = releases.taken_back(known, looks)
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
-        settings = moving.begin(wanted(known), looks)
+        settings = migrate.begin(wanted(known), looks)
         runner.refuse_foreign(pipeline, looks, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
         for code, detail in _left_out(looks, connection):
@@ -137,7 +138,7 @@ def register(app: typer.Typer) -> None:
         if known and older:
             run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
-            changes = moving.planned_changes(pipeline, looks, settings)
+            changes = migrate.planned_changes(pipeline, looks, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: screen.planned(changes),
@@ -147,19 +148,19 @@ def register(app: typer.Typer) -> None:
         _confirm_move(run, pipeline, looks, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = concurrent_runs.up(pipeline, looks, settings, run.emit, over)
+        outcomes = conflicts.up(pipeline, looks, settings, run.emit, over)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
-        found = outputs.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
+        found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
         run.save()
-        concurrent_runs.refuse_other_settings(asked(settings), settings)
+        conflicts.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
         # An API that does not answer may have been removed by another run.
-        late = partial(concurrent_runs.look_again, pipeline, run.emit)
+        late = partial(conflicts.look_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
         data = {
@@ -169,13 +170,13 @@ def register(app: typer.Typer) -> None:
             "missing": [code for code, _ in missing],
         }
         if repaired:
-            index_repair.refuse_unfinished(repaired, connection.names.results_bucket)
+            reindex.refuse_unfinished(repaired, connection.names.results_bucket)
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
 
 
 def _left_out(looks: Looks, connection: Connection) -> list[tuple[str, str]]:
     """What the pipeline is without, by its endpoint or its owner's own choice: code and detail."""
-    from imgpipe_cli.encryption_keys import own_keys
+    from imgpipe_cli.deploy.encryption_keys import own_keys
 
     without_tls = looks["bucket"].facts.get("plain_http", _plain_http(connection))
     keys = list(own_keys(looks, connection.names))
@@ -195,7 +196,7 @@ def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[s
 
 def note_own_keys(run: Run, looks: Looks, connection: Connection) -> None:
     """Tell which KMS keys the functions may not use by imgpipe's doing."""
-    from imgpipe_cli.encryption_keys import own_keys
+    from imgpipe_cli.deploy.encryption_keys import own_keys
 
     if keys := list(own_keys(looks, connection.names)):
         run.note("own_key", ", ".join(keys))
@@ -238,7 +239,7 @@ def _change_data(step: str, change: Any) -> dict[str, Any]:
 
 def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, Any]) -> Settings | None:
     """What the pipeline was set up with; where that is lost, everything has to be asked for."""
-    from imgpipe_cli import deployed
+    from imgpipe_cli.deploy import deployed
 
     known = deployed.settings(looks, connection.names)
     if known is not None and not looks["settings"].exists:
@@ -280,7 +281,7 @@ def _settings(
     run: Run, values: Mapping[str, Any], deployed: Settings | None, *, as_own: bool = False
 ) -> Settings:
     """as_own: whether the code will be this version's, also where it is newer now."""
-    from imgpipe_cli import releases
+    from imgpipe_cli.deploy import releases
     from imgpipe_cli.session.settings import resolve
 
     today = datetime.now(UTC).date().isoformat()
@@ -306,7 +307,7 @@ def _determined(
     connection: Connection, asked: Callable[[Settings | None], Settings], deployed: Settings | None
 ) -> Settings:
     """What is asked for, with what AWS tells of its limits; an endpoint of the user's own has none."""
-    from imgpipe_cli.ingest_cap import determined
+    from imgpipe_cli.deploy.ingest_cap import determined
 
     settings = asked(deployed)
     return settings if connection.endpoint is not None else determined(connection.aws, settings)
@@ -316,27 +317,27 @@ def _confirm_move(
     run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, known: Settings | None, *, yes: bool
 ) -> None:
     """A yes before results move from one store to the other, since the old one is removed then."""
-    from imgpipe_cli import moving
+    from imgpipe_cli.deploy.results import migrate
     from imgpipe_cli.errors import Problem
 
     if yes or not settings.move or (known and known.move == settings.move):
         return
     need_confirmation(yes, "Moving the results to another store")
-    moving.refuse_lasting(pipeline, looks, settings)
-    old, new = moving.store_names(pipeline, settings)
-    count = moving.results_to_move(pipeline, looks, settings)
+    migrate.refuse_lasting(pipeline, looks, settings)
+    old, new = migrate.store_names(pipeline, settings)
+    count = migrate.results_to_move(pipeline, looks, settings)
     question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"
     if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
         raise Problem("not_confirmed", "Nothing was changed.")
 
 
 def _repair_index(run: Run, connection: Connection, settings: Settings) -> Repaired | None:
-    from imgpipe_cli import index_repair
+    from imgpipe_cli.deploy.results import reindex
 
     if settings.results != "s3":
         run.note("no_index_to_repair")
         return None
-    found = index_repair.repair(connection.aws, connection.names.results_bucket)
+    found = reindex.repair(connection.aws, connection.names.results_bucket)
     run.note("index_repaired", f"{found.added} added, {found.removed} removed")
     return found
 

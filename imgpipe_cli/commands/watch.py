@@ -85,7 +85,7 @@ class _Teller:
 
     def look(self, now: float) -> None:
         """Ask for what is new, if it is time to. Raises Problem."""
-        from imgpipe_cli.outputs import not_set_up
+        from imgpipe_cli.deploy.pipeline_info import not_set_up
         from imgpipe_cli.pictures.api import ApiUnavailable
 
         if now < self._next:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imgpipe_cli import outputs, runner
-from imgpipe_cli.answering import callable_at_its_url, refusal
 from imgpipe_cli.aws.client import Aws, AwsError, is_aws
+from imgpipe_cli.deploy import pipeline_info, runner
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.readiness import callable_at_its_url, refusal
+from imgpipe_cli.deploy.resource import Seen, Step
+from imgpipe_cli.deploy.steps.access_token import TokenParameter
+from imgpipe_cli.deploy.steps.http_api import ApiResource
+from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
+from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
-from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection
-from imgpipe_cli.steps.access_token import TokenParameter
-from imgpipe_cli.steps.base import Seen, Step
-from imgpipe_cli.steps.http_api import ApiResource
-from imgpipe_cli.steps.ingest_function import FailureQueue
-from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 
 # What AWS gives many new accounts.
 _FEW = 10
@@ -61,7 +61,7 @@ def pipeline_of(connection: Connection) -> Iterator[Check]:
     """Whether it is set up and answers, and how many events failed for good. Raises AwsError."""
     resources = (SettingsParameter(), TokenParameter(), ApiResource(), FailureQueue())
     looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
-    found = outputs.of(connection, looks)
+    found = pipeline_info.of(connection, looks)
     project = connection.target.project
     try:
         part = Step("doctor", "", resources)

@@ -11,11 +11,11 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError, Patience
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy.steps import SERVICES
 from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.doctor.checks import TITLES, Check, Question, ask, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.target import Connection, Remembered, Target, place
-from imgpipe_cli.steps import SERVICES
 
 # A call takes at most about 20 seconds with this, and a check at most _LIMIT_S.
 _PATIENCE = Patience(connect_s=3, read_s=8, attempts=2, busy_s=0)

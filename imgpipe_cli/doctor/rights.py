@@ -11,10 +11,10 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import denied_action
 from imgpipe_cli.aws.iam.actions import COMMANDS, document
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import Resource
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.doctor.checks import Check
 from imgpipe_cli.session.target import Connection
-from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.base import Resource
 
 # IAM answers few simulations a second.
 _SIDE_BY_SIDE = 4

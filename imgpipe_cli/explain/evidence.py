@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imgpipe_cli import deployed, outputs, runner
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy import deployed, pipeline_info, runner
+from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.logs.lines import Line, in_order, line
 from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from imgpipe_cli.pipeline import Looks, Pipeline
 from imgpipe_cli.retry.failure_queue import Peek, peek
-from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered
 from imgpipe_cli.session.times import milliseconds
-from imgpipe_cli.steps import STEPS
 from imgpipe_cli.system.threads import Pool
 
 Item = Mapping[str, Any]
@@ -91,9 +91,9 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
         reading = pool.submit(_versions, connection, key)
         looks, parts = _looks(connection)
         if all(part.state in ("missing", "foreign") for part in parts):
-            raise outputs.not_set_up(names.project)
+            raise pipeline_info.not_set_up(names.project)
         queue = pool.submit(_queue, connection, looks, key)
-        pipeline = outputs.of(connection, looks) or remembered
+        pipeline = pipeline_info.of(connection, looks) or remembered
         result, result_error = _result(pipeline, key)
         versions = reading.result()
         near = pool.submit(_near, connection, key) if not versions and result is None else None

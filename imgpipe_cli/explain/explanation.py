@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from imgpipe_cli.deploy.runner import ResourceState
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.explain import parts
 from imgpipe_cli.explain.attempts import Attempt
@@ -14,7 +15,6 @@ from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.waiting import TRIED_FOR
 from imgpipe_cli.retry import reasons
 from imgpipe_cli.retry.failure_queue import FailedEvent
-from imgpipe_cli.runner import ResourceState
 
 State = Literal["done", "failed", "pending", "not_found"]
 

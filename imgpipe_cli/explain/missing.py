@@ -10,8 +10,8 @@ from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy.pipeline_info import not_set_up
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.pictures.keys import argument, is_folder
 from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.session.target import Connection

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgpipe_cli.runner import ResourceState
-from imgpipe_cli.steps import STEPS
+from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.steps import STEPS
 
 COMING = (
     "bucket",

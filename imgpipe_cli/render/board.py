@@ -11,7 +11,7 @@ from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settle
 from imgpipe_cli.render.words import safe, seconds
 
 if TYPE_CHECKING:
-    from imgpipe_cli.steps.base import Step
+    from imgpipe_cli.deploy.resource import Step
 
 DONE_WORDS: Mapping[Verb, str] = {
     "create": "created",

@@ -10,11 +10,11 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.render.words import count, note, safe, size
 
 if TYPE_CHECKING:
+    from imgpipe_cli.deploy.resource import Change, Resource, Step
+    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.runner import Removal, ResourceState
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered
-    from imgpipe_cli.steps.base import Change, Resource, Step
 
 
 def planned(screen: Screen, changes: Sequence[tuple[Step, Resource, Change]]) -> None:

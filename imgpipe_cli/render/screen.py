@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from imgpipe_cli.commands.base import Result
+    from imgpipe_cli.deploy.resource import Step
+    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.events import Downloaded, Event, Sent, Transferred
     from imgpipe_cli.render.board import Board
-    from imgpipe_cli.runner import Removal, ResourceState
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered, Target
-    from imgpipe_cli.steps.base import Step
 
 ENVELOPE_VERSION = 1
 # Wide enough for the tables where there is no terminal to ask.

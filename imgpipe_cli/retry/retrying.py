@@ -20,8 +20,10 @@ from urllib.parse import quote_plus
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.pipeline_info import not_set_up
+from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
+from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.outputs import not_set_up
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.retry import failure_queue
 from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
@@ -40,8 +42,6 @@ from imgpipe_cli.retry.failures import (
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection
 from imgpipe_cli.session.times import iso
-from imgpipe_cli.steps.ingest_function import FailureQueue
-from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 
 # A new account may run ten functions at once; the page, the API and new pictures need some of them.
 _AT_ONCE = 4

@@ -9,13 +9,14 @@ from typing import Any
 
 from moto import mock_aws
 
-from imgpipe_cli import concurrent_runs, moving, runner
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy import conflicts, runner
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.events import Emit
-from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps import STEPS
 from tests.functional import kept_account
 from tests.inventory import inventory as everything_in
 from tests.operations import is_read
@@ -101,7 +102,7 @@ def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
     looks = runner.look(line, nothing)
-    return concurrent_runs.up(line, looks, moving.begin(settings, looks), emit, lambda _stored: settings)
+    return conflicts.up(line, looks, migrate.begin(settings, looks), emit, lambda _stored: settings)
 
 
 def finished(settings: Settings = SETTINGS, *, kind: type[RecordingAws] = RecordingAws) -> None:

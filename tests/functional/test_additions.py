@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import runner
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.resources.strangers import strangers
+from imgpipe_cli.deploy.steps.ingest_function import Retries
 from imgpipe_cli.events import Event, Skipped
-from imgpipe_cli.steps.ingest_function import Retries
-from imgpipe_cli.steps.parts.strangers import strangers
 from tests.functional import cli
 from tests.functional.account import (
     NAMES,

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from imgpipe_cli import runner
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.events import Changing, Event, Skipped, Waiting
-from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps import STEPS
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,

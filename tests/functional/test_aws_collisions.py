@@ -12,11 +12,11 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.commands.up import _check_region
+from imgpipe_cli.deploy.steps.ingest_function import Retries
 from imgpipe_cli.doctor.network import rekognition
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.ingest_function import Retries
 from tests.functional.account import NAMES, RecordingAws, fresh_account, up
 from tests.functional.aws_as_it_behaves import (
     BehavingAccount,

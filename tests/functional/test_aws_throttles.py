@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from imgpipe_cli import runner
 from imgpipe_cli.aws.client import AwsError, Patience
+from imgpipe_cli.deploy import runner
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 from tests import exhaustive

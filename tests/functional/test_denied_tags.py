@@ -8,9 +8,9 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy.resource import Resource
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.base import Resource
 from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, up
 
 REFUSED = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgpipe_cli import runner
+from imgpipe_cli.deploy import runner
 from imgpipe_cli.session.settings import Settings
 from tests.functional.account import RecordingAws, finished, inventory, nothing, pipeline, up
 from tests.functional.drifts import DRIFTS, Drift

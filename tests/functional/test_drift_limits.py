@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import deployed, runner
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.deploy import deployed, runner
+from imgpipe_cli.deploy.resource import Change, Seen
+from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.base import Change, Seen
-from imgpipe_cli.steps.ingest_function import STEP
 from tests.functional.account import (
     NAMES,
     SETTINGS,

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import concurrent_runs, deployed, moving, runner
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.deploy import conflicts, deployed, runner
+from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.session.settings import Settings, resolve
-from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from tests.functional.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
 from tests.functional.meeting import MeetingAws, SharedAws
 
@@ -45,10 +46,10 @@ class Flags:
         return resolve(**self._flags, deployed=stored, today="2026-01-01")
 
     def up(self) -> None:
-        settings = moving.begin(self.over(deployed.settings(self._looks, NAMES)), self._looks)
-        outcomes = concurrent_runs.up(self._line, self._looks, settings, nothing, self.over)
+        settings = migrate.begin(self.over(deployed.settings(self._looks, NAMES)), self._looks)
+        outcomes = conflicts.up(self._line, self._looks, settings, nothing, self.over)
         got = stored_settings(outcomes["settings"].seen, NAMES)
-        concurrent_runs.refuse_other_settings(self.over(got), got)
+        conflicts.refuse_other_settings(self.over(got), got)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["a change", "a first up"])

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import deployed, ingest_cap, moving, runner
+from imgpipe_cli.deploy import deployed, ingest_cap, runner
+from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.events import Event, Note
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.settings import SettingsParameter, stored_settings
 from tests.functional.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up
 from tests.functional.aws_as_it_behaves import (
     Answer,
@@ -46,7 +47,7 @@ def up_again(account: BehavingAccount, asked: Settings | None = None) -> None:
     looks = runner.look(pipeline(aws), nothing)
     settings = asked or deployed.settings(looks, NAMES)
     assert settings is not None
-    up(aws, moving.begin(ingest_cap.determined(aws, settings), looks))
+    up(aws, migrate.begin(ingest_cap.determined(aws, settings), looks))
 
 
 def not_ready(account: BehavingAccount) -> list[str]:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import runner
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.resource import Resource
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Settled, Skipped
-from imgpipe_cli.pipeline import Pipeline
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.base import Resource
 from tests.functional.account import (
     IN_S3,
     NAMES,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import runner
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.pipeline import Pipeline
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps import STEPS
 from tests.functional.account import REGION, RecordingAws, fresh_account, nothing
 from tests.live import leftovers
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from imgpipe_cli import deployed, runner
-from imgpipe_cli.pipeline import Looks
+from imgpipe_cli.deploy import deployed, runner
+from imgpipe_cli.deploy.pipeline import Looks
 from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 

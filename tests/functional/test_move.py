@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import index_repair, moving, runner
 from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.results import migrate, reindex
+from imgpipe_cli.deploy.results.store import BucketStore, store
+from imgpipe_cli.deploy.steps import STEPS
+from imgpipe_cli.deploy.steps.settings import SettingsParameter
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared
-from imgpipe_cli.result_stores import BucketStore, store
 from imgpipe_cli.session.settings import Settings, moved_to
-from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.settings import SettingsParameter
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
@@ -252,11 +253,11 @@ def test_the_index_is_repaired_beside_what_is_no_result(body: bytes) -> None:
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/notes.json", Body=body)
     for key in (theirs, "index/nonsense"):
         aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
-    done = index_repair.repair(aws, NAMES.results_bucket)
+    done = reindex.repair(aws, NAMES.results_bucket)
     assert (done.added, done.removed, list(done.refused)) == (2, 1, ["notes"])
     assert index() == right_index(some) | {theirs}, "its entry may be right"
     with pytest.raises(Problem, match=r"results of 'notes' in bucket .*: what is stored there is no result"):
-        index_repair.refuse_unfinished(done, NAMES.results_bucket)
+        reindex.refuse_unfinished(done, NAMES.results_bucket)
     with pytest.raises(Problem, match="results of 'notes' from"):
         move(aws, SETTINGS)
 
@@ -268,13 +269,13 @@ def test_one_result_that_is_refused_stops_no_other_repair(operation: str) -> Non
     aws, rules = Refusing(operation, "bad"), shared("result_objects")
     for key in map(rules.index_of, some):
         aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
-    done = index_repair.repair(aws, NAMES.results_bucket)
+    done = reindex.repair(aws, NAMES.results_bucket)
     assert (done.added, done.removed, list(done.refused)) == (2, 0, ["bad"])
     assert index() == right_index([some[0], some[2]])
     with pytest.raises(Problem) as caught:
-        index_repair.refuse_unfinished(done, NAMES.results_bucket)
+        reindex.refuse_unfinished(done, NAMES.results_bucket)
     assert (caught.value.code, caught.value.exit_code) == ("access_denied", ExitCode.FAILED)
-    index_repair.refuse_unfinished(index_repair.Repaired(2, 0), NAMES.results_bucket)
+    reindex.refuse_unfinished(reindex.Repaired(2, 0), NAMES.results_bucket)
 
 
 def test_a_right_that_is_missing_ends_a_repair() -> None:
@@ -283,7 +284,7 @@ def test_a_right_that_is_missing_ends_a_repair() -> None:
     fill("s3", [item(key, 1) for key in keys])
     aws = Refusing("get_object", *keys)
     with pytest.raises(Problem, match="s3:GetObject is missing"):
-        index_repair.repair(aws, NAMES.results_bucket)
+        reindex.repair(aws, NAMES.results_bucket)
 
 
 def test_a_right_that_is_missing_is_not_tried_with_every_result() -> None:
@@ -306,9 +307,9 @@ def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
     assert one.put(newer, absent=False)
     assert not one.put(older, absent=True)
     assert not one.put(newer, absent=True)
-    assert [moving.copy(one, other, nothing) for _ in range(2)] == [1, 0]
+    assert [migrate.copy(one, other, nothing) for _ in range(2)] == [1, 0]
     assert other.put(item("a.jpg", 9), absent=False)
-    assert moving.copy(one, other, nothing) == 0
+    assert migrate.copy(one, other, nothing) == 0
     assert list(other.items({})) == [item("a.jpg", 9)]
 
 
@@ -330,7 +331,7 @@ def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -
     fill(start.results)
     line = pipeline(PlainHttpAws())
     looks = runner.look(line, nothing)
-    planned = moving.planned_changes(line, looks, moving.begin(moved_to(end.results, start), looks))
+    planned = migrate.planned_changes(line, looks, migrate.begin(moved_to(end.results, start), looks))
     aws = PlainHttpAws()
     move(aws, end)
     counted = [change for _, _, change in planned if change.verb == "copy"]
@@ -347,7 +348,7 @@ def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
     aws = PlainHttpAws()
     aws.call("dynamodb", "delete_table", TableName=NAMES.table)
     looks = runner.look(pipeline(aws), nothing)
-    assert moving.begin(moved_to("s3", SETTINGS), looks) == IN_S3
+    assert migrate.begin(moved_to("s3", SETTINGS), looks) == IN_S3
 
 
 def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None:
@@ -427,6 +428,6 @@ def test_repair_puts_the_index_right() -> None:
     for key in (left, announced, "index/nonsense"):
         aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
     noon_s = rules.milliseconds("2026-11-22T12:00:00.000Z") / 1000
-    done = index_repair.repair(aws, NAMES.results_bucket, now_s=lambda: noon_s)
+    done = reindex.repair(aws, NAMES.results_bucket, now_s=lambda: noon_s)
     assert (done.added, done.removed) == (1, 2)
     assert index() == right_index(ITEMS) | {announced}

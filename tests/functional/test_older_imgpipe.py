@@ -23,7 +23,7 @@ HERE = ("--project", "demo", "--region", REGION)
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imgpipe_cli.answering.wait_until_answering", lambda *_args, **_more: None)
+    monkeypatch.setattr("imgpipe_cli.deploy.readiness.wait_until_answering", lambda *_args, **_more: None)
     with fresh_account():
         yield runner(capsys)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import runner
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps import STEPS
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,

@@ -65,7 +65,7 @@ def test_results_are_shown_and_it_is_said_that_the_pipeline_is_looked_up(
     target, bucket = Target("demo", region=REGION), NAMES.bucket
     there = Remembered(target, ACCOUNT, REGION, None, bucket, played.url, TOKEN, False, 70.0)
     # No API of moto's answers calls.
-    monkeypatch.setattr("imgpipe_cli.outputs.discover", lambda _connection, **_needed: there)
+    monkeypatch.setattr("imgpipe_cli.deploy.pipeline_info.discover", lambda _connection, **_needed: there)
     with mock_aws():
         printed = cli(*command, "--project", "demo", "--region", REGION)
     assert printed.code == 0, printed.err
@@ -76,7 +76,7 @@ def test_results_are_shown_and_it_is_said_that_the_pipeline_is_looked_up(
 @POSIX
 def test_the_token_is_printed(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Remembered(Target("demo", region=REGION), ACCOUNT, REGION, None, "b", "u", TOKEN, False, 70.0)
-    monkeypatch.setattr("imgpipe_cli.outputs.discover", lambda _connection, **_needed: there)
+    monkeypatch.setattr("imgpipe_cli.deploy.pipeline_info.discover", lambda _connection, **_needed: there)
     with mock_aws():
         printed = cli("token", "--project", "demo", "--region", REGION)
     assert (printed.code, printed.out) == (0, f"{TOKEN}\n"), printed.err

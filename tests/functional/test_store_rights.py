@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli.aws.names import FUNCTIONS
+from imgpipe_cli.deploy.steps.roles import permissions
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.roles import permissions
 from tests.functional.account import IN_S3, NAMES, SETTINGS
 
 RESULTS = f"{NAMES.results_bucket_arn}/results/*"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import deployed, runner
 from imgpipe_cli.aws.names import FUNCTIONS
+from imgpipe_cli.deploy import deployed, runner
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event, Note
 from imgpipe_cli.session.settings import Settings

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 
-from imgpipe_cli import concurrent_runs, outputs, runner, token_rotation
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.deploy import conflicts, pipeline_info, runner, token_rotation
+from imgpipe_cli.deploy.steps.access_token import fingerprint
+from imgpipe_cli.deploy.steps.settings import SettingsParameter
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures import upload
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.session.target import Connection, Target
-from imgpipe_cli.steps.access_token import fingerprint
-from imgpipe_cli.steps.settings import SettingsParameter
 from tests import exhaustive
 from tests.functional.account import (
     IN_S3,
@@ -117,16 +117,16 @@ def test_two_up_with_different_settings_end_with_those_written_last(clean: Clean
 
 
 def test_whose_settings_came_first_is_told_which_differ() -> None:
-    concurrent_runs.refuse_other_settings(SETTINGS, Settings(first_day="2026-01-02"))
+    conflicts.refuse_other_settings(SETTINGS, Settings(first_day="2026-01-02"))
     with pytest.raises(Problem) as told:
-        concurrent_runs.refuse_other_settings(SETTINGS, OTHER)
+        conflicts.refuse_other_settings(SETTINGS, OTHER)
     assert told.value.code == "overtaken"
     assert "features is labels,text, not labels; min-confidence is 55, not 70; private is yes, not no" in (
         told.value.message
     )
     assert "again" in told.value.hint
     with pytest.raises(Problem, match="results is table, not s3"):
-        concurrent_runs.refuse_other_settings(IN_S3, SETTINGS)
+        conflicts.refuse_other_settings(IN_S3, SETTINGS)
 
 
 @pytest.mark.loops
@@ -347,7 +347,7 @@ def test_two_rotations_end_with_one_token_that_the_functions_hold(when: str) -> 
         first = meeting(lambda tokens=tokens: tokens.append(rotate(SharedAws())), when, number)  # type: ignore[misc]
         tokens.append(rotate(first))
         assert first.met is not None
-        now = outputs.discover(connection(SharedAws())).token
+        now = pipeline_info.discover(connection(SharedAws())).token
         assert tokens[-1] == now
         assert held_hashes() == {fingerprint(now)}, f"met {when} change {number}: {first.met}"
 
@@ -362,7 +362,7 @@ def test_a_rotation_during_up_leaves_the_functions_with_the_new_token() -> None:
         )
         up(first, settings, workers=1)
         assert first.met is not None
-        now = outputs.discover(connection(SharedAws())).token
+        now = pipeline_info.discover(connection(SharedAws())).token
         assert held_hashes() <= {fingerprint(now), ""}
         assert stored() == settings
 

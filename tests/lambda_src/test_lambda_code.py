@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from get_result import app as get_result_app
-from imgpipe_cli.steps.ingest_function import TIMEOUT_S
+from imgpipe_cli.deploy.steps.ingest_function import TIMEOUT_S
 from ingest import app as ingest_app
 from ingest import limits
 from ingest.analysis import OPERATIONS

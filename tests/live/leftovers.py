@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from imgpipe_cli.aws.client import Aws, Place, is_aws
-from imgpipe_cli.steps import SERVICES
+from imgpipe_cli.deploy.steps import SERVICES
 
 PREFIX = "live-"
 _ANY = rf"{PREFIX}[0-9a-f]{{8}}"

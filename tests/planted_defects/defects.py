@@ -37,14 +37,14 @@ DEFECTS = (
     Defect(
         "older-pictures-not-shown",
         "a dropped permission",
-        "imgpipe_cli/steps/roles.py",
+        "imgpipe_cli/deploy/steps/roles.py",
         '_allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"]',
         '_allow("ShowPictures", ["s3:GetObject"]',
     ),
     Defect(
         "weakened-statement-not-seen",
         "a wrong drift comparison",
-        "imgpipe_cli/steps/parts/s3_bucket.py",
+        "imgpipe_cli/deploy/resources/s3_bucket.py",
         'differs = statement not in there and not facts["plain_http"]',
         'differs = len(others) == len(there) and not facts["plain_http"]',
     ),
@@ -72,7 +72,7 @@ DEFECTS = (
     Defect(
         "create-sent-twice",
         "a double send",
-        "imgpipe_cli/steps/base.py",
+        "imgpipe_cli/deploy/resource.py",
         "aws.call(self.service, self.operation, once=self.once, **_with_secrets(self.params))",
         "aws.call(self.service, self.operation, **_with_secrets(self.params))",
     ),
@@ -124,7 +124,7 @@ DEFECTS = (
     Defect(
         "other-run-not-noticed",
         "a lost race",
-        "imgpipe_cli/runner.py",
+        "imgpipe_cli/deploy/runner.py",
         "if not settled or look(pipeline, lambda _event: None, only=settled.keys()) == settled:",
         "if not settled or look(pipeline, lambda _event: None, only=settled.keys()):",
     ),

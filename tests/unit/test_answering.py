@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.answering import LIMIT_S, wait_until_answering
+from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
 from imgpipe_cli.session.target import Remembered, Target

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.deploy.runner import ResourceState
 from imgpipe_cli.explain.attempts import Attempt
 from imgpipe_cli.explain.evidence import Evidence, Version
 from imgpipe_cli.explain.explanation import Conclusion, conclusion
@@ -20,7 +21,6 @@ from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
 from imgpipe_cli.retry.failures import Current, Picture, judged
 from imgpipe_cli.retry.retrying import Retry
-from imgpipe_cli.runner import ResourceState
 from imgpipe_cli.session.times import iso
 from tests.api_server import item
 

@@ -81,7 +81,7 @@ LIBRARIES = {
 
 
 def part_of(module: str) -> str:
-    """imgpipe_cli.steps.table -> steps"""
+    """imgpipe_cli.deploy.steps.table -> steps"""
     return module.split(".")[1] if "." in module else module
 
 
@@ -170,13 +170,13 @@ def test_the_table_names_only_parts_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("imgpipe_cli.steps.table", "from imgpipe_cli import runner"),
-        ("imgpipe_cli.steps.table", "from ..runner import up"),
-        ("imgpipe_cli.steps.table", "from .. import runner"),
-        ("imgpipe_cli.runner", "def f():\n    from imgpipe_cli.render.words import safe"),
+        ("imgpipe_cli.deploy.steps.table", "from imgpipe_cli import runner"),
+        ("imgpipe_cli.deploy.steps.table", "from ..runner import up"),
+        ("imgpipe_cli.deploy.steps.table", "from .. import runner"),
+        ("imgpipe_cli.deploy.runner", "def f():\n    from imgpipe_cli.render.words import safe"),
         ("imgpipe_cli.aws.client", "import imgpipe_cli.aws.names"),
         ("imgpipe_cli.pictures.upload", "import boto3"),
-        ("imgpipe_cli.runner", "from botocore.exceptions import ClientError"),
+        ("imgpipe_cli.deploy.runner", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),
         ("imgpipe_cli.render.screen", "import typer"),
         ("imgpipe_cli.pictures.waiting", "import imgpipe_cli.local.process.control"),
@@ -190,7 +190,7 @@ def test_a_breach_is_found(module: str, source: str) -> None:
 
 def test_what_is_only_for_types_is_no_import() -> None:
     source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from imgpipe_cli import runner"
-    assert breaches("imgpipe_cli.steps.table", source) == []
+    assert breaches("imgpipe_cli.deploy.steps.table", source) == []
 
 
 def test_importing_the_command_line_loads_nothing_slow() -> None:

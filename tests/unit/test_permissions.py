@@ -18,9 +18,9 @@ from imgpipe_cli.aws.iam import actions, scopes
 from imgpipe_cli.aws.iam.scopes import Scope
 from imgpipe_cli.aws.names import PROJECT_MAX, Names
 from imgpipe_cli.cli import app
+from imgpipe_cli.deploy.resources.functions import Function
+from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.steps import STEPS
-from imgpipe_cli.steps.parts.functions import Function
 
 NAMES = Names("demo", "123456789012", "eu-west-1")
 LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")

@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.steps.roles import permissions
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.render.verdicts import line, verdict
 from imgpipe_cli.session.settings import FEATURES, Settings
-from imgpipe_cli.steps.roles import permissions
 
 ITEM: dict[str, Any] = {
     "objectKey": "a.jpg",

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from imgpipe_cli.deploy.releases import is_newer
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.releases import is_newer
 from imgpipe_cli.session.settings import (
     FEATURES,
     Settings,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import Call, Seen
+from imgpipe_cli.deploy.steps.http_api import Stage
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.base import Call, Seen
-from imgpipe_cli.steps.http_api import Stage
 
 NAMES = Names("imgpipe", "123456789012", "eu-west-1", "aws")
 OURS = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}

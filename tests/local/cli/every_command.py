@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli import ingest_cap, result_stores
 from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.deploy import ingest_cap
+from imgpipe_cli.deploy.resource import Overtaken
+from imgpipe_cli.deploy.resources.emptying import empty_bucket
+from imgpipe_cli.deploy.results import store
+from imgpipe_cli.deploy.steps.settings import Overwrite
 from imgpipe_cli.pictures.upload import is_current
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.base import Overtaken
-from imgpipe_cli.steps.parts.emptying import empty_bucket
-from imgpipe_cli.steps.settings import Overwrite
 from tests.functional import account
 from tests.local.cli import drift
 from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
@@ -149,7 +150,7 @@ def _move_to_table(operator: Operator, machine: Machine) -> None:
     machine.client("s3").create_multipart_upload(Bucket=names.results_bucket, Key="never-ended")
     operator.run("up", "--no-model", "--results", "table", "--yes")
     # When the pipeline writes a result just while it is copied, the copy looks again.
-    table = result_stores.store("table", _aws(operator, machine), names)
+    table = store.store("table", _aws(operator, machine), names)
     (item,) = [one for one in table.items({}) if one["objectKey"] == "cat.jpg"]
     assert not operator.during("up", lambda: table.put(item, absent=False))
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-from imgpipe_cli import result_stores
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.results import store
+from imgpipe_cli.deploy.steps.roles import permissions
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.steps.roles import permissions
 from tests.local.cli.machine import Machine, jpeg
 
 Policy = Mapping[str, Any]
@@ -158,7 +158,7 @@ class Site:
         }
         cloud = self.machine.cloud()
         place = Place(self.names.region, None, cloud.endpoint, cloud.access_key_id, cloud.secret_access_key)
-        assert result_stores.store(self.settings.results, Aws(place), self.names).put(item, absent=True)
+        assert store.store(self.settings.results, Aws(place), self.names).put(item, absent=True)
         return key
 
 

@@ -1,0 +1,1 @@
+"""The set-up of a pipeline: observe, plan, apply, destroy."""

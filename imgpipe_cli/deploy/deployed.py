@@ -1,0 +1,75 @@
+"""What a pipeline was set up with: as it is stored, or, if that was removed, as its functions still have it.
+
+`up` without flags keeps what is deployed. If a removed parameter meant the defaults, it would open a private
+pipeline, drop features and hide older results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+from imgpipe_cli.aws.names import FUNCTIONS, Names
+from imgpipe_cli.deploy.resource import Seen
+from imgpipe_cli.deploy.steps.roles import trust_policy
+from imgpipe_cli.deploy.steps.settings import stored_settings
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
+
+
+def settings(looks: Mapping[str, Seen], names: Names) -> Settings | None:
+    """None where nothing is deployed or nothing can tell; foreign settings are refused later, and are not
+    read. Raises Problem("bad_settings")."""
+    stored = looks["settings"]
+    if stored.exists:
+        return stored_settings(stored, names) if stored.owned else None
+    found = _rebuilt(looks)
+    if found and looks["role.ingest"].facts["trust"] == trust_policy(names, source_account=False):
+        found = replace(found, source_account=False)
+    return found
+
+
+def is_lost(looks: Mapping[str, Seen]) -> bool:
+    """Whether there are functions of ours, and nothing tells what they were set up with."""
+    there = (looks[f"function.{function}"] for function in FUNCTIONS)
+    ours = any(seen.exists and seen.owned for seen in there)
+    return ours and not looks["settings"].exists and _rebuilt(looks) is None
+
+
+def lost(names: Names) -> Problem:
+    return Problem(
+        "settings_lost",
+        f"The parameter {names.settings_parameter} was removed, and the functions do not tell the settings "
+        "of this pipeline. Nothing was changed.",
+        hint="Name them all: imgpipe up with --features, --min-confidence, --private or --public, and "
+        "--results. Lists then begin today; older results are found by their key.",
+    )
+
+
+def _rebuilt(looks: Mapping[str, Seen]) -> Settings | None:
+    """The settings that the functions have; None where they do not tell all of them."""
+    stores = {"TABLE_NAME": "table", "RESULTS_BUCKET": "s3"}
+    ingest, web = (_variables(looks[f"function.{function}"]) for function in ("ingest", "web"))
+    try:
+        min_confidence = float(web["MIN_CONFIDENCE"])
+        if not is_percent(min_confidence):
+            return None
+        return Settings(
+            features=parse_features(ingest["FEATURES"]),
+            min_confidence=min_confidence,
+            private={"true": False, "false": True}[web["PUBLIC_RESULTS"]],
+            first_day=date.fromisoformat(web["FIRST_DAY"]).isoformat(),
+            # In the middle of a move: where new results go. What is in the other store is fetched from there.
+            results=next(store for variable, store in stores.items() if ingest.get(variable)),
+            **of_cap(looks["function.ingest"].facts["reserved"]),
+        )
+    except (KeyError, ValueError, StopIteration, Problem):
+        return None
+
+
+def _variables(seen: Seen) -> Mapping[str, str]:
+    if not (seen.exists and seen.owned):
+        return {}
+    found: Mapping[str, str] = seen.facts["configuration"].get("Environment", {}).get("Variables", {})
+    return found

@@ -1,0 +1,344 @@
+"""One resource on its way to what it should be, and many of them side by side, in the order of their needs.
+
+What is to be done, and to which resources, is the runner's.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy.pipeline import Looks, Pipeline, not_ours_hint, observe
+from imgpipe_cli.deploy.resource import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.events import Changing, Emit, Settled, Waiting
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.system.threads import Pool
+
+# "It is there already": somebody's, or ours from a call whose answer got lost. The next look tells.
+_EXISTS = frozenset(
+    {
+        "EntityAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+        "BucketAlreadyExists",
+        "ResourceInUseException",
+        "ResourceAlreadyExistsException",
+        "ParameterAlreadyExists",
+        "QueueAlreadyExists",
+        "QueueNameExists",
+    }
+)
+_EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
+_LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
+NO_TAGS = "its tags are not visible yet"
+_BUSY_LIMIT_S = 600.0
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+# AWS shows a change that it has taken within seconds; after this time it is sent again.
+_SHOWN_WITHIN_S = 30.0
+# What was carried out although its answer got lost shows within this time; what does not is sent again.
+_LOST_SHOWN_WITHIN_S = 10.0
+# The same change asked for a third time in spite of two good answers is a defect of imgpipe.
+_REPEATS = 3
+# How often a run that waits looks whether another one has changed or removed the settings.
+_OVERTAKEN_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
+
+    changed: bool
+    seen: Seen
+
+
+class Stopped(Exception):
+    """Another resource failed or the user interrupted: stop at the next pause."""
+
+
+class Watch:
+    """Whether what this run has settled for several resources is still so.
+
+    refuse_overtaken: looks at what was settled, and raises Overtaken where it is another by now.
+    """
+
+    def __init__(self, clock: Callable[[], float], refuse_overtaken: Callable[[Looks], None]) -> None:
+        self.settled: Looks = {}
+        self._clock = clock
+        self._refuse_overtaken = refuse_overtaken
+        self._looking = threading.Lock()
+        self._looked_at = clock()
+
+    def look(self, *, now: bool) -> None:
+        """Look, if now is asked for or the last look was a while ago. Raises Overtaken."""
+        with self._looking:
+            clock = self._clock()
+            if now or clock - self._looked_at >= _OVERTAKEN_EVERY_S:
+                self._looked_at = clock
+                self._refuse_overtaken(dict(self.settled))
+
+
+class Visit:
+    """One resource on its way to what it should be."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        step: Step,
+        resource: Resource,
+        emit: Emit,
+        stop: threading.Event,
+        watch: Watch | None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.aws = pipeline.aws
+        self.step = step
+        self.resource = resource
+        self.emit = emit
+        self.stop = stop
+        self.watch = watch
+        self.changed = False
+        # The changes that AWS took, and when; whether one made it; when AWS said that it is there already.
+        self._taken: list[tuple[Change, float]] = []
+        self._made = False
+        # Those without an idempotency token whose answer got lost, and when; what was said last.
+        self._lost: list[tuple[Change, float]] = []
+        self._unanswered = _LOOK_AGAIN
+        self._appeared, self._appeared_at = _LOOK_AGAIN, -math.inf
+        # How long each reason has been waited for since AWS last took something new; which is the last.
+        self._waited_s: dict[str, float] = defaultdict(float)
+        self._waiting_for, self._waiting_at = "", 0.0
+        self._pause_s = _FIRST_PAUSE_S
+
+    def converge(self, seen: Seen, settings: Settings) -> Outcome:
+        """Look, change, look again, until nothing is left to change."""
+        blocked = False
+        first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
+        while True:
+            if not self._waited(seen):
+                todo = tuple(self.resource.changes(seen, self.pipeline.names, settings))
+                if not todo:
+                    return self._settled(seen)
+                if self.resource.last_counts and seen != first:
+                    raise Overtaken("" if self._taken else str(seen.facts["value"] or ""))
+                sendable = [change for change in todo if change.sendable]
+                if blocked and not sendable:
+                    raise Overtaken  # what it needs was there, and is gone
+                blocked = not sendable
+                passing = self._send_due(sendable)
+                if passing is not None:
+                    self._pause(passing)
+                elif sendable:
+                    self._made = self._made or not seen.exists
+            seen = observe(self.pipeline, self.resource)
+
+    def _waited(self, seen: Seen) -> bool:
+        """Pause where nothing can be changed yet; whether that was so."""
+        # What was missing at first may be another run's, or ours from a call whose answer got lost.
+        lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
+        ours = seen.owned or seen.adoptable
+        tags_late = seen.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
+        if seen.foreign and not ours and not self._made and not lately and not tags_late:
+            raise self._not_ours()
+        told = ours and not (seen.untagged and self._made)
+        if seen.exists and not (seen.ready and told):
+            why = NO_TAGS if seen.ready else seen.detail
+            self._pause(Passing("", why=why, limit_s=_BUSY_LIMIT_S))
+            return True
+        if not seen.exists and (self._made or lately):
+            self._pause(self._not_visible() if self._made else self._appeared)
+            return True
+        return False
+
+    def _send_due(self, changes: Sequence[Change]) -> Passing | None:
+        """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        due = [change for change in changes if not self._lately(change)]
+        again = [change for change in due if self._times(change)]
+        if again:
+            self._look_out()  # another run may have undone it
+        if worn := [change for change in again if self._times(change) >= _REPEATS]:
+            raise self._does_not_settle(worn)
+        if due or not changes:
+            return self._send(due)
+        lost = any(one == change for one, _ in self._lost for change in changes)
+        return self._unanswered if lost else self._not_visible()
+
+    def _lately(self, change: Change) -> bool:
+        now = self.aws.clock()
+        sent = ((self._taken, _SHOWN_WITHIN_S), (self._lost, _LOST_SHOWN_WITHIN_S))
+        return any(one == change and now - at < within_s for some, within_s in sent for one, at in some)
+
+    def _times(self, change: Change) -> int:
+        return sum(taken == change for taken, _ in self._taken)
+
+    def _not_visible(self) -> Passing:
+        return Passing("", why="not visible yet", limit_s=self.resource.visible_within_s)
+
+    def remove(self, seen: Seen) -> Outcome:
+        """Send the removals until a look finds nothing."""
+        sent: tuple[str, ...] = ()
+        sent_at = -math.inf
+        while seen.exists:
+            todo = tuple(self.resource.removals(seen, self.pipeline.names))
+            if not todo and self.resource.within:
+                break  # goes together with the resource it is within
+            unclear = seen.torn or seen.adoptable  # as while it goes: then a later look finds nothing
+            if seen.foreign and not unclear:
+                raise self._not_ours()
+            passing, wanted = None, tuple(change.what for change in todo)
+            if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
+                passing = self._one_after_the_other(todo)
+                sent, sent_at = () if passing else wanted, self.aws.clock()
+            seen = observe(self.pipeline, self.resource)
+            if seen.exists:
+                self._pause(passing or Passing("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S))
+        return self._settled(seen)
+
+    def _settled(self, seen: Seen) -> Outcome:
+        self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
+        return Outcome(self.changed, seen)
+
+    def _send(self, changes: Sequence[Change]) -> Passing | None:
+        """Send these; the error that passes with time if there was one."""
+        if self.resource.serial:
+            changes = changes[:1]
+        if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
+            # All answers are awaited before the first that passes counts: one beside it may be a failure.
+            return next((passing for passing in self._answers(changes) if passing), None)
+        return self._one_after_the_other(changes)
+
+    def _answers(self, changes: Sequence[Change]) -> list[Passing | None]:
+        """What comes of changes that do not depend on each other."""
+        if not self.aws.is_elsewhere:
+            return [self._send_one(change) for change in changes]
+        with Pool(len(changes), thread_name_prefix="change") as pool:
+            return list(pool.map(self._send_one, changes))
+
+    def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
+        return next((passing for change in todo if (passing := self._send_one(change))), None)
+
+    def _send_one(self, change: Change) -> Passing | None:
+        if self.stop.is_set():
+            raise Stopped
+        self.emit(Changing(self.step.name, self.resource.name, change.verb, change.what))
+        self.changed = True
+        try:
+            change.call.run(self.aws, self.emit)
+        except AwsError as error:
+            if change.removes and error.code in GONE:
+                return None
+            for passing in change.call.passing:
+                if passing.matches(error):
+                    if passing.outdated:
+                        self.aws.known.forget(passing.outdated)
+                    return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
+            if not change.removes and _exists(error):
+                self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
+                return self._appeared
+            if change.call.once and error.lost:
+                self._lost.append((change, self.aws.clock()))
+                self._unanswered = replace(_LOOK_AGAIN, said=error.message)
+                return self._unanswered
+            raise problem(error, f"{change.verb} {change.what}") from error
+        if all((change.verb, change.what) != (one.verb, one.what) for one, _ in self._taken):
+            self._waited_s.clear()
+            self._waiting_for, self._pause_s = "", _FIRST_PAUSE_S
+        self._taken.append((change, self.aws.clock()))
+        self._made = self._made or change.verb == "create"
+        return None
+
+    def _pause(self, passing: Passing) -> None:
+        """Wait a little, longer each time, at most as long as it may take for this reason.
+
+        Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
+        """
+        now, why = self.aws.clock(), passing.why
+        if self._waiting_for:
+            self._waited_s[self._waiting_for] += now - self._waiting_at
+        self._waiting_for, self._waiting_at = why, now
+        waited = self._waited_s[why]
+        if waited >= passing.limit_s and self.resource.last_counts and self.watch is not None:
+            raise Overtaken  # what does not come was removed or changed back
+        if waited >= passing.limit_s:
+            raise Outlasted(self.resource.name, passing, waited)
+        self.emit(Waiting(self.step.name, self.resource.name, why, waited))
+        if waited >= _OVERTAKEN_EVERY_S:
+            self._look_out(now=False)
+        if self.stop.is_set():
+            raise Stopped
+        self.aws.sleep(self._pause_s)
+        if self.stop.is_set():
+            raise Stopped
+        self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _look_out(self, *, now: bool = True) -> None:
+        """Raises Overtaken where what this run counts on is another by now."""
+        if self.watch is not None:
+            self.watch.look(now=now)
+
+    def _not_ours(self) -> Problem:
+        return Problem(
+            "not_ours",
+            f"{self.resource.name} exists and imgpipe did not make it; it was not touched.",
+            hint=not_ours_hint(self.pipeline.names),
+        )
+
+    def _does_not_settle(self, todo: Sequence[Change]) -> Problem:
+        what = "; ".join(f"{change.verb} {change.what}" for change in todo)
+        return Problem(
+            "does_not_settle",
+            f"{self.resource.name} still differs although AWS accepted the change {_REPEATS} times: {what}.",
+            hint="This is a defect of imgpipe or of the endpoint: please report it with --verbose output.",
+        )
+
+
+def _exists(error: AwsError) -> bool:
+    """Whether AWS says that what is to be made is there already."""
+    conflict = error.code == "ResourceConflictException" and _EXISTS_TEXT in error.message
+    return conflict or error.code in _EXISTS
+
+
+def in_order(
+    order: list[tuple[Step, Resource]],
+    needs: Mapping[str, set[str]],
+    work: Callable[[Step, Resource], Outcome],
+    workers: int,
+    stop: threading.Event,
+) -> dict[str, Outcome]:
+    """Do the work of each resource once all it needs is done; name -> its answer.
+
+    On the first failure nothing new is begun, what runs stops at its next pause, and the failure is raised.
+    """
+    there = {resource.name for _, resource in order}
+    todo = list(order)
+    done: dict[str, Outcome] = {}
+    running: dict[Future[Outcome], str] = {}
+    failures: list[BaseException] = []
+    with Pool(workers, thread_name_prefix="step") as pool:
+        try:
+            while (todo and not failures) or running:
+                for step, resource in [] if failures else list(todo):
+                    if len(running) < workers and needs[resource.name] & there <= done.keys():
+                        todo.remove((step, resource))
+                        running[pool.submit(work, step, resource)] = resource.name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    error = future.exception()
+                    if error is not None:
+                        failures.append(error)
+                        stop.set()
+                    else:
+                        done[name] = future.result()
+        except BaseException:
+            stop.set()
+            raise
+    if failures:
+        # Those that only stopped because of another failure say nothing.
+        raise next((error for error in failures if not isinstance(error, Stopped)), failures[0])
+    return done

@@ -1,0 +1,38 @@
+"""Reserved concurrency: how many runs of a function there are at once, at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgpipe_cli.deploy.resource import Call, Change, Fallback, Passing
+from imgpipe_cli.events import Note
+
+_NOT_VISIBLE = Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60)
+
+
+def _refused(cap: int) -> Passing:
+    """What AWS answers where too little of the account's concurrency would be left for all other functions,
+    as in many new accounts, which have ten. The pipeline works without."""
+    return Passing(
+        "InvalidParameterValueException",
+        "ConcurrentExecution",
+        "AWS reserves no concurrency",
+        limit_s=0,
+        fallback=Fallback({"capped": False}, Note("not_capped", str(cap))),
+    )
+
+
+def capping(
+    function: str, reserved: int | None, cap: int | None, busy: tuple[Passing, ...]
+) -> Iterator[Change]:
+    """What gives the function the concurrency that it shall have. reserved: what it has. busy: what Lambda
+    answers while it is at work on the function."""
+    passing = (*busy, _NOT_VISIBLE)
+    if cap is not None and reserved != cap:
+        params = {"FunctionName": function, "ReservedConcurrentExecutions": cap}
+        call = Call("lambda", "put_function_concurrency", params, (*passing, _refused(cap)))
+        instead = "" if reserved is None else f" instead of {reserved}"
+        yield Change("set", f"reserved concurrency {cap}{instead} of function {function}", call)
+    elif cap is None and reserved == 0:  # the console's "Throttle"; any other number is somebody's choice
+        call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, passing)
+        yield Change("remove", f"reserved concurrency 0 of function {function}", call)

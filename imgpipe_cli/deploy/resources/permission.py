@@ -1,0 +1,125 @@
+"""Who may invoke a function: one statement in its resource policy, compared and replaced by its id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Seen, Unknown
+from imgpipe_cli.deploy.resources.functions import LAMBDA_BUSY
+from imgpipe_cli.deploy.resources.strangers import strangers
+from imgpipe_cli.session.settings import Settings
+
+_PASSING = (
+    *LAMBDA_BUSY,
+    Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+)
+
+
+class Permission(Resource):
+    """A statement that lets one AWS service invoke one function for one source.
+
+    Statements of one function are never added side by side: AWS may lose one of them.
+    """
+
+    serial = True
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        function: str,
+        *,
+        service: str,
+        source_arn: Callable[[Aws, Names], str],
+        source_account: bool = False,
+        needs: tuple[str, ...] = (),
+    ) -> None:
+        """source_account: also bind it to our account, for a source whose ARN names none."""
+        self.name = name
+        self.title = title
+        self.function = function
+        self.needs = (f"function.{function}", *needs)
+        self.within = f"function.{function}"
+        self._service = service
+        self._source_arn = source_arn
+        self._source_account = source_account
+        self._sid = f"imgpipe-{service.split('.', maxsplit=1)[0]}"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        looks = aws.together(
+            {
+                "policy": lambda: aws.find(
+                    "lambda",
+                    "get_policy",
+                    missing=("ResourceNotFoundException",),
+                    FunctionName=names.function(self.function),
+                ),
+                "source": lambda: self._source_arn(aws, names),
+            }
+        )
+        found = looks["policy"]
+        document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
+        facts = {"source": looks["source"], "statement": None, "document": document}
+        for statement in document.get("Statement", []):
+            if statement.get("Sid") == self._sid:
+                return Seen(exists=True, facts={**facts, "statement": _essence(statement)})
+        return Seen(exists=False, facts=facts)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        """Statements by which others call the function, past the API, its token and its throttle."""
+        for statement, who in strangers(seen.facts["document"], names.account):
+            yield f"statement {statement} lets {who} call function {names.function(self.function)}"
+
+    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
+        if not isinstance(seen.facts["source"], Unknown):
+            return seen
+        return replace(seen, facts={**seen.facts, "source": self._source_arn(aws, names)})
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        function, source = names.function(self.function), seen.facts["source"]
+        account = {"SourceAccount": names.account} if self._source_account else {}
+        conditions = {"aws:sourcearn": source}
+        if self._source_account:
+            conditions["aws:sourceaccount"] = names.account
+        wanted = ("Allow", self._service, "lambda:InvokeFunction", conditions)
+        if seen.facts["statement"] == wanted:
+            return
+        where = {"FunctionName": function, "StatementId": self._sid}
+        if seen.exists:
+            yield Change(
+                "remove",
+                f"outdated permission {self._sid} of function {function}",
+                Call("lambda", "remove_permission", where, _PASSING),
+            )
+        params = {
+            **where,
+            "Action": "lambda:InvokeFunction",
+            "Principal": self._service,
+            "SourceArn": source,
+            **account,
+        }
+        yield Change(
+            "add",
+            f"permission {self._sid} to function {function}",
+            Call("lambda", "add_permission", params, _PASSING),
+        )
+
+
+def _essence(statement: Mapping[str, Any]) -> tuple[Any, ...]:
+    """(effect, service, action, conditions): condition keys come back in varying case."""
+    principal = statement.get("Principal", {})
+    return (
+        statement.get("Effect"),
+        principal.get("Service") if isinstance(principal, Mapping) else principal,
+        statement.get("Action"),
+        {
+            key.lower(): value
+            for operands in statement.get("Condition", {}).values()
+            for key, value in operands.items()
+        },
+    )

@@ -1,0 +1,50 @@
+"""The bucket that holds one JSON object for each picture: a part of step 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import MISSING, Seen
+from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
+from imgpipe_cli.session.settings import Settings
+
+INDEX = "index/"
+# The tag of lambda_src/shared/result_objects.py.
+_TOMBSTONES = {
+    "ID": "imgpipe-tombstones",
+    "Status": "Enabled",
+    "Filter": {"Tag": {"Key": "imgpipe", "Value": "tombstone"}},
+    # Longer than any event can be late.
+    "Expiration": {"Days": 7},
+}
+
+
+class ResultsBucket(S3Bucket):
+    """Encrypted, private, TLS only; without versions.
+
+    A result is written anew only when its picture is, and then the old one is of no use: versions would be
+    storage that nobody reads. The conditional writes that keep the order need none.
+    """
+
+    name = "results_bucket"
+    title = "the results bucket"
+    step = "table"
+    versioned = False
+    lifecycle = (ABORT_MULTIPART, _TOMBSTONES)
+
+    def bucket(self, names: Names) -> str:
+        return names.results_bucket
+
+    def wanted(self, settings: Settings) -> bool:
+        return "s3" in settings.stores
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        # Most pipelines have none: one call says so, where the configuration takes eight more.
+        return super().observe(aws, names) if self.exists(aws, names) else MISSING
+
+    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+        """Counted in the index, as with the table: the marks of removed pictures are no results."""
+        pages = aws.pages("s3", "list_objects_v2", Bucket=names.results_bucket, Prefix=INDEX)
+        return {"results": sum(page.get("KeyCount", 0) for page in pages)}

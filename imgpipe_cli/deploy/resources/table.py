@@ -1,0 +1,235 @@
+"""The table that holds one result item for each picture: a part of step 2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.names import INDEX, Names, plain_tags
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Passing, Resource, Seen
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.session.settings import Settings
+
+_KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
+# By time: a list of results reads one day after the other instead of the whole table.
+_INDEX = {
+    "IndexName": INDEX,
+    "KeySchema": [
+        {"AttributeName": "day", "KeyType": "HASH"},
+        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
+    ],
+    # Keys only: each result is written once, and read in full by its key when it is listed.
+    "Projection": {"ProjectionType": "KEYS_ONLY"},
+}
+_ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objectKey", "day", "analyzedAt")]
+_TTL = "expiresAt"
+_BUSY = (
+    Passing("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
+    # "Only 50 tables can be created, updated, or deleted simultaneously"; other limits do not pass.
+    Passing("LimitExceededException", "simultaneous", "DynamoDB is making other tables just now", 300),
+)
+# Unlike other changes this one is refused when it was made already, as by a call whose answer got lost.
+_MADE_ALREADY = (
+    Passing("ValidationException", "already enabled", "its answer got lost: looking again"),
+    Passing(
+        "ValidationException",
+        "multiple times within",
+        "DynamoDB takes one such change an hour",
+        limit_s=30,
+        hint="Time to live was switched off less than an hour ago: run imgpipe up when the hour is over.",
+    ),
+)
+_NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
+
+
+class Table(Resource):
+    """On-demand, keyed by the S3 object key, with an index by time."""
+
+    name = "table"
+    title = "the results table"
+    needs = ("settings",)
+    serial = True
+
+    def wanted(self, settings: Settings) -> bool:
+        return "table" in settings.stores
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        arn = names.table_arn
+        found = aws.together(
+            {"table": lambda: _description(aws, names.table), "tags": lambda: _tags(aws, arn)}
+        )
+        table = found["table"]
+        if isinstance(found["tags"], AwsError) and table is not None and not _in_passing(table):
+            # DynamoDB also denies the tags of a table that is gone: it may have gone between the two looks.
+            table = _description(aws, names.table)
+            if table is not None and not _in_passing(table):
+                raise found["tags"]
+        if table is None:
+            return MISSING
+        status, in_passing = table["TableStatus"], _in_passing(table)
+        tags = found["tags"].get("Tags") if isinstance(found["tags"], Mapping) else None
+        indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+        building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
+        return Seen(
+            exists=True,
+            ready=status == "ACTIVE" and not building,
+            owned=names.owns(tags or []),
+            tags=None if tags is None else plain_tags(tags),
+            detail=status.lower() if status != "ACTIVE" or not building else "index is being built",
+            # While it is being made or removed its tags may not be readable; nothing is changed meanwhile.
+            torn=found["tags"] is None or (not tags and in_passing),
+            facts={
+                "keys": table["KeySchema"],
+                "types": _types_of_keys(table),
+                "index": indexes.get(INDEX),
+                "protected": table.get("DeletionProtectionEnabled", False),
+                "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.exists:
+            params = {
+                "TableName": names.table,
+                "KeySchema": _KEYS,
+                "AttributeDefinitions": _ATTRIBUTES,
+                "GlobalSecondaryIndexes": [_INDEX],
+                "BillingMode": "PAY_PER_REQUEST",
+                "Tags": names.tag_list,
+            }
+            yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
+            return
+        _refuse_other_keys(seen.facts, names.table)
+        if seen.facts["billing"] != "PAY_PER_REQUEST":
+            params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
+            yield Change("update", f"billing of table {names.table}", _update("update_table", params))
+        if seen.facts["index"] is None:
+            params = {
+                "TableName": names.table,
+                "AttributeDefinitions": _ATTRIBUTES,
+                "GlobalSecondaryIndexUpdates": [{"Create": _INDEX}],
+            }
+            yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        if seen.detail == "deleting":
+            return
+        if seen.owned and seen.facts["protected"]:
+            raise Problem(
+                "table_protected",
+                f"The table {names.table} is protected from deletion.",
+                hint=f"Switch that off: aws dynamodb update-table --table-name {names.table} "
+                "--no-deletion-protection-enabled; then run the command again.",
+            )
+        yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        """Another projection of the index works as well; each result costs more."""
+        kept = ((seen.facts.get("index") or {}).get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
+        if kept != "KEYS_ONLY":
+            yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
+
+    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+        """Counted in the small index: DescribeTable's own count is up to six hours old."""
+        query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
+        return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}
+
+
+class Expiry(Resource):
+    """Time to live, so that the tombstones of removed pictures go by themselves."""
+
+    name = "table.ttl"
+    title = "the expiry of old results in the results table"
+    needs = ("table",)
+    within = "table"
+
+    def wanted(self, settings: Settings) -> bool:
+        return "table" in settings.stores
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
+        if found is None:
+            return MISSING
+        ttl = found["TimeToLiveDescription"]
+        status = ttl.get("TimeToLiveStatus", "DISABLED")
+        on = status in ("ENABLED", "ENABLING") and ttl.get("AttributeName") == _TTL
+        facts = {"on": on, "other": ttl.get("AttributeName") if status in ("ENABLED", "ENABLING") else None}
+        # ENABLING can last an hour and hinders nobody.
+        return Seen(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.facts.get("on"):
+            if seen.facts.get("other"):
+                raise Problem(
+                    "ttl_differs",
+                    f"The time to live of table {names.table} is in {seen.facts['other']}, not in {_TTL}: "
+                    "DynamoDB can only switch that off first.",
+                    hint="Switch it off in the DynamoDB console; run imgpipe up an hour later, no sooner.",
+                )
+            specification = {"Enabled": True, "AttributeName": _TTL}
+            params = {"TableName": names.table, "TimeToLiveSpecification": specification}
+            call = Call("dynamodb", "update_time_to_live", params, passing=(*_BUSY, *_MADE_ALREADY))
+            yield Change("set", f"time to live of table {names.table}", call)
+
+
+def _description(aws: Aws, name: str) -> dict[str, Any] | None:
+    found = aws.find("dynamodb", "describe_table", missing=_NOT_THERE, TableName=name)
+    return None if found is None else found["Table"]
+
+
+def _in_passing(table: Mapping[str, Any]) -> bool:
+    return table["TableStatus"] in ("CREATING", "DELETING")
+
+
+def _tags(aws: Aws, arn: str) -> Any:
+    """The answer with the table's tags, or the denial; None where there is no table (yet, or any more)."""
+    try:
+        return aws.find("dynamodb", "list_tags_of_resource", missing=_NOT_THERE, ResourceArn=arn)
+    except AwsError as error:
+        # Also what is answered while the table is being made: its status tells which it is.
+        if error.code == "AccessDeniedException":
+            return error
+        raise
+
+
+def _update(operation: str, params: Mapping[str, Any]) -> Call:
+    return Call("dynamodb", operation, params, passing=_BUSY)
+
+
+def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:
+    """The types of all attributes that are a key of the table or of an index."""
+    kinds = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+    keyed = [table, *(index for kind in kinds for index in table.get(kind, []))]
+    keys = {key["AttributeName"] for one in keyed for key in one["KeySchema"]}
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return {name: kind for name, kind in types.items() if name in keys}
+
+
+def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
+    """Raise a Problem for another key of the table or of our index, neither of which DynamoDB can change."""
+    types, index = facts["types"], facts["index"]
+    if facts["keys"] != _KEYS or types["objectKey"] != "S":
+        raise Problem(
+            "table_differs",
+            f"The table {table} has another key than the string objectKey: DynamoDB cannot change that.",
+            hint=f"aws dynamodb delete-table --table-name {table} removes it with its results, imgpipe up "
+            "makes it anew. (imgpipe down would remove the pictures as well.)",
+        )
+    strings = all(types.get(name, "S") == "S" for name in ("day", "analyzedAt"))
+    if index is None and not strings:
+        raise Problem(
+            "table_differs",
+            f"An index that others made in the table {table} has day or analyzedAt as no strings, which the "
+            f"missing index {INDEX} needs.",
+            hint="Remove that index in the DynamoDB console, then run imgpipe up.",
+        )
+    if index is not None and not (strings and index["KeySchema"] == _INDEX["KeySchema"]):
+        update = json.dumps([{"Delete": {"IndexName": INDEX}}], separators=(",", ":"))
+        raise Problem(
+            "table_differs",
+            f"The index {INDEX} of the table {table} has another key: DynamoDB cannot change that.",
+            hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
+            f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
+        )

@@ -1,0 +1,294 @@
+"""`up` with a choice of stores: results move from one to the other without being lost or paid for again.
+
+A move has three parts, each written into the settings before it begins, so that `up` goes on where an
+interrupted one stopped:
+
+- copy: the other store is made and filled; the functions still use the old one.
+- switch: the functions use the new store; what reached the old one meanwhile is copied as well.
+- close: no function may use the old store any more. After a pass over both that finds nothing to copy it
+  goes.
+
+Copying never puts an older result over a newer one, so it may be repeated, and turned round, at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+from imgpipe_cli.deploy.reconcile import Outcome
+from imgpipe_cli.deploy.resource import MISSING, Change, Resource, Routine, Step
+from imgpipe_cli.deploy.results.store import (
+    PARALLEL,
+    REFUSED_TO_ALL,
+    Item,
+    ResultStore,
+    batches,
+    is_about_one,
+    name_of,
+    store,
+)
+from imgpipe_cli.deploy.steps.ingest_function import TIMEOUT_S
+from imgpipe_cli.deploy.steps.results_store import RESOURCES
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.events import Copied, Emit, Note, Waiting
+from imgpipe_cli.pictures.sources import few
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.system.threads import Pool
+
+# Results that come in while the others are copied make another pass; so many would be no end.
+_PASSES = 10
+_PAUSE_S = 2.0
+_BETWEEN_PASSES_S = 30
+
+
+def begin(settings: Settings, looks: Looks) -> Settings:
+    """The settings to carry out, in view of what is there: a store that was never made needs no move, and one
+    that is left over is moved from before it goes."""
+    if settings.move == "copy" and not _ours(looks, settings.results):
+        return replace(settings, results=settings.other_store, move="")
+    if settings.move in ("", "switch", "close"):
+        there = _ours(looks, settings.other_store)
+        return replace(settings, move=(settings.move or "switch") if there else "")
+    return settings
+
+
+def _ours(looks: Looks, kind: str) -> bool:
+    seen = looks[RESOURCES[kind][0]]
+    # What is being removed was copied before.
+    return seen.exists and seen.owned and seen.detail != "deleting"
+
+
+def source(settings: Settings) -> str:
+    """The store that a move takes the results from."""
+    return settings.results if settings.move == "copy" else settings.other_store
+
+
+def store_names(pipeline: Pipeline, settings: Settings) -> tuple[str, str]:
+    """What people read for the store that a move takes the results from, and for the one it takes them to."""
+    kinds = (source(settings), settings.destination)
+    old, new = (store(kind, pipeline.aws, pipeline.names).name for kind in kinds)
+    return old, new
+
+
+def results_to_move(pipeline: Pipeline, looks: Looks, settings: Settings) -> int:
+    """How many results are in the store that a move takes them from. Raises Problem."""
+    resource = _outermost(pipeline, source(settings))[1]
+    try:
+        counted = resource.contents(pipeline.aws, pipeline.names, looks[resource.name])
+    except AwsError as error:
+        raise problem(error, f"count what is in {resource.name}") from error
+    return counted["results"]
+
+
+def refuse_lasting(pipeline: Pipeline, looks: Looks, settings: Settings) -> None:
+    """Raise a Problem where the store that a move takes the results from could not go at its end."""
+    for _, resource in pipeline.resources():
+        if settings.move and resource.name in RESOURCES[source(settings)] and looks[resource.name].exists:
+            list(resource.removals(looks[resource.name], pipeline.names))
+
+
+def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
+    return next(found for found in pipeline.resources() if found[1].name == RESOURCES[kind][0])
+
+
+def _stages(settings: Settings) -> list[Settings]:
+    """What is carried out one after the other; the last is the pipeline at rest."""
+    rest = settings.at_rest
+    stages = [settings, replace(rest, move="switch"), replace(rest, move="close"), rest]
+    return stages[{"copy": 0, "switch": 1, "close": 2, "": 3}[settings.move] :]
+
+
+# --- up ------------------------------------------------------------------------------------------
+
+
+def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
+    """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
+    Overtaken."""
+    refuse_lasting(pipeline, looks, settings)
+    looks = dict(looks)
+    outcomes: dict[str, Outcome] = {}
+    for stage in _stages(settings):
+        for name, outcome in runner.up(pipeline, looks, stage, emit).items():
+            before = outcomes.get(name)
+            outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
+            looks[name] = outcome.seen
+        if stage.move:
+            try:
+                _carry_out(pipeline, looks, stage, emit)
+            except Problem:
+                with suppress(Problem):  # the first failure is the cause, not that this look fails too
+                    _refuse_overtaken(pipeline, looks)  # what failed may be the doing of another run
+                raise
+    return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
+
+
+def _carry_out(pipeline: Pipeline, looks: Looks, stage: Settings, emit: Emit) -> None:
+    """What a part of the move does once its resources are right; `looks` is kept up to date."""
+    aws, names = pipeline.aws, pipeline.names
+    old, new = store(source(stage), aws, names), store(stage.destination, aws, names)
+    if stage.move == "copy":
+        copied = copy(old, new, emit)
+        _refuse_overtaken(pipeline, looks)
+        emit(Note("results_copied", f"{copied} from {old.name} to {new.name}"))
+    elif stage.move == "switch":
+        emit(Note("results_switched", new.name))
+        copy(old, new, emit)
+        for _ in _while_old_runs_may_last(aws, emit):
+            copy(old, new, emit)
+        _refuse_overtaken(pipeline, looks)
+    else:
+        count = _until_quiet(old, new, emit)
+        # Another run may have turned the move round: the old store may be the one in use again.
+        _refuse_overtaken(pipeline, looks)
+        emit(Note("results_verified", f"{count} from {old.name} are in {new.name}"))
+        _take_away(pipeline, looks, source(stage), emit)
+        emit(Note("store_removed", old.name))
+
+
+def _refuse_overtaken(pipeline: Pipeline, looks: Looks) -> None:
+    """Raises Overtaken where the settings are not those that this run has written for this part."""
+    runner.refuse_overtaken(pipeline, {"settings": looks["settings"]})
+
+
+def _until_quiet(old: ResultStore, new: ResultStore, emit: Emit) -> int:
+    """Copy until a pass over both stores finds everything of the old one in the new; how much that is."""
+    for _ in range(_PASSES):
+        if copy(old, new, emit) == 0:
+            return len(_read(old))
+    raise Problem(
+        "still_written",
+        f"Results still arrive in {old.name}, which nothing should use any more.",
+        hint="Is another program writing to it? Stop that, then run imgpipe up again: it continues here.",
+    )
+
+
+def _while_old_runs_may_last(aws: Aws, emit: Emit) -> Iterator[None]:
+    """Every half a minute, and once no run of the function can be left that began before the switch.
+
+    The function's time limit is the longest that can take. Not at an endpoint of the user's own: rights are
+    in force there at once, so a late run is refused, and tried again with the new store.
+    """
+    if aws.custom_endpoint is not None:
+        return
+    began = aws.clock()
+    why = f"pictures begun before the switch may still bring results, for {TIMEOUT_S} s"
+    for end in range(_BETWEEN_PASSES_S, TIMEOUT_S + 1, _BETWEEN_PASSES_S):
+        while (waited := aws.clock() - began) < end:
+            emit(Waiting("ingest", "function.ingest", why, waited))
+            aws.sleep(_PAUSE_S)
+        yield
+
+
+def _take_away(pipeline: Pipeline, looks: Looks, kind: str, emit: Emit) -> None:
+    going = [
+        runner.Removal(step, resource, looks[resource.name])
+        for step, resource in pipeline.resources()
+        if resource.name in RESOURCES[kind] and looks[resource.name].exists
+    ]
+    runner.take_away(pipeline, going, emit)
+    looks.update(dict.fromkeys(RESOURCES[kind], MISSING))
+
+
+# --- copying -------------------------------------------------------------------------------------
+
+
+def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
+    """Put into `new` what `old` has newer, or alone; how many results that were.
+
+    Raises Problem; where single results are refused, after all others are copied.
+    """
+    known = _read(new)
+    done = 0
+    refused: dict[str, AwsError] = {}
+
+    def refuse(name: str, error: AwsError) -> None:
+        refused[name] = error
+        if not done and len(refused) >= REFUSED_TO_ALL:
+            raise error
+
+    def put(item: Item) -> bool:
+        try:
+            return new.put(item, absent=name_of(item) not in known)
+        except AwsError as error:
+            if not is_about_one(error):
+                raise
+            refuse(name_of(item), error)
+            return False
+
+    try:
+        with Pool(PARALLEL, thread_name_prefix="copy") as pool:
+            for some in batches(old.items(known, refuse)):
+                done += sum(pool.map(put, some))
+                emit(Copied("table", RESOURCES["table"][0], done))
+    except AwsError as error:
+        raise problem(error, f"copy the results from {old.name} to {new.name}") from error
+    if refused:
+        raise _not_copied(refused, old, new)
+    return done
+
+
+def _not_copied(refused: Mapping[str, AwsError], old: ResultStore, new: ResultStore) -> Problem:
+    names = few([repr(name) for name in sorted(refused)])
+    first = refused[min(refused)]
+    found = problem(first, f"copy the results of {names} from {old.name} to {new.name}")
+    hint = "Nothing is lost. Remove the cause, or these results, then run imgpipe up again: it continues."
+    return Problem(found.code, found.message, hint=hint)
+
+
+def _read(one: ResultStore) -> Mapping[str, str]:
+    try:
+        return one.digests()
+    except AwsError as error:
+        raise problem(error, f"read the results in {one.name}") from error
+
+
+# --- dry run -------------------------------------------------------------------------------------
+
+
+def planned_changes(
+    pipeline: Pipeline, looks: Looks, settings: Settings
+) -> list[tuple[Step, Resource, Change]]:
+    """Every call that `up` would send, in the order in which it would; copying and removing as one each."""
+    planned: list[tuple[Step, Resource, Change]] = []
+    told: dict[str, list[Change]] = {}
+    for stage in _stages(settings):
+        for step, resource, change in runner.planned_changes(pipeline, looks, stage):
+            earlier = told.setdefault(resource.name, [])
+            # What an earlier part of the move does is not done again, and nothing is created twice.
+            again = change in earlier or (
+                change.verb == "create" and any(c.verb == "create" for c in earlier)
+            )
+            if not again:
+                earlier.append(change)
+                planned.append((step, resource, change))
+        if stage.move and stage == _stages(settings)[0]:
+            planned.append(_planned_copy(pipeline, looks, stage))
+        if stage.move == "close":
+            planned += [
+                (step, resource, change)
+                for step, resource in pipeline.resources()
+                if resource.name in RESOURCES[source(stage)]
+                for change in resource.removals(looks[resource.name], pipeline.names)
+            ]
+    return planned
+
+
+def _planned_copy(pipeline: Pipeline, looks: Looks, stage: Settings) -> tuple[Step, Resource, Change]:
+    count = results_to_move(pipeline, looks, stage)
+    old, new = store_names(pipeline, stage)
+    what = f"{count} result{'' if count == 1 else 's'} from {old} to {new}"
+    operations = (
+        "dynamodb.scan",
+        "s3.list_objects_v2",
+        "s3.get_object",
+        "dynamodb.put_item",
+        "s3.put_object",
+    )
+    step, resource = _outermost(pipeline, stage.destination)
+    return step, resource, Change("copy", what, Routine("copy_results", operations, lambda _aws, _emit: None))
