@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Check machine, credentials, account, pipeline; say what to do. Changes nothing."""
         from imgpipe_cli.aws.iam import actions
-        from imgpipe_cli.doctor.checks import addressed, exit_code
-        from imgpipe_cli.doctor.examination import Subject, examine
+        from imgpipe_cli.diagnose.doctor.checks import addressed, exit_code
+        from imgpipe_cli.diagnose.doctor.examination import Subject, examine
         from imgpipe_cli.render import examinations
 
         wanted = actions.COMMANDS if commands is None else tuple(_listed(commands))

@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Tell a picture's story step by step, and what to do next."""
         from imgpipe_cli.deploy.steps import SERVICES
-        from imgpipe_cli.explain import explanation
-        from imgpipe_cli.explain.evidence import gather
-        from imgpipe_cli.explain.timeline import timeline
+        from imgpipe_cli.diagnose.explain import explanation
+        from imgpipe_cli.diagnose.explain.evidence import gather
+        from imgpipe_cli.diagnose.explain.timeline import timeline
         from imgpipe_cli.pictures.api import ApiUnavailable
         from imgpipe_cli.render import explanations
 

@@ -13,8 +13,8 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.times import SINCE_HELP, milliseconds, moment
 
 if TYPE_CHECKING:
-    from imgpipe_cli.logs.lines import Line
-    from imgpipe_cli.logs.reading import Tail
+    from imgpipe_cli.diagnose.logs.lines import Line
+    from imgpipe_cli.diagnose.logs.reading import Tail
 
 # What passes by itself while following.
 _PASSING = ("unreachable", "throttled")
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         errors: Annotated[bool, typer.Option("--errors", help="Only warnings and errors.")] = False,
     ) -> Result:
         """Show what the functions log; with --verbose also Lambda's own lines and tracebacks."""
-        from imgpipe_cli.logs.reading import FOLLOW_PAUSE_S, LogReader, Tail
+        from imgpipe_cli.diagnose.logs.reading import FOLLOW_PAUSE_S, LogReader, Tail
 
         chosen = _chosen(functions)
         start = moment(since, datetime.now(UTC))

@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
         else:
             retrying = {}
         if absent or retrying:
-            from imgpipe_cli.explain.missing import why_missing
+            from imgpipe_cli.diagnose.explain.missing import why_missing
 
             explained = why_missing(run.connect(), [*absent, *retrying])
             current = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}

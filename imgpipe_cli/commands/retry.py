@@ -17,9 +17,9 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import check_key
 
 if TYPE_CHECKING:
+    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.retrying import Cleared, Found, Retry
     from imgpipe_cli.pictures.api import Item
-    from imgpipe_cli.retry.failures import Picture
-    from imgpipe_cli.retry.retrying import Cleared, Found, Retry
 
 
 # So many pictures named one by one are looked at again without a question.
@@ -116,8 +116,8 @@ def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
 
 
 def _find(run: Run, named: Sequence[str], *, missing: bool) -> Found:
+    from imgpipe_cli.diagnose.retry.retrying import find
     from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.retry.retrying import find
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
     return answered(
@@ -127,7 +127,7 @@ def _find(run: Run, named: Sequence[str], *, missing: bool) -> Found:
 
 def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
     """The errors of keys that nobody knows anything of."""
-    from imgpipe_cli.explain.missing import why_missing
+    from imgpipe_cli.diagnose.explain.missing import why_missing
 
     known = {picture.key for picture in found.pictures}
     absent = [key for key in named if key not in known]
@@ -154,8 +154,8 @@ def _carry_out(
     min_confidence: float | None,
 ) -> Retry:
     """Have the chosen looked at again, wait for what comes by itself, and clear the queue."""
+    from imgpipe_cli.diagnose.retry.retrying import Retry, at_once, clear, run_again
     from imgpipe_cli.render import failures as shown
-    from imgpipe_cli.retry.retrying import Retry, at_once, clear, run_again
 
     threshold = shown_from(run, min_confidence, run.pipeline())
     outcomes: list[Picture] = []
@@ -229,9 +229,9 @@ def _wait(
     """
     if not coming:
         return [], []
+    from imgpipe_cli.diagnose.retry.failures import event_due_s, with_verdict
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
-    from imgpipe_cli.retry.failures import event_due_s, with_verdict
 
     known = run.pipeline()
     waiting = {one.key: one for one in coming}

@@ -11,7 +11,7 @@ from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.words import count, safe
 
 if TYPE_CHECKING:
-    from imgpipe_cli.doctor.checks import Check
+    from imgpipe_cli.diagnose.doctor.checks import Check
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Target
 

@@ -10,10 +10,10 @@ from imgpipe_cli.render.words import count, safe, seconds, size
 from imgpipe_cli.session.times import iso
 
 if TYPE_CHECKING:
-    from imgpipe_cli.explain.evidence import Evidence
-    from imgpipe_cli.explain.explanation import Conclusion
-    from imgpipe_cli.explain.timeline import Moment
-    from imgpipe_cli.logs.lines import Line
+    from imgpipe_cli.diagnose.explain.evidence import Evidence
+    from imgpipe_cli.diagnose.explain.explanation import Conclusion
+    from imgpipe_cli.diagnose.explain.timeline import Moment
+    from imgpipe_cli.diagnose.logs.lines import Line
     from imgpipe_cli.render.screen import Screen
 
 _STATES = {"done": "Done", "failed": "Failed", "pending": "Pending", "not_found": "Not found"}
@@ -116,7 +116,7 @@ def _queue(found: Evidence) -> list[str]:
 
 
 def _parts(found: Evidence) -> Iterator[str]:
-    from imgpipe_cli.explain import parts
+    from imgpipe_cli.diagnose.explain import parts
 
     for part in found.parts:
         yield safe(parts.said(part))

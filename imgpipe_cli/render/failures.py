@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from imgpipe_cli.render.words import count, safe
 
 if TYPE_CHECKING:
+    from imgpipe_cli.diagnose.retry.failure_queue import Contents
+    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.retrying import Found, Retry
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.retry.failure_queue import Contents
-    from imgpipe_cli.retry.failures import Picture
-    from imgpipe_cli.retry.retrying import Found, Retry
     from imgpipe_cli.session.settings import Settings
 
 _NEVER_MIND = ("done", "nothing")
@@ -120,7 +120,7 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What looking again may cost; "" if Rekognition will not be asked."""
-    from imgpipe_cli.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.failures import asked_for
     from imgpipe_cli.session.settings import PRICES_PER_1000
 
     features = [feature for one in chosen for feature in asked_for(one, settings.features)]
@@ -156,8 +156,8 @@ def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
     """A picture that had its result before: of what, since when, and that nothing was asked."""
     from rich.text import Text
 
+    from imgpipe_cli.diagnose.retry.failures import asked_for
     from imgpipe_cli.pictures.keys import argument
-    from imgpipe_cli.retry.failures import asked_for
 
     item = picture.item or {}
     there = ", ".join(feature for feature in item["features"] if feature in item) or "nothing"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from imgpipe_cli.logs.lines import Line
+from imgpipe_cli.diagnose.logs.lines import Line
 from imgpipe_cli.render.words import safe
 from imgpipe_cli.session.times import iso
 

@@ -62,7 +62,7 @@ def trickling() -> Iterator[str]:
 
 # As `imgpipe`, with less time for each check.
 HASTY = """
-from imgpipe_cli.doctor import examination
+from imgpipe_cli.diagnose.doctor import examination
 from imgpipe_cli.__main__ import main
 examination._LIMIT_S = 4.0
 main()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.diagnose.logs.reading import LogReader, Pace, Tail, marked
+from imgpipe_cli.diagnose.retry.failure_queue import peek
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.logs.reading import LogReader, Pace, Tail, marked
-from imgpipe_cli.retry.failure_queue import peek
 from tests.api_server import Clock
 from tests.functional.account import NAMES, RecordingAws, fresh_account, up
 

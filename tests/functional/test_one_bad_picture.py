@@ -19,15 +19,15 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
+from imgpipe_cli.diagnose.retry.failure_queue import read
+from imgpipe_cli.diagnose.retry.failures import Places, survey
+from imgpipe_cli.diagnose.retry.retrying import clear, run_again
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused
 from imgpipe_cli.pictures import upload
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
-from imgpipe_cli.retry.failure_queue import read
-from imgpipe_cli.retry.failures import Places, survey
-from imgpipe_cli.retry.retrying import clear, run_again
 from imgpipe_cli.system.threads import Pool
 from tests.api_server import TOKEN, PlayedApi, Request, item, serving
 from tests.functional.account import RecordingAws, fresh_account, nothing

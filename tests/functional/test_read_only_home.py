@@ -16,7 +16,7 @@ from moto import mock_aws
 from imgpipe_cli.aws.client import Place
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.commands.base import Options, Run
-from imgpipe_cli.doctor import machine
+from imgpipe_cli.diagnose.doctor import machine
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Connection, Remembered, Target, Targets
@@ -125,7 +125,7 @@ def test_a_home_that_is_closed_holds_nothing(tmp_path: Path) -> None:
         "import os\n"
         "from pathlib import Path\n"
         "from imgpipe_cli.cli import main\n"
-        "from imgpipe_cli.doctor import local_cloud, machine\n"
+        "from imgpipe_cli.diagnose.doctor import local_cloud, machine\n"
         "os.seteuid(65534)\n"
         "codes = [main(['local', word]) for word in ('status', 'logs', 'stop', 'models')]\n"
         "state = Path(os.environ['IMGPIPE_STATE_DIR'])\n"

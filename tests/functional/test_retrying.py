@@ -17,12 +17,12 @@ import boto3
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.diagnose.retry import failure_queue, failures
+from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
+from imgpipe_cli.diagnose.retry.failures import Current, Picture, Places, judged, settled
+from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear, run_again
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
-from imgpipe_cli.retry import failure_queue, failures
-from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
-from imgpipe_cli.retry.failures import Current, Picture, Places, judged, settled
-from imgpipe_cli.retry.retrying import Cleared, at_once, clear, run_again
 from imgpipe_cli.session.settings import Settings
 from tests.api_server import TOKEN, Request, failed, item, serving
 from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account

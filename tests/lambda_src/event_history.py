@@ -20,10 +20,10 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
+from imgpipe_cli.diagnose.retry.failures import Current, judged, settled
+from imgpipe_cli.diagnose.retry.retrying import event_of
 from imgpipe_cli.pictures.waiting import is_final
-from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
-from imgpipe_cli.retry.failures import Current, judged, settled
-from imgpipe_cli.retry.retrying import event_of
 from ingest.app import Unfinished
 from shared.result_objects import index_of
 from tests.lambda_src.conftest import ANSWERS, BUCKET, RESULTS_BUCKET, Cloud, error, jpeg

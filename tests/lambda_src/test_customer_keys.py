@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.logs.lines import line
+from imgpipe_cli.diagnose.logs.lines import line
 from imgpipe_cli.render import log_lines
 from ingest.faults import fault_of
 from tests.lambda_src.conftest import BUCKET, error

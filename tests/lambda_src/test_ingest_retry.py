@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.retry.failure_queue import FailedEvent, entry_of
-from imgpipe_cli.retry.failures import Current, Picture
-from imgpipe_cli.retry.retrying import event_of
+from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
+from imgpipe_cli.diagnose.retry.failures import Current, Picture
+from imgpipe_cli.diagnose.retry.retrying import event_of
 from ingest.app import Unfinished
 from ingest.event import Arrival, comparable_sequencer, parse_event
 

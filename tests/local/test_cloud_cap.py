@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from imgpipe_cli.diagnose.retry import retrying
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control, environment
 from imgpipe_cli.local.rekognition.faults import Faults
-from imgpipe_cli.retry import retrying
 from tests.local.cli.machine import Machine, jpeg, machine_in, until
 from tests.local.conftest import STUB, free_port
 

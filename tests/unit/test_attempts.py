@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
-from imgpipe_cli.logs.lines import Line, in_order, line
+from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
+from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
 
 START_MS = 1_795_374_327_000
 

@@ -12,8 +12,8 @@ import pytest
 
 from imgpipe_cli import __version__
 from imgpipe_cli.aws.client import AwsError, Credentials
-from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
-from imgpipe_cli.doctor.checks import Check, ask, exit_code
+from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
+from imgpipe_cli.diagnose.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
 from imgpipe_cli.session.settings import Settings

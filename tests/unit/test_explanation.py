@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.deploy.runner import ResourceState
-from imgpipe_cli.explain.attempts import Attempt
-from imgpipe_cli.explain.evidence import Evidence, Version
-from imgpipe_cli.explain.explanation import Conclusion, conclusion
-from imgpipe_cli.explain.timeline import timeline
-from imgpipe_cli.logs.lines import Line
+from imgpipe_cli.diagnose.explain.attempts import Attempt
+from imgpipe_cli.diagnose.explain.evidence import Evidence, Version
+from imgpipe_cli.diagnose.explain.explanation import Conclusion, conclusion
+from imgpipe_cli.diagnose.explain.timeline import timeline
+from imgpipe_cli.diagnose.logs.lines import Line
+from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, Peek
+from imgpipe_cli.diagnose.retry.failures import Current, Picture, judged
+from imgpipe_cli.diagnose.retry.retrying import Retry
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
-from imgpipe_cli.retry.failure_queue import FailedEvent, Peek
-from imgpipe_cli.retry.failures import Current, Picture, judged
-from imgpipe_cli.retry.retrying import Retry
 from imgpipe_cli.session.times import iso
 from tests.api_server import item
 

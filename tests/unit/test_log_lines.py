@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.logs.lines import Line, in_order, line
+from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
 from imgpipe_cli.render.log_lines import document, text
 
 AT_MS = 1_795_374_327_173  # 2026-11-22T19:05:27.173Z

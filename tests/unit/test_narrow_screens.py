@@ -13,14 +13,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgpipe_cli.deploy.steps import STEPS
-from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.diagnose.doctor.checks import Check
+from imgpipe_cli.diagnose.retry.failures import Picture
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent, Transferred
 from imgpipe_cli.render import examinations, failures, listings, policies, verdicts
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.render.words import fitted, whole_words
-from imgpipe_cli.retry.failures import Picture
 from tests.api_server import failed, item
 
 KEY = "holidays/2026/august/by-the-sea/IMG_20260811_142355_HDR_edited_final.jpg"

@@ -20,8 +20,8 @@ from botocore.credentials import AssumeRoleProvider
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.sdk_settings import proxy_fault
-from imgpipe_cli.doctor import network
-from imgpipe_cli.doctor.checks import of_error
+from imgpipe_cli.diagnose.doctor import network
+from imgpipe_cli.diagnose.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
 from tests.functional.cli import process
 

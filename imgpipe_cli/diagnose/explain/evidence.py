@@ -16,12 +16,12 @@ from imgpipe_cli.deploy import deployed, pipeline_info, runner
 from imgpipe_cli.deploy.pipeline import Looks, Pipeline
 from imgpipe_cli.deploy.runner import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
+from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
+from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
+from imgpipe_cli.diagnose.logs.reading import LogReader
+from imgpipe_cli.diagnose.retry.failure_queue import Peek, peek
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.explain.attempts import Attempt, attempts, nameless_failures
-from imgpipe_cli.logs.lines import Line, in_order, line
-from imgpipe_cli.logs.reading import LogReader
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from imgpipe_cli.retry.failure_queue import Peek, peek
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered
 from imgpipe_cli.session.times import milliseconds
@@ -170,7 +170,7 @@ def _versions(connection: Connection, key: str) -> tuple[Version, ...]:
 
 
 def _near(connection: Connection, key: str) -> tuple[str, ...]:
-    from imgpipe_cli.explain.missing import keys_there, nearest
+    from imgpipe_cli.diagnose.explain.missing import keys_there, nearest
 
     return tuple(nearest(key, keys_there(connection)))
 

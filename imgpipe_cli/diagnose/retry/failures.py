@@ -15,14 +15,14 @@ from typing import Any, Literal, TypeVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.diagnose.retry import reasons
+from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.pictures.keys import is_folder
 from imgpipe_cli.pictures.listing import PAGE, pages
 from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.pictures.waiting import is_final, is_retrying
-from imgpipe_cli.retry import reasons
-from imgpipe_cli.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.system.threads import Pool
 
 Item = Mapping[str, Any]

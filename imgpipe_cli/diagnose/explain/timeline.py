@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from imgpipe_cli.explain.attempts import Attempt
-from imgpipe_cli.explain.evidence import Evidence
+from imgpipe_cli.diagnose.explain.attempts import Attempt
+from imgpipe_cli.diagnose.explain.evidence import Evidence
 from imgpipe_cli.pictures.listing import status_of
 
 Kind = Literal["uploaded", "removed", "received", "answered", "ended", "result", "queued"]

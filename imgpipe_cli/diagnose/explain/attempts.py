@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from imgpipe_cli.logs.lines import Line
+from imgpipe_cli.diagnose.logs.lines import Line
 
 Ending = Literal["handled", "failed", "timed_out", "crashed", "running"]
 

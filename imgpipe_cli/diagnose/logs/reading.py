@@ -15,8 +15,8 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.logs.lines import Line, in_order, line
 
 FOLLOW_PAUSE_S = 2.0
 """Between two looks of `logs --follow`."""

@@ -13,7 +13,7 @@ from imgpipe_cli.aws.iam.actions import COMMANDS, document
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
-from imgpipe_cli.doctor.checks import Check
+from imgpipe_cli.diagnose.doctor.checks import Check
 from imgpipe_cli.session.target import Connection
 
 # IAM answers few simulations a second.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imgpipe_cli.retry.failure_queue import FailedEvent
+    from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 
 USUAL = timedelta(minutes=2)
 """S3 tells of a new object within seconds as a rule; what has no verdict by then may be asked for by hand."""

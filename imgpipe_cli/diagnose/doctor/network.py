@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from imgpipe_cli.aws.client import Aws, AwsError, is_aws
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.sdk_settings import proxy_fault
-from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.diagnose.doctor.checks import Check, of_problem
 
 _WARN = timedelta(seconds=60)
 # Most of AWS refuses a signature that is five minutes off.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgpipe_cli import __version__
-from imgpipe_cli.doctor.checks import Check, Verdict
+from imgpipe_cli.diagnose.doctor.checks import Check, Verdict
 from imgpipe_cli.lambdas.picture import size_text
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import Condition as ModelCondition

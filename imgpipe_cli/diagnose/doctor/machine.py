@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli import __version__
-from imgpipe_cli.doctor.checks import Check, Verdict, of_problem
+from imgpipe_cli.diagnose.doctor.checks import Check, Verdict, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.project_file import FILE
 

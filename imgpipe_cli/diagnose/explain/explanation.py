@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.diagnose.explain import parts
+from imgpipe_cli.diagnose.explain.attempts import Attempt
+from imgpipe_cli.diagnose.explain.evidence import Evidence, Item, Version
+from imgpipe_cli.diagnose.retry import reasons
+from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 from imgpipe_cli.errors import ExitCode
-from imgpipe_cli.explain import parts
-from imgpipe_cli.explain.attempts import Attempt
-from imgpipe_cli.explain.evidence import Evidence, Item, Version
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.waiting import TRIED_FOR
-from imgpipe_cli.retry import reasons
-from imgpipe_cli.retry.failure_queue import FailedEvent
 
 State = Literal["done", "failed", "pending", "not_found"]
 

@@ -14,7 +14,7 @@ from imgpipe_cli.deploy.steps.access_token import TokenParameter
 from imgpipe_cli.deploy.steps.http_api import ApiResource
 from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
 from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
-from imgpipe_cli.doctor.checks import Check, of_problem
+from imgpipe_cli.diagnose.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings

@@ -23,11 +23,9 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.pipeline_info import not_set_up
 from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
 from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
-from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.pictures.api import Api
-from imgpipe_cli.retry import failure_queue
-from imgpipe_cli.retry.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.retry.failures import (
+from imgpipe_cli.diagnose.retry import failure_queue
+from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
+from imgpipe_cli.diagnose.retry.failures import (
     Current,
     Item,
     Look,
@@ -39,6 +37,8 @@ from imgpipe_cli.retry.failures import (
     settled,
     survey,
 )
+from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection
 from imgpipe_cli.session.times import iso

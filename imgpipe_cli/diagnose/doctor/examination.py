@@ -12,8 +12,8 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws, AwsError, Patience
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.steps import SERVICES
-from imgpipe_cli.doctor import account, local_cloud, machine, network, rights, sign_in
-from imgpipe_cli.doctor.checks import TITLES, Check, Question, ask, of_problem
+from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
+from imgpipe_cli.diagnose.doctor.checks import TITLES, Check, Question, ask, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.target import Connection, Remembered, Target, place
 

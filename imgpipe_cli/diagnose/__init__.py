@@ -1,0 +1,1 @@
+"""Reports about a pipeline and its pictures, and the retry of failures."""
