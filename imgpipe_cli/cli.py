@@ -187,7 +187,7 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
         import traceback
 
         from imgpipe_cli.render.screen import tell
-        from imgpipe_cli.render.words import safe
+        from imgpipe_cli.render.text import safe
 
         for line in "".join(traceback.format_exception(error)).splitlines():
             tell(safe(line))
@@ -267,7 +267,7 @@ def _again(argv: Sequence[str]) -> str:
     import shlex
     import subprocess
 
-    from imgpipe_cli.render.words import safe
+    from imgpipe_cli.render.text import safe
 
     whole = ["imgpipe", *argv]
     text = subprocess.list2cmdline(whole) if sys.platform == "win32" else shlex.join(whole)

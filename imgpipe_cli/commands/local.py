@@ -157,7 +157,7 @@ def _status_data(found: LocalStatus) -> dict[str, Any]:
 
 
 def _show_status(screen: Screen, found: LocalStatus) -> None:
-    from imgpipe_cli.render.words import count, seconds, size
+    from imgpipe_cli.render.text import count, seconds, size
 
     cloud = found.cloud
     screen.line(f"Running at {cloud.endpoint} (process {cloud.pid})" if cloud else "Not running")

@@ -124,7 +124,7 @@ def _agreed(run: Run, model: Model) -> bool | None:
     """None without an answer."""
     from urllib.parse import urlsplit
 
-    from imgpipe_cli.render.words import size
+    from imgpipe_cli.render.text import size
 
     answer = run.screen.ask(
         f"The local analysis finds faces, text and QR codes. To name objects it needs the model {model.name} "
@@ -145,7 +145,7 @@ def _known() -> tuple[ModelFolder, Model]:
 def _install(run: Run, folder: ModelFolder, model: Model, source: Path | None, url: str | None) -> None:
     from imgpipe_cli.local.models.download import host
     from imgpipe_cli.local.models.install import install_file
-    from imgpipe_cli.render.words import size
+    from imgpipe_cli.render.text import size
 
     if source is not None:
         try:
@@ -188,7 +188,7 @@ def _told(folder: ModelFolder, model: Model) -> dict[str, Any]:
 
 
 def _show(screen: Screen, models: list[dict[str, Any]]) -> None:
-    from imgpipe_cli.render.words import size
+    from imgpipe_cli.render.text import size
 
     words = {
         "installed": "installed",

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
-        from imgpipe_cli.render.words import safe
+        from imgpipe_cli.render.text import safe
         from imgpipe_cli.session.settings import Settings
 
         connection = run.connect(services=SERVICES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settled, Skipped, Verb, Waiting
-from imgpipe_cli.render.words import safe, seconds
+from imgpipe_cli.render.text import safe, seconds
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.resource import Step

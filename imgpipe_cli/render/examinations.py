@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-from imgpipe_cli.render.words import count, safe
+from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.doctor.checks import Check

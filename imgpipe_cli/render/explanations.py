@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render import log_lines
-from imgpipe_cli.render.words import count, safe, seconds, size
+from imgpipe_cli.render.text import count, safe, seconds, size
 from imgpipe_cli.session.times import iso
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.render.words import count, safe
+from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failure_queue import Contents

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from imgpipe_cli.pictures.listing import Item, filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.text import safe
 from imgpipe_cli.render.verdicts import brief
-from imgpipe_cli.render.words import safe
 
 _STYLES = {"done": "green", "failed": "red", "retrying": "yellow"}
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from imgpipe_cli.events import Downloaded, Sent, Transferred
 from imgpipe_cli.render.screen import console
-from imgpipe_cli.render.words import fitted, safe, size, whole_words
+from imgpipe_cli.render.text import fitted, safe, size, whole_words
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.board import Board

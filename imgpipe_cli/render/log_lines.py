@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgpipe_cli.diagnose.logs.lines import Line
-from imgpipe_cli.render.words import safe
+from imgpipe_cli.render.text import safe
 from imgpipe_cli.session.times import iso
 
 # First what tells one picture and one run from the others.

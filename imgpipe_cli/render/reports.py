@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.render.words import count, note, safe, size
+from imgpipe_cli.render.text import count, note, safe, size
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.resource import Change, Resource, Step

@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.errors import ExitCode, Problem, Unwritable
-from imgpipe_cli.render.words import count, detail, fitted, is_shown, lines, note, safe, short
+from imgpipe_cli.render.text import count, detail, fitted, is_shown, lines, note, safe, short
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

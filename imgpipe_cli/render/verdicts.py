@@ -15,7 +15,7 @@ from imgpipe_cli.pictures.keys import argument
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.pictures.waiting import is_retrying
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-from imgpipe_cli.render.words import safe, seconds, size
+from imgpipe_cli.render.text import safe, seconds, size
 
 Item = Mapping[str, Any]
 _BAR = 20

@@ -22,7 +22,7 @@ from imgpipe_cli.events import Downloaded, Event
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
-from imgpipe_cli.render.words import note
+from imgpipe_cli.render.text import note
 from tests.local.models_server import Shop, serving
 from tests.local.rekognition.stand_in import stand_in, stand_in_model
 

@@ -58,7 +58,7 @@ DEFECTS = (
     Defect(
         "note-not-escaped",
         "a missing escape",
-        "imgpipe_cli/render/words.py",
+        "imgpipe_cli/render/text.py",
         "NOTES[code].format(detail=safe(detail))",
         "NOTES[code].format(detail=detail)",
     ),

@@ -24,7 +24,7 @@ from imgpipe_cli.events import (
     Verb,
     Waiting,
 )
-from imgpipe_cli.render import words
+from imgpipe_cli.render import text
 from imgpipe_cli.render.board import DONE_WORDS, Board
 from imgpipe_cli.render.screen import Screen
 
@@ -55,12 +55,12 @@ from imgpipe_cli.render.screen import Screen
     ],
 )
 def test_what_a_terminal_would_obey_is_shown_instead(value: object, shown: str) -> None:
-    assert words.safe(value) == shown
+    assert text.safe(value) == shown
 
 
 def test_no_character_at_all_is_obeyed() -> None:
     everything = "".join(map(chr, range(0x3000)))
-    assert words.safe(everything).isprintable()
+    assert text.safe(everything).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_no_character_at_all_is_obeyed() -> None:
     ],
 )
 def test_sizes(size_bytes: float, shown: str) -> None:
-    assert words.size(size_bytes) == shown
+    assert text.size(size_bytes) == shown
 
 
 def test_counts() -> None:
-    assert words.count(0, "picture") == "0 pictures"
-    assert words.count(1, "picture") == "1 picture"
-    assert words.count(12345, "picture") == "12,345 pictures"
+    assert text.count(0, "picture") == "0 pictures"
+    assert text.count(1, "picture") == "1 picture"
+    assert text.count(12345, "picture") == "12,345 pictures"
 
 
 def test_every_change_has_a_word_for_when_it_is_done() -> None:
@@ -95,18 +95,18 @@ def test_every_change_has_a_word_for_when_it_is_done() -> None:
 
 
 def test_durations() -> None:
-    assert [words.seconds(value) for value in (0.04, 9.94, 10.0, 83.4)] == ["0.0 s", "9.9 s", "10 s", "83 s"]
+    assert [text.seconds(value) for value in (0.04, 9.94, 10.0, 83.4)] == ["0.0 s", "9.9 s", "10 s", "83 s"]
 
 
 def test_every_note_that_is_told_has_its_words() -> None:
-    package = Path(words.__file__).parents[1]
-    code = {path: path.read_text() for path in package.rglob("*.py") if path != Path(words.__file__)}
+    package = Path(text.__file__).parents[1]
+    code = {path: path.read_text() for path in package.rglob("*.py") if path != Path(text.__file__)}
     told = {name for source in code.values() for name in re.findall(r'\b(?:Note|run\.note)\("(\w+)"', source)}
     assert "watching" in told
-    assert told <= set(words.NOTES)
-    assert [name for name in words.NOTES if not any(f'"{name}"' in source for source in code.values())] == []
+    assert told <= set(text.NOTES)
+    assert [name for name in text.NOTES if not any(f'"{name}"' in source for source in code.values())] == []
     for name in told:
-        assert "\x1b" not in words.note(name, "\x1b[2J{x}")
+        assert "\x1b" not in text.note(name, "\x1b[2J{x}")
 
 
 # --- the board -----------------------------------------------------------------------------------
