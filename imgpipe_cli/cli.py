@@ -27,8 +27,8 @@ from imgpipe_cli.commands import (
 )
 from imgpipe_cli.commands import list as listing
 from imgpipe_cli.commands import open as open_page
-from imgpipe_cli.commands.base import SHARED_PARAMETERS, Options
 from imgpipe_cli.commands.help_pages import GroupPage
+from imgpipe_cli.commands.options import SHARED_PARAMETERS, Options
 from imgpipe_cli.errors import ExitCode, Problem, Unwritable
 
 # Typer carries its own copy of click; this is the base of what it raises for wrong usage.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from imgpipe_cli.commands.base import Run
+from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.errors import Problem
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ def projects(incomplete: str) -> list[str]:
 
 def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """The keys last seen in the pipeline that the rest of the line means, but for those it has already."""
-    from imgpipe_cli.commands.base import Options, Run
+    from imgpipe_cli.commands.options import Options
+    from imgpipe_cli.commands.runtime import Run
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session import recent_keys
 

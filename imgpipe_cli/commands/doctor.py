@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Options, Result, Run, command
+from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.result import Result
 from imgpipe_cli.session.target import Target, Targets
 from imgpipe_cli.system import state_dir
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, WorkersOption, command, need_confirmation, nothing
 from imgpipe_cli.commands.local import starter
+from imgpipe_cli.commands.options import WorkersOption
+from imgpipe_cli.commands.runtime import Run, command, need_confirmation, nothing
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable

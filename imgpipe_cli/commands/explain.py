@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from imgpipe_cli.commands import completion
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.pictures.keys import check_key, composed
+from imgpipe_cli.result import Result
 
 
 def register(app: typer.Typer) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.asking import answered
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:

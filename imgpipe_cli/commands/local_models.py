@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command
 from imgpipe_cli.commands.help_pages import GroupPage
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 from imgpipe_cli.system import private_files, regular_files
 from imgpipe_cli.system.state_dir import state_dir
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, milliseconds, moment
 
 if TYPE_CHECKING:

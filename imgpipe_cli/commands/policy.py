@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.aws.names import Names

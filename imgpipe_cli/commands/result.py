@@ -9,10 +9,11 @@ import typer
 
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered
-from imgpipe_cli.commands.base import Result, Run, command
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, TimeoutOption, shown_from, wait_for
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import argument, check_key, composed
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Api, ApiUnavailable

@@ -11,10 +11,11 @@ import typer
 
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered
-from imgpipe_cli.commands.base import Result, Run, command, need_confirmation
+from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import check_key
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failures import Picture

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command, nothing
+from imgpipe_cli.commands.runtime import Run, command, nothing
 from imgpipe_cli.errors import ExitCode
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.runner import State

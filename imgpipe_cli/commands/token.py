@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command, nothing
+from imgpipe_cli.commands.runtime import Run, command, nothing
+from imgpipe_cli.result import Result
 
 
 def register(app: typer.Typer) -> None:

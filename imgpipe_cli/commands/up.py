@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, WorkersOption, above_0, command, finite, need_confirmation
+from imgpipe_cli.commands.options import WorkersOption, above_0, finite
+from imgpipe_cli.commands.runtime import Run, command, need_confirmation
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.pipeline import Looks, Pipeline
@@ -107,7 +109,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy import conflicts, pipeline_info, releases, runner
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
-        from imgpipe_cli.deploy.results import migrate, reindex
+        from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.deploy.steps.settings import stored_settings
 
@@ -169,8 +171,7 @@ def register(app: typer.Typer) -> None:
             "changed": changed,
             "missing": [code for code, _ in missing],
         }
-        if repaired:
-            reindex.refuse_unfinished(repaired, connection.names.results_bucket)
+        _refuse_unfinished(repaired, connection)
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
 
 
@@ -340,6 +341,13 @@ def _repair_index(run: Run, connection: Connection, settings: Settings) -> Repai
     found = reindex.repair(connection.aws, connection.names.results_bucket)
     run.note("index_repaired", f"{found.added} added, {found.removed} removed")
     return found
+
+
+def _refuse_unfinished(repaired: Repaired | None, connection: Connection) -> None:
+    from imgpipe_cli.deploy.results import reindex
+
+    if repaired is not None:
+        reindex.refuse_unfinished(repaired, connection.names.results_bucket)
 
 
 def _plain_http(connection: Connection) -> bool:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.base import Result, Run, command, finite
+from imgpipe_cli.commands.options import finite
+from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
+from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from imgpipe_cli.cli import app
-from imgpipe_cli.commands.base import SHARED_PARAMETERS
 from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
+from imgpipe_cli.commands.options import SHARED_PARAMETERS
 from tests.functional.cli import Cli
 
 APP: Any = typer.main.get_command(app())

@@ -16,7 +16,8 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.commands.base import Options, Run
+from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.diagnose.retry.failure_queue import read

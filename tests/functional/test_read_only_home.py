@@ -15,7 +15,8 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Place
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.commands.base import Options, Run
+from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.diagnose.doctor import machine
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen

@@ -16,58 +16,26 @@ import imgpipe_cli
 ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
 
-# Part -> the parts it may import. Parts are the modules and packages of imgpipe_cli.
-BASE = {"problems", "state_dir", "private_files", "regular_files", "keys", "pools", "imgpipe_cli"}
-DATA = BASE | {"events", "names", "settings", "bundle", "configuration", "moments"}
-RESULTS = {"api", "waiting", "listing"}
+# Part -> the parts it may import. Parts are the modules and packages of imgpipe_cli; each is listed.
+GROUND = {"imgpipe_cli", "errors", "events", "system"}
 ALLOWED: dict[str, set[str]] = {
-    "__main__": {"cli"},
-    "cli": {"commands", "render", "problems", "aws", "aws_problems", "api", "imgpipe_cli"},
-    "runner": DATA | {"aws", "aws_problems", "steps", "pipeline", "converging"},
-    "converging": DATA | {"aws", "aws_problems", "steps", "pipeline"},
-    "pipeline": DATA | {"aws", "aws_problems", "steps"},
-    "outputs": DATA | {"aws", "aws_problems", "steps", "target"},
-    "transfer": DATA | {"aws", "aws_problems", "picture", "sources", "stored_picture"},
-    "sources": BASE | {"events", "picture"},
-    "stored_picture": {"aws"},
-    "api": DATA,
-    "waiting": DATA | {"api"},
-    "feed": DATA | {"api"},
-    "listing": DATA | {"api", "waiting"},
-    "steps": DATA | {"aws", "aws_problems"},
-    "target": DATA | {"aws", "aws_problems", "local"},
-    "local": BASE | {"lambda_code", "names"},
-    "logs": DATA | {"aws", "aws_problems"},
-    "retry": DATA | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS},
-    "explain": DATA
-    | {"aws", "aws_problems", "steps", "target", "outputs", "stored_picture", *RESULTS}
-    | {"pipeline", "runner", "deployed", "logs", "retry"},
-    "aws": BASE | {"known_values", "sdk_errors", "sdk_settings"},
-    "known_values": set(),
-    "sdk_errors": set(),
-    "sdk_settings": set(),
-    "aws_problems": BASE | {"aws", "permissions", "sign_in_problems"},
-    "sign_in_problems": BASE | {"aws"},
-    "permissions": BASE | {"names", "permission_scopes"},
-    "permission_scopes": BASE | {"names"},
-    "picture": {"bundle"},
-    "bundle": BASE,
-    "configuration": BASE,
-    "settings": BASE,
-    "names": BASE,
-    "state_dir": BASE,
-    "private_files": set(),
-    "regular_files": set(),
-    "keys": BASE,
-    "pools": set(),
+    "imgpipe_cli": set(),  # its own __init__: the version
+    "errors": set(),
     "events": set(),
-    "problems": set(),
-    "imgpipe_cli": set(),
+    "result": {"errors"},
+    "system": {"errors"},
+    "aws": {"errors", "system"},
+    "lambdas": {"errors"},
+    "local": GROUND | {"aws", "lambdas"},
+    "session": GROUND | {"aws", "local"},
+    "pictures": GROUND | {"aws", "lambdas", "session"},
+    "deploy": GROUND | {"aws", "lambdas", "session", "pictures"},
+    "diagnose": GROUND | {"aws", "lambdas", "session", "pictures", "local", "deploy"},
 }
-# What no part may import unless it is said above.
-TOP = {"cli", "__main__", "commands", "render", "local"}
-# What these may import besides all parts below the top.
-MORE = {"commands": {"render", "local"}, "doctor": {"local"}}
+ALLOWED["render"] = set(ALLOWED) - {"local", "system", "imgpipe_cli"}
+ALLOWED["commands"] = set(ALLOWED) - {"lambdas"}
+ALLOWED["cli"] = set(ALLOWED) - {"lambdas", "local"}
+ALLOWED["__main__"] = {"cli"}
 # Library -> the only parts that may import it.
 LIBRARIES = {
     "boto3": {"aws", "local"},
@@ -81,7 +49,7 @@ LIBRARIES = {
 
 
 def part_of(module: str) -> str:
-    """imgpipe_cli.deploy.steps.table -> steps"""
+    """imgpipe_cli.deploy.steps.trigger -> deploy"""
     return module.split(".")[1] if "." in module else module
 
 
@@ -91,15 +59,15 @@ def _module(path: Path) -> str:
 
 
 def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
-    """Every module that is imported when the code runs, wherever the statement stands."""
-    for node in _running(tree):
+    """Every module that is imported, wherever the statement stands, also if it is for types only."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parent = module.split(".") if is_package else module.split(".")[:-1]
             start = parent[: len(parent) - node.level + 1] if node.level else []
             base = ".".join([*start, *([node.module] if node.module else [])])
-            # `from imgpipe_cli import runner` imports a module, `from imgpipe_cli.aws.client import Aws` a name.
+            # `from imgpipe_cli import errors` imports a module, `from imgpipe_cli.errors import ...` a name.
             names = [alias.name for alias in node.names]
             is_root = base == PACKAGE
             yield from (f"{base}.{name}" if is_root and _is_part(name) else base for name in names)
@@ -109,19 +77,9 @@ def _is_part(name: str) -> bool:
     return (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file()
 
 
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
-        yield child
-        yield from _running(child)
-
-
 def may_import(own: str, other: str) -> bool:
-    if own == other:
-        return True
-    return other in ALLOWED[own] if own in ALLOWED else other not in TOP - MORE.get(own, set())
+    """Raises KeyError for a part that the table does not list."""
+    return own == other or other in ALLOWED[own]
 
 
 def breaches(module: str, source: str, *, is_package: bool = False) -> list[str]:
@@ -159,38 +117,41 @@ def test_no_two_parts_need_each_other() -> None:
         ours = {part_of(name) for name in names if name.split(".")[0] == PACKAGE}
         needs.setdefault(own, set()).update(ours - {own})
     order = list(TopologicalSorter(needs).static_order())  # raises CycleError, which names the circle
-    assert order.index("aws") < order.index("steps") < order.index("runner") < order.index("commands")
+    assert order.index("aws") < order.index("deploy") < order.index("render") < order.index("commands")
 
 
-def test_the_table_names_only_parts_that_are_there() -> None:
-    parts = {part_of(_module(path)) for path in _code()}
-    assert parts >= set(ALLOWED) | TOP
+def test_the_table_names_all_parts_and_no_others() -> None:
+    assert {part_of(_module(path)) for path in _code()} == set(ALLOWED)
+
+
+def test_a_part_that_is_not_listed_is_refused() -> None:
+    with pytest.raises(KeyError, match="something_new"):
+        breaches("imgpipe_cli.something_new", "from imgpipe_cli import errors")
+
+
+def test_the_package_is_small_enough_to_read_at_a_glance() -> None:
+    entries = {one.name for one in ROOT.iterdir()} - {"__pycache__", "lambda_src"}
+    assert len(entries) <= 17, sorted(entries)
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("imgpipe_cli.deploy.steps.table", "from imgpipe_cli import runner"),
-        ("imgpipe_cli.deploy.steps.table", "from ..runner import up"),
-        ("imgpipe_cli.deploy.steps.table", "from .. import runner"),
+        ("imgpipe_cli.aws.client", "from imgpipe_cli import deploy"),
+        ("imgpipe_cli.aws.client", "from ..deploy import runner"),
+        ("imgpipe_cli.aws.client", "from .. import deploy"),
         ("imgpipe_cli.deploy.runner", "def f():\n    from imgpipe_cli.render.text import safe"),
-        ("imgpipe_cli.aws.client", "import imgpipe_cli.aws.names"),
+        ("imgpipe_cli.deploy.runner", "if TYPE_CHECKING:\n    from imgpipe_cli.render.text import safe"),
+        ("imgpipe_cli.system.threads", "import imgpipe_cli.aws.names"),
         ("imgpipe_cli.pictures.upload", "import boto3"),
         ("imgpipe_cli.deploy.runner", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),
         ("imgpipe_cli.render.screen", "import typer"),
         ("imgpipe_cli.pictures.waiting", "import imgpipe_cli.local.process.control"),
-        ("imgpipe_cli.something_new", "from imgpipe_cli.render.text import safe"),
-        ("imgpipe_cli.something_new", "from imgpipe_cli import commands"),
     ],
 )
 def test_a_breach_is_found(module: str, source: str) -> None:
     assert len(breaches(module, source)) == 1
-
-
-def test_what_is_only_for_types_is_no_import() -> None:
-    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from imgpipe_cli import runner"
-    assert breaches("imgpipe_cli.deploy.steps.table", source) == []
 
 
 def test_importing_the_command_line_loads_nothing_slow() -> None:

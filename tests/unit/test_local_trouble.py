@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
-from imgpipe_cli.commands.base import Options, Run
 from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
+from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.control import LocalCloud, LocalStatus

@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import pytest
 
-from imgpipe_cli.commands.base import Result
 from imgpipe_cli.deploy.resource import Resource, Seen, Step
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import (
@@ -27,6 +26,7 @@ from imgpipe_cli.events import (
 from imgpipe_cli.render import text
 from imgpipe_cli.render.board import DONE_WORDS, Board
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.result import Result
 
 
 @pytest.mark.parametrize(

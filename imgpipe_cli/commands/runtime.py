@@ -1,4 +1,4 @@
-"""What every command shares: the options of each, the target, and how a result leaves the command.
+"""How a command runs: its options, its target, and the way of its result to the screen.
 
 A command is a function of its options, and of a `Run` if it has a target; it returns a `Result` and
 prints nothing.
@@ -7,20 +7,20 @@ prints nothing.
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.help_pages import CommandPage
+from imgpipe_cli.commands.options import NEVER_EMPTY, SHARED_PARAMETERS, Options
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
 from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
@@ -28,103 +28,6 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of every command; None: not given."""
-
-    project: str | None = None
-    profile: str | None = None
-    region: str | None = None
-    local: bool | None = None
-    json: bool = False
-    verbose: bool = False
-    quiet: bool = False
-
-
-_SHARED: Mapping[str, Any] = {
-    "project": Annotated[
-        str | None,
-        typer.Option(
-            "--project",
-            envvar="IMGPIPE_PROJECT",
-            metavar="NAME",
-            autocompletion=completion.projects,
-            help="The pipeline's name (default imgpipe).",
-        ),
-    ],
-    "profile": Annotated[
-        str | None,
-        typer.Option("--profile", envvar="IMGPIPE_PROFILE", metavar="NAME", help="The AWS profile to use."),
-    ],
-    "region": Annotated[
-        str | None,
-        typer.Option("--region", envvar="IMGPIPE_REGION", metavar="NAME", help="The AWS region."),
-    ],
-    "local": Annotated[
-        bool | None,
-        typer.Option("--local/--aws", envvar="IMGPIPE_LOCAL", help="The cloud on this machine, or AWS."),
-    ],
-    "json": Annotated[
-        bool,
-        typer.Option("--json", envvar="IMGPIPE_JSON", help="Print JSON instead of text."),
-    ],
-    "verbose": Annotated[
-        bool,
-        typer.Option("--verbose", envvar="IMGPIPE_VERBOSE", help="Show details, and tracebacks of errors."),
-    ],
-    "quiet": Annotated[
-        bool,
-        typer.Option("--quiet", envvar="IMGPIPE_QUIET", help="Show results and errors only."),
-    ],
-}
-_NEVER_EMPTY = ("project", "profile", "region")
-SHARED_PARAMETERS = [
-    inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=annotation,
-        default=False if name in ("json", "verbose", "quiet") else None,
-    )
-    for name, annotation in _SHARED.items()
-]
-
-
-def finite(value: float | None) -> float | None:
-    """The number, unless it is none: "nan" is neither below nor above any limit, so it passes all of them."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a number.")
-    return value
-
-
-def above_0(value: float | None) -> float | None:
-    """The number, unless it is 0 or none."""
-    if finite(value) == 0:
-        raise typer.BadParameter("0 is too few.")
-    return value
-
-
-# How many resources converge side by side; 1 sends the calls strictly in order.
-WorkersOption = Annotated[
-    int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
-]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command found out. data: the JSON document's data; show: draws it for people.
-
-    more: what else the JSON document holds, behind its usual keys.
-    streamed: everything was already printed line by line.
-    """
-
-    data: Any = None
-    show: Callable[[Screen], None] | None = None
-    exit_code: ExitCode = ExitCode.DONE
-    errors: Sequence[Mapping[str, Any]] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
-    streamed: bool = False
 
 
 @dataclass
@@ -369,7 +272,7 @@ def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
     given = replace(before, **{name: values[name] for name in flags})
     # To the parsers an empty variable is none; here it is as an empty flag, which is refused.
     empty: dict[str, Any] = {
-        name: "" for name in _NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
+        name: "" for name in NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
     }
     return replace(given, **empty)
 
