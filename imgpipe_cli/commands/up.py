@@ -109,9 +109,9 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy import conflicts, pipeline_info, releases, runner
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+        from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
-        from imgpipe_cli.deploy.steps.settings import stored_settings
 
         connection = run.connect(start_local=starter(run), services=SERVICES)
         if connection.target.local and not dry_run:

@@ -18,8 +18,8 @@ from imgpipe_cli.deploy import runner
 from imgpipe_cli.deploy.pipeline import Looks, Pipeline
 from imgpipe_cli.deploy.reconcile import Outcome
 from imgpipe_cli.deploy.resource import Outlasted, Overtaken
+from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.deploy.results import migrate
-from imgpipe_cli.deploy.steps.settings import stored_settings
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Event, Settled
 from imgpipe_cli.session.settings import Settings

@@ -12,8 +12,8 @@ from datetime import date
 
 from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.deploy.resource import Seen
-from imgpipe_cli.deploy.steps.roles import trust_policy
-from imgpipe_cli.deploy.steps.settings import stored_settings
+from imgpipe_cli.deploy.resources.iam_role import trust_policy
+from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.deploy.resource import Seen
-from imgpipe_cli.deploy.steps.access_token import TokenParameter
-from imgpipe_cli.deploy.steps.http_api import ApiResource
-from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.api_gateway import ApiResource
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.target import Connection, Remembered
 

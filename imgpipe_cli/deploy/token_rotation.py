@@ -15,10 +15,10 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import pipeline_info, releases, runner
 from imgpipe_cli.deploy.pipeline import Looks, Pipeline
 from imgpipe_cli.deploy.resource import Overtaken, Resource, Step
-from imgpipe_cli.deploy.resources.functions import Function
+from imgpipe_cli.deploy.resources.lambda_function import Function
+from imgpipe_cli.deploy.resources.settings_parameter import Overwrite, SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.token_parameter import NEW_TOKEN, fingerprint, token_sha256
 from imgpipe_cli.deploy.steps import STEPS
-from imgpipe_cli.deploy.steps.access_token import NEW_TOKEN, fingerprint, token_sha256
-from imgpipe_cli.deploy.steps.settings import Overwrite, SettingsParameter, stored_settings
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pictures.api import Api, ApiUnavailable

@@ -10,8 +10,8 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import runner
-from imgpipe_cli.deploy.resources.strangers import strangers
-from imgpipe_cli.deploy.steps.ingest_function import Retries
+from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.events import Event, Skipped
 from tests.functional import cli
 from tests.functional.account import (

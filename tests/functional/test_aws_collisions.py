@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.commands.up import _check_region
-from imgpipe_cli.deploy.steps.ingest_function import Retries
+from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.diagnose.doctor.network import rekognition
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event

@@ -9,8 +9,8 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import conflicts, deployed, runner
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.results import migrate
-from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.session.settings import Settings, resolve
 from tests.functional.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
 from tests.functional.meeting import MeetingAws, SharedAws

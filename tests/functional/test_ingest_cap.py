@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.deploy import deployed, ingest_cap, runner
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.results import migrate
-from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
 from imgpipe_cli.events import Event, Note
 from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up

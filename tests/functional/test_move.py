@@ -12,10 +12,10 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.results import migrate, reindex
 from imgpipe_cli.deploy.results.store import BucketStore, store
 from imgpipe_cli.deploy.steps import STEPS
-from imgpipe_cli.deploy.steps.settings import SettingsParameter
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared

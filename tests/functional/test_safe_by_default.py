@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import UPLOAD_PREFIX
-from imgpipe_cli.deploy.steps.access_token import read_token
-from imgpipe_cli.deploy.steps.http_api import ROUTES
+from imgpipe_cli.deploy.resources.api_gateway import ROUTES
+from imgpipe_cli.deploy.resources.token_parameter import read_token
 from shared import http_api
 from tests.functional.account import IN_S3, NAMES, SETTINGS, RecordingAws, finished, fresh_account
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.deploy.steps.roles import permissions
+from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.session.settings import Settings
 from tests.functional.account import IN_S3, NAMES, SETTINGS
 

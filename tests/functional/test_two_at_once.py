@@ -19,8 +19,8 @@ from moto.backends import get_backend
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.deploy import conflicts, pipeline_info, runner, token_rotation
-from imgpipe_cli.deploy.steps.access_token import fingerprint
-from imgpipe_cli.deploy.steps.settings import SettingsParameter
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
+from imgpipe_cli.deploy.resources.token_parameter import fingerprint
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures import upload
 from imgpipe_cli.pictures.sources import Source

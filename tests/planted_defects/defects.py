@@ -37,7 +37,7 @@ DEFECTS = (
     Defect(
         "older-pictures-not-shown",
         "a dropped permission",
-        "imgpipe_cli/deploy/steps/roles.py",
+        "imgpipe_cli/deploy/resources/iam_role.py",
         '_allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"]',
         '_allow("ShowPictures", ["s3:GetObject"]',
     ),

@@ -160,3 +160,16 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
     loaded = set(done.stdout.split())
     assert "typer" in loaded
     assert not loaded & {"boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}
+
+
+# Folder of deploy -> the modules of deploy that it may import besides its own.
+WITHIN_DEPLOY = {"resource": set(), "resources": {"resource"}, "steps": {"resource", "resources"}}
+
+
+def test_resources_know_no_steps_and_steps_no_runs() -> None:
+    for path, source in _code().items():
+        own, *_ = path.relative_to(ROOT / "deploy").with_suffix("").parts if "deploy" in path.parts else [""]
+        if own in WITHIN_DEPLOY:
+            names = imports(ast.parse(source), _module(path), path.name == "__init__.py")
+            within = {name.split(".")[2] for name in names if name.startswith(f"{PACKAGE}.deploy.")}
+            assert within <= WITHIN_DEPLOY[own] | {own}, path

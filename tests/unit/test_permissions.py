@@ -18,7 +18,7 @@ from imgpipe_cli.aws.iam import actions, scopes
 from imgpipe_cli.aws.iam.scopes import Scope
 from imgpipe_cli.aws.names import PROJECT_MAX, Names
 from imgpipe_cli.cli import app
-from imgpipe_cli.deploy.resources.functions import Function
+from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import ExitCode, Problem
 

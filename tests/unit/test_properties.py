@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.steps.roles import permissions
+from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.render.verdicts import line, verdict
 from imgpipe_cli.session.settings import FEATURES, Settings

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Call, Seen
-from imgpipe_cli.deploy.steps.http_api import Stage
+from imgpipe_cli.deploy.resources.api_gateway import Stage
 from imgpipe_cli.session.settings import Settings
 
 NAMES = Names("imgpipe", "123456789012", "eu-west-1", "aws")

@@ -34,13 +34,14 @@ from imgpipe_cli.deploy.results.store import (
     store,
 )
 from imgpipe_cli.deploy.steps.ingest_function import TIMEOUT_S
-from imgpipe_cli.deploy.steps.results_store import RESOURCES
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.system.threads import Pool
 
+# The resources of each store, outermost first: they go when the results have moved.
+_RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10
 _PAUSE_S = 2.0
@@ -59,7 +60,7 @@ def begin(settings: Settings, looks: Looks) -> Settings:
 
 
 def _ours(looks: Looks, kind: str) -> bool:
-    seen = looks[RESOURCES[kind][0]]
+    seen = looks[_RESOURCES[kind][0]]
     # What is being removed was copied before.
     return seen.exists and seen.owned and seen.detail != "deleting"
 
@@ -89,12 +90,12 @@ def results_to_move(pipeline: Pipeline, looks: Looks, settings: Settings) -> int
 def refuse_lasting(pipeline: Pipeline, looks: Looks, settings: Settings) -> None:
     """Raise a Problem where the store that a move takes the results from could not go at its end."""
     for _, resource in pipeline.resources():
-        if settings.move and resource.name in RESOURCES[source(settings)] and looks[resource.name].exists:
+        if settings.move and resource.name in _RESOURCES[source(settings)] and looks[resource.name].exists:
             list(resource.removals(looks[resource.name], pipeline.names))
 
 
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
-    return next(found for found in pipeline.resources() if found[1].name == RESOURCES[kind][0])
+    return next(found for found in pipeline.resources() if found[1].name == _RESOURCES[kind][0])
 
 
 def _stages(settings: Settings) -> list[Settings]:
@@ -189,10 +190,10 @@ def _take_away(pipeline: Pipeline, looks: Looks, kind: str, emit: Emit) -> None:
     going = [
         runner.Removal(step, resource, looks[resource.name])
         for step, resource in pipeline.resources()
-        if resource.name in RESOURCES[kind] and looks[resource.name].exists
+        if resource.name in _RESOURCES[kind] and looks[resource.name].exists
     ]
     runner.take_away(pipeline, going, emit)
-    looks.update(dict.fromkeys(RESOURCES[kind], MISSING))
+    looks.update(dict.fromkeys(_RESOURCES[kind], MISSING))
 
 
 # --- copying -------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
         with Pool(PARALLEL, thread_name_prefix="copy") as pool:
             for some in batches(old.items(known, refuse)):
                 done += sum(pool.map(put, some))
-                emit(Copied("table", RESOURCES["table"][0], done))
+                emit(Copied("table", _RESOURCES["table"][0], done))
     except AwsError as error:
         raise problem(error, f"copy the results from {old.name} to {new.name}") from error
     if refused:
@@ -273,7 +274,7 @@ def planned_changes(
             planned += [
                 (step, resource, change)
                 for step, resource in pipeline.resources()
-                if resource.name in RESOURCES[source(stage)]
+                if resource.name in _RESOURCES[source(stage)]
                 for change in resource.removals(looks[resource.name], pipeline.names)
             ]
     return planned

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.functions import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_function import Function, LogGroup, Shape, store_variables
 from imgpipe_cli.session.settings import Settings
 
 

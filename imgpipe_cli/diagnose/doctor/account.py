@@ -10,10 +10,10 @@ from imgpipe_cli.deploy import pipeline_info, runner
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.readiness import callable_at_its_url, refusal
 from imgpipe_cli.deploy.resource import Seen, Step
-from imgpipe_cli.deploy.steps.access_token import TokenParameter
-from imgpipe_cli.deploy.steps.http_api import ApiResource
-from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
-from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.api_gateway import ApiResource
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
+from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
 from imgpipe_cli.diagnose.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api

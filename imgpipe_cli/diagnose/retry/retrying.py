@@ -21,8 +21,8 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.pipeline_info import not_set_up
-from imgpipe_cli.deploy.steps.ingest_function import FailureQueue
-from imgpipe_cli.deploy.steps.settings import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
+from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.diagnose.retry import failure_queue
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.diagnose.retry.failures import (

@@ -14,8 +14,8 @@ from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.deploy import ingest_cap
 from imgpipe_cli.deploy.resource import Overtaken
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
+from imgpipe_cli.deploy.resources.settings_parameter import Overwrite
 from imgpipe_cli.deploy.results import store
-from imgpipe_cli.deploy.steps.settings import Overwrite
 from imgpipe_cli.pictures.upload import is_current
 from imgpipe_cli.session.settings import Settings
 from tests.functional import account

@@ -14,8 +14,8 @@ from urllib.parse import quote_plus, urlsplit
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.deploy.results import store
-from imgpipe_cli.deploy.steps.roles import permissions
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli.machine import Machine, jpeg

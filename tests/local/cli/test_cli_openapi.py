@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imgpipe_cli.deploy.steps.http_api import ROUTES
+from imgpipe_cli.deploy.resources.api_gateway import ROUTES
 from tests import exhaustive
 from tests.local.cli.conftest import Pipeline
 from tests.local.cli.machine import EXAMPLES, ROOT, Machine

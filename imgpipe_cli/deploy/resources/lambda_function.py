@@ -22,9 +22,9 @@ from imgpipe_cli.deploy.resource import (
     Unknown,
     torn,
 )
-from imgpipe_cli.deploy.resources.capping import capping
-from imgpipe_cli.deploy.steps.access_token import token_sha256
-from imgpipe_cli.deploy.steps.roles import role_id
+from imgpipe_cli.deploy.resources.iam_role import role_id
+from imgpipe_cli.deploy.resources.lambda_concurrency import capping
+from imgpipe_cli.deploy.resources.token_parameter import token_sha256
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Note
 from imgpipe_cli.lambdas import package

@@ -10,8 +10,8 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Seen, Unknown
-from imgpipe_cli.deploy.resources.functions import LAMBDA_BUSY
-from imgpipe_cli.deploy.resources.strangers import strangers
+from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
 from imgpipe_cli.session.settings import Settings
 
 _PASSING = (

@@ -1,0 +1,235 @@
+"""One role for each function, with exactly what its code uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
+from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Routine, Seen
+from imgpipe_cli.events import Emit
+from imgpipe_cli.session.settings import FEATURES, Settings
+
+_POLICY = "imgpipe"
+_NOT_THERE = ("NoSuchEntity",)
+_NEW = Passing("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
+_BUSY = Passing("ConcurrentModification", why="IAM is still working on another change of the role")
+# "must delete policies first", "must detach all policies first": an instance profile never passes.
+_GOING = Passing("DeleteConflict", "policies first", "the role's policies are still going")
+
+
+def trust_policy(names: Names, *, source_account: bool) -> dict[str, Any]:
+    """Lambda may take the role, and with source_account only on behalf of this account."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    if source_account:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": names.account}}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def permissions(function: str, names: Names, settings: Settings) -> dict[str, Any]:
+    """The function's policy document. Never logs:CreateLogGroup: with it, a late line would bring back
+    a deleted log group without retention."""
+    statements = {
+        "ingest": lambda: _ingest(names, settings),
+        "get_result": lambda: _get_result(names, settings),
+        "web": lambda: _web(names, settings),
+    }[function]()
+    group = f"{names.log_group_arn(names.log_group(function))}:*"
+    logs = _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], group)
+    return {"Version": "2012-10-17", "Statement": [*statements, logs]}
+
+
+def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
+    pictures = ["s3:GetObject", "s3:GetObjectVersion"]
+    # Labels and properties are two features of one action.
+    detect = list({f"rekognition:{FEATURES[feature]}" for feature in settings.features})
+    return [
+        _allow("ReadPictures", pictures, f"{names.bucket_arn}/*"),
+        # Without the first S3 answers 403 for a picture that is gone, as if the role were wrong; the list of
+        # versions tells what is gone from what S3 does not show yet.
+        _allow("TellMissingFromDenied", ["s3:ListBucket", "s3:ListBucketVersions"], names.bucket_arn),
+        # Rekognition has no resources to name for these.
+        _allow("AnalyzePictures", detect, "*"),
+        *_stores(
+            settings,
+            table=[_allow("StoreResults", ["dynamodb:GetItem", "dynamodb:PutItem"], names.table_arn)],
+            s3=[
+                *_read_objects(names),
+                # Tagging: the marks of removed pictures carry the tag by which they expire.
+                _allow("StoreResultObjects", ["s3:PutObject", "s3:PutObjectTagging"], _results(names)),
+                _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], _index(names)),
+            ],
+        ),
+        _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
+    ]
+
+
+def _get_result(names: Names, settings: Settings) -> list[dict[str, Any]]:
+    table = [_allow("ReadResults", ["dynamodb:GetItem"], names.table_arn)]
+    return _stores(settings, table=table, s3=_read_objects(names))
+
+
+def _web(names: Names, settings: Settings) -> list[dict[str, Any]]:
+    return [
+        *_stores(
+            settings,
+            table=[
+                _allow("ListResults", ["dynamodb:Query"], f"{names.table_arn}/index/{INDEX}"),
+                _allow("ReadResults", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], names.table_arn),
+            ],
+            s3=_read_objects(names),
+        ),
+        _allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"], f"{names.bucket_arn}/*"),
+        _allow("SignUploads", ["s3:PutObject"], f"{names.bucket_arn}/{UPLOAD_PREFIX}*"),
+    ]
+
+
+def _stores(settings: Settings, **statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements for the stores in use: one, and both only while results move from one to the other."""
+    return [statement for store in settings.open_stores for statement in statements[store]]
+
+
+def _read_objects(names: Names) -> list[dict[str, Any]]:
+    return [
+        _allow("ReadResultObjects", ["s3:GetObject"], _results(names)),
+        # To read the index by time, and without it S3 answers 403 for a result that is not there.
+        _allow("ListResultObjects", ["s3:ListBucket"], names.results_bucket_arn),
+    ]
+
+
+def _results(names: Names) -> str:
+    return f"{names.results_bucket_arn}/results/*"
+
+
+def _index(names: Names) -> str:
+    return f"{names.results_bucket_arn}/index/*"
+
+
+def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}
+
+
+def role_id(aws: Aws, names: Names, function: str) -> str | None:
+    """The id of a function's role, looked up once a run: another one of the same name has another id."""
+
+    def look() -> str | None:
+        found = aws.find("iam", "get_role", missing=_NOT_THERE, RoleName=names.role(function))
+        return None if found is None else str(found["Role"]["RoleId"])
+
+    return aws.known.get(_id_of(function), look)
+
+
+def _id_of(function: str) -> str:
+    return f"role_id.{function}"
+
+
+class Role(Resource):
+    """A function's execution role with one inline policy."""
+
+    needs = ("settings",)
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        self.name = f"role.{function}"
+        called = "ingest function" if function == "ingest" else f"function {function}"
+        self.title = f"the role of the {called}"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        role = names.role(self.function)
+        find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+        found: dict[str, Any] = {}
+
+        def look() -> str | None:
+            reads = {
+                "role": lambda: find("get_role"),
+                "policy": lambda: find("get_role_policy", PolicyName=_POLICY),
+            }
+            found.update(aws.together(reads))
+            return None if found["role"] is None else str(found["role"]["Role"]["RoleId"])
+
+        # Its function asks for the id at the same time: one look answers both.
+        if aws.known.learn(_id_of(self.function), look) is None:
+            return Seen(exists=False, facts={"trust": None, "policy": None})
+        answer = found["role"]["Role"]
+        tags = plain_tags(answer.get("Tags", []))
+        return Seen(
+            exists=True,
+            owned=names.owns(tags),
+            tags=tags,
+            facts={
+                "trust": answer["AssumeRolePolicyDocument"],
+                "boundary": answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+                "policy": found["policy"] and found["policy"]["PolicyDocument"],
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+        role = names.role(self.function)
+        trust = trust_policy(names, source_account=settings.source_account)
+        policy = permissions(self.function, names, settings)
+        if not seen.exists:
+            params = {
+                "RoleName": role,
+                "AssumeRolePolicyDocument": json.dumps(trust),
+                "Tags": names.tag_list,
+            }
+            yield Change("create", f"role {role}", Call("iam", "create_role", params, (_BUSY,)))
+        elif seen.facts["trust"] != trust:
+            params = {"RoleName": role, "PolicyDocument": json.dumps(trust)}
+            call = Call("iam", "update_assume_role_policy", params, (_NEW, _BUSY))
+            yield Change("update", f"trust policy of role {role}", call)
+        if seen.facts["policy"] != policy:
+            params = {"RoleName": role, "PolicyName": _POLICY, "PolicyDocument": json.dumps(policy)}
+            call = Call("iam", "put_role_policy", params, (_NEW, _BUSY))
+            yield Change("set", f"policy of role {role}", call)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:
+        """Policies that give more than the function uses, or take away what it needs."""
+        if not seen.exists:
+            return
+        role = names.role(self.function)
+        if seen.facts["boundary"]:
+            yield f"role {role} has the permissions boundary {seen.facts['boundary']}"
+        find = partial(aws.items, "iam", missing=_NOT_THERE, RoleName=role)
+        for policy in find("list_role_policies", "PolicyNames"):
+            if policy != _POLICY:
+                yield f"role {role} has the inline policy {policy}, which imgpipe did not make"
+        for attached in find("list_attached_role_policies", "AttachedPolicies"):
+            yield f"role {role} has the policy {attached['PolicyArn']}, which imgpipe did not attach"
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+        role = names.role(self.function)
+
+        def detach(aws: Aws, _emit: Emit) -> None:
+            _strip(aws, role)
+
+        operations = ("delete_role_policy", "detach_role_policy")
+        yield Change(
+            "detach", f"policies of role {role}", Routine("strip_role", operations, detach, (_BUSY,))
+        )
+        call = Call("iam", "delete_role", {"RoleName": role}, (_GOING, _BUSY))
+        yield Change("delete", f"role {role}", call)
+
+
+def _strip(aws: Aws, role: str) -> None:
+    """Take every policy off the role, also those that others attached: a role with one cannot go."""
+    find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+    found = aws.together(
+        {
+            "own": lambda: find("delete_role_policy", PolicyName=_POLICY),
+            "inline": lambda: find("list_role_policies"),
+            "attached": lambda: find("list_attached_role_policies"),
+        }
+    )
+    for policy in (found["inline"] or {}).get("PolicyNames", []):
+        if policy != _POLICY:
+            find("delete_role_policy", PolicyName=policy)
+    for attached in (found["attached"] or {}).get("AttachedPolicies", []):
+        find("detach_role_policy", PolicyArn=attached["PolicyArn"])

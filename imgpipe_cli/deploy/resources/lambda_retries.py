@@ -1,0 +1,71 @@
+"""How often Lambda tries an event again, and where events go whose last attempt failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen
+from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
+from imgpipe_cli.session.settings import Settings
+
+
+class Retries(Resource):
+    """Two more attempts after a failure, within six hours; then the failure queue."""
+
+    name = "retries"
+    title = "the ingest function's retry policy"
+    needs = ("function.ingest", "queue")
+    within = "function.ingest"
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find(
+            "lambda",
+            "get_function_event_invoke_config",
+            missing=("ResourceNotFoundException",),
+            FunctionName=names.function("ingest"),
+        )
+        if found is None:
+            return MISSING
+        destinations = found.get("DestinationConfig", {})
+        facts = {
+            "attempts": found.get("MaximumRetryAttempts"),
+            "age": found.get("MaximumEventAgeInSeconds"),
+            "destination": destinations.get("OnFailure", {}).get("Destination"),
+            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
+        }
+        return Seen(exists=True, facts=facts)
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
+        if seen.exists and wanted.items() <= seen.facts.items():
+            return
+        params = {
+            "FunctionName": names.function("ingest"),
+            "MaximumRetryAttempts": wanted["attempts"],
+            "MaximumEventAgeInSeconds": wanted["age"],
+            # The call replaces all: what somebody has done on success stays.
+            "DestinationConfig": {
+                **seen.facts.get("others", {}),
+                "OnFailure": {"Destination": wanted["destination"]},
+            },
+        }
+        passing = (
+            # Lambda checks that the role may send to the queue, and that the queue is there.
+            Passing(
+                "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
+            ),
+            Passing("InvalidParameterValueException", "is invalid", "the new queue is not visible yet"),
+            *LAMBDA_BUSY,
+            Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+        )
+        call = Call("lambda", "put_function_event_invoke_config", params, passing)
+        yield Change("set", f"retries of function {names.function('ingest')}", call)
+
+
+def _denied(names: Names) -> str:
+    return (
+        f"If it never passes, something beside the policy of role {names.role('ingest')} denies it "
+        "sqs:SendMessage: a permissions boundary, or a policy of the organization."
+    )

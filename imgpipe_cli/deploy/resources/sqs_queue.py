@@ -1,0 +1,111 @@
+"""The queue of events that the ingest function could not finish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Passing, Resource, Seen
+from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.session.settings import Settings
+
+_FOURTEEN_DAYS_S = 14 * 24 * 3600
+# Far more than an event of S3's; and the most that SQS takes.
+_SMALLEST_B, _LARGEST_B = 256 * 1024, 1024 * 1024
+_NO_QUEUE = (
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+)
+_DELETED = "SQS keeps the name of the removed queue for 60 s"
+_QUEUE_PASSING = (
+    Passing("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
+    Passing("QueueDeletedRecently", why=_DELETED, limit_s=90),
+)
+
+
+class FailureQueue(Resource):
+    """Events whose every attempt failed wait here for 14 days."""
+
+    name = "queue"
+    title = "the failure queue"
+    needs = ("settings",)
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        found = aws.find("sqs", "get_queue_url", missing=_NO_QUEUE, QueueName=names.queue)
+        if found is None:
+            return MISSING
+        url = found["QueueUrl"]
+        details = aws.together(
+            {
+                "attributes": lambda: aws.find(
+                    "sqs",
+                    "get_queue_attributes",
+                    missing=_NO_QUEUE,
+                    QueueUrl=url,
+                    AttributeNames=["All"],
+                ),
+                "tags": lambda: aws.find("sqs", "list_queue_tags", missing=_NO_QUEUE, QueueUrl=url),
+            }
+        )
+        if details["attributes"] is None or details["tags"] is None:
+            return MISSING
+        attributes, tags = details["attributes"]["Attributes"], details["tags"].get("Tags", {})
+        return Seen(
+            exists=True,
+            owned=names.owns(tags),
+            tags=tags,
+            facts={
+                "url": url,
+                "retention": int(attributes["MessageRetentionPeriod"]),
+                # A key of the account's own is encryption too.
+                "encrypted": attributes.get("SqsManagedSseEnabled", "true") == "true"
+                or bool(attributes.get("KmsMasterKeyId")),
+                "key": attributes.get("KmsMasterKeyId"),
+                # What SQS takes by itself differs by the age of the queue.
+                "small": int(attributes.get("MaximumMessageSize", _SMALLEST_B)) < _SMALLEST_B,
+                "delay": int(attributes.get("DelaySeconds", 0)),
+                "redrive": attributes.get("RedrivePolicy", ""),
+                "policy": attributes.get("Policy", ""),
+                "messages": int(attributes.get("ApproximateNumberOfMessages", 0)),
+            },
+        )
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        attributes = {"MessageRetentionPeriod": str(_FOURTEEN_DAYS_S)}
+        if not seen.exists:
+            params = {
+                "QueueName": names.queue,
+                "Attributes": {**attributes, "SqsManagedSseEnabled": "true"},
+                "tags": names.tags,
+            }
+            call = Call("sqs", "create_queue", params, _QUEUE_PASSING)
+            yield Change("create", f"queue {names.queue}", call)
+            return
+        if seen.facts["retention"] != _FOURTEEN_DAYS_S:
+            yield self._set("retention", attributes, seen, names)
+        if not seen.facts["encrypted"]:
+            yield self._set("encryption", {"SqsManagedSseEnabled": "true"}, seen, names)
+        if seen.facts["small"]:
+            yield self._set("message size", {"MaximumMessageSize": str(_LARGEST_B)}, seen, names)
+        if seen.facts["delay"]:
+            yield self._set("delay", {"DelaySeconds": "0"}, seen, names)
+        if seen.facts["redrive"]:  # looked at a few times, an event would leave it
+            yield self._set("redrive policy", {"RedrivePolicy": ""}, seen, names)
+
+    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+        if seen.exists and seen.facts["policy"]:
+            for statement, who in strangers(json.loads(seen.facts["policy"]), names.account):
+                yield f"statement {statement} lets {who} use queue {names.queue}"
+
+    def _set(self, what: str, attributes: Mapping[str, str], seen: Seen, names: Names) -> Change:
+        params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
+        return Change("set", f"{what} of queue {names.queue}", Call("sqs", "set_queue_attributes", params))
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+        call = Call("sqs", "delete_queue", {"QueueUrl": seen.facts["url"]})
+        yield Change("delete", f"queue {names.queue}", call)
+
+    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+        return {"failed_events": seen.facts["messages"]}

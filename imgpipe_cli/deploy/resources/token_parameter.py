@@ -1,0 +1,75 @@
+"""The secret that opens the list, the uploads and the pictures of the HTTP API."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+
+from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import Change, NewSecret, Resource, Seen
+from imgpipe_cli.deploy.resources.settings_parameter import (
+    delete_parameter,
+    observe_parameter,
+    put_parameter,
+    refuse_other_type,
+)
+from imgpipe_cli.session.settings import Settings
+
+NEW_TOKEN = NewSecret("new token", lambda: secrets.token_urlsafe(32))
+
+
+def fingerprint(token: str) -> str:
+    """What the functions hold instead of the token: its SHA-256 as hex."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_token(aws: Aws, names: Names) -> str | None:
+    """The token itself, None before it is made. Raises AwsError."""
+    found = aws.find(
+        "ssm",
+        "get_parameter",
+        missing=("ParameterNotFound",),
+        Name=names.token_parameter,
+        WithDecryption=True,
+    )
+    return None if found is None else str(found["Parameter"]["Value"])
+
+
+def token_sha256(aws: Aws, names: Names) -> str | None:
+    """The token's fingerprint, looked up once a run for all functions that hold it."""
+
+    def look() -> str | None:
+        token = read_token(aws, names)
+        return None if token is None else fingerprint(token)
+
+    return aws.known.get("token_sha256", look)
+
+
+class TokenParameter(Resource):
+    """A SecureString, made once and never changed by `up`."""
+
+    name = "token"
+    title = "the access token"
+    needs = ("settings",)
+
+    def observe(self, aws: Aws, names: Names) -> Seen:
+        seen: list[Seen] = []
+
+        def look() -> str | None:
+            seen.append(observe_parameter(aws, names, names.token_parameter))
+            return fingerprint(seen[0].facts["value"]) if seen[0].exists else None
+
+        # The functions that hold the fingerprint ask at the same time: one look answers all.
+        aws.known.learn("token_sha256", look)
+        return seen[0]
+
+    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+        if not seen.exists:
+            yield put_parameter(names.token_parameter, "SecureString", NEW_TOKEN, names)
+        else:
+            refuse_other_type(seen, names.token_parameter, "SecureString")
+
+    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+        yield delete_parameter(names.token_parameter)

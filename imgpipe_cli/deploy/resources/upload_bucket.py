@@ -1,0 +1,42 @@
+"""The bucket that pictures are uploaded to."""
+
+from __future__ import annotations
+
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
+
+_LIFECYCLE = (
+    ABORT_MULTIPART,
+    {
+        "ID": "imgpipe-old-versions",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    },
+)
+_CORS = (
+    {
+        "ID": "imgpipe-page",
+        # Any origin: no cookies are involved, and each upload needs a form that the API signed.
+        "AllowedOrigins": ["*"],
+        "AllowedMethods": ["POST", "GET"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag", "x-amz-version-id"],
+        "MaxAgeSeconds": 3600,
+    },
+)
+
+
+class Bucket(S3Bucket):
+    """Versioned, encrypted, private, TLS only."""
+
+    name = "bucket"
+    title = "the upload bucket"
+    step = "bucket"
+    versioned = True
+    lifecycle = _LIFECYCLE
+    cors = _CORS
+
+    def bucket(self, names: Names) -> str:
+        return names.bucket
