@@ -39,7 +39,7 @@ class Chain:
         self._calls = sorted(calls, key=lambda call: call.start_s)
         self._resources = [resource_of(call, names) for call in self._calls]
         self._needs = _needs(removing=removing)
-        self._side_by_side = {r.name for step in STEPS for r in step.resources if r.side_by_side}
+        self._side_by_side = {r.name for step in STEPS for r in step.resources if r.parallel}
         writes = [call for call in self._calls if call.is_write]
         self._first_write_s = min((call.start_s for call in writes), default=float("inf"))
         self._last_write_s = max((call.end_s for call in writes), default=float("inf"))

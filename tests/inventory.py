@@ -44,10 +44,10 @@ _STAGE_PARTS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSet
 def inventory(client: Client, project: str = "") -> dict[str, Any]:
     """Resource -> its configuration: of all, or of one project, whose name then reads PROJECT, so that
     projects can be compared."""
-    looks = (_buckets, _tables, _roles, _functions, _queues, _parameters, _logs, _apis)
+    snapshot = (_buckets, _tables, _roles, _functions, _queues, _parameters, _logs, _apis)
     found = {
         name: content
-        for look in looks
+        for look in snapshot
         for name, content in look(client)
         if re.search(rf"[ /]{project}[-/]", f"{name}/") or not project
     }

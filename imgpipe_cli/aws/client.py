@@ -498,9 +498,9 @@ class Aws:
         """Carry out the reads of one look side by side. A read must not itself call `together`."""
         return self._threads("read").answers(reads)
 
-    def looks(self, looks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    def gather(self, snapshot: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         """Carry out looks side by side; each of them may call `together`, and none calls `looks`."""
-        return self._threads("look").answers(looks)
+        return self._threads("look").answers(snapshot)
 
     def _threads(self, kind: str) -> Pool:
         """One pool of each kind for a whole run: making threads for every look costs more than the look."""

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         keep = frozenset({"bucket"} if keep_bucket else ())
 
         def plan(emit: Emit) -> list[Removal]:
-            return runner.planned_removals(pipeline, runner.look(pipeline, nothing), emit, keep=keep)
+            return runner.planned_removals(pipeline, runner.observe_all(pipeline, nothing), emit, keep=keep)
 
         skipped: list[Skipped] = []
         going = plan(_tell_skipped(run, skipped))

@@ -166,7 +166,7 @@ def _carry_out(
         if not run.options.json:
             shown.outcome(run.screen, picture, threshold)
 
-    def look_again(pictures: Sequence[Picture]) -> list[Picture]:
+    def observe_again(pictures: Sequence[Picture]) -> list[Picture]:
         before = len(outcomes)
 
         def ended(picture: Picture) -> None:
@@ -200,9 +200,9 @@ def _carry_out(
         return clear(found.places, found.queue_url, named or None) if found.queue_url else None
 
     try:
-        left = look_again(chosen)
+        left = observe_again(chosen)
         overdue, coming = _wait(run, [one for one in others if one.state == "pending"], timeout, tell)
-        left += [*look_again(overdue), *coming]
+        left += [*observe_again(overdue), *coming]
     except Problem:
         with contextlib.suppress(Problem):  # what has its verdict by now leaves the queue all the same
             clear_queue()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     @command(app)
     def status(run: Run) -> Result:
-        """Show each step: ready, busy, missing, differs or not ours; and the outputs."""
+        """Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs."""
         from imgpipe_cli.commands.up import note_own_keys, output_data, settings_data
         from imgpipe_cli.deploy import deployed, pipeline_info, runner
         from imgpipe_cli.deploy.pipeline import Pipeline
@@ -29,13 +29,13 @@ def register(app: typer.Typer) -> None:
 
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
-        looks = runner.look(pipeline, nothing)
-        known = deployed.settings(looks, connection.names)
+        snapshot = runner.observe_all(pipeline, nothing)
+        known = deployed.settings(snapshot, connection.names)
         settings = known or Settings()
-        found = runner.states(pipeline, looks, settings)
-        note_own_keys(run, looks, connection)
-        added = runner.additions(pipeline, looks)
-        output = pipeline_info.of(connection, looks)
+        found = runner.states(pipeline, snapshot, settings)
+        note_own_keys(run, snapshot, connection)
+        added = runner.unmanaged_changes(pipeline, snapshot)
+        output = pipeline_info.of(connection, snapshot)
         code = exit_code({state.state for state in found})
         data = {
             "steps": [
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 def exit_code(states: set[State]) -> ExitCode:
     """What a script is told of a pipeline with resources in these states."""
-    if states <= {"missing", "foreign"}:
+    if states <= {"missing", "not_owned"}:
         return ExitCode.NOT_SET_UP
     if states <= {"ready"}:
         return ExitCode.DONE

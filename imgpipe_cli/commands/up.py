@@ -15,7 +15,7 @@ from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+    from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
@@ -119,7 +119,7 @@ def register(app: typer.Typer) -> None:
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.steps(STEPS)
-        looks = runner.look(pipeline, run.emit)
+        snapshot = runner.observe_all(pipeline, run.emit)
         given: dict[str, Any] = {
             "features": features,
             "min_confidence": min_confidence,
@@ -128,29 +128,29 @@ def register(app: typer.Typer) -> None:
             "rekognition_tps": rekognition_tps,
             "source_account": source_account,
         }
-        known = _known(run, connection, looks, given)
-        older = releases.taken_back(known, looks)
+        known = _known(run, connection, snapshot, given)
+        older = releases.taken_back(known, snapshot)
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
-        settings = migrate.begin(wanted(known), looks)
-        runner.refuse_foreign(pipeline, looks, settings)
+        settings = migrate.begin(wanted(known), snapshot)
+        runner.refuse_not_owned(pipeline, snapshot, settings)
         run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
-        for code, detail in _left_out(looks, connection):
+        for code, detail in _left_out(snapshot, connection):
             run.note(code, detail)
         if known and older:
             run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
-            changes = migrate.planned_changes(pipeline, looks, settings)
+            changes = migrate.plan(pipeline, snapshot, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: screen.planned(changes),
             )
         if older:
             _confirm_older(run, older, yes=yes)
-        _confirm_move(run, pipeline, looks, settings, known, yes=yes)
+        _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = conflicts.up(pipeline, looks, settings, run.emit, over)
+        outcomes = conflicts.up(pipeline, snapshot, settings, run.emit, over)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
@@ -162,9 +162,9 @@ def register(app: typer.Typer) -> None:
         # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
         # An API that does not answer may have been removed by another run.
-        late = partial(conflicts.look_again, pipeline, run.emit)
+        late = partial(conflicts.observe_again, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
-        missing = [*_missing_locally(connection, settings), *_left_out(looks, connection)]
+        missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
         data = {
             **output_data(found),
             "settings": settings_data(settings),
@@ -175,12 +175,12 @@ def register(app: typer.Typer) -> None:
         return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
 
 
-def _left_out(looks: Looks, connection: Connection) -> list[tuple[str, str]]:
+def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:
     """What the pipeline is without, by its endpoint or its owner's own choice: code and detail."""
     from imgpipe_cli.deploy.encryption_keys import own_keys
 
-    without_tls = looks["bucket"].facts.get("plain_http", _plain_http(connection))
-    keys = list(own_keys(looks, connection.names))
+    without_tls = snapshot["bucket"].facts.get("plain_http", _plain_http(connection))
+    keys = list(own_keys(snapshot, connection.names))
     left = {"no_tls_policy": connection.endpoint or ""} if without_tls else {}
     return list({**left, **({"own_key": ", ".join(keys)} if keys else {})}.items())
 
@@ -195,11 +195,11 @@ def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[s
     return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
-def note_own_keys(run: Run, looks: Looks, connection: Connection) -> None:
+def note_own_keys(run: Run, snapshot: Snapshot, connection: Connection) -> None:
     """Tell which KMS keys the functions may not use by imgpipe's doing."""
     from imgpipe_cli.deploy.encryption_keys import own_keys
 
-    if keys := list(own_keys(looks, connection.names)):
+    if keys := list(own_keys(snapshot, connection.names)):
         run.note("own_key", ", ".join(keys))
 
 
@@ -238,12 +238,12 @@ def _change_data(step: str, change: Any) -> dict[str, Any]:
     }
 
 
-def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, Any]) -> Settings | None:
+def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[str, Any]) -> Settings | None:
     """What the pipeline was set up with; where that is lost, everything has to be asked for."""
     from imgpipe_cli.deploy import deployed
 
-    known = deployed.settings(looks, connection.names)
-    if known is not None and not looks["settings"].exists:
+    known = deployed.settings(snapshot, connection.names)
+    if known is not None and not snapshot["settings"].exists:
         access = "private" if known.private else "public"
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
@@ -251,7 +251,7 @@ def _known(run: Run, connection: Connection, looks: Looks, given: Mapping[str, A
     readable = ("rekognition_tps", "source_account")
     needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
-    if known is None and deployed.is_lost(looks) and not all_asked:
+    if known is None and deployed.is_lost(snapshot) and not all_asked:
         raise deployed.lost(connection.names)
     return known
 
@@ -315,7 +315,7 @@ def _determined(
 
 
 def _confirm_move(
-    run: Run, pipeline: Pipeline, looks: Looks, settings: Settings, known: Settings | None, *, yes: bool
+    run: Run, pipeline: Pipeline, snapshot: Snapshot, settings: Settings, known: Settings | None, *, yes: bool
 ) -> None:
     """A yes before results move from one store to the other, since the old one is removed then."""
     from imgpipe_cli.deploy.results import migrate
@@ -324,9 +324,9 @@ def _confirm_move(
     if yes or not settings.move or (known and known.move == settings.move):
         return
     need_confirmation(yes, "Moving the results to another store")
-    migrate.refuse_lasting(pipeline, looks, settings)
+    migrate.refuse_lasting(pipeline, snapshot, settings)
     old, new = migrate.store_names(pipeline, settings)
-    count = migrate.results_to_move(pipeline, looks, settings)
+    count = migrate.results_to_move(pipeline, snapshot, settings)
     question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"
     if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
         raise Problem("not_confirmed", "Nothing was changed.")

@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.deploy import runner
-from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.reconcile import Outcome
-from imgpipe_cli.deploy.resource import Outlasted, Overtaken
+from imgpipe_cli.deploy.resource import ConflictError, Outlasted
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.errors import Problem
@@ -30,7 +30,7 @@ _PAUSE_S = 1.0
 
 def up(
     pipeline: Pipeline,
-    looks: Looks,
+    snapshot: Snapshot,
     settings: Settings,
     emit: Emit,
     asked: Callable[[Settings], Settings],
@@ -57,11 +57,11 @@ def up(
         theirs = ""
         fallback: Mapping[str, Any] = {}
         try:
-            outcomes = migrate.up(pipeline, looks, settings, tell)
+            outcomes = migrate.up(pipeline, snapshot, settings, tell)
             if changed:
-                runner.refuse_overtaken(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
+                runner.refuse_conflict(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
             return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
-        except Overtaken as overtaken:
+        except ConflictError as overtaken:
             theirs = overtaken.stored
         except Problem as problem:
             fallback = _fallback(problem, settings, emit)
@@ -69,13 +69,13 @@ def up(
             if not fallback and (problem.code != "does_not_settle" or excused):
                 raise
             excused = excused or not fallback
-        looks = look_again(pipeline, emit)
-        settings = replace(stored_settings(looks["settings"], pipeline.names), **fallback)
+        snapshot = observe_again(pipeline, emit)
+        settings = replace(stored_settings(snapshot["settings"], pipeline.names), **fallback)
         if theirs:
             settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
             # Once this run's settings were in force, the later ones count.
             settings = settings if "settings" in settled else asked(settings)
-        settings = migrate.begin(settings, looks)
+        settings = migrate.begin(settings, snapshot)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",
@@ -93,16 +93,16 @@ def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, 
     return fallback.settings
 
 
-def look_again(pipeline: Pipeline, emit: Emit) -> Looks:
+def observe_again(pipeline: Pipeline, emit: Emit) -> Snapshot:
     """Look at everything again. Raises Problem if the pipeline was removed meanwhile."""
     for pause_s in (_PAUSE_S, _PAUSE_S, 0.0):
-        looks = runner.look(pipeline, emit)
-        if looks["settings"].foreign:
-            runner.refuse_foreign(pipeline, looks)
-        if looks["settings"].exists:
-            return looks
+        snapshot = runner.observe_all(pipeline, emit)
+        if snapshot["settings"].not_owned:
+            runner.refuse_not_owned(pipeline, snapshot)
+        if snapshot["settings"].exists:
+            return snapshot
         pipeline.aws.sleep(pause_s)
-    left = runner.ours(pipeline, looks)
+    left = runner.ours(pipeline, snapshot)
     raise Problem(
         "removed_meanwhile",
         "The pipeline was removed by imgpipe down while this ran"

@@ -11,30 +11,30 @@ from dataclasses import replace
 from datetime import date
 
 from imgpipe_cli.aws.names import FUNCTIONS, Names
-from imgpipe_cli.deploy.resource import Seen
+from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.deploy.resources.iam_role import trust_policy
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
 
 
-def settings(looks: Mapping[str, Seen], names: Names) -> Settings | None:
+def settings(snapshot: Mapping[str, Observed], names: Names) -> Settings | None:
     """None where nothing is deployed or nothing can tell; foreign settings are refused later, and are not
     read. Raises Problem("bad_settings")."""
-    stored = looks["settings"]
+    stored = snapshot["settings"]
     if stored.exists:
         return stored_settings(stored, names) if stored.owned else None
-    found = _rebuilt(looks)
-    if found and looks["role.ingest"].facts["trust"] == trust_policy(names, source_account=False):
+    found = _rebuilt(snapshot)
+    if found and snapshot["role.ingest"].facts["trust"] == trust_policy(names, source_account=False):
         found = replace(found, source_account=False)
     return found
 
 
-def is_lost(looks: Mapping[str, Seen]) -> bool:
+def is_lost(snapshot: Mapping[str, Observed]) -> bool:
     """Whether there are functions of ours, and nothing tells what they were set up with."""
-    there = (looks[f"function.{function}"] for function in FUNCTIONS)
+    there = (snapshot[f"function.{function}"] for function in FUNCTIONS)
     ours = any(seen.exists and seen.owned for seen in there)
-    return ours and not looks["settings"].exists and _rebuilt(looks) is None
+    return ours and not snapshot["settings"].exists and _rebuilt(snapshot) is None
 
 
 def lost(names: Names) -> Problem:
@@ -47,10 +47,10 @@ def lost(names: Names) -> Problem:
     )
 
 
-def _rebuilt(looks: Mapping[str, Seen]) -> Settings | None:
+def _rebuilt(snapshot: Mapping[str, Observed]) -> Settings | None:
     """The settings that the functions have; None where they do not tell all of them."""
     stores = {"TABLE_NAME": "table", "RESULTS_BUCKET": "s3"}
-    ingest, web = (_variables(looks[f"function.{function}"]) for function in ("ingest", "web"))
+    ingest, web = (_variables(snapshot[f"function.{function}"]) for function in ("ingest", "web"))
     try:
         min_confidence = float(web["MIN_CONFIDENCE"])
         if not is_percent(min_confidence):
@@ -62,13 +62,13 @@ def _rebuilt(looks: Mapping[str, Seen]) -> Settings | None:
             first_day=date.fromisoformat(web["FIRST_DAY"]).isoformat(),
             # In the middle of a move: where new results go. What is in the other store is fetched from there.
             results=next(store for variable, store in stores.items() if ingest.get(variable)),
-            **of_cap(looks["function.ingest"].facts["reserved"]),
+            **of_cap(snapshot["function.ingest"].facts["reserved"]),
         )
     except (KeyError, ValueError, StopIteration, Problem):
         return None
 
 
-def _variables(seen: Seen) -> Mapping[str, str]:
+def _variables(seen: Observed) -> Mapping[str, str]:
     if not (seen.exists and seen.owned):
         return {}
     found: Mapping[str, str] = seen.facts["configuration"].get("Environment", {}).get("Variables", {})

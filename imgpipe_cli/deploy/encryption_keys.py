@@ -7,25 +7,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Seen
+from imgpipe_cli.deploy.resource import Observed
 
 # AWS's own keys let in everybody who may use the service.
 _AWS_OWN = ("alias/aws/s3", "alias/aws/sqs")
 
 
-def own_keys(looks: Mapping[str, Seen], names: Names) -> Iterator[str]:
+def own_keys(snapshot: Mapping[str, Observed], names: Names) -> Iterator[str]:
     """Each bucket and queue of ours with such a key, and the key; a key without a name is AWS's own."""
     called = {"bucket": names.bucket, "results_bucket": names.results_bucket}
     for resource, bucket in called.items():
-        for rule in (_facts(looks, resource).get("encryption") or {}).get("Rules", []):
+        for rule in (_facts(snapshot, resource).get("encryption") or {}).get("Rules", []):
             key = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
             if key and not key.endswith(_AWS_OWN):
                 yield f"bucket {bucket} with key {key}"
-    key = _facts(looks, "queue").get("key")
+    key = _facts(snapshot, "queue").get("key")
     if key and not key.endswith(_AWS_OWN):
         yield f"queue {names.queue} with key {key}"
 
 
-def _facts(looks: Mapping[str, Seen], resource: str) -> Mapping[str, Any]:
-    seen = looks[resource]
+def _facts(snapshot: Mapping[str, Observed], resource: str) -> Mapping[str, Any]:
+    seen = snapshot[resource]
     return seen.facts if seen.exists and seen.owned else {}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Resource, Seen, Step
+from imgpipe_cli.deploy.resource import Observed, Resource, Step
 from imgpipe_cli.session.settings import Settings
 
-Looks = dict[str, Seen]
+Snapshot = dict[str, Observed]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Pipeline:
                     yield step, resource
 
 
-def observe(pipeline: Pipeline, resource: Resource) -> Seen:
+def observe(pipeline: Pipeline, resource: Resource) -> Observed:
     """One look at one resource. Raises Problem."""
     try:
         return resource.observe(pipeline.aws, pipeline.names)

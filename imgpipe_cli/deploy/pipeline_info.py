@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
-from imgpipe_cli.deploy.resource import Seen
+from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.deploy.resources.api_gateway import ApiResource
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
@@ -14,9 +14,9 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.target import Connection, Remembered
 
 
-def of(connection: Connection, looks: Mapping[str, Seen]) -> Remembered | None:
+def of(connection: Connection, snapshot: Mapping[str, Observed]) -> Remembered | None:
     """The outputs from what was just looked at; None while something of it is missing."""
-    settings, token, api = (looks[name] for name in ("settings", "token", "api"))
+    settings, token, api = (snapshot[name] for name in ("settings", "token", "api"))
     if not (settings.exists and token.exists and api.exists and settings.owned and token.owned):
         return None
     deployed = stored_settings(settings, connection.names)
@@ -39,26 +39,26 @@ def discover(connection: Connection, *, token: bool = True) -> Remembered:
     token: False where it is not needed; who may not read it gets the outputs without.
     """
     try:
-        looks = {
+        snapshot = {
             one.name: one.observe(connection.aws, connection.names)
             for one in (SettingsParameter(), ApiResource())
         }
-        looks["token"] = _token(connection, needed=token)
+        snapshot["token"] = _token(connection, needed=token)
     except AwsError as error:
         raise problem(error, "look for the pipeline") from error
-    found = of(connection, looks)
+    found = of(connection, snapshot)
     if found is None:
         raise not_set_up(connection.target.project)
     return found
 
 
-def _token(connection: Connection, *, needed: bool) -> Seen:
+def _token(connection: Connection, *, needed: bool) -> Observed:
     try:
         return TokenParameter().observe(connection.aws, connection.names)
     except AwsError as error:
         if needed or denied_action(error) is None:
             raise
-        return Seen(exists=True, owned=True, facts={"value": ""})
+        return Observed(exists=True, owned=True, facts={"value": ""})
 
 
 def not_set_up(project: str) -> Problem:

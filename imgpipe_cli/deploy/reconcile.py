@@ -14,8 +14,17 @@ from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy.pipeline import Looks, Pipeline, not_ours_hint, observe
-from imgpipe_cli.deploy.resource import GONE, Change, Outlasted, Overtaken, Passing, Resource, Seen, Step
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.resource import (
+    GONE,
+    Change,
+    ConflictError,
+    Observed,
+    Outlasted,
+    Resource,
+    Step,
+    TransientError,
+)
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.session.settings import Settings
@@ -35,7 +44,7 @@ _EXISTS = frozenset(
     }
 )
 _EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
-_LOOK_AGAIN = Passing("", why="it is there already, or its answer got lost: looking again", limit_s=60)
+_LOOK_AGAIN = TransientError("", why="it is there already, or its answer got lost: looking again", limit_s=60)
 NO_TAGS = "its tags are not visible yet"
 _BUSY_LIMIT_S = 600.0
 _FIRST_PAUSE_S = 0.05
@@ -55,7 +64,7 @@ class Outcome:
     """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
 
     changed: bool
-    seen: Seen
+    seen: Observed
 
 
 class Stopped(Exception):
@@ -68,10 +77,10 @@ class Watch:
     refuse_overtaken: looks at what was settled, and raises Overtaken where it is another by now.
     """
 
-    def __init__(self, clock: Callable[[], float], refuse_overtaken: Callable[[Looks], None]) -> None:
-        self.settled: Looks = {}
+    def __init__(self, clock: Callable[[], float], refuse_conflict: Callable[[Snapshot], None]) -> None:
+        self.settled: Snapshot = {}
         self._clock = clock
-        self._refuse_overtaken = refuse_overtaken
+        self._refuse_conflict = refuse_conflict
         self._looking = threading.Lock()
         self._looked_at = clock()
 
@@ -81,10 +90,10 @@ class Watch:
             clock = self._clock()
             if now or clock - self._looked_at >= _OVERTAKEN_EVERY_S:
                 self._looked_at = clock
-                self._refuse_overtaken(dict(self.settled))
+                self._refuse_conflict(dict(self.settled))
 
 
-class Visit:
+class Reconciler:
     """One resource on its way to what it should be."""
 
     def __init__(
@@ -116,20 +125,20 @@ class Visit:
         self._waiting_for, self._waiting_at = "", 0.0
         self._pause_s = _FIRST_PAUSE_S
 
-    def converge(self, seen: Seen, settings: Settings) -> Outcome:
+    def reconcile(self, seen: Observed, settings: Settings) -> Outcome:
         """Look, change, look again, until nothing is left to change."""
         blocked = False
         first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
             if not self._waited(seen):
-                todo = tuple(self.resource.changes(seen, self.pipeline.names, settings))
+                todo = tuple(self.resource.diff(seen, self.pipeline.names, settings))
                 if not todo:
                     return self._settled(seen)
-                if self.resource.last_counts and seen != first:
-                    raise Overtaken("" if self._taken else str(seen.facts["value"] or ""))
+                if self.resource.last_writer_wins and seen != first:
+                    raise ConflictError("" if self._taken else str(seen.facts["value"] or ""))
                 sendable = [change for change in todo if change.sendable]
                 if blocked and not sendable:
-                    raise Overtaken  # what it needs was there, and is gone
+                    raise ConflictError  # what it needs was there, and is gone
                 blocked = not sendable
                 passing = self._send_due(sendable)
                 if passing is not None:
@@ -138,25 +147,25 @@ class Visit:
                     self._made = self._made or not seen.exists
             seen = observe(self.pipeline, self.resource)
 
-    def _waited(self, seen: Seen) -> bool:
+    def _waited(self, seen: Observed) -> bool:
         """Pause where nothing can be changed yet; whether that was so."""
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
-        ours = seen.owned or seen.adoptable
+        ours = seen.owned or seen.unclaimed
         tags_late = seen.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
-        if seen.foreign and not ours and not self._made and not lately and not tags_late:
+        if seen.not_owned and not ours and not self._made and not lately and not tags_late:
             raise self._not_ours()
         told = ours and not (seen.untagged and self._made)
         if seen.exists and not (seen.ready and told):
             why = NO_TAGS if seen.ready else seen.detail
-            self._pause(Passing("", why=why, limit_s=_BUSY_LIMIT_S))
+            self._pause(TransientError("", why=why, limit_s=_BUSY_LIMIT_S))
             return True
         if not seen.exists and (self._made or lately):
             self._pause(self._not_visible() if self._made else self._appeared)
             return True
         return False
 
-    def _send_due(self, changes: Sequence[Change]) -> Passing | None:
+    def _send_due(self, changes: Sequence[Change]) -> TransientError | None:
         """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
         due = [change for change in changes if not self._lately(change)]
         again = [change for change in due if self._times(change)]
@@ -177,19 +186,21 @@ class Visit:
     def _times(self, change: Change) -> int:
         return sum(taken == change for taken, _ in self._taken)
 
-    def _not_visible(self) -> Passing:
-        return Passing("", why="not visible yet", limit_s=self.resource.visible_within_s)
+    def _not_visible(self) -> TransientError:
+        return TransientError("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
-    def remove(self, seen: Seen) -> Outcome:
+    def remove(self, seen: Observed) -> Outcome:
         """Send the removals until a look finds nothing."""
         sent: tuple[str, ...] = ()
         sent_at = -math.inf
         while seen.exists:
             todo = tuple(self.resource.removals(seen, self.pipeline.names))
-            if not todo and self.resource.within:
+            if not todo and self.resource.parent:
                 break  # goes together with the resource it is within
-            unclear = seen.torn or seen.adoptable  # as while it goes: then a later look finds nothing
-            if seen.foreign and not unclear:
+            unclear = (
+                seen.indeterminate or seen.unclaimed
+            )  # as while it goes: then a later look finds nothing
+            if seen.not_owned and not unclear:
                 raise self._not_ours()
             passing, wanted = None, tuple(change.what for change in todo)
             if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
@@ -197,33 +208,35 @@ class Visit:
                 sent, sent_at = () if passing else wanted, self.aws.clock()
             seen = observe(self.pipeline, self.resource)
             if seen.exists:
-                self._pause(passing or Passing("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S))
+                self._pause(
+                    passing or TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
+                )
         return self._settled(seen)
 
-    def _settled(self, seen: Seen) -> Outcome:
+    def _settled(self, seen: Observed) -> Outcome:
         self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
         return Outcome(self.changed, seen)
 
-    def _send(self, changes: Sequence[Change]) -> Passing | None:
+    def _send(self, changes: Sequence[Change]) -> TransientError | None:
         """Send these; the error that passes with time if there was one."""
-        if self.resource.serial:
+        if self.resource.serialize:
             changes = changes[:1]
-        if self.resource.side_by_side and min(len(changes), self.pipeline.workers) > 1:
+        if self.resource.parallel and min(len(changes), self.pipeline.workers) > 1:
             # All answers are awaited before the first that passes counts: one beside it may be a failure.
             return next((passing for passing in self._answers(changes) if passing), None)
         return self._one_after_the_other(changes)
 
-    def _answers(self, changes: Sequence[Change]) -> list[Passing | None]:
+    def _answers(self, changes: Sequence[Change]) -> list[TransientError | None]:
         """What comes of changes that do not depend on each other."""
         if not self.aws.is_elsewhere:
             return [self._send_one(change) for change in changes]
         with Pool(len(changes), thread_name_prefix="change") as pool:
             return list(pool.map(self._send_one, changes))
 
-    def _one_after_the_other(self, todo: Sequence[Change]) -> Passing | None:
+    def _one_after_the_other(self, todo: Sequence[Change]) -> TransientError | None:
         return next((passing for change in todo if (passing := self._send_one(change))), None)
 
-    def _send_one(self, change: Change) -> Passing | None:
+    def _send_one(self, change: Change) -> TransientError | None:
         if self.stop.is_set():
             raise Stopped
         self.emit(Changing(self.step.name, self.resource.name, change.verb, change.what))
@@ -253,7 +266,7 @@ class Visit:
         self._made = self._made or change.verb == "create"
         return None
 
-    def _pause(self, passing: Passing) -> None:
+    def _pause(self, passing: TransientError) -> None:
         """Wait a little, longer each time, at most as long as it may take for this reason.
 
         Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
@@ -263,8 +276,8 @@ class Visit:
             self._waited_s[self._waiting_for] += now - self._waiting_at
         self._waiting_for, self._waiting_at = why, now
         waited = self._waited_s[why]
-        if waited >= passing.limit_s and self.resource.last_counts and self.watch is not None:
-            raise Overtaken  # what does not come was removed or changed back
+        if waited >= passing.limit_s and self.resource.last_writer_wins and self.watch is not None:
+            raise ConflictError  # what does not come was removed or changed back
         if waited >= passing.limit_s:
             raise Outlasted(self.resource.name, passing, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))

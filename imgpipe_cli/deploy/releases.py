@@ -10,7 +10,7 @@ import re
 
 import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.deploy.pipeline import Looks
+from imgpipe_cli.deploy.pipeline import Snapshot
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.session.settings import Settings
 
@@ -38,11 +38,11 @@ def newest(settings: Settings) -> str:
     return settings.imgpipe if is_newer(settings.imgpipe, own()) else own()
 
 
-def taken_back(known: Settings | None, looks: Looks) -> list[str]:
+def taken_back(known: Settings | None, snapshot: Snapshot) -> list[str]:
     """The functions whose newer code this older imgpipe would replace."""
     if known is None or not is_newer(known.imgpipe, own()):
         return []
-    there = {name: looks[f"function.{name}"] for name in FUNCTIONS if f"function.{name}" in looks}
+    there = {name: snapshot[f"function.{name}"] for name in FUNCTIONS if f"function.{name}" in snapshot}
     return [
         name
         for name, seen in there.items()

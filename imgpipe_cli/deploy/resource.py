@@ -23,21 +23,21 @@ __all__ = [
     "MISSING",
     "Call",
     "Change",
+    "Computed",
+    "ConflictError",
     "Fallback",
     "NewSecret",
+    "Observed",
     "Outlasted",
-    "Overtaken",
-    "Passing",
     "Resource",
     "Routine",
-    "Seen",
     "Step",
-    "Unknown",
-    "torn",
+    "TransientError",
+    "indeterminate",
 ]
 
 
-class Overtaken(Exception):
+class ConflictError(Exception):
     """Another run has changed what this one counts on: only a fresh look at everything helps.
 
     stored: the settings that it wrote, if this run's were made without them: what was asked for is to be
@@ -50,7 +50,7 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """What one look at a resource found.
 
     ready: False while AWS is still working on it; detail then says what AWS said.
@@ -68,10 +68,10 @@ class Seen:
     owned: bool = True
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    torn: bool = False
+    indeterminate: bool = False
     tags: Mapping[str, str] | None = field(default=None, compare=False)
-    adoptable: bool = False
-    strays: tuple[str, ...] = field(default=(), compare=False)
+    unclaimed: bool = False
+    orphans: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def untagged(self) -> bool:
@@ -79,23 +79,23 @@ class Seen:
         return self.tags is not None and not self.tags
 
     @property
-    def foreign(self) -> bool:
+    def not_owned(self) -> bool:
         """Whether it is there and not ours: somebody else's, or nobody's."""
-        return self.exists and not self.owned and not self.torn
+        return self.exists and not self.owned and not self.indeterminate
 
 
-MISSING = Seen(exists=False)
+MISSING = Observed(exists=False)
 
 
-def torn(facts: Mapping[str, Any]) -> Seen:
+def indeterminate(facts: Mapping[str, Any]) -> Observed:
     """What is there, and has no tags that could be read."""
-    return Seen(
+    return Observed(
         exists=True,
         ready=False,
         owned=False,
         detail="it is just being made or removed",
         facts=facts,
-        torn=True,
+        indeterminate=True,
     )
 
 
@@ -110,13 +110,13 @@ class NewSecret:
         return f"<{self.label}>"
 
 
-class Unknown(str):
+class Computed(str):
     """A value that only AWS can give, such as the id of an API that is not there yet.
 
     A dry run prints it; a change that holds one cannot be sent before the next look.
     """
 
-    def __new__(cls, label: str) -> Unknown:
+    def __new__(cls, label: str) -> Computed:
         return super().__new__(cls, f"<{label}>")
 
     def __repr__(self) -> str:
@@ -136,7 +136,7 @@ class Fallback:
 
 
 @dataclass(frozen=True)
-class Passing:
+class TransientError:
     """An error that goes away by itself: its exact code, and a part of its message where one code has
     several meanings.
 
@@ -161,7 +161,7 @@ class Passing:
 class Outlasted(Problem):
     """What was waited for has taken longer than it may."""
 
-    def __init__(self, resource: str, passing: Passing, waited_s: float) -> None:
+    def __init__(self, resource: str, passing: TransientError, waited_s: float) -> None:
         said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
         super().__init__(
             "timeout",
@@ -199,7 +199,7 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any]
-    passing: tuple[Passing, ...] = ()
+    passing: tuple[TransientError, ...] = ()
     once: bool = False
 
     @property
@@ -221,7 +221,7 @@ class Routine:
     name: str
     operations: tuple[str, ...]
     work: Callable[[Aws, Emit], None]
-    passing: tuple[Passing, ...] = ()
+    passing: tuple[TransientError, ...] = ()
     once: ClassVar[bool] = False
     params: ClassVar[Mapping[str, Any]] = {}
 
@@ -256,7 +256,7 @@ def _holds_unknown(value: Any) -> bool:
         return any(_holds_unknown(item) for item in value.values())
     if isinstance(value, list | tuple):
         return any(_holds_unknown(item) for item in value)
-    return isinstance(value, Unknown)
+    return isinstance(value, Computed)
 
 
 def _with_secrets(value: Any) -> Any:
@@ -285,40 +285,40 @@ class Resource(ABC):
     name: str
     title: str
     needs: tuple[str, ...] = ()
-    within: str | None = None
-    serial: bool = False
-    side_by_side: bool = False
+    parent: str | None = None
+    serialize: bool = False
+    parallel: bool = False
     visible_within_s: float = 120.0
-    last_counts: bool = False
+    last_writer_wins: bool = False
 
     def wanted(self, settings: Settings) -> bool:  # noqa: ARG002 - the interface
         """Whether a pipeline with these settings has this resource."""
         return True
 
     @abstractmethod
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         """Look, and only look. Raises AwsError."""
 
     @abstractmethod
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
         """What is missing or differs. Pure; raises Problem where no change can repair it."""
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002 - the interface
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002 - the interface
         """What takes it away; nothing for what goes together with the resource it is within. Pure; raises
         Problem where AWS would refuse it for good."""
         yield from ()
 
-    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:  # noqa: ARG002 - the interface
+    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:  # noqa: ARG002 - the interface
         """The same look with the Unknown values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
         return seen
 
-    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
         """What others added to it that matters and that `up` leaves as it is, in words. It may read more
         than `observe` did, since only `status` asks."""
         yield from ()
 
-    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
         """What a user would lose with it, counted: {"objects": 3, "bytes": 120000}."""
         return {}
 

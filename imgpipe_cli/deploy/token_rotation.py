@@ -13,8 +13,8 @@ from dataclasses import replace
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import pipeline_info, releases, runner
-from imgpipe_cli.deploy.pipeline import Looks, Pipeline
-from imgpipe_cli.deploy.resource import Overtaken, Resource, Step
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.resource import ConflictError, Resource, Step
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite, SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.token_parameter import NEW_TOKEN, fingerprint, token_sha256
@@ -35,14 +35,14 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
     aws, names = connection.aws, connection.names
     old = pipeline_info.discover(connection).token
     part = Pipeline(_holders(), aws, names)
-    looks = runner.look(part, emit)
-    _refuse_incomplete(part, looks)
-    _refuse_newer(_settings(connection), looks)
+    snapshot = runner.observe_all(part, emit)
+    _refuse_incomplete(part, snapshot)
+    _refuse_newer(_settings(connection), snapshot)
     params = {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True}
     call = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
     try:
         call.run(aws, emit)
-    except Overtaken as error:
+    except ConflictError as error:
         raise pipeline_info.not_set_up(connection.target.project) from error
     except AwsError as error:
         raise problem(error, "replace the access token") from error
@@ -71,20 +71,20 @@ def _settings(connection: Connection) -> Settings:
 
 
 def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
-    looks = runner.look(part, emit)
-    _refuse_incomplete(part, looks)
+    snapshot = runner.observe_all(part, emit)
+    _refuse_incomplete(part, snapshot)
     try:
-        runner.up(part, looks, settings, emit)
+        runner.up(part, snapshot, settings, emit)
     except Problem as problem:
         # Another rotation at the same time undoes this one's changes until both have the same token.
         if problem.code != "does_not_settle":
             raise
 
 
-def _refuse_incomplete(part: Pipeline, looks: Looks) -> None:
+def _refuse_incomplete(part: Pipeline, snapshot: Snapshot) -> None:
     """Raise a Problem where a function is foreign or not there: making one is `up`'s business."""
-    runner.refuse_foreign(part, looks)
-    missing = [name for name, seen in looks.items() if not seen.exists]
+    runner.refuse_not_owned(part, snapshot)
+    missing = [name for name, seen in snapshot.items() if not seen.exists]
     if missing:
         raise Problem(
             "not_complete",
@@ -93,9 +93,9 @@ def _refuse_incomplete(part: Pipeline, looks: Looks) -> None:
         )
 
 
-def _refuse_newer(settings: Settings, looks: Looks) -> None:
+def _refuse_newer(settings: Settings, snapshot: Snapshot) -> None:
     """Raise a Problem where the functions would get older code with the token."""
-    if functions := releases.taken_back(settings, looks):
+    if functions := releases.taken_back(settings, snapshot):
         raise Problem(
             "newer_pipeline",
             f"imgpipe {settings.imgpipe} set this pipeline up. This one, {releases.own()}, would replace the "

@@ -78,7 +78,7 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
     screen.note("This will be removed:")
     told = set()
     for removal in removals:
-        if removal.resource.within is not None:
+        if removal.resource.parent is not None:
             continue  # goes together with what it is in
         if removal.step.name not in told:
             told.add(removal.step.name)
@@ -108,15 +108,15 @@ def contents(counts: Mapping[str, int]) -> str:
     return ", ".join(words[name](number) for name, number in counts.items() if number)
 
 
-_WORST = ("foreign", "differs", "busy", "missing", "ready")
+_WORST = ("not_owned", "drifted", "busy", "missing", "ready")
 _STATE_WORDS = {
     "ready": "ready",
     "busy": "busy",
     "missing": "missing",
-    "differs": "differs",
-    "foreign": "not ours",
+    "drifted": "drifted",
+    "not_owned": "not owned",
 }
-_STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "differs": "yellow", "foreign": "red"}
+_STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "drifted": "yellow", "not_owned": "red"}
 
 
 def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]) -> None:

@@ -101,8 +101,8 @@ def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
 
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
-    looks = runner.look(line, nothing)
-    return conflicts.up(line, looks, migrate.begin(settings, looks), emit, lambda _stored: settings)
+    snapshot = runner.observe_all(line, nothing)
+    return conflicts.up(line, snapshot, migrate.begin(settings, snapshot), emit, lambda _stored: settings)
 
 
 def finished(settings: Settings = SETTINGS, *, kind: type[RecordingAws] = RecordingAws) -> None:
@@ -122,7 +122,7 @@ def down(
     aws: Aws, *, workers: int = 8, emit: Emit = nothing, keep: frozenset[str] = frozenset()
 ) -> list[str]:
     line = pipeline(aws, workers=workers)
-    removals = runner.planned_removals(line, runner.look(line, nothing), emit, keep=keep)
+    removals = runner.planned_removals(line, runner.observe_all(line, nothing), emit, keep=keep)
     return runner.down(line, removals, emit, keep=keep)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import runner
-from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.events import Event, Skipped
 from tests.functional import cli
@@ -134,13 +134,13 @@ ADDED: Mapping[str, tuple[Do, str, str]] = {
 
 def told() -> dict[str, tuple[str, ...]]:
     line = pipeline(RecordingAws())
-    looks = runner.look(line, nothing)
-    return runner.additions(line, looks)
+    snapshot = runner.observe_all(line, nothing)
+    return runner.unmanaged_changes(line, snapshot)
 
 
 def states() -> set[str]:
     line = pipeline(RecordingAws())
-    return {state.state for state in runner.states(line, runner.look(line, nothing), SETTINGS)}
+    return {state.state for state in runner.states(line, runner.observe_all(line, nothing), SETTINGS)}
 
 
 @pytest.mark.parametrize(("do", "resource", "sentence"), ADDED.values(), ids=ADDED.keys())
@@ -210,8 +210,8 @@ def test_status_and_down_tell_it_on_the_command_line(capsys: pytest.CaptureFixtu
 def test_a_stranger_is_whom_no_condition_binds(principal: Any, condition: Any, who: list[str]) -> None:
     statement = {"Sid": "s", "Effect": "Allow", "Principal": principal, "Condition": condition}
     for statements in (statement, [statement]):
-        assert list(strangers({"Statement": statements}, NAMES.account)) == [("s", one) for one in who]
-    assert list(strangers({"Statement": [{**statement, "Effect": "Deny"}]}, NAMES.account)) == []
+        assert list(external_access({"Statement": statements}, NAMES.account)) == [("s", one) for one in who]
+    assert list(external_access({"Statement": [{**statement, "Effect": "Deny"}]}, NAMES.account)) == []
 
 
 @pytest.mark.parametrize(("attempts", "repairs"), [(2, 0), (0, 1)])
@@ -225,7 +225,7 @@ def test_a_repair_of_the_retries_keeps_where_successes_go(attempts: int, repairs
     client.put_function_event_invoke_config(
         **where, MaximumRetryAttempts=attempts, MaximumEventAgeInSeconds=6 * 3600, DestinationConfig=both
     )
-    changes = list(Retries().changes(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS))
+    changes = list(Retries().diff(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS))
     assert len(changes) == repairs
     for change in changes:
         assert change.call.params["MaximumRetryAttempts"] == 2

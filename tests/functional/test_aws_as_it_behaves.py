@@ -70,7 +70,7 @@ def _states(account: BehavingAccount, settings: Settings) -> set[str]:
     """What `status` says a moment later: the last change, time to live, still keeps the table busy."""
     account.clock.sleep(TableUpdating.lag)
     line = pipeline(BehavingAws(account))
-    return {state.state for state in runner.states(line, runner.look(line, nothing), settings)}
+    return {state.state for state in runner.states(line, runner.observe_all(line, nothing), settings)}
 
 
 def _live(account: BehavingAccount, settings: Settings, other: Settings, workers: int) -> None:
@@ -155,8 +155,8 @@ class _Watcher:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Waiting) and event.resource == self._resource:
             line = pipeline(BehavingAws(self._account))
-            looks = runner.look(line, nothing)
-            for state in runner.states(line, looks, SETTINGS):
+            snapshot = runner.observe_all(line, nothing)
+            for state in runner.states(line, snapshot, SETTINGS):
                 if state.resource == self._resource:
                     self.told.append((state.state, *state.differences))  # type: ignore[arg-type]
 
@@ -243,8 +243,10 @@ def _killed_then(behaviours: Sequence[Behaviour], number: int, then: str) -> Non
             assert _states(account, SETTINGS) == {"ready"}
         elif then == "status":
             line = pipeline(BehavingAws(account))
-            found = {state.state for state in runner.states(line, runner.look(line, nothing), SETTINGS)}
-            assert "foreign" not in found
+            found = {
+                state.state for state in runner.states(line, runner.observe_all(line, nothing), SETTINGS)
+            }
+            assert "not_owned" not in found
             account.clock.sleep(_SHOWN_S)
         skipped: list[Event] = []
         assert down(BehavingAws(account), emit=skipped.append) == []
@@ -317,13 +319,13 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
         made = [h.operation for h in account.history].count("CreateBucket")
         assert made == (2 if region == "us-east-1" else 1)
         line = Pipeline(STEPS, BehavingAws(account), names)
-        looks = runner.look(line, nothing)
-        assert {state.state for state in runner.states(line, looks, SETTINGS)} == {"ready"}
-        assert runner.down(line, runner.planned_removals(line, looks, nothing), nothing) == []
+        snapshot = runner.observe_all(line, nothing)
+        assert {state.state for state in runner.states(line, snapshot, SETTINGS)} == {"ready"}
+        assert runner.down(line, runner.planned_removals(line, snapshot, nothing), nothing) == []
     asked = [event for event in events if isinstance(event, Changing) and event.verb == "create"]
     assert [event.what for event in asked].count(f"bucket {names.bucket}") == 1
 
 
 def _up(account: BehavingAccount, names: Names, emit: object) -> None:
     line = Pipeline(STEPS, BehavingAws(account), names, workers=1)
-    runner.up(line, runner.look(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]
+    runner.up(line, runner.observe_all(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]

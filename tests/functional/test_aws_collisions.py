@@ -114,7 +114,7 @@ def test_an_empty_destination_is_not_written_back() -> None:
         up(BehavingAws(account))
         seen = Retries().observe(BehavingAws(account), NAMES)
         differing = replace(seen, facts={**seen.facts, "attempts": 1})
-        (change,) = Retries().changes(differing, NAMES, _OTHER)
+        (change,) = Retries().diff(differing, NAMES, _OTHER)
     assert change.call.params["DestinationConfig"] == {"OnFailure": {"Destination": NAMES.queue_arn}}
 
 

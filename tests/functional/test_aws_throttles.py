@@ -102,7 +102,7 @@ def test_a_service_that_is_busy_for_a_minute_is_waited_for(service: str, refusal
     with behaving_account(BucketDefaults(), _Busy(service, refusal, lag=60)) as account:
         aws = BehavingAws(account)
         aws.on_busy = told.append
-        assert not any(seen.exists for seen in runner.look(pipeline(aws), nothing).values())
+        assert not any(seen.exists for seen in runner.observe_all(pipeline(aws), nothing).values())
         assert 60 <= account.clock.now < _LIMIT_S
     assert len(told) == 1
 

@@ -132,11 +132,11 @@ def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str
     ("states", "code"),
     [
         ({"ready"}, ExitCode.DONE),
-        ({"ready", "differs"}, ExitCode.FAILED),
+        ({"ready", "drifted"}, ExitCode.FAILED),
         ({"ready", "missing"}, ExitCode.FAILED),
         ({"ready", "busy", "missing"}, ExitCode.FAILED),
         ({"missing"}, ExitCode.NOT_SET_UP),
-        ({"missing", "foreign"}, ExitCode.NOT_SET_UP),
+        ({"missing", "not_owned"}, ExitCode.NOT_SET_UP),
         ({"ready", "busy"}, ExitCode.PENDING),
         ({"busy"}, ExitCode.PENDING),
     ],

@@ -82,7 +82,7 @@ def test_tags_that_are_denied_while_the_table_is_made_or_removed_are_looked_at_l
         finished()
         aws = Answering("list_tags_of_resource", "AccessDeniedException", status=status)
         seen = resource("table").observe(aws, NAMES)
-        assert (seen.torn, seen.foreign) == (True, False)
+        assert (seen.indeterminate, seen.not_owned) == (True, False)
 
 
 class GoneMeanwhile(Answering):

@@ -15,8 +15,10 @@ pytestmark = pytest.mark.usefixtures("account")
 def shown(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The differences of everything that is not ready, by resource; none where it is missing."""
     line = pipeline(RecordingAws())
-    found = [s for s in runner.states(line, runner.look(line, nothing), settings) if s.state != "ready"]
-    assert all(state.state == ("differs" if state.differences else "missing") for state in found)
+    found = [
+        s for s in runner.states(line, runner.observe_all(line, nothing), settings) if s.state != "ready"
+    ]
+    assert all(state.state == ("drifted" if state.differences else "missing") for state in found)
     return {state.resource: state.differences for state in found}
 
 

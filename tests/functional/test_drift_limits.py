@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import deployed, runner
-from imgpipe_cli.deploy.resource import Change, Seen
+from imgpipe_cli.deploy.resource import Change, Observed
 from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
@@ -48,7 +48,7 @@ ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
 
 def not_ready() -> list[runner.ResourceState]:
     line = pipeline(RecordingAws())
-    return [s for s in runner.states(line, runner.look(line, nothing), SETTINGS) if s.state != "ready"]
+    return [s for s in runner.states(line, runner.observe_all(line, nothing), SETTINGS) if s.state != "ready"]
 
 
 # --- what stays ----------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(dri
         up(aws, ANOTHER)
     assert (aws.writes, inventory() == before) == ([], True)
     told = refused.value
-    assert (told.code, shown.resource, shown.state) == (drift.code, drift.resource, "differs")
+    assert (told.code, shown.resource, shown.state) == (drift.code, drift.resource, "drifted")
     assert shown.differences[-1] == told.message
     assert drift.name in told.message
     assert drift.way_out in told.hint
@@ -350,7 +350,7 @@ def changes_of_a_function(
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
     facts |= {"architectures": facts["configuration"]["Architectures"], "reserved": reserved}
-    return list(function.changes(replace(seen, facts=facts), NAMES, settings))
+    return list(function.diff(replace(seen, facts=facts), NAMES, settings))
 
 
 def test_a_function_for_another_processor_gets_its_code_anew() -> None:
@@ -432,6 +432,6 @@ def test_a_function_that_is_an_image_is_refused_with_the_way_out() -> None:
 def test_settings_that_are_none_of_ours_are_refused_with_the_way_out() -> None:
     for text in ("{", "[]", '{"version": 99}', "null", ""):
         with pytest.raises(Problem) as refused:
-            deployed.settings({"settings": Seen(exists=True, facts={"value": text})}, NAMES)
+            deployed.settings({"settings": Observed(exists=True, facts={"value": text})}, NAMES)
         assert refused.value.code == "bad_settings"
         assert f"delete-parameter --name {NAMES.settings_parameter};" in refused.value.hint

@@ -40,7 +40,7 @@ class Flags:
     def __init__(self, aws: Aws, **flags: Any) -> None:
         self._flags: dict[str, Any] = {"features": None, "min_confidence": None, "private": None, **flags}
         self._line = pipeline(aws, workers=1)
-        self._looks = runner.look(self._line, nothing)
+        self._looks = runner.observe_all(self._line, nothing)
 
     def over(self, stored: Settings | None) -> Settings:
         return resolve(**self._flags, deployed=stored, today="2026-01-01")

@@ -44,15 +44,15 @@ def reserved(account: BehavingAccount) -> int | None:
 def up_again(account: BehavingAccount, asked: Settings | None = None) -> None:
     """As the command does it: over what is stored, with what AWS tells."""
     aws = BehavingAws(account)
-    looks = runner.look(pipeline(aws), nothing)
-    settings = asked or deployed.settings(looks, NAMES)
+    snapshot = runner.observe_all(pipeline(aws), nothing)
+    settings = asked or deployed.settings(snapshot, NAMES)
     assert settings is not None
-    up(aws, migrate.begin(ingest_cap.determined(aws, settings), looks))
+    up(aws, migrate.begin(ingest_cap.determined(aws, settings), snapshot))
 
 
 def not_ready(account: BehavingAccount) -> list[str]:
     line = pipeline(BehavingAws(account))
-    states = runner.states(line, runner.look(line, nothing), stored(account))
+    states = runner.states(line, runner.observe_all(line, nothing), stored(account))
     return [state.resource for state in states if state.state != "ready"]
 
 

@@ -35,7 +35,7 @@ OWNABLE = [
     pytest.param(r, id=r.name)
     for step in STEPS
     for r in step.resources
-    if r.within is None and r.name != "api"  # an API's name is not unique: see test_foreign_apis
+    if r.parent is None and r.name != "api"  # an API's name is not unique: see test_foreign_apis
 ]
 
 
@@ -56,10 +56,10 @@ def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
 def test_after_up_everything_is_there_ready_and_ours(settings: Settings) -> None:
     """Everything that these settings ask for, and nothing of the other store."""
     finished(settings)
-    looks = runner.look(pipeline(RecordingAws()), nothing)
-    there = {name for name, seen in looks.items() if seen.exists and seen.ready and seen.owned}
+    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
+    there = {name for name, seen in snapshot.items() if seen.exists and seen.ready and seen.owned}
     assert there == _wanted(settings)
-    states = runner.states(pipeline(RecordingAws()), looks, settings)
+    states = runner.states(pipeline(RecordingAws()), snapshot, settings)
     assert {state.resource: state.state for state in states} == dict.fromkeys(there, "ready")
 
 
@@ -86,7 +86,7 @@ def test_a_second_up_sends_no_write_at_all(settings: Settings) -> None:
 @STORES
 def test_the_dry_run_lists_exactly_the_calls_that_up_sends(settings: Settings) -> None:
     line = pipeline(RecordingAws())
-    planned = runner.planned_changes(line, runner.look(line, nothing), settings)
+    planned = runner.plan(line, runner.observe_all(line, nothing), settings)
     aws = RecordingAws()
     up(aws, settings)
     listed = [(change.call.service, change.call.operation) for _, _, change in planned]  # type: ignore[union-attr]
@@ -222,7 +222,7 @@ def _left_alone(aws: RecordingAws) -> dict[str, str]:
 def test_an_empty_untagged_bucket_with_our_name_is_adopted() -> None:
     aws = _make_bucket(NAMES.bucket)
     up(aws)
-    assert runner.look(pipeline(aws), nothing)["bucket"].owned
+    assert runner.observe_all(pipeline(aws), nothing)["bucket"].owned
 
 
 def test_an_empty_untagged_bucket_is_never_removed() -> None:
@@ -239,8 +239,8 @@ def test_an_untagged_bucket_that_the_settings_do_not_want_is_left_alone() -> Non
     idle = RecordingAws()
     outcomes = up(idle)
     assert (idle.writes, "results_bucket" in outcomes) == ([], False)
-    looks = runner.look(pipeline(RecordingAws()), nothing)
-    states = runner.states(pipeline(RecordingAws()), looks, SETTINGS)
+    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
+    states = runner.states(pipeline(RecordingAws()), snapshot, SETTINGS)
     assert {state.state for state in states} == {"ready"}
     assert _left_alone(RecordingAws()) == {f"bucket {NAMES.results_bucket}": "unmarked"}
     assert [name for name in inventory() if "demo" in name] == [f"bucket {NAMES.results_bucket}"]
@@ -285,10 +285,10 @@ def test_an_untagged_bucket_with_pictures_is_not_ours() -> None:
 
 def test_foreign_apis_of_the_same_name_are_left_alone_and_hinder_nobody() -> None:
     aws = RecordingAws()
-    foreign = aws.call("apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP")["ApiId"]
+    not_owned = aws.call("apigatewayv2", "create_api", Name=NAMES.api, ProtocolType="HTTP")["ApiId"]
     up(aws)
     assert down(aws) == []
-    assert [api["ApiId"] for api in aws.call("apigatewayv2", "get_apis")["Items"]] == [foreign]
+    assert [api["ApiId"] for api in aws.call("apigatewayv2", "get_apis")["Items"]] == [not_owned]
 
 
 def test_a_second_api_of_ours_is_removed_and_the_older_one_kept() -> None:
@@ -307,9 +307,9 @@ def test_two_projects_live_side_by_side() -> None:
     finished()
     other = Names("other", NAMES.account, NAMES.region)
     line = Pipeline(STEPS, RecordingAws(), other)
-    runner.up(line, runner.look(line, nothing), SETTINGS, nothing)
+    runner.up(line, runner.observe_all(line, nothing), SETTINGS, nothing)
     before = inventory()
-    runner.down(line, runner.planned_removals(line, runner.look(line, nothing), nothing), nothing)
+    runner.down(line, runner.planned_removals(line, runner.observe_all(line, nothing), nothing), nothing)
     left = inventory()
     assert all("other" not in name for name in left)
     assert {name for name in before if "demo" in name} == {name for name in left if "demo" in name}

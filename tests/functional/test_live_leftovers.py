@@ -33,14 +33,14 @@ def _pipeline(project: str) -> Pipeline:
 def _up(project: str, store: str = "table") -> None:
     line = _pipeline(project)
     settings = Settings(first_day="2026-01-01", results=store)
-    runner.up(line, runner.look(line, nothing), settings, nothing)
+    runner.up(line, runner.observe_all(line, nothing), settings, nothing)
 
 
 def _down(*arguments: str) -> None:
     assert arguments[:3] == ("down", "--yes", "--aws")
     assert arguments[5:] == ("--region", REGION)
     line = _pipeline(arguments[4])
-    runner.down(line, runner.planned_removals(line, runner.look(line, nothing), nothing), nothing)
+    runner.down(line, runner.planned_removals(line, runner.observe_all(line, nothing), nothing), nothing)
 
 
 def test_everything_of_a_pipeline_is_found_and_taken_away() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli.deploy import deployed, runner
-from imgpipe_cli.deploy.pipeline import Looks
+from imgpipe_cli.deploy.pipeline import Snapshot
 from imgpipe_cli.session.settings import Settings
 from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 
@@ -27,32 +27,32 @@ OURS = Settings(
 )
 
 
-def without_settings(settings: Settings) -> Looks:
+def without_settings(settings: Settings) -> Snapshot:
     """What is seen of a pipeline whose settings parameter somebody removed."""
     finished(settings)
     RecordingAws().call("ssm", "delete_parameter", Name=NAMES.settings_parameter)
-    return runner.look(pipeline(RecordingAws()), nothing)
+    return runner.observe_all(pipeline(RecordingAws()), nothing)
 
 
 @pytest.mark.parametrize("store", ["table", "s3"])
 def test_removed_settings_are_taken_from_the_functions(store: str) -> None:
     settings = replace(OURS, results=store)
-    looks = without_settings(settings)
-    assert deployed.settings(looks, NAMES) == settings
-    states = runner.states(pipeline(RecordingAws()), looks, settings)
+    snapshot = without_settings(settings)
+    assert deployed.settings(snapshot, NAMES) == settings
+    states = runner.states(pipeline(RecordingAws()), snapshot, settings)
     assert [state.resource for state in states if state.state != "ready"] == ["settings"]
 
 
 @pytest.mark.parametrize("variable", ["FEATURES", "TABLE_NAME"])
 def test_settings_that_the_functions_do_not_tell_are_lost_and_no_defaults(variable: str) -> None:
-    looks = without_settings(OURS)
-    assert not deployed.is_lost(looks)
-    function = looks["function.ingest"]
+    snapshot = without_settings(OURS)
+    assert not deployed.is_lost(snapshot)
+    function = snapshot["function.ingest"]
     variables = dict(function.facts["configuration"]["Environment"]["Variables"])
     del variables[variable]
     facts = {"configuration": {"Environment": {"Variables": variables}}}
-    looks["function.ingest"] = replace(function, facts=facts)
-    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, True)
+    snapshot["function.ingest"] = replace(function, facts=facts)
+    assert (deployed.settings(snapshot, NAMES), deployed.is_lost(snapshot)) == (None, True)
     told = deployed.lost(NAMES)
     assert NAMES.settings_parameter in told.message
     for flag in ("--features", "--min-confidence", "--private", "--results"):
@@ -61,14 +61,14 @@ def test_settings_that_the_functions_do_not_tell_are_lost_and_no_defaults(variab
 
 @pytest.mark.parametrize("value", ["nan", "inf", "1e9", "-1"])
 def test_what_no_flag_would_take_is_not_taken_from_the_functions_either(value: str) -> None:
-    looks = without_settings(OURS)
-    function = looks["function.web"]
+    snapshot = without_settings(OURS)
+    function = snapshot["function.web"]
     variables = dict(function.facts["configuration"]["Environment"]["Variables"], MIN_CONFIDENCE=value)
     facts = {"configuration": {"Environment": {"Variables": variables}}}
-    looks["function.web"] = replace(function, facts=facts)
-    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, True)
+    snapshot["function.web"] = replace(function, facts=facts)
+    assert (deployed.settings(snapshot, NAMES), deployed.is_lost(snapshot)) == (None, True)
 
 
 def test_without_functions_there_is_nothing_to_lose() -> None:
-    looks = runner.look(pipeline(RecordingAws()), nothing)
-    assert (deployed.settings(looks, NAMES), deployed.is_lost(looks)) == (None, False)
+    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
+    assert (deployed.settings(snapshot, NAMES), deployed.is_lost(snapshot)) == (None, False)

@@ -52,7 +52,7 @@ TAGS = pytest.mark.parametrize(
 
 def names_unique(settings: Settings) -> set[str]:
     """The resources that are found by their name. An API is not: its name is not unique."""
-    resources = (r for step in STEPS for r in step.resources if r.within is None and r.wanted(settings))
+    resources = (r for step in STEPS for r in step.resources if r.parent is None and r.wanted(settings))
     return {resource.name for resource in resources} - {"api"}
 
 
@@ -104,10 +104,10 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     assert "Project=demo and ManagedBy=imgpipe" in refused.value.hint
 
     line = pipeline(PlainHttpAws())
-    states = runner.states(line, runner.look(line, nothing), settings)
-    foreign = {state.resource for state in states if state.state == "foreign"}
+    states = runner.states(line, runner.observe_all(line, nothing), settings)
+    not_owned = {state.resource for state in states if state.state == "not_owned"}
     inside = {"table.ttl", "retries", "notification", "permission.bucket"}
-    assert foreign - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
+    assert not_owned - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
 
     told = {state.resource: state.differences for state in states if state.differences}
     assert told.keys() == names_unique(settings)
@@ -174,17 +174,17 @@ def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
     aws = PlainHttpAws()
     retag({})
     began = aws.clock()
-    looks = runner.look(pipeline(aws), nothing)
+    snapshot = runner.observe_all(pipeline(aws), nothing)
     assert 30 <= aws.clock() - began < 35
     events: list[Event] = []
-    (settings,) = runner.planned_removals(pipeline(aws), looks, events.append)
+    (settings,) = runner.planned_removals(pipeline(aws), snapshot, events.append)
     assert settings.resource.name == "settings"
     untagged = {event.resource for event in events if isinstance(event, Skipped) and event.why == "untagged"}
     functions = {f"function.{one}" for one in ("ingest", "get_result", "web")}  # these keep the tag RoleId
     assert untagged == {*names_unique(SETTINGS), "api"} - {"bucket", "settings"} - functions
     retag({"Project": "theirs"})
     began = aws.clock()
-    runner.look(pipeline(aws), nothing)
+    runner.observe_all(pipeline(aws), nothing)
     assert aws.clock() == began
 
 

@@ -37,7 +37,7 @@ def trusts() -> list[dict[str, Any]]:
 
 def stored(account: BehavingAccount) -> Settings:
     line = pipeline(BehavingAws(account))
-    found = deployed.settings(runner.look(line, nothing), NAMES)
+    found = deployed.settings(runner.observe_all(line, nothing), NAMES)
     assert found is not None
     return found
 

@@ -205,9 +205,9 @@ def test_a_pipeline_that_is_made_during_the_look_is_neither_lost_nor_somebody_el
         if not local:
             aws.place = replace(aws.place, access_key_id=None, secret_access_key=None)
         assert aws.place.is_local == local
-        looks = runner.look(pipeline(aws), nothing)
-        assert looks["settings"].exists
-        assert looks["token"].owned
+        snapshot = runner.observe_all(pipeline(aws), nothing)
+        assert snapshot["settings"].exists
+        assert snapshot["token"].owned
 
 
 def test_an_idle_up_sends_no_call_more_than_one_look() -> None:
@@ -230,7 +230,7 @@ class CountingAws(SharedAws):
     @classmethod
     def one_look(cls) -> int:
         aws = cls()
-        runner.look(pipeline(aws), nothing)
+        runner.observe_all(pipeline(aws), nothing)
         return aws.calls
 
 

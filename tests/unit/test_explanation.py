@@ -170,7 +170,7 @@ def test_an_older_versions_event_in_the_queue_says_nothing_about_this_one() -> N
 
 
 def test_with_tries_left_up_is_all_that_is_needed() -> None:
-    wrong = (part("role.ingest", "differs", "set policy"),)
+    wrong = (part("role.ingest", "drifted", "set policy"),)
     said = told(result=failure(retryable=True), parts=wrong, attempts=(attempt(),))
     assert (said.state, said.cause) == ("pending", "role_ingest_differs")
     assert "the next attempt comes by itself" in said.advice
@@ -215,8 +215,8 @@ def test_what_keeps_every_event_away_is_the_cause_at_once(wrong: tuple[str, ...]
 
 
 def test_a_function_that_only_differs_keeps_no_event_away() -> None:
-    assert told(parts=(part("function.ingest", "differs", "update code"),)).state == "pending"
-    both = (part("function.ingest", "differs", "update code"), part("permission.bucket"))
+    assert told(parts=(part("function.ingest", "drifted", "update code"),)).state == "pending"
+    both = (part("function.ingest", "drifted", "update code"), part("permission.bucket"))
     assert told(parts=both).cause == "permission_bucket_missing"
 
 
@@ -279,7 +279,7 @@ def test_a_function_that_fails_before_it_reads_the_event_is_named() -> None:
 def test_a_result_that_was_written_and_is_not_there_is_looked_for_in_what_reads_it() -> None:
     done = (attempt("handled", outcome="done"),)
     assert told(attempts=done).cause == "result_lost"
-    wrong = (part("function.get_result", "differs", "update environment"),)
+    wrong = (part("function.get_result", "drifted", "update environment"),)
     assert told(attempts=done, parts=wrong).cause == "function_get_result_differs"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Seen
+from imgpipe_cli.deploy.resource import Call, Observed
 from imgpipe_cli.deploy.resources.api_gateway import Stage
 from imgpipe_cli.session.settings import Settings
 
@@ -17,10 +17,10 @@ OURS = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
 
 def updates(routes: dict[str, Any]) -> list[Any]:
     """What is set on a stage that is as it was made, but for the settings of its routes."""
-    made = next(Stage().changes(Seen(exists=False, facts={"id": "a"}), NAMES, Settings()))
+    made = next(Stage().diff(Observed(exists=False, facts={"id": "a"}), NAMES, Settings()))
     assert isinstance(made.call, Call)
     stage = {**made.call.params, "RouteSettings": routes}
-    changes = list(Stage().changes(Seen(exists=True, facts={"id": "a", "stage": stage}), NAMES, Settings()))
+    changes = list(Stage().diff(Observed(exists=True, facts={"id": "a", "stage": stage}), NAMES, Settings()))
     return [change.call.params["RouteSettings"] for change in changes if isinstance(change.call, Call)]
 
 

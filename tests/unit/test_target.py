@@ -202,14 +202,14 @@ def test_a_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path, content: 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     targets = Targets(tmp_path)
     targets.put(remembered())
-    stop, torn = threading.Event(), []
+    stop, indeterminate = threading.Event(), []
 
     def read() -> None:
         while not stop.is_set():
             try:
                 json.loads((tmp_path / "targets.json").read_text())
             except (OSError, ValueError) as error:
-                torn.append(error)
+                indeterminate.append(error)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -217,7 +217,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
         targets.put(remembered(token="t" * number * 50))
     stop.set()
     reader.join()
-    assert torn == []
+    assert indeterminate == []
     assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from imgpipe_cli.deploy.resource import Resource, Seen, Step
+from imgpipe_cli.deploy.resource import Observed, Resource, Step
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import (
     Changing,
@@ -116,10 +116,10 @@ class Thing(Resource):
     def __init__(self, name: str) -> None:
         self.name = self.title = name
 
-    def observe(self, aws: Any, names: Any) -> Seen:
+    def observe(self, aws: Any, names: Any) -> Observed:
         raise NotImplementedError
 
-    def changes(self, seen: Any, names: Any, settings: Any) -> Any:
+    def diff(self, seen: Any, names: Any, settings: Any) -> Any:
         raise NotImplementedError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import FUNCTIONS, STAGE, Names
-from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Seen, Unknown
+from imgpipe_cli.deploy.resource import Call, Change, Computed, Observed, Resource, TransientError
 from imgpipe_cli.session.settings import Settings
 
 # Route -> the function that answers it.
@@ -45,27 +45,29 @@ _ACCESS_LOG = json.dumps(
         "integrationError": "$context.integrationErrorMessage",
     }
 )
-NEW_API = Unknown("new api")
+NEW_API = Computed("new api")
 _NOT_THERE = ("NotFoundException",)
 _BUSY = (
-    Passing("ConflictException", why="API Gateway is still working on another change"),
+    TransientError("ConflictException", why="API Gateway is still working on another change"),
     # The control plane takes 10 requests a second for the whole account.
-    Passing("TooManyRequestsException", why="API Gateway takes few changes a second"),
+    TransientError("TooManyRequestsException", why="API Gateway takes few changes a second"),
 )
 # The API was the second one and another run has removed it, or it is not visible everywhere yet.
-_NO_API = Passing(
+_NO_API = TransientError(
     "NotFoundException", why="API Gateway does not know it (any more)", limit_s=60, outdated="api"
 )
-_NO_INTEGRATION = Passing("BadRequestException", "ntegration", "another run has replaced the integration", 60)
+_NO_INTEGRATION = TransientError(
+    "BadRequestException", "ntegration", "another run has replaced the integration", 60
+)
 _INSIDE = (*_BUSY, _NO_API, _NO_INTEGRATION)
-_LOGGING = Passing(
+_LOGGING = TransientError(
     "BadRequestException",
     "nsufficient permissions to enable logging",
     "the log delivery is being set up",
     hint="If it never passes, your own rights lack what API Gateway needs to write access logs for you: "
     "logs:CreateLogDelivery, logs:ListLogDeliveries, logs:DescribeResourcePolicies, logs:PutResourcePolicy.",
 )
-_NO_FUNCTION = Passing("BadRequestException", "unction", "the function is still being made")
+_NO_FUNCTION = TransientError("BadRequestException", "unction", "the function is still being made")
 
 
 def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
@@ -102,7 +104,7 @@ class ApiResource(Resource):
     title = "the HTTP API"
     needs = ("settings",)
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found: list[dict[str, Any]] = []
         ours: list[dict[str, Any]] = []
 
@@ -113,11 +115,11 @@ class ApiResource(Resource):
 
         # What lives inside the API asks for its id at the same time: one look answers all.
         aws.known.learn("api", look)
-        strays = tuple(_stray(api, names) for api in found if api.get("Name") != names.api)
+        orphans = tuple(_stray(api, names) for api in found if api.get("Name") != names.api)
         if not ours:
             # A foreign API of the same name hinders nobody: names are not unique.
             untagged = any(not api.get("Tags") for api in found)
-            return Seen(exists=False, tags={} if untagged else None, strays=strays)
+            return Observed(exists=False, tags={} if untagged else None, orphans=orphans)
         first, *doubles = ours
         facts = {
             "id": first["ApiId"],
@@ -127,9 +129,9 @@ class ApiResource(Resource):
             "closed": first.get("DisableExecuteApiEndpoint", False),
             "doubles": [api["ApiId"] for api in doubles],
         }
-        return Seen(exists=True, facts=facts, strays=strays)
+        return Observed(exists=True, facts=facts, orphans=orphans)
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:
             params = {
                 "Name": names.api,
@@ -152,7 +154,7 @@ class ApiResource(Resource):
             call = _call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
             yield Change("open", f"endpoint of API {names.api}", call)
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
         for found in (*seen.facts["doubles"], seen.facts["id"]):
             yield Change("delete", f"API {names.api} ({found})", _call("delete_api", ApiId=found))
 
@@ -164,13 +166,13 @@ class Routing(Resource):
     title = "the routes of the HTTP API"
     # An integration only names its function, which can still be in the making.
     needs = ("api",)
-    within = "api"
-    side_by_side = True
+    parent = "api"
+    parallel = True
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = api_id(aws, names)
         if found is None:
-            return Seen(exists=False, facts={"id": NEW_API, "integrations": [], "routes": []})
+            return Observed(exists=False, facts={"id": NEW_API, "integrations": [], "routes": []})
         items = aws.together(
             {
                 what: partial(
@@ -179,9 +181,9 @@ class Routing(Resource):
                 for what in ("integrations", "routes")
             }
         )
-        return Seen(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
+        return Observed(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         found = seen.facts["id"]
         targets: dict[str, str] = {}
         for function in dict.fromkeys(ROUTES.values()):
@@ -194,7 +196,7 @@ class Routing(Resource):
                 passing = (*_INSIDE, _NO_FUNCTION)
                 call = Call("apigatewayv2", "create_integration", params, passing, once=True)
                 yield Change("create", f"integration with function {names.function(function)}", call)
-                targets[function] = Unknown(f"new integration with {names.function(function)}")
+                targets[function] = Computed(f"new integration with {names.function(function)}")
                 continue
             first, *doubles = sorted(same, key=lambda i: str(i["IntegrationId"]))
             targets[function] = f"integrations/{first['IntegrationId']}"
@@ -224,7 +226,7 @@ class Routing(Resource):
                 yield Change("delete", what, _call("delete_integration", **params))
 
     def _routes(
-        self, api: str, targets: Mapping[str, str], seen: Seen, functions: set[str]
+        self, api: str, targets: Mapping[str, str], seen: Observed, functions: set[str]
     ) -> Iterator[Change]:
         # Others may lead routes of theirs to integrations of theirs.
         ours = {
@@ -256,18 +258,18 @@ class Stage(Resource):
     name = "api.stage"
     title = "the stage of the HTTP API"
     needs = ("api", "logs.api")
-    within = "api"
+    parent = "api"
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = api_id(aws, names)
         stage = found and aws.find(
             "apigatewayv2", "get_stage", missing=_NOT_THERE, ApiId=found, StageName=STAGE
         )
         if not stage:
-            return Seen(exists=False, facts={"id": found or NEW_API})
-        return Seen(exists=True, facts={"id": found, "stage": stage})
+            return Observed(exists=False, facts={"id": found or NEW_API})
+        return Observed(exists=True, facts={"id": found, "stage": stage})
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         logs = {
             "DestinationArn": names.log_group_arn(names.access_log_group),
             "Format": _ACCESS_LOG,

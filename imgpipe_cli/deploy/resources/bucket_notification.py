@@ -7,7 +7,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Seen
+from imgpipe_cli.deploy.resource import Call, Change, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.s3_bucket import BUSY
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Verb
@@ -22,7 +22,7 @@ _KINDS = (
     "EventBridgeConfiguration",
 )
 _PASSING = (
-    Passing(
+    TransientError(
         "InvalidArgument",
         "Unable to validate the following destination configurations",
         "S3 does not see yet that it may call the functions of the notification",
@@ -30,7 +30,7 @@ _PASSING = (
         hint="If it never passes, another rule of the bucket names a function that is gone or that S3 may "
         "not call: remove it in the S3 console (Properties, Event notifications), then run imgpipe up.",
     ),
-    Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
+    TransientError("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
     BUSY,
 )
 
@@ -42,9 +42,9 @@ class Notification(Resource):
     title = "the trigger, by which the bucket tells the ingest function of pictures,"
     # Everything that the first event needs is there before the first event can come.
     needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
-    within = "bucket"
+    parent = "bucket"
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = aws.find(
             "s3",
             "get_bucket_notification_configuration",
@@ -53,9 +53,9 @@ class Notification(Resource):
         )
         document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}
         ours = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
-        return Seen(exists=bool(ours), facts={"document": document})
+        return Observed(exists=bool(ours), facts={"document": document})
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         document = seen.facts["document"]
         wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
         functions = document.get(_KINDS[0], [])
@@ -65,7 +65,7 @@ class Notification(Resource):
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
             yield _put("set" if not ours else "update", merged, names)
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
         document = seen.facts["document"]
         rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
         kept = {kind: value for kind, value in rest.items() if value != []}

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import INDEX, Names, plain_tags
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Passing, Resource, Seen
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
@@ -26,14 +26,14 @@ _INDEX = {
 _ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objectKey", "day", "analyzedAt")]
 _TTL = "expiresAt"
 _BUSY = (
-    Passing("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
+    TransientError("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
     # "Only 50 tables can be created, updated, or deleted simultaneously"; other limits do not pass.
-    Passing("LimitExceededException", "simultaneous", "DynamoDB is making other tables just now", 300),
+    TransientError("LimitExceededException", "simultaneous", "DynamoDB is making other tables just now", 300),
 )
 # Unlike other changes this one is refused when it was made already, as by a call whose answer got lost.
 _MADE_ALREADY = (
-    Passing("ValidationException", "already enabled", "its answer got lost: looking again"),
-    Passing(
+    TransientError("ValidationException", "already enabled", "its answer got lost: looking again"),
+    TransientError(
         "ValidationException",
         "multiple times within",
         "DynamoDB takes one such change an hour",
@@ -50,12 +50,12 @@ class Table(Resource):
     name = "table"
     title = "the results table"
     needs = ("settings",)
-    serial = True
+    serialize = True
 
     def wanted(self, settings: Settings) -> bool:
         return "table" in settings.stores
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         arn = names.table_arn
         found = aws.together(
             {"table": lambda: _description(aws, names.table), "tags": lambda: _tags(aws, arn)}
@@ -72,14 +72,14 @@ class Table(Resource):
         tags = found["tags"].get("Tags") if isinstance(found["tags"], Mapping) else None
         indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
         building = [i for i in indexes.values() if i.get("IndexStatus", "ACTIVE") != "ACTIVE"]
-        return Seen(
+        return Observed(
             exists=True,
             ready=status == "ACTIVE" and not building,
             owned=names.owns(tags or []),
             tags=None if tags is None else plain_tags(tags),
             detail=status.lower() if status != "ACTIVE" or not building else "index is being built",
             # While it is being made or removed its tags may not be readable; nothing is changed meanwhile.
-            torn=found["tags"] is None or (not tags and in_passing),
+            indeterminate=found["tags"] is None or (not tags and in_passing),
             facts={
                 "keys": table["KeySchema"],
                 "types": _types_of_keys(table),
@@ -89,7 +89,7 @@ class Table(Resource):
             },
         )
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:
             params = {
                 "TableName": names.table,
@@ -113,7 +113,7 @@ class Table(Resource):
             }
             yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
         if seen.detail == "deleting":
             return
         if seen.owned and seen.facts["protected"]:
@@ -125,13 +125,13 @@ class Table(Resource):
             )
         yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
 
-    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
         """Another projection of the index works as well; each result costs more."""
         kept = ((seen.facts.get("index") or {}).get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
         if kept != "KEYS_ONLY":
             yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
 
-    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
         query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
         return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}
@@ -143,12 +143,12 @@ class Expiry(Resource):
     name = "table.ttl"
     title = "the expiry of old results in the results table"
     needs = ("table",)
-    within = "table"
+    parent = "table"
 
     def wanted(self, settings: Settings) -> bool:
         return "table" in settings.stores
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
         if found is None:
             return MISSING
@@ -157,9 +157,9 @@ class Expiry(Resource):
         on = status in ("ENABLED", "ENABLING") and ttl.get("AttributeName") == _TTL
         facts = {"on": on, "other": ttl.get("AttributeName") if status in ("ENABLED", "ENABLING") else None}
         # ENABLING can last an hour and hinders nobody.
-        return Seen(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
+        return Observed(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.facts.get("on"):
             if seen.facts.get("other"):
                 raise Problem(

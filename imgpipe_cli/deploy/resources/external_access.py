@@ -20,7 +20,7 @@ _BINDING = frozenset(
 )
 
 
-def strangers(document: Mapping[str, Any], account: str) -> Iterator[tuple[str, str]]:
+def external_access(document: Mapping[str, Any], account: str) -> Iterator[tuple[str, str]]:
     """(statement, who) for each allowing statement that lets somebody in whom no condition binds."""
     for statement in statements(document):
         if statement.get("Effect") == "Allow" and not _bound(statement):

@@ -9,16 +9,16 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
-from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Routine, Seen
+from imgpipe_cli.deploy.resource import Call, Change, Observed, Resource, Routine, TransientError
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
 _POLICY = "imgpipe"
 _NOT_THERE = ("NoSuchEntity",)
-_NEW = Passing("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
-_BUSY = Passing("ConcurrentModification", why="IAM is still working on another change of the role")
+_NEW = TransientError("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
+_BUSY = TransientError("ConcurrentModification", why="IAM is still working on another change of the role")
 # "must delete policies first", "must detach all policies first": an instance profile never passes.
-_GOING = Passing("DeleteConflict", "policies first", "the role's policies are still going")
+_GOING = TransientError("DeleteConflict", "policies first", "the role's policies are still going")
 
 
 def trust_policy(names: Names, *, source_account: bool) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Role(Resource):
         called = "ingest function" if function == "ingest" else f"function {function}"
         self.title = f"the role of the {called}"
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         role = names.role(self.function)
         find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
         found: dict[str, Any] = {}
@@ -156,10 +156,10 @@ class Role(Resource):
 
         # Its function asks for the id at the same time: one look answers both.
         if aws.known.learn(_id_of(self.function), look) is None:
-            return Seen(exists=False, facts={"trust": None, "policy": None})
+            return Observed(exists=False, facts={"trust": None, "policy": None})
         answer = found["role"]["Role"]
         tags = plain_tags(answer.get("Tags", []))
-        return Seen(
+        return Observed(
             exists=True,
             owned=names.owns(tags),
             tags=tags,
@@ -170,7 +170,7 @@ class Role(Resource):
             },
         )
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
         role = names.role(self.function)
         trust = trust_policy(names, source_account=settings.source_account)
         policy = permissions(self.function, names, settings)
@@ -190,7 +190,7 @@ class Role(Resource):
             call = Call("iam", "put_role_policy", params, (_NEW, _BUSY))
             yield Change("set", f"policy of role {role}", call)
 
-    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:
+    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
         """Policies that give more than the function uses, or take away what it needs."""
         if not seen.exists:
             return
@@ -204,7 +204,7 @@ class Role(Resource):
         for attached in find("list_attached_role_policies", "AttachedPolicies"):
             yield f"role {role} has the policy {attached['PolicyArn']}, which imgpipe did not attach"
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
         role = names.role(self.function)
 
         def detach(aws: Aws, _emit: Emit) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imgpipe_cli.deploy.resource import Call, Change, Fallback, Passing
+from imgpipe_cli.deploy.resource import Call, Change, Fallback, TransientError
 from imgpipe_cli.events import Note
 
-_NOT_VISIBLE = Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60)
+_NOT_VISIBLE = TransientError(
+    "ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60
+)
 
 
-def _refused(cap: int) -> Passing:
+def _refused(cap: int) -> TransientError:
     """What AWS answers where too little of the account's concurrency would be left for all other functions,
     as in many new accounts, which have ten. The pipeline works without."""
-    return Passing(
+    return TransientError(
         "InvalidParameterValueException",
         "ConcurrentExecution",
         "AWS reserves no concurrency",
@@ -23,7 +25,7 @@ def _refused(cap: int) -> Passing:
 
 
 def capping(
-    function: str, reserved: int | None, cap: int | None, busy: tuple[Passing, ...]
+    function: str, reserved: int | None, cap: int | None, busy: tuple[TransientError, ...]
 ) -> Iterator[Change]:
     """What gives the function the concurrency that it shall have. reserved: what it has. busy: what Lambda
     answers while it is at work on the function."""

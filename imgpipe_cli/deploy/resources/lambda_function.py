@@ -15,12 +15,12 @@ from imgpipe_cli.deploy.resource import (
     IAM_DELAY,
     Call,
     Change,
+    Computed,
     Fallback,
-    Passing,
+    Observed,
     Resource,
-    Seen,
-    Unknown,
-    torn,
+    TransientError,
+    indeterminate,
 )
 from imgpipe_cli.deploy.resources.iam_role import role_id
 from imgpipe_cli.deploy.resources.lambda_concurrency import capping
@@ -46,17 +46,19 @@ _ROLE_HINT = (
 # What Lambda answers to any change of a function that it is at work on. The same code with another text may
 # mean that a thing is there already.
 LAMBDA_BUSY = (
-    Passing("ResourceConflictException", "state: Deleting", "the old function is still going"),
-    Passing("ResourceConflictException", "update is in progress", "Lambda is still updating the function"),
-    Passing("ResourceConflictException", "state: Pending", "Lambda is still making the function"),
-    Passing(
+    TransientError("ResourceConflictException", "state: Deleting", "the old function is still going"),
+    TransientError(
+        "ResourceConflictException", "update is in progress", "Lambda is still updating the function"
+    ),
+    TransientError("ResourceConflictException", "state: Pending", "Lambda is still making the function"),
+    TransientError(
         "ResourceConflictException",
         "concurrent update operation",
         "Lambda is still working on another change of the function",
     ),
 )
 _PASSING = (
-    Passing(
+    TransientError(
         "InvalidParameterValueException",
         "cannot be assumed by Lambda",
         IAM_DELAY,
@@ -64,13 +66,13 @@ _PASSING = (
         # Nobody has shown that Lambda names the account when it takes a role.
         fallback=Fallback({"source_account": False}, Note("source_account_left_out")),
     ),
-    Passing("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
+    TransientError("InvalidParameterValueException", "execution role does not have permissions", IAM_DELAY),
     # The key of the environment is AWS's own: what it does not know yet is the role.
-    Passing(
+    TransientError(
         "InvalidParameterValueException", "KMS key is invalid for CreateGrant", IAM_DELAY, hint=_ROLE_HINT
     ),
     *LAMBDA_BUSY,
-    Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+    TransientError("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
 
 
@@ -84,7 +86,7 @@ class LogGroup(Resource):
         self.title = title
         self._group = group
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         group = self._group(names)
         found = aws.together(
             {
@@ -101,12 +103,12 @@ class LogGroup(Resource):
             if entry["logGroupName"] == group:
                 facts = {"retention": entry.get("retentionInDays")}
                 if found["tags"] is None:
-                    return torn(facts)
+                    return indeterminate(facts)
                 tags = found["tags"].get("tags", {})
-                return Seen(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
-        return Seen(exists=False, facts={"retention": None})
+                return Observed(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
+        return Observed(exists=False, facts={"retention": None})
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         group = self._group(names)
         if not seen.exists:
             call = Call("logs", "create_log_group", {"logGroupName": group, "tags": names.tags}, _LOGS_BUSY)
@@ -116,13 +118,15 @@ class LogGroup(Resource):
             call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
             yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
         group = self._group(names)
         call = Call("logs", "delete_log_group", {"logGroupName": group}, _LOGS_BUSY)
         yield Change("delete", f"log group {group}", call)
 
 
-_LOGS_BUSY = (Passing("OperationAbortedException", why="CloudWatch Logs is still working on another change"),)
+_LOGS_BUSY = (
+    TransientError("OperationAbortedException", why="CloudWatch Logs is still working on another change"),
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
 class Function(Resource):
     """A Lambda function: code, configuration and environment follow the checkout and the settings."""
 
-    serial = True  # an update while another is in progress is refused
+    serialize = True  # an update while another is in progress is refused
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -162,7 +166,7 @@ class Function(Resource):
         token = ("token",) if shape.needs_token else ()
         self.needs = (f"role.{shape.function}", f"logs.{shape.function}", *token)
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = aws.together(
             {
                 "function": lambda: aws.find(
@@ -177,7 +181,7 @@ class Function(Resource):
         )
         asked = {"token_sha256": found["token"], "role_id": found["role"]}
         if found["function"] is None:
-            return Seen(exists=False, facts=asked)
+            return Observed(exists=False, facts=asked)
         # Without lambda:ListTags the answer has no tags: the function would look like somebody else's.
         if refused := found["function"].get("TagsError"):
             raise AwsError(
@@ -187,7 +191,7 @@ class Function(Resource):
         tags = found["function"].get("Tags", {})
         state = configuration.get("State", "Active")
         update = configuration.get("LastUpdateStatus", "Successful")
-        return Seen(
+        return Observed(
             exists=True,
             # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
             ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
@@ -209,19 +213,19 @@ class Function(Resource):
         """The hash the function must hold; of the placeholder while there is no token yet."""
         if not self.shape.needs_token:
             return ""
-        return token_sha256(aws, names) or Unknown("hash of the new token")
+        return token_sha256(aws, names) or Computed("hash of the new token")
 
     def _role_id(self, aws: Aws, names: Names) -> str:
-        return role_id(aws, names, self.shape.function) or Unknown("id of the new role")
+        return role_id(aws, names, self.shape.function) or Computed("id of the new role")
 
-    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
+    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:
         # Known since the last look at the role, which may have been made meanwhile.
         facts = {**seen.facts, "role_id": self._role_id(aws, names)}
-        if isinstance(facts["token_sha256"], Unknown):
+        if isinstance(facts["token_sha256"], Computed):
             facts["token_sha256"] = self._token_hash(aws, names)
         return replace(seen, facts=facts)
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
         function = names.function(self.shape.function)
         configuration = self._configuration(seen, names, settings)
         code = {"ZipFile": Zip(self.shape.function)}
@@ -266,7 +270,7 @@ class Function(Resource):
             )
 
     def _given_anew(
-        self, seen: Seen, names: Names, settings: Settings, configuration: Mapping[str, Any]
+        self, seen: Observed, names: Names, settings: Settings, configuration: Mapping[str, Any]
     ) -> Iterator[Change]:
         """Give the function its role anew where that is another one of the same name: first some other role,
         then the tag, then the right one, as with any wrong role. A stop in between is gone on from there.
@@ -276,7 +280,7 @@ class Function(Resource):
         """
         wanted, granted, role = _grant(seen, settings), seen.facts["granted"], seen.facts["role_id"]
         # While there is no role there is none to give.
-        if granted == wanted or isinstance(wanted, Unknown):
+        if granted == wanted or isinstance(wanted, Computed):
             return
         function, right = names.function(self.shape.function), configuration["Role"]
         # Without a tag nothing says that it was another role.
@@ -305,7 +309,7 @@ class Function(Resource):
     def _cap(self, settings: Settings) -> int | None:
         return settings.cap if self.shape.capped else None
 
-    def _configuration(self, seen: Seen, names: Names, settings: Settings) -> dict[str, Any]:
+    def _configuration(self, seen: Observed, names: Names, settings: Settings) -> dict[str, Any]:
         shape = self.shape
         environment = shape.environment(names, settings, seen.facts["token_sha256"])
         return {
@@ -324,7 +328,7 @@ class Function(Resource):
             },
         }
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
         if seen.detail == "deleting":
             return
         function = names.function(self.shape.function)
@@ -332,10 +336,10 @@ class Function(Resource):
         yield Change("delete", f"function {function}", call)
 
 
-def _grant(seen: Seen, settings: Settings) -> str:
+def _grant(seen: Observed, settings: Settings) -> str:
     """What the tag says once the function has its role."""
     role: str = seen.facts["role_id"]
-    return role if settings.source_account or isinstance(role, Unknown) else f"{role}{_WITHOUT_ACCOUNT}"
+    return role if settings.source_account or isinstance(role, Computed) else f"{role}{_WITHOUT_ACCOUNT}"
 
 
 class Zip(bytes):

@@ -9,14 +9,14 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Change, Passing, Resource, Seen, Unknown
-from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.deploy.resource import Call, Change, Computed, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
 from imgpipe_cli.session.settings import Settings
 
 _PASSING = (
     *LAMBDA_BUSY,
-    Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+    TransientError("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
 )
 
 
@@ -26,7 +26,7 @@ class Permission(Resource):
     Statements of one function are never added side by side: AWS may lose one of them.
     """
 
-    serial = True
+    serialize = True
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class Permission(Resource):
         self.title = title
         self.function = function
         self.needs = (f"function.{function}", *needs)
-        self.within = f"function.{function}"
+        self.parent = f"function.{function}"
         self._service = service
         self._source_arn = source_arn
         self._source_account = source_account
         self._sid = f"imgpipe-{service.split('.', maxsplit=1)[0]}"
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
-        looks = aws.together(
+    def observe(self, aws: Aws, names: Names) -> Observed:
+        snapshot = aws.together(
             {
                 "policy": lambda: aws.find(
                     "lambda",
@@ -62,25 +62,25 @@ class Permission(Resource):
                 "source": lambda: self._source_arn(aws, names),
             }
         )
-        found = looks["policy"]
+        found = snapshot["policy"]
         document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
-        facts = {"source": looks["source"], "statement": None, "document": document}
+        facts = {"source": snapshot["source"], "statement": None, "document": document}
         for statement in document.get("Statement", []):
             if statement.get("Sid") == self._sid:
-                return Seen(exists=True, facts={**facts, "statement": _essence(statement)})
-        return Seen(exists=False, facts=facts)
+                return Observed(exists=True, facts={**facts, "statement": _essence(statement)})
+        return Observed(exists=False, facts=facts)
 
-    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
         """Statements by which others call the function, past the API, its token and its throttle."""
-        for statement, who in strangers(seen.facts["document"], names.account):
+        for statement, who in external_access(seen.facts["document"], names.account):
             yield f"statement {statement} lets {who} call function {names.function(self.function)}"
 
-    def completed(self, seen: Seen, aws: Aws, names: Names) -> Seen:
-        if not isinstance(seen.facts["source"], Unknown):
+    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:
+        if not isinstance(seen.facts["source"], Computed):
             return seen
         return replace(seen, facts={**seen.facts, "source": self._source_arn(aws, names)})
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         function, source = names.function(self.function), seen.facts["source"]
         account = {"SourceAccount": names.account} if self._source_account else {}
         conditions = {"aws:sourcearn": source}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import IAM_DELAY, MISSING, Call, Change, Passing, Resource, Seen
+from imgpipe_cli.deploy.resource import IAM_DELAY, MISSING, Call, Change, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
 from imgpipe_cli.session.settings import Settings
 
@@ -17,9 +17,9 @@ class Retries(Resource):
     name = "retries"
     title = "the ingest function's retry policy"
     needs = ("function.ingest", "queue")
-    within = "function.ingest"
+    parent = "function.ingest"
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = aws.find(
             "lambda",
             "get_function_event_invoke_config",
@@ -35,9 +35,9 @@ class Retries(Resource):
             "destination": destinations.get("OnFailure", {}).get("Destination"),
             "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
         }
-        return Seen(exists=True, facts=facts)
+        return Observed(exists=True, facts=facts)
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
         if seen.exists and wanted.items() <= seen.facts.items():
             return
@@ -53,12 +53,16 @@ class Retries(Resource):
         }
         passing = (
             # Lambda checks that the role may send to the queue, and that the queue is there.
-            Passing(
+            TransientError(
                 "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
             ),
-            Passing("InvalidParameterValueException", "is invalid", "the new queue is not visible yet"),
+            TransientError(
+                "InvalidParameterValueException", "is invalid", "the new queue is not visible yet"
+            ),
             *LAMBDA_BUSY,
-            Passing("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+            TransientError(
+                "ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60
+            ),
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)
         yield Change("set", f"retries of function {names.function('ingest')}", call)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import MISSING, Seen
+from imgpipe_cli.deploy.resource import MISSING, Observed
 from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
 from imgpipe_cli.session.settings import Settings
 
@@ -40,11 +40,11 @@ class ResultsBucket(S3Bucket):
     def wanted(self, settings: Settings) -> bool:
         return "s3" in settings.stores
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         # Most pipelines have none: one call says so, where the configuration takes eight more.
         return super().observe(aws, names) if self.exists(aws, names) else MISSING
 
-    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
         """Counted in the index, as with the table: the marks of removed pictures are no results."""
         pages = aws.pages("s3", "list_objects_v2", Bucket=names.results_bucket, Prefix=INDEX)
         return {"results": sum(page.get("KeyCount", 0) for page in pages)}

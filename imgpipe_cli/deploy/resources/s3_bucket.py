@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Passing, Resource, Routine, Seen
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, Routine, TransientError
 from imgpipe_cli.deploy.resources.emptying import count_versions, empty_bucket
 from imgpipe_cli.deploy.resources.policy_document import statements
 from imgpipe_cli.events import Emit
@@ -37,10 +37,12 @@ _NOT_OURS = ("301",)
 _DENIED = ("403", "AccessDenied")
 
 # A bucket that is seconds old (or was deleted a moment ago) answers these for a while.
-_NEW = Passing("NoSuchBucket", why="the new bucket is not visible everywhere yet")
-BUSY = Passing("OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300)
+_NEW = TransientError("NoSuchBucket", why="the new bucket is not visible everywhere yet")
+BUSY = TransientError(
+    "OperationAborted", why="S3 is still working on another change of this bucket", limit_s=300
+)
 # Something was uploaded meanwhile: look and empty again.
-_NOT_EMPTY = Passing("BucketNotEmpty", why="something was uploaded meanwhile")
+_NOT_EMPTY = TransientError("BucketNotEmpty", why="something was uploaded meanwhile")
 
 
 class S3Bucket(Resource):
@@ -54,7 +56,7 @@ class S3Bucket(Resource):
     versioned: bool
     lifecycle: ClassVar[tuple[Mapping[str, Any], ...]]
     cors: ClassVar[tuple[Mapping[str, Any], ...]] = ()
-    side_by_side = True
+    parallel = True
 
     @abstractmethod
     def bucket(self, names: Names) -> str:
@@ -69,13 +71,13 @@ class S3Bucket(Resource):
                 return True
             raise
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         bucket = self.bucket(names)
         try:
             found = aws.together(_reads(aws, names, bucket))
         except AwsError as error:
             if error.operation == "head_bucket" and error.code in _NOT_OURS:
-                return Seen(exists=True, owned=False, detail=f"S3 answers {error.code}")
+                return Observed(exists=True, owned=False, detail=f"S3 answers {error.code}")
             raise
         if found.pop("head") is None:
             return MISSING
@@ -84,9 +86,9 @@ class S3Bucket(Resource):
         used = True if found["tags"] else _is_used(aws, bucket)
         if used is None:
             return MISSING  # it went while it was looked at
-        return Seen(exists=True, owned=names.owns(found["tags"]), adoptable=not used, facts=found)
+        return Observed(exists=True, owned=names.owns(found["tags"]), unclaimed=not used, facts=found)
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         bucket = self.bucket(names)
         if not seen.exists:
             yield Change("create", f"bucket {bucket}", _create(bucket, names))
@@ -146,7 +148,7 @@ class S3Bucket(Resource):
         cors = _merged(facts["cors"], self.cors)
         yield ("CORS", cors != facts["cors"], "put_bucket_cors", {"CORSConfiguration": {"CORSRules": cors}})
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
         bucket = self.bucket(names)
 
         def empty(aws: Aws, emit: Emit) -> None:
@@ -157,7 +159,7 @@ class S3Bucket(Resource):
         call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, BUSY))
         yield Change("delete", f"bucket {bucket}", call)
 
-    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
         return count_versions(aws, self.bucket(names))
 
 
@@ -184,11 +186,11 @@ def _head(aws: Aws, names: Names, bucket: str) -> Any:
 
 def _is_used(aws: Aws, bucket: str) -> bool | None:
     """Whether anything is in it, or on its way into it; None where there is no such bucket any more."""
-    looks: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (
+    snapshot: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (
         ("list_object_versions", {"MaxKeys": 1}, ("Versions", "DeleteMarkers")),
         ("list_multipart_uploads", {"MaxUploads": 1}, ("Uploads",)),
     )
-    for operation, limit, kinds in looks:
+    for operation, limit, kinds in snapshot:
         found = aws.find("s3", operation, missing=("NoSuchBucket",), Bucket=bucket, **limit)
         if found is None:
             return None

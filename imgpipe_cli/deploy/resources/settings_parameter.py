@@ -8,7 +8,15 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names, plain_tags
-from imgpipe_cli.deploy.resource import Call, Change, Overtaken, Passing, Resource, Seen, torn
+from imgpipe_cli.deploy.resource import (
+    Call,
+    Change,
+    ConflictError,
+    Observed,
+    Resource,
+    TransientError,
+    indeterminate,
+)
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import Settings
@@ -16,10 +24,10 @@ from imgpipe_cli.session.settings import Settings
 _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
 _NO_VERSION = "ParameterVersionNotFound"
 # Two runs that write at once; SSM says: "Try again in a few seconds."
-_BUSY = (Passing("TooManyUpdates", why="SSM is still working on another change of the parameter"),)
+_BUSY = (TransientError("TooManyUpdates", why="SSM is still working on another change of the parameter"),)
 
 
-def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
+def observe_parameter(aws: Aws, names: Names, parameter: str) -> Observed:
     """A parameter of ours; facts: value, None if it is not there, type and version."""
     found = aws.together(
         {
@@ -36,15 +44,15 @@ def observe_parameter(aws: Aws, names: Names, parameter: str) -> Seen:
         }
     )
     if found["parameter"] is None:
-        return Seen(exists=False, facts={"value": None})
+        return Observed(exists=False, facts={"value": None})
     facts = {key.lower(): found["parameter"]["Parameter"].get(key) for key in ("Value", "Type", "Version")}
     if found["tags"] is None:
-        return torn(facts)
+        return indeterminate(facts)
     tags = plain_tags(found["tags"].get("TagList", []))
-    return Seen(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
+    return Observed(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
 
 
-def refuse_other_type(seen: Seen, parameter: str, kind: str) -> None:
+def refuse_other_type(seen: Observed, parameter: str, kind: str) -> None:
     """Raise a Problem for a parameter of another type, which AWS never changes."""
     if seen.facts["type"] != kind:
         raise Problem(
@@ -87,7 +95,7 @@ class Overwrite(Call):
         if version == 1:
             where = {"ResourceType": "Parameter", "ResourceId": name}
             aws.call("ssm", "add_tags_to_resource", **where, Tags=list(self.tags))
-            raise Overtaken
+            raise ConflictError
         if self.over is not None and version is not None and version != self.over + 1:
             before = self._there(aws, f"{name}:{version - 1}")
             # A repetition by the SDK after a lost answer has overwritten our own.
@@ -100,7 +108,7 @@ class Overwrite(Call):
 
     def _refuse_other(self, there: Mapping[str, Any]) -> None:
         if there.get("Version") != self.over:
-            raise Overtaken(str(there.get("Value", "")))
+            raise ConflictError(str(there.get("Value", "")))
 
 
 class SettingsParameter(Resource):
@@ -109,14 +117,14 @@ class SettingsParameter(Resource):
     name = "settings"
     title = "the record of the pipeline's settings"
     visible_within_s = 20.0
-    last_counts = True
+    last_writer_wins = True
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         seen = observe_parameter(aws, names, names.settings_parameter)
         # A run may have been killed before it could tag what it made with Overwrite: nobody else writes this.
         return replace(seen, owned=True) if seen.untagged and _reads(seen.facts["value"]) else seen
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
         parameter, text = names.settings_parameter, settings.to_json()
         if not seen.exists:
             yield put_parameter(parameter, "String", text, names)
@@ -132,11 +140,11 @@ class SettingsParameter(Resource):
             call = Overwrite("ssm", "put_parameter", params, _BUSY, tags=names.tag_list, over=over)
             yield Change("update", f"parameter {parameter}", call)
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
         yield delete_parameter(names.settings_parameter)
 
 
-def stored_settings(seen: Seen, names: Names) -> Settings:
+def stored_settings(seen: Observed, names: Names) -> Settings:
     """The settings that were seen. Raises Problem("bad_settings")."""
     return Settings.from_json(str(seen.facts["value"]), parameter=names.settings_parameter)
 

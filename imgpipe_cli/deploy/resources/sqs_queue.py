@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Passing, Resource, Seen
-from imgpipe_cli.deploy.resources.external_access import strangers
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.session.settings import Settings
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
@@ -20,8 +20,8 @@ _NO_QUEUE = (
 )
 _DELETED = "SQS keeps the name of the removed queue for 60 s"
 _QUEUE_PASSING = (
-    Passing("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
-    Passing("QueueDeletedRecently", why=_DELETED, limit_s=90),
+    TransientError("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
+    TransientError("QueueDeletedRecently", why=_DELETED, limit_s=90),
 )
 
 
@@ -32,7 +32,7 @@ class FailureQueue(Resource):
     title = "the failure queue"
     needs = ("settings",)
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
+    def observe(self, aws: Aws, names: Names) -> Observed:
         found = aws.find("sqs", "get_queue_url", missing=_NO_QUEUE, QueueName=names.queue)
         if found is None:
             return MISSING
@@ -52,7 +52,7 @@ class FailureQueue(Resource):
         if details["attributes"] is None or details["tags"] is None:
             return MISSING
         attributes, tags = details["attributes"]["Attributes"], details["tags"].get("Tags", {})
-        return Seen(
+        return Observed(
             exists=True,
             owned=names.owns(tags),
             tags=tags,
@@ -72,7 +72,7 @@ class FailureQueue(Resource):
             },
         )
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         attributes = {"MessageRetentionPeriod": str(_FOURTEEN_DAYS_S)}
         if not seen.exists:
             params = {
@@ -94,18 +94,18 @@ class FailureQueue(Resource):
         if seen.facts["redrive"]:  # looked at a few times, an event would leave it
             yield self._set("redrive policy", {"RedrivePolicy": ""}, seen, names)
 
-    def additions(self, aws: Aws, names: Names, seen: Seen) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
         if seen.exists and seen.facts["policy"]:
-            for statement, who in strangers(json.loads(seen.facts["policy"]), names.account):
+            for statement, who in external_access(json.loads(seen.facts["policy"]), names.account):
                 yield f"statement {statement} lets {who} use queue {names.queue}"
 
-    def _set(self, what: str, attributes: Mapping[str, str], seen: Seen, names: Names) -> Change:
+    def _set(self, what: str, attributes: Mapping[str, str], seen: Observed, names: Names) -> Change:
         params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
         return Change("set", f"{what} of queue {names.queue}", Call("sqs", "set_queue_attributes", params))
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
         call = Call("sqs", "delete_queue", {"QueueUrl": seen.facts["url"]})
         yield Change("delete", f"queue {names.queue}", call)
 
-    def contents(self, aws: Aws, names: Names, seen: Seen) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
         return {"failed_events": seen.facts["messages"]}

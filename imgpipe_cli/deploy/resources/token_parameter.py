@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Change, NewSecret, Resource, Seen
+from imgpipe_cli.deploy.resource import Change, NewSecret, Observed, Resource
 from imgpipe_cli.deploy.resources.settings_parameter import (
     delete_parameter,
     observe_parameter,
@@ -54,8 +54,8 @@ class TokenParameter(Resource):
     title = "the access token"
     needs = ("settings",)
 
-    def observe(self, aws: Aws, names: Names) -> Seen:
-        seen: list[Seen] = []
+    def observe(self, aws: Aws, names: Names) -> Observed:
+        seen: list[Observed] = []
 
         def look() -> str | None:
             seen.append(observe_parameter(aws, names, names.token_parameter))
@@ -65,11 +65,11 @@ class TokenParameter(Resource):
         aws.known.learn("token_sha256", look)
         return seen[0]
 
-    def changes(self, seen: Seen, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
         if not seen.exists:
             yield put_parameter(names.token_parameter, "SecureString", NEW_TOKEN, names)
         else:
             refuse_other_type(seen, names.token_parameter, "SecureString")
 
-    def removals(self, seen: Seen, names: Names) -> Iterator[Change]:  # noqa: ARG002
+    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
         yield delete_parameter(names.token_parameter)

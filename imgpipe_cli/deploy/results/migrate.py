@@ -20,7 +20,7 @@ from dataclasses import replace
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import runner
-from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.reconcile import Outcome
 from imgpipe_cli.deploy.resource import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
@@ -48,19 +48,19 @@ _PAUSE_S = 2.0
 _BETWEEN_PASSES_S = 30
 
 
-def begin(settings: Settings, looks: Looks) -> Settings:
+def begin(settings: Settings, snapshot: Snapshot) -> Settings:
     """The settings to carry out, in view of what is there: a store that was never made needs no move, and one
     that is left over is moved from before it goes."""
-    if settings.move == "copy" and not _ours(looks, settings.results):
+    if settings.move == "copy" and not _ours(snapshot, settings.results):
         return replace(settings, results=settings.other_store, move="")
     if settings.move in ("", "switch", "close"):
-        there = _ours(looks, settings.other_store)
+        there = _ours(snapshot, settings.other_store)
         return replace(settings, move=(settings.move or "switch") if there else "")
     return settings
 
 
-def _ours(looks: Looks, kind: str) -> bool:
-    seen = looks[_RESOURCES[kind][0]]
+def _ours(snapshot: Snapshot, kind: str) -> bool:
+    seen = snapshot[_RESOURCES[kind][0]]
     # What is being removed was copied before.
     return seen.exists and seen.owned and seen.detail != "deleting"
 
@@ -77,21 +77,21 @@ def store_names(pipeline: Pipeline, settings: Settings) -> tuple[str, str]:
     return old, new
 
 
-def results_to_move(pipeline: Pipeline, looks: Looks, settings: Settings) -> int:
+def results_to_move(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> int:
     """How many results are in the store that a move takes them from. Raises Problem."""
     resource = _outermost(pipeline, source(settings))[1]
     try:
-        counted = resource.contents(pipeline.aws, pipeline.names, looks[resource.name])
+        counted = resource.contents(pipeline.aws, pipeline.names, snapshot[resource.name])
     except AwsError as error:
         raise problem(error, f"count what is in {resource.name}") from error
     return counted["results"]
 
 
-def refuse_lasting(pipeline: Pipeline, looks: Looks, settings: Settings) -> None:
+def refuse_lasting(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> None:
     """Raise a Problem where the store that a move takes the results from could not go at its end."""
     for _, resource in pipeline.resources():
-        if settings.move and resource.name in _RESOURCES[source(settings)] and looks[resource.name].exists:
-            list(resource.removals(looks[resource.name], pipeline.names))
+        if settings.move and resource.name in _RESOURCES[source(settings)] and snapshot[resource.name].exists:
+            list(resource.removals(snapshot[resource.name], pipeline.names))
 
 
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
@@ -108,53 +108,53 @@ def _stages(settings: Settings) -> list[Settings]:
 # --- up ------------------------------------------------------------------------------------------
 
 
-def up(pipeline: Pipeline, looks: Looks, settings: Settings, emit: Emit) -> dict[str, Outcome]:
+def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
     """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
     Overtaken."""
-    refuse_lasting(pipeline, looks, settings)
-    looks = dict(looks)
+    refuse_lasting(pipeline, snapshot, settings)
+    snapshot = dict(snapshot)
     outcomes: dict[str, Outcome] = {}
     for stage in _stages(settings):
-        for name, outcome in runner.up(pipeline, looks, stage, emit).items():
+        for name, outcome in runner.up(pipeline, snapshot, stage, emit).items():
             before = outcomes.get(name)
             outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
-            looks[name] = outcome.seen
+            snapshot[name] = outcome.seen
         if stage.move:
             try:
-                _carry_out(pipeline, looks, stage, emit)
+                _carry_out(pipeline, snapshot, stage, emit)
             except Problem:
                 with suppress(Problem):  # the first failure is the cause, not that this look fails too
-                    _refuse_overtaken(pipeline, looks)  # what failed may be the doing of another run
+                    _refuse_conflict(pipeline, snapshot)  # what failed may be the doing of another run
                 raise
     return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
 
 
-def _carry_out(pipeline: Pipeline, looks: Looks, stage: Settings, emit: Emit) -> None:
+def _carry_out(pipeline: Pipeline, snapshot: Snapshot, stage: Settings, emit: Emit) -> None:
     """What a part of the move does once its resources are right; `looks` is kept up to date."""
     aws, names = pipeline.aws, pipeline.names
     old, new = store(source(stage), aws, names), store(stage.destination, aws, names)
     if stage.move == "copy":
         copied = copy(old, new, emit)
-        _refuse_overtaken(pipeline, looks)
+        _refuse_conflict(pipeline, snapshot)
         emit(Note("results_copied", f"{copied} from {old.name} to {new.name}"))
     elif stage.move == "switch":
         emit(Note("results_switched", new.name))
         copy(old, new, emit)
         for _ in _while_old_runs_may_last(aws, emit):
             copy(old, new, emit)
-        _refuse_overtaken(pipeline, looks)
+        _refuse_conflict(pipeline, snapshot)
     else:
         count = _until_quiet(old, new, emit)
         # Another run may have turned the move round: the old store may be the one in use again.
-        _refuse_overtaken(pipeline, looks)
+        _refuse_conflict(pipeline, snapshot)
         emit(Note("results_verified", f"{count} from {old.name} are in {new.name}"))
-        _take_away(pipeline, looks, source(stage), emit)
+        _take_away(pipeline, snapshot, source(stage), emit)
         emit(Note("store_removed", old.name))
 
 
-def _refuse_overtaken(pipeline: Pipeline, looks: Looks) -> None:
+def _refuse_conflict(pipeline: Pipeline, snapshot: Snapshot) -> None:
     """Raises Overtaken where the settings are not those that this run has written for this part."""
-    runner.refuse_overtaken(pipeline, {"settings": looks["settings"]})
+    runner.refuse_conflict(pipeline, {"settings": snapshot["settings"]})
 
 
 def _until_quiet(old: ResultStore, new: ResultStore, emit: Emit) -> int:
@@ -186,14 +186,14 @@ def _while_old_runs_may_last(aws: Aws, emit: Emit) -> Iterator[None]:
         yield
 
 
-def _take_away(pipeline: Pipeline, looks: Looks, kind: str, emit: Emit) -> None:
+def _take_away(pipeline: Pipeline, snapshot: Snapshot, kind: str, emit: Emit) -> None:
     going = [
-        runner.Removal(step, resource, looks[resource.name])
+        runner.Removal(step, resource, snapshot[resource.name])
         for step, resource in pipeline.resources()
-        if resource.name in _RESOURCES[kind] and looks[resource.name].exists
+        if resource.name in _RESOURCES[kind] and snapshot[resource.name].exists
     ]
     runner.take_away(pipeline, going, emit)
-    looks.update(dict.fromkeys(_RESOURCES[kind], MISSING))
+    snapshot.update(dict.fromkeys(_RESOURCES[kind], MISSING))
 
 
 # --- copying -------------------------------------------------------------------------------------
@@ -252,14 +252,12 @@ def _read(one: ResultStore) -> Mapping[str, str]:
 # --- dry run -------------------------------------------------------------------------------------
 
 
-def planned_changes(
-    pipeline: Pipeline, looks: Looks, settings: Settings
-) -> list[tuple[Step, Resource, Change]]:
+def plan(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[tuple[Step, Resource, Change]]:
     """Every call that `up` would send, in the order in which it would; copying and removing as one each."""
     planned: list[tuple[Step, Resource, Change]] = []
     told: dict[str, list[Change]] = {}
     for stage in _stages(settings):
-        for step, resource, change in runner.planned_changes(pipeline, looks, stage):
+        for step, resource, change in runner.plan(pipeline, snapshot, stage):
             earlier = told.setdefault(resource.name, [])
             # What an earlier part of the move does is not done again, and nothing is created twice.
             again = change in earlier or (
@@ -269,19 +267,19 @@ def planned_changes(
                 earlier.append(change)
                 planned.append((step, resource, change))
         if stage.move and stage == _stages(settings)[0]:
-            planned.append(_planned_copy(pipeline, looks, stage))
+            planned.append(_planned_copy(pipeline, snapshot, stage))
         if stage.move == "close":
             planned += [
                 (step, resource, change)
                 for step, resource in pipeline.resources()
                 if resource.name in _RESOURCES[source(stage)]
-                for change in resource.removals(looks[resource.name], pipeline.names)
+                for change in resource.removals(snapshot[resource.name], pipeline.names)
             ]
     return planned
 
 
-def _planned_copy(pipeline: Pipeline, looks: Looks, stage: Settings) -> tuple[Step, Resource, Change]:
-    count = results_to_move(pipeline, looks, stage)
+def _planned_copy(pipeline: Pipeline, snapshot: Snapshot, stage: Settings) -> tuple[Step, Resource, Change]:
+    count = results_to_move(pipeline, snapshot, stage)
     old, new = store_names(pipeline, stage)
     what = f"{count} result{'' if count == 1 else 's'} from {old} to {new}"
     operations = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import STAGE, Names
-from imgpipe_cli.deploy.resource import Step, Unknown
+from imgpipe_cli.deploy.resource import Computed, Step
 from imgpipe_cli.deploy.resources.api_gateway import NEW_API, ApiResource, Routing, Stage, api_id
 from imgpipe_cli.deploy.resources.lambda_function import LogGroup
 from imgpipe_cli.deploy.resources.lambda_permission import Permission
@@ -16,7 +16,7 @@ def _api_permission(function: str, route: str) -> Permission:
     def source_arn(aws: Aws, names: Names) -> str:
         found = api_id(aws, names)
         arn = names.api_route_arn(found or NEW_API, route)
-        return arn if found else Unknown(arn)
+        return arn if found else Computed(arn)
 
     return Permission(
         f"permission.api.{function}",

@@ -9,7 +9,7 @@ from imgpipe_cli.aws.client import Aws, AwsError, is_aws
 from imgpipe_cli.deploy import pipeline_info, runner
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.readiness import callable_at_its_url, refusal
-from imgpipe_cli.deploy.resource import Seen, Step
+from imgpipe_cli.deploy.resource import Observed, Step
 from imgpipe_cli.deploy.resources.api_gateway import ApiResource
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
@@ -60,29 +60,29 @@ def concurrency(limit: dict[str, Any], region: str) -> Check:
 def pipeline_of(connection: Connection) -> Iterator[Check]:
     """Whether it is set up and answers, and how many events failed for good. Raises AwsError."""
     resources = (SettingsParameter(), TokenParameter(), ApiResource(), FailureQueue())
-    looks = {one.name: one.observe(connection.aws, connection.names) for one in resources}
-    found = pipeline_info.of(connection, looks)
+    snapshot = {one.name: one.observe(connection.aws, connection.names) for one in resources}
+    found = pipeline_info.of(connection, snapshot)
     project = connection.target.project
     try:
         part = Step("doctor", "", resources)
-        runner.refuse_foreign(Pipeline((part,), connection.aws, connection.names), looks)
+        runner.refuse_not_owned(Pipeline((part,), connection.aws, connection.names), snapshot)
     except Problem as error:
         yield of_problem("pipeline", error)
         return
     if found is None:
-        there = [name for name, seen in looks.items() if seen.exists]
+        there = [name for name, seen in snapshot.items() if seen.exists]
         if not there:
             yield Check("pipeline", "ok", f"{project} is not set up here (imgpipe up)")
         else:
             yield Check("pipeline", "warning", f"{project} is set up only in part", "imgpipe up")
         return
     detail = refusal(Api(found.api_url, found.token)) if callable_at_its_url(found) else None
-    yield pipeline(project, detail, _failed_events(looks["queue"]))
+    yield pipeline(project, detail, _failed_events(snapshot["queue"]))
     if not connection.target.local:  # whose Rekognition has no limit
-        yield cap(stored_settings(looks["settings"], connection.names))
+        yield cap(stored_settings(snapshot["settings"], connection.names))
 
 
-def _failed_events(queue: Seen) -> int | None:
+def _failed_events(queue: Observed) -> int | None:
     return int(queue.facts["messages"]) if queue.exists and queue.owned else None
 
 

@@ -306,7 +306,7 @@ def read_everything(connection: Connection) -> tuple[list[str], int]:
     """The action that was denied at each part of the pipeline at which one was, and how many parts there
     are. Only reads, the same that every command begins with. Raises AwsError for other errors."""
     resources = [resource for step in STEPS for resource in step.resources]
-    found = connection.aws.looks({one.name: partial(_denied, connection, one) for one in resources}).values()
+    found = connection.aws.gather({one.name: partial(_denied, connection, one) for one in resources}).values()
     return [action for action in found if action], len(resources)
 
 

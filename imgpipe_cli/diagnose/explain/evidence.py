@@ -13,7 +13,7 @@ from typing import Any
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import deployed, pipeline_info, runner
-from imgpipe_cli.deploy.pipeline import Looks, Pipeline
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.runner import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
@@ -89,11 +89,11 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
     names = connection.names
     with Pool(3, thread_name_prefix="evidence") as pool:
         reading = pool.submit(_versions, connection, key)
-        looks, parts = _looks(connection)
-        if all(part.state in ("missing", "foreign") for part in parts):
+        snapshot, parts = _looks(connection)
+        if all(part.state in ("missing", "not_owned") for part in parts):
             raise pipeline_info.not_set_up(names.project)
-        queue = pool.submit(_queue, connection, looks, key)
-        pipeline = pipeline_info.of(connection, looks) or remembered
+        queue = pool.submit(_queue, connection, snapshot, key)
+        pipeline = pipeline_info.of(connection, snapshot) or remembered
         result, result_error = _result(pipeline, key)
         versions = reading.result()
         near = pool.submit(_near, connection, key) if not versions and result is None else None
@@ -115,7 +115,9 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
             logs_complete=complete,
             queue=found,
             api_errors=api_errors,
-            tries=1 + int(looks["retries"].facts.get("attempts") or 0) if looks["retries"].exists else 3,
+            tries=1 + int(snapshot["retries"].facts.get("attempts") or 0)
+            if snapshot["retries"].exists
+            else 3,
         )
 
 
@@ -135,11 +137,11 @@ def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
         return None, error.message
 
 
-def _looks(connection: Connection) -> tuple[Looks, list[ResourceState]]:
+def _looks(connection: Connection) -> tuple[Snapshot, list[ResourceState]]:
     pipeline = Pipeline(STEPS, connection.aws, connection.names)
-    looks = runner.look(pipeline, lambda _event: None)
-    settings = deployed.settings(looks, connection.names) or Settings()
-    return looks, runner.states(pipeline, looks, settings)
+    snapshot = runner.observe_all(pipeline, lambda _event: None)
+    settings = deployed.settings(snapshot, connection.names) or Settings()
+    return snapshot, runner.states(pipeline, snapshot, settings)
 
 
 def _versions(connection: Connection, key: str) -> tuple[Version, ...]:
@@ -175,8 +177,8 @@ def _near(connection: Connection, key: str) -> tuple[str, ...]:
     return tuple(nearest(key, keys_there(connection)))
 
 
-def _queue(connection: Connection, looks: Looks, key: str) -> Peek | None:
-    seen = looks["queue"]
+def _queue(connection: Connection, snapshot: Snapshot, key: str) -> Peek | None:
+    seen = snapshot["queue"]
     if not (seen.exists and seen.owned):
         return None
     return peek(connection.aws, seen.facts["url"], key, waiting=seen.facts["messages"])

@@ -37,6 +37,8 @@ READING = (
 )
 """What is needed to read a result over the API."""
 
+# Scripts know these causes by the words that the states had before.
+_CODES = {"drifted": "differs", "not_owned": "foreign"}
 _TITLES = {resource.name: resource.title for step in STEPS for resource in step.resources}
 
 
@@ -48,7 +50,7 @@ def first(parts: Sequence[ResourceState], among: Sequence[str]) -> ResourceState
 
 def calling(wrong: Sequence[ResourceState]) -> ResourceState | None:
     """What keeps every event from the ingest function; one that only differs is called all the same."""
-    called = ("function.ingest", "differs")
+    called = ("function.ingest", "drifted")
     return first(
         [part for part in wrong if part.state != "busy" and (part.resource, part.state) != called], CALLING
     )
@@ -62,7 +64,7 @@ def said(part: ResourceState) -> str:
     match part.state:
         case "missing":
             return f"{title} is missing."
-        case "foreign":
+        case "not_owned":
             return f"{title} is not one that imgpipe made."
         case "busy":
             return f"{title} is still being changed ({details})."
@@ -72,4 +74,4 @@ def said(part: ResourceState) -> str:
 
 def cause(part: ResourceState) -> str:
     """A code for scripts, such as notification_missing."""
-    return f"{part.resource.replace('.', '_')}_{part.state}"
+    return f"{part.resource.replace('.', '_')}_{_CODES.get(part.state, part.state)}"

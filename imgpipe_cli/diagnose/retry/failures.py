@@ -214,7 +214,7 @@ class Places:
             found["LastModified"],
         )
 
-    def looks(self, keys: Iterable[str]) -> dict[str, Look | Refusal]:
+    def gather(self, keys: Iterable[str]) -> dict[str, Look | Refusal]:
         """The same for several keys, side by side; the reason for one that cannot be looked at.
 
         Raises Problem for a token that is not accepted.
@@ -246,16 +246,16 @@ def survey(
         stored = places.stored()
         failed = [key for key, (status, _etag) in stored.items() if status == "failed"]
         wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
-    looks = places.looks(wanted)
-    refusals = [one for one in looks.values() if isinstance(one, Exception)]
-    if refusals and len(refusals) == len(looks):
+    snapshot = places.gather(wanted)
+    refusals = [one for one in snapshot.values() if isinstance(one, Exception)]
+    if refusals and len(refusals) == len(snapshot):
         raise refusals[0]  # that is about none of them
     now = datetime.now(UTC)
     found = [
         not_told(Picture(key, "unknown"), seen)
         if isinstance(seen, Exception)
         else judged(key, *seen, events.get(key, ()), now)
-        for key, seen in looks.items()
+        for key, seen in snapshot.items()
     ]
     # Of a picture that is gone an old failure may have stayed: it is told of to those who ask for it.
     known = [one for one in found if one.current or one.item or one.events or one.state == "unknown"]

@@ -267,7 +267,7 @@ class _Caller:
 
     def _now(self, picture: Picture, events: Sequence[FailedEvent]) -> Picture:
         """How the picture stands by a fresh look. Raises Problem for a token that is not accepted."""
-        (seen,) = self.places.looks([picture.key]).values()
+        (seen,) = self.places.gather([picture.key]).values()
         if isinstance(seen, Exception):
             return not_told(picture, seen)
         return judged(picture.key, *seen, events, datetime.now(UTC))
@@ -315,8 +315,8 @@ def clear(places: Places, url: str, keys: Iterable[str] | None) -> Cleared:
     only = None if keys is None else frozenset(keys)
     with failure_queue.held(places.aws, url, places.bucket) as contents:
         concerned = [entry for entry in contents.entries if not entry.trouble and _about(entry, only)]
-        looks = places.looks({event.key for entry in concerned for event in entry.events})
-        finished = [entry for entry in concerned if _is_over(entry, looks)]
+        snapshot = places.gather({event.key for entry in concerned for event in entry.events})
+        finished = [entry for entry in concerned if _is_over(entry, snapshot)]
         gone = failure_queue.take_out(places.aws, url, finished)
     left = tuple(entry for entry in contents.entries if entry.message_id not in gone)
     return Cleared(len(gone), left, contents)
@@ -326,7 +326,7 @@ def _about(entry: Entry, only: frozenset[str] | None) -> bool:
     return only is None or all(event.key in only for event in entry.events)
 
 
-def _is_over(entry: Entry, looks: Mapping[str, Look | Refusal]) -> bool:
+def _is_over(entry: Entry, snapshot: Mapping[str, Look | Refusal]) -> bool:
     """Whether every event of the entry is settled; what could not be looked at is not."""
-    found = [(event, looks[event.key]) for event in entry.events]
+    found = [(event, snapshot[event.key]) for event in entry.events]
     return all(not isinstance(seen, Exception) and settled(event, *seen) for event, seen in found)

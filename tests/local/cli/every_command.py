@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.deploy import ingest_cap
-from imgpipe_cli.deploy.resource import Overtaken
+from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite
 from imgpipe_cli.deploy.results import store
@@ -172,7 +172,7 @@ def _overwrite_what_is_gone(operator: Operator, machine: Machine) -> None:
     for command, name in (("up", names.settings_parameter), ("token", names.token_parameter)):
         params = {"Name": name, "Type": "SecureString", "Value": "new", "Overwrite": True}
         overwrite = Overwrite("ssm", "put_parameter", params, tags=names.tag_list)
-        with pytest.raises(Overtaken):
+        with pytest.raises(ConflictError):
             operator.during(command, partial(overwrite.run, aws, account.nothing))
         machine.client("ssm").delete_parameter(Name=name)
 

@@ -83,13 +83,13 @@ def test_what_was_changed_by_hand_is_named_and_mended(looked_at: Pipeline) -> No
     found = states(looked_at, code=1)
     assert {name: state for name, (state, _) in found.items()} == {
         "notification": "missing",
-        "role.ingest": "differs",
-        "api.routes": "differs",
+        "role.ingest": "drifted",
+        "api.routes": "drifted",
     }
     assert found["role.ingest"][1] == [f"set policy of role {ROLE}"]
     assert sorted(found["api.routes"][1]) == ["create route GET /image", "update route GET /result"]
     shown = looked_at.imgpipe("status", code=1).out
-    for words in ("missing", "differs", f"set policy of role {ROLE}", "create route GET /image"):
+    for words in ("missing", "drifted", f"set policy of role {ROLE}", "create route GET /image"):
         assert words in shown
     assert repaired(looked_at) == {"notification", "role.ingest", "api.routes"}
 
@@ -124,8 +124,8 @@ def test_what_somebody_else_made_under_our_name_is_not_ours_and_stops_up(
     assert "imgpipe did not make" in up.err and "table" in up.err and "--project" in up.err
     document = machine.imgpipe("status", *project, "--json", code=3).json()
     shown = [step["state"] for step in document["data"]["steps"]]
-    assert (shown.count("foreign"), set(shown)) == (1, {"foreign", "missing"})
-    assert "not ours" in machine.imgpipe("status", *project, code=3).out
+    assert (shown.count("not_owned"), set(shown)) == (1, {"not_owned", "missing"})
+    assert "not owned" in machine.imgpipe("status", *project, code=3).out
     machine.imgpipe("down", *project, "--yes")
     assert dynamodb.describe_table(TableName="taken-results")["Table"]["TableStatus"] == "ACTIVE"
     dynamodb.delete_table(TableName="taken-results")
