@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests import exhaustive, warm_process
-from tests.faster_emulation import MOTO, SDK
+from tests.support import exhaustive, warm_process
+from tests.support.faster_emulation import MOTO, SDK
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from tests.local.cli.machine import EXAMPLES, Machine, jpeg, machine_in
+from tests.support.machine import EXAMPLES, Machine, jpeg, machine_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import FEATURES, SAMPLES, chromium
-from tests.local.cli.machine import ROOT, Machine, machine_in
+from tests.support.machine import ROOT, Machine, machine_in
 
 FOLDER = ROOT / "examples" / "screenshots"
 # What is opened in each look: name of the screenshot -> key of the picture.

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, expect
 
 from tests.browser.conftest import NewTab, Site, Tab
-from tests.local.cli.machine import jpeg
+from tests.support.machine import jpeg
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {},

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import NewTab, Site
 from tests.browser.stored import item, label
-from tests.local.cli.machine import jpeg
+from tests.support.machine import jpeg
 
 ATTACKS = {
     "script": "<script>window.hit=1</script>.jpg",

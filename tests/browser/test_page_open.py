@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NewTab, Site
-from tests.local.cli.machine import until
+from tests.support.machine import until
 
 # Stands for the user's browser: notes its command line, and what the file was like while it was there.
 FAKE = """

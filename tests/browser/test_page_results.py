@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from imgpipe_cli.session.times import iso
 from tests.browser.conftest import NewTab, Site, Tab, boxes, shares
 from tests.browser.stored import item, label
-from tests.local.cli.machine import EXAMPLES, until
+from tests.support.machine import EXAMPLES, until
 
 
 def test_results_are_listed_newest_first(tab: Tab) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Route, expect
 
 from imgpipe_cli.lambdas.picture import size_text
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
-from tests.local.cli.machine import EXAMPLES, jpeg
+from tests.support.machine import EXAMPLES, jpeg
 
 ASTRONAUT = EXAMPLES / "astronaut.jpg"
 KEY = re.compile(r"web/[0-9A-Z]{26}-(.+)")

@@ -16,7 +16,7 @@ from werkzeug.test import Client
 from tests.crash_matrix.faults import Answer
 from tests.crash_matrix.repeats import keep_tags, refusal
 from tests.crash_matrix.requests_by_name import Request, path_only
-from tests.local.cli.machine import client
+from tests.support.machine import client
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _HERE = "http://127.0.0.1"

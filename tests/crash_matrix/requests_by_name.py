@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.operations import is_read
+from tests.support.operations import is_read
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _IDS = re.compile(r"(apis/|integrations/|routes/|uploadId=)[^/?&]+")

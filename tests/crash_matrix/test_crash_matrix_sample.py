@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from tests import exhaustive
 from tests.crash_matrix.faults import FAULTS, Fault
 from tests.crash_matrix.report import Report
 from tests.crash_matrix.scenarios import SCENARIOS, Point, all_points, chosen, point
 from tests.crash_matrix.trial import Verdict
-from tests.local.cli.machine import ROOT
+from tests.support import exhaustive
+from tests.support.machine import ROOT
 
 _FUNCTIONS = "/2015-03-31/functions"
 _BUCKET = "/crash-uploads-123456789012-eu-west-1-an"

@@ -19,8 +19,8 @@ from imgpipe_cli.errors import ExitCode
 from tests.crash_matrix.gateway import Gateway, gateway
 from tests.crash_matrix.memory_account import KEYS, plain_client
 from tests.crash_matrix.scenarios import BY_NAME, DOWN, REGION, UP, Point, Scenario
-from tests.inventory import Client, inventory
-from tests.local.cli.machine import Done, Machine
+from tests.support.inventory import Client, inventory
+from tests.support.machine import Done, Machine
 
 PROJECT = "crash"
 # What a command that could not do its work may exit with.

@@ -11,9 +11,9 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws
-from tests.api_server import Clock, PlayedApi, serving
-from tests.functional.account import fresh_account
-from tests.functional.cli import REGION, Cli, make_bucket, remember, runner
+from tests.support.account import fresh_account
+from tests.support.api_server import Clock, PlayedApi, serving
+from tests.support.cli import REGION, Cli, make_bucket, remember, runner
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from imgpipe_cli.deploy import runner
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.events import Event, Skipped
-from tests.functional import cli
-from tests.functional.account import (
+from tests.support import cli
+from tests.support.account import (
     NAMES,
     REGION,
     SETTINGS,
@@ -27,7 +27,7 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.drift_hands import INDEX, INGEST, ROLE, WEB, Do, api_id, call, each, gateway, queue
+from tests.support.drift_actions import INDEX, INGEST, ROLE, WEB, Do, api_id, call, each, gateway, queue
 
 TABLE = NAMES.table
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage"}

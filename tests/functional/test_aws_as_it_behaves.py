@@ -14,20 +14,10 @@ from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.events import Changing, Event, Skipped, Waiting
 from imgpipe_cli.session.settings import Settings
-from tests import exhaustive
-from tests.functional.account import (
-    IN_S3,
-    NAMES,
-    SETTINGS,
-    Killed,
-    down,
-    inventory,
-    nothing,
-    pipeline,
-    up,
-)
-from tests.functional.aws_as_it_behaves import BehavingAccount, BehavingAws, Behaviour, Call, behaving_account
-from tests.functional.behaviours_of_functions import (
+from tests.support import exhaustive
+from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, down, inventory, nothing, pipeline, up
+from tests.support.behaving_aws import BehavingAccount, BehavingAws, Behaviour, Call, behaving_account
+from tests.support.behaviours_of_functions import (
     ConcurrentUpdate,
     FreshRole,
     FunctionDeleting,
@@ -39,8 +29,8 @@ from tests.functional.behaviours_of_functions import (
     RoleNotAssumable,
     UpdateInProgress,
 )
-from tests.functional.behaviours_of_services import CHECKS, PASSING, FunctionNeeded, ParameterBusy, TagsLag
-from tests.functional.behaviours_of_stores import (
+from tests.support.behaviours_of_services import CHECKS, PASSING, FunctionNeeded, ParameterBusy, TagsLag
+from tests.support.behaviours_of_stores import (
     BucketDefaults,
     FreshBucket,
     PermissionNotVisible,
@@ -48,7 +38,7 @@ from tests.functional.behaviours_of_stores import (
     TableDeleting,
     TableUpdating,
 )
-from tests.functional.drift_hands import INGEST, Do, make_role_anew, remove_role
+from tests.support.drift_actions import INGEST, Do, make_role_anew, remove_role
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 # Longer than this no user waits, and no single limit of the runner is.

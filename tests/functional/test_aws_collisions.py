@@ -17,8 +17,8 @@ from imgpipe_cli.diagnose.doctor.network import rekognition
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import NAMES, RecordingAws, fresh_account, up
-from tests.functional.aws_as_it_behaves import (
+from tests.support.account import NAMES, RecordingAws, fresh_account, up
+from tests.support.behaving_aws import (
     BehavingAccount,
     BehavingAws,
     Behaviour,
@@ -26,8 +26,8 @@ from tests.functional.aws_as_it_behaves import (
     Refusal,
     behaving_account,
 )
-from tests.functional.behaviours_of_functions import EmptyDestinations
-from tests.functional.behaviours_of_services import Refused
+from tests.support.behaviours_of_functions import EmptyDestinations
+from tests.support.behaviours_of_services import Refused
 
 _OTHER = Settings(features=("labels", "text"), first_day="2026-01-01")
 _SEVERAL = ("bucket", "api.routes")

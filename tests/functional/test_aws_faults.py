@@ -8,8 +8,8 @@ import pytest
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import NAMES, RecordingAws, down, finished, inventory, up
-from tests.functional.aws_as_it_behaves import (
+from tests.support.account import NAMES, RecordingAws, down, finished, inventory, up
+from tests.support.behaving_aws import (
     BehavingAccount,
     BehavingAws,
     Behaviour,
@@ -17,7 +17,7 @@ from tests.functional.aws_as_it_behaves import (
     Refusal,
     behaving_account,
 )
-from tests.functional.behaviours_of_services import AnswerLost, ApisLag, Refused, TagsLag
+from tests.support.behaviours_of_services import AnswerLost, ApisLag, Refused, TagsLag
 
 _OTHER = Settings(features=("labels", "text"), first_day="2026-01-01")
 _CONCURRENT = Refusal(

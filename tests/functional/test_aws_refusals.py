@@ -12,16 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.errors import Problem
-from tests import exhaustive
-from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, up
-from tests.functional.aws_as_it_behaves import (
-    BehavingAccount,
-    BehavingAws,
-    Behaviour,
-    Refusal,
-    behaving_account,
-)
-from tests.functional.behaviours_of_functions import (
+from tests.support import exhaustive
+from tests.support.account import NAMES, SETTINGS, RecordingAws, down, up
+from tests.support.behaving_aws import BehavingAccount, BehavingAws, Behaviour, Refusal, behaving_account
+from tests.support.behaviours_of_functions import (
     DestinationChecked,
     DuplicateStatement,
     EnvironmentChecked,
@@ -34,14 +28,8 @@ from tests.functional.behaviours_of_functions import (
     RoleNotAssumable,
     UpdateFails,
 )
-from tests.functional.behaviours_of_services import (
-    CHECKS,
-    LogDelivery,
-    Refused,
-    RetentionChecked,
-    TagsLag,
-)
-from tests.functional.behaviours_of_stores import (
+from tests.support.behaviours_of_services import CHECKS, LogDelivery, Refused, RetentionChecked, TagsLag
+from tests.support.behaviours_of_stores import (
     BucketNames,
     BucketTaken,
     OverlappingRules,

@@ -13,18 +13,9 @@ from imgpipe_cli.aws.client import AwsError, Patience
 from imgpipe_cli.deploy import runner
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
-from tests import exhaustive
-from tests.functional.account import (
-    NAMES,
-    SETTINGS,
-    RecordingAws,
-    down,
-    inventory,
-    nothing,
-    pipeline,
-    up,
-)
-from tests.functional.aws_as_it_behaves import (
+from tests.support import exhaustive
+from tests.support.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
+from tests.support.behaving_aws import (
     BehavingAccount,
     BehavingAws,
     Behaviour,
@@ -32,9 +23,9 @@ from tests.functional.aws_as_it_behaves import (
     Refusal,
     behaving_account,
 )
-from tests.functional.behaviours_of_services import Refused
-from tests.functional.behaviours_of_stores import BucketDefaults
-from tests.functional.cli import make_bucket
+from tests.support.behaviours_of_services import Refused
+from tests.support.behaviours_of_stores import BucketDefaults
+from tests.support.cli import make_bucket
 
 _OTHER = Settings(features=("labels", "text"), private=True, first_day="2026-01-01")
 _TOO_OFTEN = {

@@ -20,8 +20,8 @@ from imgpipe_cli.cli import app
 from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.session.settings import Settings
-from tests.api_server import Answer, PlayedApi, item, serving
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, process, remember
+from tests.support.api_server import Answer, PlayedApi, item, serving
+from tests.support.cli import NAMES, PROGRAM, REGION, Cli, process, remember
 
 
 def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.cli import ACCOUNT, REGION, Cli, remember
-from tests.functional.examined import AS_PLAYED, KEY_ID, SECRET, checks, doctor, not_ok, signed_in
-from tests.functional.loopback_aws import LoopbackAws
+from tests.support.assert_doctor import AS_PLAYED, KEY_ID, SECRET, checks, doctor, not_ok, signed_in
+from tests.support.cli import ACCOUNT, REGION, Cli, remember
+from tests.support.loopback_aws import LoopbackAws
 
 
 @pytest.fixture

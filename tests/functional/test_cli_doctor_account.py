@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember
-from tests.functional.examined import AS_PLAYED, checks, doctor, not_ok, signed_in
-from tests.functional.loopback_aws import LoopbackAws
+from tests.support.assert_doctor import AS_PLAYED, checks, doctor, not_ok, signed_in
+from tests.support.cli import ACCOUNT, NAMES, REGION, Cli, remember
+from tests.support.loopback_aws import LoopbackAws
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from moto import mock_aws
 from imgpipe_cli.aws.iam import actions
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.session.target import Target
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli, remember
+from tests.support.cli import ACCOUNT, NAMES, REGION, Cli, remember
 
 WHERE = ("--region", REGION)
 (WHOLE,) = actions.fitted(actions.document(NAMES))

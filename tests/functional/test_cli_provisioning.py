@@ -15,8 +15,8 @@ from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from imgpipe_cli.aws.names import Names
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
-from tests.local.cli import machine
+from tests.support import machine
+from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
 HERE = ("--project", "demo", "--region", REGION)
 

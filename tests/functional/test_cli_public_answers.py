@@ -13,8 +13,8 @@ from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Targets
-from tests.api_server import TOKEN, PlayedApi, Request, item, serving
-from tests.functional.cli import NAMES, REGION, Cli, remember
+from tests.support.api_server import TOKEN, PlayedApi, Request, item, serving
+from tests.support.cli import NAMES, REGION, Cli, remember
 
 FACES = [{"Confidence": 99.0}]
 WHOLE = {

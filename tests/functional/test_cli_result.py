@@ -10,8 +10,8 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.times import iso
-from tests.api_server import Answer, PlayedApi, failed, item
-from tests.functional.cli import NAMES, REGION, Cli, remember
+from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.cli import NAMES, REGION, Cli, remember
 
 LABELS = [{"Name": "Cat", "Confidence": 98.5}, {"Name": "Sofa", "Confidence": 60.0}]
 

@@ -17,9 +17,9 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
-from tests.api_server import PlayedApi, Request, serving
-from tests.functional.cli import NAMES, REGION, Cli, Printed, remember, runner
-from tests.functional.played_lambda import PlayedLambda, no_call_outlives_the_account
+from tests.support.api_server import PlayedApi, Request, serving
+from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
+from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.target import Target, Targets
-from tests.functional.cli import ACCOUNT, Cli, remember, runner
+from tests.support.cli import ACCOUNT, Cli, remember, runner
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
-from tests.api_server import PlayedApi, Request, failed, item
-from tests.functional.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
+from tests.support.api_server import PlayedApi, Request, failed, item
+from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -11,8 +11,8 @@ import pytest
 
 from imgpipe_cli.session import recent_keys
 from imgpipe_cli.session.target import Target
-from tests.api_server import PlayedApi, item
-from tests.functional.cli import NAMES, REGION, Cli, remember
+from tests.support.api_server import PlayedApi, item
+from tests.support.cli import NAMES, REGION, Cli, remember
 
 DEMO = Target("demo", region=REGION)
 REPORTING = (

@@ -11,7 +11,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
-from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, up
+from tests.support.account import NAMES, RecordingAws, finished, fresh_account, up
 
 REFUSED = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: lambda:ListTags on resource: "

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.functional.cli import Printed
-from tests.functional.examined import KEY_ID, SECRET, checks
-from tests.functional.loopback_aws import LoopbackAws
+from tests.support.assert_doctor import KEY_ID, SECRET, checks
+from tests.support.cli import Printed
+from tests.support.loopback_aws import LoopbackAws
 
 
 @pytest.fixture

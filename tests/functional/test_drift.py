@@ -6,8 +6,8 @@ import pytest
 
 from imgpipe_cli.deploy import runner
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import RecordingAws, finished, inventory, nothing, pipeline, up
-from tests.functional.drifts import DRIFTS, Drift
+from tests.support.account import RecordingAws, finished, inventory, nothing, pipeline, up
+from tests.support.drifts import DRIFTS, Drift
 
 pytestmark = pytest.mark.usefixtures("account")
 

@@ -14,17 +14,8 @@ from imgpipe_cli.deploy.resource import Change, Observed
 from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import (
-    NAMES,
-    SETTINGS,
-    RecordingAws,
-    finished,
-    inventory,
-    nothing,
-    pipeline,
-    up,
-)
-from tests.functional.drift_hands import (
+from tests.support.account import NAMES, SETTINGS, RecordingAws, finished, inventory, nothing, pipeline, up
+from tests.support.drift_actions import (
     BUCKET,
     INDEX,
     INGEST,

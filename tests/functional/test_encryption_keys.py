@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.account import NAMES, RecordingAws, finished, fresh_account
-from tests.functional.cli import Cli, runner
-from tests.functional.drift_hands import queue, s3
-from tests.functional.examined import KEY_ID, SECRET
+from tests.support.account import NAMES, RecordingAws, finished, fresh_account
+from tests.support.assert_doctor import KEY_ID, SECRET
+from tests.support.cli import Cli, runner
+from tests.support.drift_actions import queue, s3
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 

@@ -12,8 +12,8 @@ from imgpipe_cli.deploy import conflicts, deployed, runner
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.session.settings import Settings, resolve
-from tests.functional.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
-from tests.functional.meeting import MeetingAws, SharedAws
+from tests.support.account import NAMES, finished, fresh_account, inventory, nothing, pipeline, up
+from tests.support.interleaving import MeetingAws, SharedAws
 
 BOTH_FLAGS = Settings(features=("labels", "faces"), private=True, first_day="2026-01-01")
 

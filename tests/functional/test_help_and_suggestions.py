@@ -14,7 +14,7 @@ import typer
 from imgpipe_cli.cli import app
 from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
 from imgpipe_cli.commands.options import SHARED_PARAMETERS
-from tests.functional.cli import Cli
+from tests.support.cli import Cli
 
 APP: Any = typer.main.get_command(app())
 

@@ -13,8 +13,8 @@ from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, s
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.events import Event, Note
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up
-from tests.functional.aws_as_it_behaves import (
+from tests.support.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up
+from tests.support.behaving_aws import (
     Answer,
     BehavingAccount,
     BehavingAws,
@@ -23,8 +23,8 @@ from tests.functional.aws_as_it_behaves import (
     Refusal,
     behaving_account,
 )
-from tests.functional.behaviours_of_functions import UnreservedMinimum
-from tests.functional.drift_hands import INGEST
+from tests.support.behaviours_of_functions import UnreservedMinimum
+from tests.support.drift_actions import INGEST
 
 # Service Quotas was asked, and does not tell.
 UNKNOWN = replace(SETTINGS, tps_from="quota")

@@ -14,7 +14,7 @@ from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Settled, Skipped
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import (
+from tests.support.account import (
     IN_S3,
     NAMES,
     SETTINGS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api_server import Answer, PlayedApi, failed, item
-from tests.functional.cli import Cli
+from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.cli import Cli
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from imgpipe_cli.deploy import runner
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import REGION, RecordingAws, fresh_account, nothing
 from tests.live import leftovers
+from tests.support.account import REGION, RecordingAws, fresh_account, nothing
 
 _LIVE = ("live-0123abcd", "live-89abcdef")
 _OTHERS = ("alive-0123abcd", "live", "delivery", "demo")

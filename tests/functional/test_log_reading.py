@@ -12,8 +12,8 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.diagnose.logs.reading import LogReader, Pace, Tail, marked
 from imgpipe_cli.diagnose.retry.failure_queue import peek
 from imgpipe_cli.errors import ExitCode, Problem
-from tests.api_server import Clock
-from tests.functional.account import NAMES, RecordingAws, fresh_account, up
+from tests.support.account import NAMES, RecordingAws, fresh_account, up
+from tests.support.api_server import Clock
 
 
 class PlayedLogs(RecordingAws):

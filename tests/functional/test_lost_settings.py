@@ -10,7 +10,7 @@ import pytest
 from imgpipe_cli.deploy import deployed, runner
 from imgpipe_cli.deploy.pipeline import Snapshot
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
+from tests.support.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.session.settings import Settings, moved_to
-from tests import exhaustive
-from tests.functional.account import (
+from tests.support import exhaustive
+from tests.support.account import (
     IN_S3,
     NAMES,
     SETTINGS,

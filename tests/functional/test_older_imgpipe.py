@@ -14,8 +14,8 @@ import pytest
 import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.lambdas import package
-from tests.functional.account import fresh_account
-from tests.functional.cli import NAMES, REGION, Cli, runner
+from tests.support.account import fresh_account
+from tests.support.cli import NAMES, REGION, Cli, runner
 
 HERE = ("--project", "demo", "--region", REGION)
 

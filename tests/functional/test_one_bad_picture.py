@@ -30,10 +30,10 @@ from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.system.threads import Pool
-from tests.api_server import TOKEN, PlayedApi, Request, item, serving
-from tests.functional.account import RecordingAws, fresh_account, nothing
-from tests.functional.cli import NAMES, REGION, Cli, make_bucket
-from tests.functional.played_lambda import PlayedLambda, no_call_outlives_the_account
+from tests.support.account import RecordingAws, fresh_account, nothing
+from tests.support.api_server import TOKEN, PlayedApi, Request, item, serving
+from tests.support.cli import NAMES, REGION, Cli, make_bucket
+from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()

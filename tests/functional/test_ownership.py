@@ -12,8 +12,8 @@ from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
-from tests import exhaustive
-from tests.functional.account import (
+from tests.support import exhaustive
+from tests.support.account import (
     IN_S3,
     NAMES,
     SETTINGS,
@@ -25,7 +25,7 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.retagging import retag
+from tests.support.retagging import retag
 
 pytestmark = pytest.mark.usefixtures("account")
 

@@ -22,8 +22,8 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Connection, Remembered, Target, Targets
 from imgpipe_cli.system import state_dir
-from tests.api_server import TOKEN, PlayedApi, item, serving
-from tests.functional.cli import ACCOUNT, NAMES, REGION, Cli
+from tests.support.api_server import TOKEN, PlayedApi, item, serving
+from tests.support.cli import ACCOUNT, NAMES, REGION, Cli
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="folders have no such rights there")
 

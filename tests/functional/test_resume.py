@@ -9,8 +9,8 @@ import pytest
 
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
-from tests import exhaustive
-from tests.functional.account import (
+from tests.support import exhaustive
+from tests.support.account import (
     IN_S3,
     SETTINGS,
     Killed,

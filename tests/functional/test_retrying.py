@@ -24,9 +24,9 @@ from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear, run_aga
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
-from tests.api_server import TOKEN, Request, failed, item, serving
-from tests.functional.account import NAMES, REGION, RecordingAws, fresh_account
-from tests.functional.played_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account
+from tests.support.account import NAMES, REGION, RecordingAws, fresh_account
+from tests.support.api_server import TOKEN, Request, failed, item, serving
+from tests.support.fake_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 NOW = datetime.now(UTC)

@@ -14,7 +14,7 @@ from imgpipe_cli.aws.names import UPLOAD_PREFIX
 from imgpipe_cli.deploy.resources.api_gateway import ROUTES
 from imgpipe_cli.deploy.resources.token_parameter import read_token
 from shared import http_api
-from tests.functional.account import IN_S3, NAMES, SETTINGS, RecordingAws, finished, fresh_account
+from tests.support.account import IN_S3, NAMES, SETTINGS, RecordingAws, finished, fresh_account
 
 
 @pytest.fixture(scope="module", params=[SETTINGS, IN_S3], ids=["table", "s3"])

@@ -9,7 +9,7 @@ import pytest
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import IN_S3, NAMES, SETTINGS
+from tests.support.account import IN_S3, NAMES, SETTINGS
 
 RESULTS = f"{NAMES.results_bucket_arn}/results/*"
 INDEX = f"{NAMES.results_bucket_arn}/index/*"

@@ -13,8 +13,8 @@ from imgpipe_cli.deploy import deployed, runner
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event, Note
 from imgpipe_cli.session.settings import Settings
-from tests.functional.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
-from tests.functional.aws_as_it_behaves import (
+from tests.support.account import NAMES, SETTINGS, RecordingAws, down, inventory, nothing, pipeline, up
+from tests.support.behaving_aws import (
     BehavingAccount,
     BehavingAws,
     Behaviour,
@@ -22,8 +22,8 @@ from tests.functional.aws_as_it_behaves import (
     Refusal,
     behaving_account,
 )
-from tests.functional.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold, UnreservedMinimum
-from tests.functional.behaviours_of_stores import BucketDefaults
+from tests.support.behaviours_of_functions import RoleNotAssumable, SourceAccountNotTold, UnreservedMinimum
+from tests.support.behaviours_of_stores import BucketDefaults
 
 _WITHOUT = replace(SETTINGS, source_account=False)
 

@@ -26,8 +26,8 @@ from imgpipe_cli.pictures import upload
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.session.target import Connection, Target
-from tests import exhaustive
-from tests.functional.account import (
+from tests.support import exhaustive
+from tests.support.account import (
     IN_S3,
     NAMES,
     SETTINGS,
@@ -40,7 +40,7 @@ from tests.functional.account import (
     pipeline,
     up,
 )
-from tests.functional.meeting import MeetingAws, SharedAws
+from tests.support.interleaving import MeetingAws, SharedAws
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 KEEP = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.cli import Printed
+from tests.support.cli import Printed
 
 ROW_TIMEOUT_S = 60
 """Far more than any row takes: what runs into it waits without an end."""

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from get_result import app as get_result_app
-from tests.functional.cli import remember
 from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256, Cloud, played_cloud
+from tests.support.cli import remember
 from web import app as web_app
 
 PROJECT = "imgpipe"

@@ -12,9 +12,9 @@ import pytest
 
 from imgpipe_cli.local.process import control
 from imgpipe_cli.render.screen import Screen
-from tests.functional.cli import Cli, process, runner
 from tests.hostile.command_lines import CLOSED, COMMAND_LINES, CommandRow
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
+from tests.support.cli import Cli, process, runner
 
 LIMIT = 2_000
 PROJECT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ from imgpipe_cli.local.process.files import LocalFiles, make_folders, read_cloud
 from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
-from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.kept_files import CLOUD, CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow
 from tests.hostile.pipeline import refusing
+from tests.support.cli import Cli, runner
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 

@@ -16,12 +16,12 @@ import boto3
 import pytest
 
 from imgpipe_cli.cli import main
-from tests.api_server import item, serving
-from tests.functional.cli import REGION, Cli, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, harmless
 from tests.hostile.object_keys import KEYS
 from tests.hostile.pipeline import Pipeline, pipeline
 from tests.lambda_src.conftest import jpeg
+from tests.support.api_server import item, serving
+from tests.support.cli import REGION, Cli, remember, runner
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 STORED = [row.stored for row in KEYS if row.stored is not None]

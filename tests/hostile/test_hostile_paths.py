@@ -17,10 +17,10 @@ from moto import mock_aws
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.events import Event, Refused, Transferred
 from imgpipe_cli.pictures import upload
-from tests.functional.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.paths import LONGEST, PATHS, UNDECODABLE, PathRow, linux, picture
 from tests.hostile.pictures import MAX_BYTES, jpeg, png
+from tests.support.cli import NAMES, REGION, Cli, make_bucket, remember, runner
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.rekognition import Rekognition
-from tests.functional.cli import Cli, runner
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.pictures import BAD_FORMAT, PICTURES, TOO_LARGE, PictureRow
 from tests.hostile.pipeline import Pipeline, pipeline
 from tests.lambda_src.conftest import ANSWERS, BUCKET
 from tests.local.rekognition.conftest import nothing_in_s3
+from tests.support.cli import Cli, runner
 
 pytestmark = [
     pytest.mark.timeout(ROW_TIMEOUT_S),

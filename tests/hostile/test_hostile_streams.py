@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.api_server import PlayedApi, item, serving
-from tests.functional.cli import PROGRAM, Printed, remember
+from tests.support.api_server import PlayedApi, item, serving
+from tests.support.cli import PROGRAM, Printed, remember
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams and signals of POSIX")
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"  # the cursor

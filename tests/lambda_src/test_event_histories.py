@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests import exhaustive
 from tests.lambda_src.conftest import Call, Cloud, jpeg
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, Place, Trouble
+from tests.support import exhaustive
 from web import app as web_app
 
 _MANY = int(os.environ.get("IMGPIPE_HISTORIES", "0"))

@@ -13,7 +13,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.files import LocalFiles
 
-STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
+STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from imgpipe_cli.local.process import control
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="NOT TESTED HERE: only Linux limits the files of a process that runs"
 )
-STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
+STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from imgpipe_cli.local.emulator.storage import Storage
 from imgpipe_cli.local.guard.access import Rules
 from imgpipe_cli.local.guard.guard import Guard
 from imgpipe_cli.local.process.control import LocalCloud
-from tests.own_loop import finish
+from tests.support.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]
 BUCKET = "guarded-uploads"

@@ -28,7 +28,7 @@ from imgpipe_cli.local.process.lock import FileLock, held
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
 
-STUB = (sys.executable, "-P", str(Path(__file__).parent / "stub_server.py"))
+STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 

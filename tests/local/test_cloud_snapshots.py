@@ -18,7 +18,7 @@ import pytest
 from imgpipe_cli.local.emulator.snapshots import Snapshots
 from imgpipe_cli.local.process import log
 from imgpipe_cli.local.rekognition.endpoint import RekognitionService
-from tests.own_loop import finish
+from tests.support.own_loop import finish
 
 
 def snapshots(folder: Path, **parts: Callable[[], str | None]) -> Snapshots:

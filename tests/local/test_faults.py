@@ -21,7 +21,7 @@ from imgpipe_cli.local.process.control import LocalCloud
 from imgpipe_cli.local.process.files import LocalFiles, read_json
 from imgpipe_cli.local.rekognition.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from tests.local.conftest import STUB
-from tests.own_loop import finish
+from tests.support.own_loop import finish
 
 PICTURE = {"Bytes": b"picture"}
 SIGNED = (

@@ -13,8 +13,8 @@ import pytest
 
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
-from tests.local.cli.machine import Machine, jpeg, machine_in, until
 from tests.local.conftest import STUB, free_port
+from tests.support.machine import Machine, jpeg, machine_in, until
 
 PROJECT = "faulty"
 SHORT_S = 65

@@ -23,10 +23,10 @@ from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
 from imgpipe_cli.render.text import note
-from tests.local.models_server import Shop, serving
 from tests.local.rekognition.stand_in import stand_in, stand_in_model
+from tests.support.models_server import Shop, serving
 
-SERVER = (sys.executable, "-P", str(Path(__file__).parent / "stand_in_server.py"))
+SERVER = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stand_in_server.py"))
 
 Told = Callable[..., dict[str, Any]]
 

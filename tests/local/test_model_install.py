@@ -18,8 +18,8 @@ from imgpipe_cli.local.models.download import download
 from imgpipe_cli.local.models.install import cannot_write, install_file
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
 from imgpipe_cli.local.process.lock import FileLock
-from tests.local.models_server import Shop, serving
 from tests.local.rekognition.stand_in import stand_in_model
+from tests.support.models_server import Shop, serving
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte: several chunks of the download
 MODEL = stand_in_model(CONTENT)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api_server import PlayedApi, serving
+from tests.support.api_server import PlayedApi, serving
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
 from imgpipe_cli.session.target import Remembered, Target
-from tests.api_server import TOKEN, Answer, Clock, PlayedApi
+from tests.support.api_server import TOKEN, Answer, Clock, PlayedApi
 
 # What API Gateway says before the stage is deployed, while it may not call the function, and under load.
 _NOT_DEPLOYED = Answer(404, {"message": "Not Found"})

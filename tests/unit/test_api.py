@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from tests.api_server import TOKEN, Answer, PlayedApi, item, serving
+from tests.support.api_server import TOKEN, Answer, PlayedApi, item, serving
 
 KEYS = [
     "photo.jpg",

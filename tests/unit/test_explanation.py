@@ -22,7 +22,7 @@ from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.times import iso
-from tests.api_server import item
+from tests.support.api_server import item
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SENT = NOW - timedelta(seconds=30)

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.feed import Feed
-from tests.api_server import TOKEN, Answer, PlayedApi, item
+from tests.support.api_server import TOKEN, Answer, PlayedApi, item
 
 
 def _at(second: int) -> str:

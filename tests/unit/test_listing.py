@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli.pictures.listing import Wanted, filtered, matching, page_size, pages, status_of
 from imgpipe_cli.session.times import iso
-from tests.api_server import failed, item
+from tests.support.api_server import failed, item
 
 LABELS = [
     {"Name": "Cat", "Confidence": 91.0},

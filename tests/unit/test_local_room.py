@@ -17,7 +17,7 @@ from imgpipe_cli.local.guard.guard import Guard
 from imgpipe_cli.local.guard.room import SMALL_BYTES, Room
 from imgpipe_cli.local.guard.signatures import Answer
 from imgpipe_cli.local.process.asgi import Message
-from tests.own_loop import finish
+from tests.support.own_loop import finish
 
 MB = 1024 * 1024
 KEY = "a" * 64

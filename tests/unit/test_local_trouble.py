@@ -20,7 +20,7 @@ from imgpipe_cli.pictures.listing import CutShort
 from imgpipe_cli.pictures.waiting import Waiter
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Target
-from tests.api_server import Clock, PlayedApi
+from tests.support.api_server import Clock, PlayedApi
 
 GONE = LocalStatus(None, Path("/data"), 0, Path("/log"))
 THERE = replace(GONE, cloud=LocalCloud("http://127.0.0.1:1", "k", "s", "000000000000", "us-east-1", 1))

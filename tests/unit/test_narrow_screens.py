@@ -21,7 +21,7 @@ from imgpipe_cli.render import examinations, failures, listings, policies, verdi
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.render.text import fitted, whole_words
-from tests.api_server import failed, item
+from tests.support.api_server import failed, item
 
 KEY = "holidays/2026/august/by-the-sea/IMG_20260811_142355_HDR_edited_final.jpg"
 LABELS: list[dict[str, Any]] = [

@@ -23,7 +23,7 @@ from imgpipe_cli.aws.sdk_settings import proxy_fault
 from imgpipe_cli.diagnose.doctor import network
 from imgpipe_cli.diagnose.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
-from tests.functional.cli import process
+from tests.support.cli import process
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/admin\n"
 KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n"

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from imgpipe_cli.render import verdicts
-from tests.api_server import failed, item
+from tests.support.api_server import failed, item
 
 LABELS = [
     {

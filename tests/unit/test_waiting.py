@@ -11,7 +11,7 @@ import pytest
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.waiting import Waiter, is_final
-from tests.api_server import TOKEN, Answer, Clock, PlayedApi, Request, failed, item
+from tests.support.api_server import TOKEN, Answer, Clock, PlayedApi, Request, failed, item
 
 
 class Waiting:

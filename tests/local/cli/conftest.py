@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.cli.machine import EXAMPLES, Done, Machine, machine_in
+from tests.support.machine import EXAMPLES, Done, Machine, machine_in
 
 FEATURES = "labels,moderation,faces,text"
 SAMPLES = [EXAMPLES / name for name in ("astronaut.jpg", "cat.jpg", "coffee.jpg", "sign.png")]

@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 from imgpipe_cli.aws.names import Names
-from tests.local.cli.machine import Machine
+from tests.support.machine import Machine
 
 
 def of_new_bucket(machine: Machine, bucket: str) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.local.rekognition import Rekognition
-from tests.local.cli.machine import client, until
 from tests.local.conftest import free_port
+from tests.support.machine import client, until
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 

@@ -18,10 +18,10 @@ from imgpipe_cli.deploy.resources.settings_parameter import Overwrite
 from imgpipe_cli.deploy.results import store
 from imgpipe_cli.pictures.upload import is_current
 from imgpipe_cli.session.settings import Settings
-from tests.functional import account
 from tests.local.cli import drift
-from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
 from tests.local.cli.operator_user import Operator
+from tests.support import account
+from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
 CAT = str(EXAMPLES / "cat.jpg")
 PUT = ("s3", "put_object")

@@ -18,7 +18,7 @@ from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.deploy.results import store
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
-from tests.local.cli.machine import Machine, jpeg
+from tests.support.machine import Machine, jpeg
 
 Policy = Mapping[str, Any]
 # Later events have higher numbers.

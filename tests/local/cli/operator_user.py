@@ -17,9 +17,9 @@ import pytest
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.cli import main
-from tests.local.cli.machine import Machine, client
 from tests.local.cli.sent_calls import Sent, recorded
 from tests.local.cli.touched import touched_arns
+from tests.support.machine import Machine, client
 
 POLICY = "operator"
 # What the local cloud checks against `*`, since it does not find the resource in the request.

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from imgpipe_cli.session.target import Target, Targets
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine
+from tests.support.inventory import inventory
+from tests.support.machine import Machine
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import jpeg
+from tests.support.machine import jpeg
 
 COUNT = int(os.environ.get("IMGPIPE_BURST", "60"))
 # What the whole local cloud may take, with all its models and workers.

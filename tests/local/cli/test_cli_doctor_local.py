@@ -14,7 +14,7 @@ import pytest
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.files import LocalFiles
-from tests.local.cli.machine import Done, Machine, client, machine_in, until
+from tests.support.machine import Done, Machine, client, machine_in, until
 
 NAMES = Names("ill", "000000000000", "us-east-1")
 

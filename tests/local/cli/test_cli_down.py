@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.process import control
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, IMGPIPE, Machine, machine_in
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, IMGPIPE, Machine, machine_in
 
 PROJECT = "leaving"
 HERE = ("--local", "--project", PROJECT)
@@ -181,7 +181,7 @@ def test_what_others_made_under_our_names_stays(leaving: Pipeline) -> None:
 
 
 def test_the_last_projects_down_stops_the_local_cloud(tmp_path: Path) -> None:
-    stub = Path(__file__).parents[1] / "stub_server.py"
+    stub = Path(__file__).parents[2] / "support/stub_server.py"
     with machine_in(tmp_path) as own:
         control.start(own.state, command=(IMGPIPE[0], "-P", str(stub)))
         for project in ("one", "two"):

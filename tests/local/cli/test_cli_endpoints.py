@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.inventory import inventory
 from tests.local.cli.endpoints import KEYS, ministack, moto, rekognition
-from tests.local.cli.machine import EXAMPLES, Machine, client
 from tests.local.cli.recorder import recording
 from tests.local.conftest import free_port
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, Machine, client
 
 
 def test_a_plain_ministack_with_a_rekognition_runs_the_whole_pipeline(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine, jpeg, until
+from tests.support.machine import Machine, jpeg, until
 
 PROJECT = "explained"
 INGEST = f"{PROJECT}-ingest"

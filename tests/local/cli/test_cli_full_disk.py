@@ -9,8 +9,8 @@ import pytest
 
 from imgpipe_cli.local.process import control
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine, jpeg, machine_in
 from tests.local.test_cloud_full_disk import STUB, full
+from tests.support.machine import Machine, jpeg, machine_in
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="NOT TESTED HERE: only Linux limits the files of a process that runs"

@@ -15,7 +15,7 @@ import pytest
 from tests.hostile.expectations import harmless
 from tests.hostile.object_keys import KEYS
 from tests.hostile.pictures import PICTURES
-from tests.local.cli.machine import jpeg
+from tests.support.machine import jpeg
 
 if TYPE_CHECKING:
     from tests.local.cli.conftest import Pipeline

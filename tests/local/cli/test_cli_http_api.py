@@ -14,7 +14,7 @@ import pytest
 
 from imgpipe_cli.session.target import Remembered, Targets
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
+from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
 PROJECT = "closed"
 

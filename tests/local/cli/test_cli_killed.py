@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import exhaustive
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Machine, interrupt
+from tests.support import exhaustive
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, Machine, interrupt
 
 KILLS = int(os.environ.get("IMGPIPE_KILLS", "5"))
 # From before the first call until after the last one, on a quiet and on a busy machine.

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.local.process import control
-from tests.local.cli.machine import ROOT, Machine, jpeg, machine_in, until
+from tests.support.machine import ROOT, Machine, jpeg, machine_in, until
 
-STUB = (sys.executable, "-P", str(ROOT / "tests/local/stub_server.py"))
+STUB = (sys.executable, "-P", str(ROOT / "tests/support/stub_server.py"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Machine, jpeg, until
+from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
 PROJECT = "listed"
 PLAIN = [f"plain/{number:02}.jpg" for number in range(24)]

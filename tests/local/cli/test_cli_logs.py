@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine, interrupt, jpeg
+from tests.support.machine import Machine, interrupt, jpeg
 
 PROJECT = "logged"
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, jpeg
+from tests.support.machine import EXAMPLES, jpeg
 
 SIGN = ["Harbour Street Books", "Receipt No. 20417", "3 paperbacks 24.60 EUR", "1 city map 6.95 EUR"]
 

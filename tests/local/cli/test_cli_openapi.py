@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from imgpipe_cli.deploy.resources.api_gateway import ROUTES
-from tests import exhaustive
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, ROOT, Machine
+from tests.support import exhaustive
+from tests.support.machine import EXAMPLES, ROOT, Machine
 
 DESCRIPTION = ROOT / "lambda_src" / "openapi.yaml"
 SETTINGS = Path(__file__).with_name("schemathesis.toml")

@@ -12,9 +12,9 @@ from imgpipe_cli.aws.iam import actions, scopes
 from imgpipe_cli.aws.names import FUNCTIONS, Names
 from tests.local.cli import any_call
 from tests.local.cli.every_command import use
-from tests.local.cli.machine import Machine
 from tests.local.cli.operator_user import CHECKED_AGAINST_ANY, Operator, make_operator
 from tests.local.cli.touched import about
+from tests.support.machine import Machine
 
 NAMES = Names("operated", "000000000000", "us-east-1")
 NEIGHBOUR = Names("neighbour", "000000000000", "us-east-1")

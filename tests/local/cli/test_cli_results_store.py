@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests import exhaustive
-from tests.inventory import inventory
 from tests.local.cli.conftest import SAMPLES, Pipeline
-from tests.local.cli.machine import EXAMPLES, IMGPIPE, Done, Machine, interrupt, jpeg, until
+from tests.support import exhaustive
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, IMGPIPE, Done, Machine, interrupt, jpeg, until
 
 PROJECT = "kept"
 BUCKET = f"{PROJECT}-results-000000000000-us-east-1-an"

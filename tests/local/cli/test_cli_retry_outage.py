@@ -11,10 +11,10 @@ import pytest
 
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
-from tests import exhaustive
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine, jpeg, machine_in, until
 from tests.local.conftest import STUB, free_port
+from tests.support import exhaustive
+from tests.support.machine import Machine, jpeg, machine_in, until
 
 PROJECT = "outage"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES
+from tests.support.machine import EXAMPLES
 
 # Runs in place of a function's own code, under the function's own role.
 PROBE = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Machine, jpeg
+from tests.support.machine import EXAMPLES, Machine, jpeg
 
 PROJECT = "looked-at"
 ROLE = f"{PROJECT}-us-east-1-ingest"

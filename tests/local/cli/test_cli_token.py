@@ -6,7 +6,7 @@ import pytest
 
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import Machine
+from tests.support.machine import Machine
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, IMGPIPE, Machine
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, IMGPIPE, Machine
 
 PROJECT = "walk"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.process import control
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Done, Machine, machine_in
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, Done, Machine, machine_in
 
 PROJECT = "twins"
 HERE = ("--local", "--project", PROJECT)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.inventory import inventory
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, ROOT, Machine
 from tests.local.cli.recorder import Recorder, recording
+from tests.support.inventory import inventory
+from tests.support.machine import EXAMPLES, ROOT, Machine
 
 PROJECT = "again"
 OTHER_FUNCTIONS = {"function.get_result", "function.web"}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.local.cli.conftest import Pipeline
-from tests.local.cli.machine import EXAMPLES, Machine, interrupt, jpeg, machine_in, until
+from tests.support.machine import EXAMPLES, Machine, interrupt, jpeg, machine_in, until
 
 
 @dataclass

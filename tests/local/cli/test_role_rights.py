@@ -17,7 +17,7 @@ from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import any_call
 from tests.local.cli.function_jobs import Site, without
-from tests.local.cli.machine import Machine, client
+from tests.support.machine import Machine, client
 
 FEATURES = "labels,moderation,faces,text,properties"
 DETECT = ("DetectFaces", "DetectLabels", "DetectModerationLabels", "DetectText")

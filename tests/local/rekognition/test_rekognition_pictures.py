@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from imgpipe_cli.local.rekognition.errors import Refusal
 from imgpipe_cli.local.rekognition.picture import FRAME_PIXELS, FRAME_SIDE, Frame, decode
-from tests import exhaustive
+from tests.support import exhaustive
 
 Encoded = Callable[..., bytes]
 Sample = Callable[[str], bytes]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imgpipe_cli.session.settings import Settings
-from tests.functional import drift_hands as hands
-from tests.functional.account import IN_S3, NAMES, SETTINGS
-from tests.functional.drift_hands import (
+from tests.support import drift_actions as hands
+from tests.support.account import IN_S3, NAMES, SETTINGS
+from tests.support.drift_actions import (
     BUCKET,
     GET_RESULT,
     GROUP,

@@ -20,10 +20,10 @@ from botocore.config import Config
 from PIL import Image
 
 from imgpipe_cli.local.process import control
-from tests import warm_process
-from tests.functional.cli import ENVELOPE
+from tests.support import warm_process
+from tests.support.cli import ENVELOPE
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 IMGPIPE = (sys.executable, "-m", "imgpipe_cli")
 # What a process needs to run; nothing of the developer's own AWS or imgpipe settings.

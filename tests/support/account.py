@@ -17,9 +17,9 @@ from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import Settings
-from tests.functional import kept_account
-from tests.inventory import inventory as everything_in
-from tests.operations import is_read
+from tests.support import kept_account
+from tests.support.inventory import inventory as everything_in
+from tests.support.operations import is_read
 
 REGION = "eu-west-1"
 NAMES = Names("demo", "123456789012", REGION)

@@ -14,7 +14,7 @@ import pytest
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.cli import main
 from imgpipe_cli.session.target import Remembered, Target, Targets
-from tests.api_server import TOKEN
+from tests.support.api_server import TOKEN
 
 ACCOUNT = "123456789012"  # moto's
 REGION = "eu-west-1"

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
-from tests.functional.account import RecordingAws
-from tests.operations import is_read
+from tests.support.account import RecordingAws
+from tests.support.operations import is_read
 
 _adding = threading.Lock()
 

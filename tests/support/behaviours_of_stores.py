@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.functional.account import RecordingAws
-from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
+from tests.support.account import RecordingAws
+from tests.support.behaving_aws import BehavingAccount, Behaviour, Call, Refusal
 
 _PARTS = (
     "BucketTagging",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests.functional.cli import REGION, Cli, Printed
-from tests.functional.loopback_aws import LoopbackAws, serving
+from tests.support.cli import REGION, Cli, Printed
+from tests.support.loopback_aws import LoopbackAws, serving
 
 SECRET = "wJalrXUtnFEMIsecretEXAMPLEKEY"
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.functional.aws_as_it_behaves import Answer, BehavingAccount, Behaviour, Call, Refusal
+from tests.support.behaving_aws import Answer, BehavingAccount, Behaviour, Call, Refusal
 
 _MAKING = ("CreateFunction", "UpdateFunctionConfiguration")
 _UPDATES = ("UpdateFunctionCode", "UpdateFunctionConfiguration")

@@ -19,7 +19,7 @@ from ingest.table_store import VerdictTable
 from ingest.work import Needs
 from shared.dynamo_types import from_attributes, plain
 from shared.results import shown
-from tests.functional.cli import make_bucket
+from tests.support.cli import make_bucket
 
 Event = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.lambdas import package
-from tests.functional.account import NAMES
+from tests.support.account import NAMES
 
 Do = Callable[[Aws], Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.functional.account import NAMES, RecordingAws
+from tests.support.account import NAMES, RecordingAws
 
 _OURS = list(NAMES.tags)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "imgpipe_cli")
 _CAN_FORK = hasattr(os, "fork") and hasattr(socket, "recv_fds")
 # What the interpreter reads when it starts.
@@ -78,7 +78,7 @@ class _Parent:
         self._socket = os.path.join(self._folder.name, "s")  # noqa: PTH118 - a socket's name is a text
         here = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.warm_process", self._socket],
+            [sys.executable, "-m", "tests.support.warm_process", self._socket],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(here)},
             stdin=subprocess.PIPE,
@@ -170,7 +170,7 @@ def _load() -> None:
 
     from imgpipe_cli import cli
     from imgpipe_cli.render import screen
-    from tests.faster_emulation import SDK, replace
+    from tests.support.faster_emulation import SDK, replace
 
     for name, replacement in SDK:
         replace(name, replacement)

@@ -25,8 +25,8 @@ from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
 
 from imgpipe_cli.aws.client import Aws, Place
-from tests.functional.account import fresh_account
-from tests.operations import is_read
+from tests.support.account import fresh_account
+from tests.support.operations import is_read
 
 REGION = "eu-west-1"
 # How long, in real seconds, everybody must be quiet before the simulated clock moves on.

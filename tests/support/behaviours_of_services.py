@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
 
-from tests.functional import behaviours_of_functions, behaviours_of_stores
-from tests.functional.aws_as_it_behaves import BehavingAccount, Behaviour, Call, Refusal
+from tests.support import behaviours_of_functions, behaviours_of_stores
+from tests.support.behaving_aws import BehavingAccount, Behaviour, Call, Refusal
 
 # --- API Gateway ---------------------------------------------------------------------------------
 

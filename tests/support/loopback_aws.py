@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.functional.cli import ACCOUNT
+from tests.support.cli import ACCOUNT
 
 Parameters = dict[str, str]
 
