@@ -74,7 +74,7 @@ class Stopped(Exception):
 class Watch:
     """Whether what this run has settled for several resources is still so.
 
-    refuse_overtaken: looks at what was settled, and raises Overtaken where it is another by now.
+    refuse_overtaken: looks at what was settled, and raises ConflictError where it is another by now.
     """
 
     def __init__(self, clock: Callable[[], float], refuse_conflict: Callable[[Snapshot], None]) -> None:
@@ -85,7 +85,7 @@ class Watch:
         self._looked_at = clock()
 
     def look(self, *, now: bool) -> None:
-        """Look, if now is asked for or the last look was a while ago. Raises Overtaken."""
+        """Look, if now is asked for or the last look was a while ago. Raises ConflictError."""
         with self._looking:
             clock = self._clock()
             if now or clock - self._looked_at >= _OVERTAKEN_EVERY_S:
@@ -291,7 +291,7 @@ class Reconciler:
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def _look_out(self, *, now: bool = True) -> None:
-        """Raises Overtaken where what this run counts on is another by now."""
+        """Raises ConflictError where what this run counts on is another by now."""
         if self.watch is not None:
             self.watch.look(now=now)
 

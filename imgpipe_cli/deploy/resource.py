@@ -55,11 +55,10 @@ class Observed:
 
     ready: False while AWS is still working on it; detail then says what AWS said.
     owned: whether it is provably ours; what is not ours is never touched.
-    torn: it was looked at while it was being made or removed, so its tags could not be read: a later look
-    tells whose it is.
+    indeterminate: it was being made or removed, so its tags could not be read: a later look tells whose it is.
     tags: what it is tagged with, where the look tells that; None where it does not.
-    adoptable: nothing says whose it is and nothing is in it: `up` may take it, nobody may remove it.
-    strays: what carries our tags and is not where ours is: never touched, told by `status` and `down`.
+    unclaimed: nothing says whose it is and nothing is in it: `up` may take it, nobody may remove it.
+    orphans: what carries our tags and is not where ours is: never touched, told by `status` and `down`.
     facts: what `changes` compares, in the resource's own words; also there when it does not exist.
     """
 
@@ -274,12 +273,12 @@ class Resource(ABC):
 
     name: unique among all resources. title: what it is to users, as the subject of a sentence.
     needs: resources that must be right before this one is touched (this one is removed before they are).
-    within: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
-    serial: AWS takes one change at a time, then a new look.
-    side_by_side: the changes of one look do not depend on each other (its removals always do). AWS itself
+    parent: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
+    serialize: AWS takes one change at a time, then a new look.
+    parallel: the changes of one look do not depend on each other (its removals always do). AWS itself
     refuses those that meet, so there they go one at a time.
     visible_within_s: how long a look may find nothing of what was made with success.
-    last_counts: what another run made of it after this one's change stays.
+    last_writer_wins: what another run made of it after this one's change stays.
     """
 
     name: str
@@ -309,7 +308,7 @@ class Resource(ABC):
         yield from ()
 
     def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:  # noqa: ARG002 - the interface
-        """The same look with the Unknown values that are known by now, because what this one needs has
+        """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
         return seen
 

@@ -5,8 +5,9 @@ change. Resources that do not need each other converge side by side; a wait happ
 something needs what is being waited for. There is no list of what was done: an interrupted run is
 continued by running again.
 
-Nothing is locked either: another run may act at the same time. What meets its doing looks again; whoever
-shares a value with others that has changed meanwhile (the settings, the token, the API's id) is `Overtaken`.
+Nothing is locked either: another run may act at the same time. A resource that meets its doing is observed
+again; a value that several resources share (the settings, the token, the API's id) and that has changed
+meanwhile is a `ConflictError`.
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def plan(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[tup
 
 
 def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
-    """Make everything as it should be; by resource name. Raises Problem, and Overtaken."""
+    """Make everything as it should be; by resource name. Raises Problem, and ConflictError."""
     refuse_not_owned(pipeline, snapshot, settings)
     # What cannot be repaired stops before anything is changed.
     for _, resource in pipeline.resources(settings):
@@ -254,7 +255,7 @@ def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -
 
 
 def refuse_conflict(pipeline: Pipeline, settled: Snapshot) -> None:
-    """Look whether these resources are as they were when this run left them. Raises Overtaken."""
+    """Look whether these resources are as they were when this run left them. Raises ConflictError."""
     for pause_s in (_SECOND_LOOK_S, 0.0):  # one look may be late: the second counts
         if not settled or observe_all(pipeline, lambda _event: None, only=settled.keys()) == settled:
             return

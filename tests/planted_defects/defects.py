@@ -125,7 +125,7 @@ DEFECTS = (
         "other-run-not-noticed",
         "a lost race",
         "imgpipe_cli/deploy/runner.py",
-        "if not settled or look(pipeline, lambda _event: None, only=settled.keys()) == settled:",
-        "if not settled or look(pipeline, lambda _event: None, only=settled.keys()):",
+        "if not settled or observe_all(pipeline, lambda _event: None, only=settled.keys()) == settled:",
+        "if not settled or observe_all(pipeline, lambda _event: None, only=settled.keys()):",
     ),
 )

@@ -78,10 +78,10 @@ def put_parameter(parameter: str, kind: str, value: Any, names: Names) -> Change
 class Overwrite(Call):
     """A new value for a parameter. Where another run has removed it meanwhile this makes it anew, and without
     tags, which no call takes together with Overwrite: they follow, or nobody would know whose it is. Then it
-    raises Overtaken, since all else has been removed as well.
+    raises ConflictError, since all else has been removed as well.
 
     over: the version that the new value was made from. What another run has written since is not lost: it is
-    handed on with Overtaken, also where it came at the very last moment and is overwritten.
+    handed on with ConflictError, also where it came at the very last moment and is overwritten.
     """
 
     tags: Sequence[Mapping[str, str]] = ()

@@ -110,7 +110,7 @@ def _stages(settings: Settings) -> list[Settings]:
 
 def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
     """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
-    Overtaken."""
+    ConflictError."""
     refuse_lasting(pipeline, snapshot, settings)
     snapshot = dict(snapshot)
     outcomes: dict[str, Outcome] = {}
@@ -153,7 +153,7 @@ def _carry_out(pipeline: Pipeline, snapshot: Snapshot, stage: Settings, emit: Em
 
 
 def _refuse_conflict(pipeline: Pipeline, snapshot: Snapshot) -> None:
-    """Raises Overtaken where the settings are not those that this run has written for this part."""
+    """Raises ConflictError where the settings are not those that this run has written for this part."""
     runner.refuse_conflict(pipeline, {"settings": snapshot["settings"]})
 
 
