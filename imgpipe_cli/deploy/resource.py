@@ -55,7 +55,7 @@ class Observed:
 
     ready: False while AWS is still working on it; detail then says what AWS said.
     owned: whether it is provably ours; what is not ours is never touched.
-    indeterminate: it was being made or removed, so its tags could not be read: a later look tells whose it is.
+    indeterminate: it was being made or removed, so its tags could not be read; a later look tells more.
     tags: what it is tagged with, where the look tells that; None where it does not.
     unclaimed: nothing says whose it is and nothing is in it: `up` may take it, nobody may remove it.
     orphans: what carries our tags and is not where ours is: never touched, told by `status` and `down`.
