@@ -92,3 +92,36 @@ def above_0(value: float | None) -> float | None:
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
 ]
+
+# Seconds that a command waits for a result.
+TIMEOUT_S = 180.0
+
+
+def timeout_option(text: str) -> Any:
+    """`--timeout` with its help: each command that waits says for what."""
+    return typer.Option(
+        "--timeout",
+        envvar="IMGPIPE_TIMEOUT",
+        min=0,
+        # Lambda tries an event for six hours at most.
+        max=24 * 3600,
+        callback=finite,
+        metavar="SECONDS",
+        show_default=False,
+        help=text,
+    )
+
+
+TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        envvar="IMGPIPE_MIN_CONFIDENCE",
+        min=0,
+        max=100,
+        callback=finite,
+        metavar="PERCENT",
+        help="Show only what is at least this sure (default: the pipeline's own, 70).",
+    ),
+]

@@ -99,20 +99,27 @@ class Run:
 
         self.emit(Note(code, detail))
 
-    def connect(
-        self, *, start_local: Callable[[], Any] | None = None, services: Sequence[str] = ()
-    ) -> Connection:
-        """Sign in, once a run; tells the target in one dim line."""
+    def connect(self, *, start_local: bool = False, services: Sequence[str] = ()) -> Connection:
+        """Sign in, once a run; tells the target in one dim line.
+
+        start_local: whether a local cloud that does not run is started.
+        """
         if self._connection is None:
             found = target.connect(
                 *self._resolved,
-                start_local=start_local,
+                start_local=self._start_local if start_local else None,
                 services=services,
                 on_busy=partial(self.note, "aws_busy"),
             )
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
             self._connection = found
         return self._connection
+
+    def _start_local(self) -> Any:
+        from imgpipe_cli.local.process import control
+
+        with self.screen.busy("starting_local"):
+            return control.start()
 
     def pipeline(self, *, token: bool = True) -> Remembered:
         """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up").
