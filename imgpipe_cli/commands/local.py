@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands import local_faults, local_models
-from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -24,18 +22,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
 
 
-def register(app: typer.Typer) -> None:
-    group = typer.Typer(
-        name="local",
-        cls=GroupPage,
-        help="The cloud on this machine: start, stop, status, logs, env, models, faults.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    app.add_typer(group)
-    local_models.register(group)
-    local_faults.register(group)
-
+def register(group: typer.Typer) -> None:
     @command(group, "start")
     def start(
         run: Run,

@@ -24,6 +24,7 @@ from imgpipe_cli.result import Result
 from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
+    from imgpipe_cli.commands.invocation import Invocation
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
@@ -238,10 +239,12 @@ def command(
         def entry(ctx: typer.Context, **values: Any) -> None:
             from imgpipe_cli.render.screen import Screen
 
-            options = _options(ctx, {p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
+            for parameter in SHARED_PARAMETERS:
+                del values[parameter.name]
+            options = read(ctx, label)
             if ctx.invoked_subcommand is not None:
-                ctx.obj = options
                 return
+            ctx.obj.begun = True
             screen = Screen(json=options.json, verbose=options.verbose, quiet=options.quiet)
             run = Run(label, options, screen)
             with screen:
@@ -270,10 +273,15 @@ def command(
     return register
 
 
-def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
-    """The options behind the command's name win over those before it, which win over the environment
-    (both parsers read it)."""
-    before = ctx.obj if isinstance(ctx.obj, Options) else Options(**values)
+def read(ctx: typer.Context, command: str) -> Options:
+    """The options that count so far, noted in the invocation with what else of the line matters there.
+
+    Those behind the command's name win over those before it, which win over the environment (both parsers
+    read it).
+    """
+    invocation: Invocation = ctx.obj
+    values = {p.name: ctx.params[p.name] for p in SHARED_PARAMETERS if p.name in ctx.params}
+    before = invocation.options or Options(**values)
     sources = {name: ctx.get_parameter_source(name) for name in values}
     flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
     given = replace(before, **{name: values[name] for name in flags})
@@ -281,7 +289,9 @@ def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
     empty: dict[str, Any] = {
         name: "" for name in NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
     }
-    return replace(given, **empty)
+    invocation.command, invocation.waits = command, bool(ctx.params.get("wait"))
+    invocation.options = options = replace(given, **empty)
+    return options
 
 
 def _variable(name: str) -> str | None:
