@@ -1,11 +1,10 @@
 """One command line, as far as it has been read: enough to report an error in the form that was asked for.
 
-Loads nothing, so that it is there before anything can go wrong.
+Loads nothing: it is there before anything can go wrong, and `--version` starts at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,14 +21,14 @@ _READING = frozenset(
 )
 
 
-@dataclass
 class Invocation:
     """command: as the JSON documents name it. waits: with `--wait`. begun: whether the command runs."""
 
-    command: str = "imgpipe"
-    options: Options | None = None
-    waits: bool = False
-    begun: bool = False
+    def __init__(self) -> None:
+        self.command = "imgpipe"
+        self.options: Options | None = None
+        self.waits = False
+        self.begun = False
 
     @property
     def json(self) -> bool:

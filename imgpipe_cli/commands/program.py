@@ -13,8 +13,7 @@ import typer.core
 
 from imgpipe_cli import __version__
 from imgpipe_cli.commands.help_pages import ARGUMENTS, GroupPage
-from imgpipe_cli.commands.options import SHARED_PARAMETERS
-from imgpipe_cli.commands.runtime import read
+from imgpipe_cli.commands.options import SHARED_PARAMETERS, read
 
 
 @dataclass(frozen=True)

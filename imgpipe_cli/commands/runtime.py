@@ -7,10 +7,9 @@ prints nothing.
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgpipe_cli.commands.help_pages import CommandPage
-from imgpipe_cli.commands.options import NEVER_EMPTY, SHARED_PARAMETERS, Options
+from imgpipe_cli.commands.options import SHARED_PARAMETERS, Options, read
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
-    from imgpipe_cli.commands.invocation import Invocation
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
@@ -271,31 +269,6 @@ def command(
         return function
 
     return register
-
-
-def read(ctx: typer.Context, command: str) -> Options:
-    """The options that count so far, noted in the invocation with what else of the line matters there.
-
-    Those behind the command's name win over those before it, which win over the environment (both parsers
-    read it).
-    """
-    invocation: Invocation = ctx.obj
-    values = {p.name: ctx.params[p.name] for p in SHARED_PARAMETERS if p.name in ctx.params}
-    before = invocation.options or Options(**values)
-    sources = {name: ctx.get_parameter_source(name) for name in values}
-    flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    given = replace(before, **{name: values[name] for name in flags})
-    # To the parsers an empty variable is none; here it is as an empty flag, which is refused.
-    empty: dict[str, Any] = {
-        name: "" for name in NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
-    }
-    invocation.command, invocation.waits = command, bool(ctx.params.get("wait"))
-    invocation.options = options = replace(given, **empty)
-    return options
-
-
-def _variable(name: str) -> str | None:
-    return os.environ.get(f"IMGPIPE_{name.upper()}")
 
 
 def need_confirmation(yes: bool, what: str) -> None:
