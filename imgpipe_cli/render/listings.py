@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.text import Text
-
 from imgpipe_cli.pictures.listing import Item, filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import safe
 from imgpipe_cli.render.verdicts import brief
 
