@@ -1,7 +1,7 @@
 """The shape of a step: what one look found, and what is to be done about it.
 
 A resource only answers three questions: what is there (`observe`), what is missing or differs
-(`changes`, pure), what has to be sent to take it away (`removals`). The runner alone acts.
+(`diff`, pure), what has to be sent to take it away (`removals`). The engine alone acts.
 """
 
 from __future__ import annotations

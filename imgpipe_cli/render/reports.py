@@ -10,8 +10,9 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.render.text import count, note, safe, size
 
 if TYPE_CHECKING:
+    from imgpipe_cli.deploy.destroy import Removal
+    from imgpipe_cli.deploy.plan import ResourceState
     from imgpipe_cli.deploy.resource import Change, Resource, Step
-    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered

@@ -20,8 +20,9 @@ from imgpipe_cli.render.text import count, detail, fitted, is_shown, lines, note
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from imgpipe_cli.deploy.destroy import Removal
+    from imgpipe_cli.deploy.plan import ResourceState
     from imgpipe_cli.deploy.resource import Step
-    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.events import Downloaded, Event, Sent, Transferred
     from imgpipe_cli.render.board import Board
     from imgpipe_cli.result import Result

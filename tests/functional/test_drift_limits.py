@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.deploy import deployed, runner
+from imgpipe_cli.deploy import deployed, observe, plan
 from imgpipe_cli.deploy.resource import Change, Observed
 from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
@@ -37,9 +37,9 @@ STRINGS = {"objectKey": "S", "day": "S", "analyzedAt": "S"}
 ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
 
 
-def not_ready() -> list[runner.ResourceState]:
+def not_ready() -> list[plan.ResourceState]:
     line = pipeline(RecordingAws())
-    return [s for s in runner.states(line, runner.observe_all(line, nothing), SETTINGS) if s.state != "ready"]
+    return [s for s in plan.states(line, observe.snapshot(line, nothing), SETTINGS) if s.state != "ready"]
 
 
 # --- what stays ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import apply, destroy, observe, plan
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.results import migrate, reindex
 from imgpipe_cli.deploy.results.store import BucketStore, store
@@ -300,7 +300,7 @@ def test_a_right_that_is_missing_is_not_tried_with_every_result() -> None:
 @pytest.mark.parametrize("kind", ["table", "s3"])
 def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
     line = pipeline(PlainHttpAws())
-    runner.up(line, runner.observe_all(line, nothing), replace(SETTINGS, move="copy"), nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), replace(SETTINGS, move="copy"), nothing)
     newer, older = item("a.jpg", 8), item("a.jpg", 7, labels=[])
     one = store(kind, line.aws, NAMES)
     other = store("s3" if kind == "table" else "table", line.aws, NAMES)
@@ -330,8 +330,8 @@ def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -
     finished(start, kind=PlainHttpAws)
     fill(start.results)
     line = pipeline(PlainHttpAws())
-    snapshot = runner.observe_all(line, nothing)
-    planned = migrate.plan(line, snapshot, migrate.begin(moved_to(end.results, start), snapshot))
+    snapshot = observe.snapshot(line, nothing)
+    planned = migrate.planned(line, snapshot, migrate.begin(moved_to(end.results, start), snapshot))
     aws = PlainHttpAws()
     move(aws, end)
     counted = [change for _, _, change in planned if change.verb == "copy"]
@@ -347,7 +347,7 @@ def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
     finished(kind=PlainHttpAws)
     aws = PlainHttpAws()
     aws.call("dynamodb", "delete_table", TableName=NAMES.table)
-    snapshot = runner.observe_all(pipeline(aws), nothing)
+    snapshot = observe.snapshot(pipeline(aws), nothing)
     assert migrate.begin(moved_to("s3", SETTINGS), snapshot) == IN_S3
 
 
@@ -358,12 +358,12 @@ def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None
         for change in resource.diff(resource.observe(aws, NAMES), NAMES, SETTINGS):
             change.call.run(aws, nothing)
     fill("table")
-    snapshot = runner.observe_all(pipeline(PlainHttpAws()), nothing)
-    states = {s.resource: s for s in runner.states(pipeline(PlainHttpAws()), snapshot, IN_S3)}
+    snapshot = observe.snapshot(pipeline(PlainHttpAws()), nothing)
+    states = {s.resource: s for s in plan.states(pipeline(PlainHttpAws()), snapshot, IN_S3)}
     assert (states["table"].state, "table.ttl" in states) == ("drifted", False)
     up(PlainHttpAws(), IN_S3)
     assert contents("s3") == by_key(ITEMS)
-    assert not runner.observe_all(pipeline(PlainHttpAws()), nothing)["table"].exists
+    assert not observe.snapshot(pipeline(PlainHttpAws()), nothing)["table"].exists
 
 
 def test_a_protected_table_is_told_before_a_move_begins() -> None:
@@ -402,13 +402,13 @@ def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
     finished(kind=PlainHttpAws)
     fill("table")
     line = pipeline(PlainHttpAws())
-    runner.up(line, runner.observe_all(line, nothing), replace(SETTINGS, move=part), nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), replace(SETTINGS, move=part), nothing)
     fill("s3")
-    snapshot = runner.observe_all(line, nothing)
-    states = {s.resource: s.state for s in runner.states(line, snapshot, replace(SETTINGS, move=part))}
+    snapshot = observe.snapshot(line, nothing)
+    states = {s.resource: s.state for s in plan.states(line, snapshot, replace(SETTINGS, move=part))}
     old = "table" if part == "copy" else "results_bucket"
     assert {name for name, state in states.items() if state != "ready"} == {old}
-    going = runner.planned_removals(line, runner.observe_all(line, nothing), nothing)
+    going = destroy.planned_removals(line, observe.snapshot(line, nothing), nothing)
     assert {r.resource.name: r.contents for r in going if "results" in r.contents} == {
         "table": {"results": 4},
         "results_bucket": {"results": 4},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.diagnose.explain.attempts import Attempt
 from imgpipe_cli.diagnose.explain.evidence import Evidence, Version
 from imgpipe_cli.diagnose.explain.explanation import Conclusion, conclusion

@@ -12,9 +12,9 @@ from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy import deployed, pipeline_info, runner
+from imgpipe_cli.deploy import deployed, observe, pipeline_info, plan
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
@@ -139,9 +139,9 @@ def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
 
 def _looks(connection: Connection) -> tuple[Snapshot, list[ResourceState]]:
     pipeline = Pipeline(STEPS, connection.aws, connection.names)
-    snapshot = runner.observe_all(pipeline, lambda _event: None)
+    snapshot = observe.snapshot(pipeline, lambda _event: None)
     settings = deployed.settings(snapshot, connection.names) or Settings()
-    return snapshot, runner.states(pipeline, snapshot, settings)
+    return snapshot, plan.states(pipeline, snapshot, settings)
 
 
 def _versions(connection: Connection, key: str) -> tuple[Version, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.diagnose.explain import parts
 from imgpipe_cli.diagnose.explain.attempts import Attempt
 from imgpipe_cli.diagnose.explain.evidence import Evidence, Item, Version
