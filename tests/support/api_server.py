@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support import loopback
+from tests.support.loopback import Handler
 
 TOKEN = "correct-horse"
 
@@ -113,7 +114,7 @@ def serving() -> Iterator[PlayedApi]:
     """The API on a free port of loopback; `url` is its base with the stage."""
     api = PlayedApi()
 
-    class Handler(BaseHTTPRequestHandler):
+    class PlayedHandler(Handler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -127,9 +128,9 @@ def serving() -> Iterator[PlayedApi]:
                 name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
             }
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._send(api.answer(Request(parts.path, query, headers)))
+            self._answer(api.answer(Request(parts.path, query, headers)))
 
-        def _send(self, answer: Answer) -> None:
+        def _answer(self, answer: Answer) -> None:
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(body)))
@@ -141,23 +142,9 @@ def serving() -> Iterator[PlayedApi]:
                 # Not even an orderly end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64  # many readers at once
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}/prod"
-    try:
+    with loopback.serving(PlayedHandler) as url:
+        api.url = f"{url}/prod"
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass
