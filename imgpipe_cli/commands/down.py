@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.local import starter
 from imgpipe_cli.commands.options import WorkersOption
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation, nothing
 from imgpipe_cli.errors import ExitCode, Problem
@@ -49,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
         if yes and not dry_run:
             run.refuse_unnamed()
-        connection = run.connect(start_local=starter(run), services=SERVICES)
+        connection = run.connect(start_local=True, services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         keep = frozenset({"bucket"} if keep_bucket else ())
 

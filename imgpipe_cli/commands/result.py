@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe_cli.commands import completion
-from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.asking import answered, shown_from, wait_for
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, TimeoutOption, shown_from, wait_for
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import argument, check_key, composed
 from imgpipe_cli.result import Result

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands import completion
-from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, timeout_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
-from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import check_key
 from imgpipe_cli.result import Result

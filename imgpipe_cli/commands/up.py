@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
-    from imgpipe_cli.session.target import Connection, Remembered
+    from imgpipe_cli.session.target import Connection
 
 
 def register(app: typer.Typer) -> None:
@@ -104,16 +104,16 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli.commands.local import starter
-        from imgpipe_cli.commands.local_models import offer
+        from imgpipe_cli.commands.object_model import offer
         from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.render import reports
 
-        connection = run.connect(start_local=starter(run), services=SERVICES)
+        connection = run.connect(start_local=True, services=SERVICES)
         if connection.target.local and not dry_run:
             offer(run, yes=yes, declined=no_model)
         _check_region(connection)
@@ -166,8 +166,8 @@ def register(app: typer.Typer) -> None:
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
         data = {
-            **output_data(found),
-            "settings": settings_data(settings),
+            **reports.outputs_document(found),
+            "settings": reports.settings_document(settings),
             "changed": changed,
             "missing": [code for code, _ in missing],
         }
@@ -187,46 +187,12 @@ def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str
 
 def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
     """What the local analysis cannot find of what is asked for."""
-    from imgpipe_cli.commands.local_models import is_installed
+    from imgpipe_cli.local.models.store import is_installed
 
     if not connection.target.local:
         return []
     model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
     return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
-
-
-def note_own_keys(run: Run, snapshot: Snapshot, connection: Connection) -> None:
-    """Tell which KMS keys the functions may not use by imgpipe's doing."""
-    from imgpipe_cli.deploy.encryption_keys import own_keys
-
-    if keys := list(own_keys(snapshot, connection.names)):
-        run.note("own_key", ", ".join(keys))
-
-
-def output_data(found: Remembered) -> dict[str, Any]:
-    return {
-        "project": found.target.project,
-        "account": found.account,
-        "region": found.region,
-        "local": found.target.local,
-        "bucket": found.bucket,
-        "apiUrl": found.api_url,
-        "pageUrl": f"{found.api_url}/",
-        "resultUrl": f"{found.api_url}/result?key=",
-    }
-
-
-def settings_data(settings: Any) -> dict[str, Any]:
-    return {
-        "features": list(settings.features),
-        "minConfidence": settings.min_confidence,
-        "private": settings.private,
-        "rekognitionPricePer1000": settings.price_per_1000,
-        "results": settings.results,
-        "sourceAccount": settings.source_account,
-        "rekognitionTps": settings.rekognition_tps or None,
-        "concurrency": settings.cap,
-    }
 
 
 def _change_data(step: str, change: Any) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.options import finite
+from imgpipe_cli.commands.asking import shown_from, wait_for
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
@@ -21,38 +22,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.session.target import Connection, Remembered
 
 Item = Mapping[str, Any]
-TIMEOUT_S = 180.0
 _PART_BYTES = 1 << 16
-
-
-def timeout_option(text: str) -> Any:
-    """`--timeout` with its help: each command that waits says for what."""
-    return typer.Option(
-        "--timeout",
-        envvar="IMGPIPE_TIMEOUT",
-        min=0,
-        # Lambda tries an event for six hours at most.
-        max=24 * 3600,
-        callback=finite,
-        metavar="SECONDS",
-        show_default=False,
-        help=text,
-    )
-
-
-TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
-MinConfidenceOption = Annotated[
-    float | None,
-    typer.Option(
-        "--min-confidence",
-        envvar="IMGPIPE_MIN_CONFIDENCE",
-        min=0,
-        max=100,
-        callback=finite,
-        metavar="PERCENT",
-        help="Show only what is at least this sure (default: the pipeline's own, 70).",
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -150,43 +120,6 @@ def _wait(
     if replaced:
         run.note("replaced_meanwhile", ", ".join(replaced))
     return _Answers(verdicts, pending, replaced)
-
-
-def shown_from(run: Run, asked: float | None, pipeline: Remembered) -> float:
-    """The confidence from which tables show something: asked for, in imgpipe.toml, or the pipeline's."""
-    value = run.asked("min_confidence", asked)
-    return float(pipeline.min_confidence if value is None else value)
-
-
-def wait_for(
-    run: Run,
-    pipeline: Remembered,
-    versions: Mapping[str, str | None],
-    timeout: float,
-    show: Callable[[Item], None],
-    is_over: Callable[[str], bool] = lambda _key: False,
-) -> tuple[list[Item], list[str]]:
-    """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
-
-    is_over: whether no verdict will come for a key any more.
-    """
-    from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.waiting import Waiter
-
-    verdicts: list[Item] = []
-
-    def arrived(item: Item) -> None:
-        verdicts.append(item)
-        show(item)
-        run.screen.waiting(len(versions) - len(verdicts))
-
-    run.screen.waiting(len(versions))
-    waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
-    pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
-    run.screen.waiting(0)
-    if pending:
-        run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
-    return verdicts, pending
 
 
 def _exit_code(refused: list[Refused], answers: _Answers) -> ExitCode:

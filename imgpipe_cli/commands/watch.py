@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands.asking import shown_from
+from imgpipe_cli.commands.options import MinConfidenceOption
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment

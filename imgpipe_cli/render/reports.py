@@ -66,6 +66,34 @@ def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
         screen.line(f"  {name:<9} {safe(value)}")
 
 
+def outputs_document(found: Remembered) -> dict[str, Any]:
+    """The addresses of a pipeline, as they stand in the JSON of `up` and `status`."""
+    return {
+        "project": found.target.project,
+        "account": found.account,
+        "region": found.region,
+        "local": found.target.local,
+        "bucket": found.bucket,
+        "apiUrl": found.api_url,
+        "pageUrl": f"{found.api_url}/",
+        "resultUrl": f"{found.api_url}/result?key=",
+    }
+
+
+def settings_document(settings: Settings) -> dict[str, Any]:
+    """The settings of a pipeline, as they stand in the JSON of `up` and `status`."""
+    return {
+        "features": list(settings.features),
+        "minConfidence": settings.min_confidence,
+        "private": settings.private,
+        "rekognitionPricePer1000": settings.price_per_1000,
+        "results": settings.results,
+        "sourceAccount": settings.source_account,
+        "rekognitionTps": settings.rekognition_tps or None,
+        "concurrency": settings.cap,
+    }
+
+
 def _results_bucket(found: Remembered) -> str:
     return Names(found.target.project, found.account, found.region).results_bucket
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-import typer
 from moto import mock_aws
 
 from imgpipe_cli import __version__
-from imgpipe_cli.cli import app
+from imgpipe_cli.commands.program import whole_program
 from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.session.settings import Settings
@@ -30,7 +29,7 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
         yield from _commands(found, *path, name) if hasattr(found, "commands") else [(*path, name)]
 
 
-COMMANDS = tuple(_commands(typer.main.get_command(app())))
+COMMANDS = tuple(_commands(whole_program()))
 
 
 @pytest.fixture
