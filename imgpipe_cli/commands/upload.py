@@ -19,8 +19,8 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent
     from imgpipe_cli.session.target import Connection, Remembered
+    from shared.result_item import ResultItem
 
-Item = Mapping[str, Any]
 TIMEOUT_S = 180.0
 _PART_BYTES = 1 << 16
 
@@ -121,7 +121,7 @@ class _Answers:
     """What came of the pictures sent: verdicts, keys still without one, and keys that will not get one, since
     another picture or nothing is there now."""
 
-    verdicts: Sequence[Item] = ()
+    verdicts: Sequence[ResultItem] = ()
     pending: Sequence[str] = ()
     replaced: Sequence[str] = ()
 
@@ -134,7 +134,7 @@ def _wait(
     versions = {one.key: one.version_id for one in sent}
     replaced: list[str] = []
 
-    def show(item: Item) -> None:
+    def show(item: ResultItem) -> None:
         if run.options.json:
             run.stream(item)
         else:
@@ -163,9 +163,9 @@ def wait_for(
     pipeline: Remembered,
     versions: Mapping[str, str | None],
     timeout: float,
-    show: Callable[[Item], None],
+    show: Callable[[ResultItem], None],
     is_over: Callable[[str], bool] = lambda _key: False,
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[ResultItem], list[str]]:
     """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
 
     is_over: whether no verdict will come for a key any more.
@@ -173,9 +173,9 @@ def wait_for(
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
 
-    verdicts: list[Item] = []
+    verdicts: list[ResultItem] = []
 
-    def arrived(item: Item) -> None:
+    def arrived(item: ResultItem) -> None:
         verdicts.append(item)
         show(item)
         run.screen.waiting(len(versions) - len(verdicts))
