@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.result import Result
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered, Target
+    from shared.result_item import ResultItem
 
 ENVELOPE_VERSION = 1
 # Wide enough for the tables where there is no terminal to ask.
@@ -316,13 +317,13 @@ class Screen:
 
         reports.states(self, steps, states)
 
-    def verdict(self, item: Mapping[str, Any], min_confidence: float) -> None:
+    def verdict(self, item: ResultItem, min_confidence: float) -> None:
         from imgpipe_cli.render import verdicts
 
         with self._lock:
             self.show(verdicts.verdict(item, min_confidence))
 
-    def verdict_line(self, item: Mapping[str, Any], min_confidence: float) -> None:
+    def verdict_line(self, item: ResultItem, min_confidence: float) -> None:
         from imgpipe_cli.render import verdicts
 
         self.line(verdicts.line(item, min_confidence))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.session.settings import Settings, moved_to
+from shared.result_item import Stored
 from tests.support import exhaustive
 from tests.support.account import (
     IN_S3,
@@ -44,7 +45,7 @@ BOTH_WAYS = pytest.mark.parametrize(
 )
 
 
-def item(key: str, second: int, **more: Any) -> dict[str, Any]:
+def item(key: str, second: int, **more: Any) -> Stored:
     time = f"2026-11-22T10:00:{second:02}.000Z"
     base = {
         "objectKey": key,
@@ -54,10 +55,10 @@ def item(key: str, second: int, **more: Any) -> dict[str, Any]:
         "sequencer": f"{second:032}",
     }
     labels = [{"Name": "Cat", "Confidence": 98.76543426513672}, {"Name": "Tiny", "Confidence": 1e-07}]
-    return {**base, "labels": labels, "width": 640, "durationMs": 12, **more}
+    return cast("Stored", {**base, "labels": labels, "width": 640, "durationMs": 12, **more})
 
 
-ITEMS = [
+ITEMS: list[Stored] = [
     item("a.jpg", 1),
     item("é/b c+%.jpg", 2, status="failed", error={"code": "gone", "retryable": False}),
     item("~odd.jpg", 3, labels=[]),
@@ -71,7 +72,7 @@ ITEMS = [
 ]
 
 
-def fill(kind: str, items: list[dict[str, Any]] = ITEMS) -> None:
+def fill(kind: str, items: list[Stored] = ITEMS) -> None:
     for one in items:
         assert store(kind, PlainHttpAws(), NAMES).put(one, absent=True)
 
@@ -85,7 +86,7 @@ def contents(kind: str) -> list[Mapping[str, Any]]:
     return sorted(store(kind, PlainHttpAws(), NAMES).items({}), key=lambda one: str(one["objectKey"]))
 
 
-def by_key(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_key(items: list[Stored]) -> list[Stored]:
     return sorted(items, key=lambda one: str(one["objectKey"]))
 
 
@@ -98,7 +99,7 @@ def index() -> set[str]:
     return {entry["Key"] for entry in BucketStore(PlainHttpAws(), NAMES.results_bucket).listed(rules.INDEX)}
 
 
-def right_index(items: list[dict[str, Any]]) -> set[str]:
+def right_index(items: list[Stored]) -> set[str]:
     return {entry for one in items if (entry := shared("result_objects").index_of(one))}
 
 

@@ -8,9 +8,10 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from shared.result_item import ResultItem
 from tests.support import loopback
 from tests.support.loopback import Handler
 
@@ -33,18 +34,18 @@ class Answer:
     drop: int | None = None
 
 
-Page = Callable[[str | None], tuple[list[dict[str, Any]], str | None]]
+Page = Callable[[str | None], tuple[list[ResultItem], str | None]]
 
 
 def item(
     key: str, version: str | None = "v1", at: str = "2026-11-22T10:00:00.000Z", **more: Any
-) -> dict[str, Any]:
-    """A verdict as the API gives it."""
+) -> ResultItem:
+    """A result as the API gives it, as far as commands read it."""
     found = {"objectKey": key, "status": "done", "versionId": version, "analyzedAt": at}
-    return {**found, "features": ["labels"], "labels": [], **more}
+    return cast("ResultItem", {**found, "features": ["labels"], "labels": [], **more})
 
 
-def failed(key: str, *, retryable: bool, **more: Any) -> dict[str, Any]:
+def failed(key: str, *, retryable: bool, **more: Any) -> ResultItem:
     error = {"code": "throttled", "message": "Too busy.", "hint": "Wait.", "retryable": retryable}
     return item(key, status="failed", error=error, **more)
 
@@ -56,7 +57,7 @@ class PlayedApi:
     busy: which requests the gateway refuses for now.
     """
 
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, ResultItem] = field(default_factory=dict)
     instead: list[Answer] = field(default_factory=list)
     private: bool = False
     page_size: int = 100
@@ -68,7 +69,7 @@ class PlayedApi:
     closing: bool = False
     url: str = ""
 
-    def store(self, *items: dict[str, Any]) -> None:
+    def store(self, *items: ResultItem) -> None:
         self.stored |= {one["objectKey"]: one for one in items}
 
     def answer(self, request: Request) -> Answer:
@@ -100,7 +101,7 @@ class PlayedApi:
         return Answer(body=found)
 
     def _newest(self, limit: int) -> Page:
-        def page(after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        def page(after: str | None) -> tuple[list[ResultItem], str | None]:
             newest = sorted(self.stored.values(), key=lambda one: str(one["analyzedAt"]), reverse=True)
             start = int(after or 0)
             end = start + limit

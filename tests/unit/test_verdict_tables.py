@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from imgpipe_cli.render import verdicts
+from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
 
 LABELS = [
@@ -40,7 +40,7 @@ TEXT = [
 ]
 
 
-def drawn(found: Mapping[str, Any], min_confidence: float = 70.0, **console: Any) -> str:
+def drawn(found: ResultItem, min_confidence: float = 70.0, **console: Any) -> str:
     stream = io.StringIO()
     options = {"width": 100, "color_system": None, "markup": False, "highlight": False, **console}
     Console(file=stream, **options).print(verdicts.verdict(found, min_confidence))
@@ -180,7 +180,7 @@ HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
     ],
     ids=["key", "label", "category", "moderation", "text", "face", "failure", "unavailable"],
 )
-def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any]) -> None:
+def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> None:
     # A terminal with colors: our own codes are there, and none of theirs.
     text = drawn(found, width=300, color_system="standard", force_terminal=True)
     assert "\x1b[2J" not in text
@@ -203,5 +203,5 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any
         ),
     ],
 )
-def test_in_the_feed_a_verdict_is_one_line(found: Mapping[str, Any], line: str) -> None:
+def test_in_the_feed_a_verdict_is_one_line(found: ResultItem, line: str) -> None:
     assert verdicts.line(found, 70.0) == line

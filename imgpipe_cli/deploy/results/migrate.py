@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
@@ -25,7 +26,6 @@ from imgpipe_cli.deploy.resource import MISSING, Change, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
     REFUSED_TO_ALL,
-    Item,
     ResultStore,
     batches,
     is_about_one,
@@ -38,6 +38,9 @@ from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.system.threads import Pool
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 # The resources of each store, outermost first: they go when the results have moved.
 _RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}
@@ -193,7 +196,7 @@ def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
         if not done and len(refused) >= REFUSED_TO_ALL:
             raise error
 
-    def put(item: Item) -> bool:
+    def put(item: Stored) -> bool:
         try:
             return new.put(item, absent=name_of(item) not in known)
         except AwsError as error:
