@@ -24,7 +24,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint, observe
 from imgpipe_cli.deploy.reconcile import NO_TAGS, Outcome, Reconciler, Watch, in_order
-from imgpipe_cli.deploy.resource import GONE, Change, ConflictError, Observed, Resource, Step
+from imgpipe_cli.deploy.resource import GONE, Change, ConflictError, Context, Observed, Resource, Step
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit, Looking, Skipped, Waiting
 from imgpipe_cli.session.settings import Settings
@@ -176,7 +176,7 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
 
 def _differences(resource: Resource, seen: Observed, names: Names, settings: Settings) -> Iterator[str]:
     try:
-        for change in resource.diff(seen, names, settings):
+        for change in resource.diff(Context(seen, names, settings)):
             yield f"{change.verb} {change.what}"
     except Problem as found:
         yield found.message
@@ -201,7 +201,7 @@ def refuse_not_owned(pipeline: Pipeline, snapshot: Snapshot, settings: Settings 
 
 def _called(resource: Resource, seen: Observed, names: Names) -> str:
     """Its kind and its name in AWS; empty where we may not look at it."""
-    removals = list(resource.removals(seen, names)) if seen.facts else []
+    removals = list(resource.removals(Context(seen, names))) if seen.facts else []
     return removals[-1].what if removals else ""
 
 
@@ -223,7 +223,7 @@ def plan(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[tup
     return [
         (step, resource, change)
         for step, resource in pipeline.resources(settings)
-        for change in resource.diff(snapshot[resource.name], pipeline.names, settings)
+        for change in resource.diff(Context(snapshot[resource.name], pipeline.names, settings))
     ]
 
 
@@ -233,7 +233,7 @@ def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -
     # What cannot be repaired stops before anything is changed.
     for _, resource in pipeline.resources(settings):
         if snapshot[resource.name].ready:
-            list(resource.diff(snapshot[resource.name], pipeline.names, settings))
+            list(resource.diff(Context(snapshot[resource.name], pipeline.names, settings)))
     stop = threading.Event()
     watch = Watch(pipeline.aws.clock, lambda settled: refuse_conflict(pipeline, settled))
 
@@ -278,7 +278,8 @@ def planned_removals(
         for what, why in _left_alone(resource, seen, pipeline.names, keep, is_foreign=is_foreign):
             emit(Skipped(step.name, resource.name, what, why))
         if seen.exists and not is_foreign and resource.name not in keep:
-            list(resource.removals(seen, pipeline.names))  # what would be refused stops before all else
+            # A removal that AWS would refuse stops before all else.
+            list(resource.removals(Context(seen, pipeline.names)))
             going.append((step, resource, seen))
 
     def counted(step: Step, resource: Resource, seen: Observed) -> Removal:
