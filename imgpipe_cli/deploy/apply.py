@@ -18,7 +18,7 @@ from typing import Any
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.reconcile import Reconciler, Watch
-from imgpipe_cli.deploy.resource import ConflictError, Outlasted, Resource, Step
+from imgpipe_cli.deploy.resource import ConflictError, Context, Outlasted, Resource, Step
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.schedule import Outcome, in_order
@@ -113,7 +113,7 @@ def reconcile_all(
     # What cannot be repaired stops before anything is changed.
     for _, resource in pipeline.resources(settings):
         if snapshot[resource.name].ready:
-            list(resource.diff(snapshot[resource.name], pipeline.names, settings))
+            list(resource.diff(Context(snapshot[resource.name], pipeline.names, settings)))
     stop = threading.Event()
     watch = Watch(pipeline.aws.clock, lambda settled: conflicts.refuse_conflict(pipeline, settled))
 

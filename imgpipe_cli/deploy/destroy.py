@@ -15,7 +15,7 @@ from imgpipe_cli.deploy.observe import by_name, is_left_over, is_not_owned, is_u
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.plan import called
 from imgpipe_cli.deploy.reconcile import Reconciler
-from imgpipe_cli.deploy.resource import GONE, Observed, Resource, Step
+from imgpipe_cli.deploy.resource import GONE, Context, Observed, Resource, Step
 from imgpipe_cli.deploy.schedule import Outcome, in_order
 from imgpipe_cli.events import Emit, Skipped
 
@@ -42,7 +42,9 @@ def planned_removals(
         for what, why in _left_alone(resource, seen, pipeline.names, keep, is_foreign=is_foreign):
             emit(Skipped(step.name, resource.name, what, why))
         if seen.exists and not is_foreign and resource.name not in keep:
-            list(resource.removals(seen, pipeline.names))  # what would be refused stops before all else
+            list(
+                resource.removals(Context(seen, pipeline.names))
+            )  # what would be refused stops before all else
             going.append((step, resource, seen))
 
     def counted(step: Step, resource: Resource, seen: Observed) -> Removal:

@@ -12,7 +12,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.observe import adopted, by_name, is_left_over, is_not_owned
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint
-from imgpipe_cli.deploy.resource import Change, Observed, Resource, Step
+from imgpipe_cli.deploy.resource import Change, Context, Observed, Resource, Step
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
@@ -80,7 +80,7 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
 
 def _differences(resource: Resource, seen: Observed, names: Names, settings: Settings) -> Iterator[str]:
     try:
-        for change in resource.diff(seen, names, settings):
+        for change in resource.diff(Context(seen, names, settings)):
             yield f"{change.verb} {change.what}"
     except Problem as found:
         yield found.message
@@ -105,7 +105,7 @@ def refuse_not_owned(pipeline: Pipeline, snapshot: Snapshot, settings: Settings 
 
 def called(resource: Resource, seen: Observed, names: Names) -> str:
     """Its kind and its name in AWS; empty where we may not look at it."""
-    removals = list(resource.removals(seen, names)) if seen.facts else []
+    removals = list(resource.removals(Context(seen, names))) if seen.facts else []
     return removals[-1].what if removals else ""
 
 
@@ -126,5 +126,5 @@ def planned(
     return [
         (step, resource, change)
         for step, resource in pipeline.resources(settings)
-        for change in resource.diff(snapshot[resource.name], pipeline.names, settings)
+        for change in resource.diff(Context(snapshot[resource.name], pipeline.names, settings))
     ]

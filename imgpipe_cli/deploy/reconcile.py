@@ -16,6 +16,7 @@ from imgpipe_cli.deploy.resource import (
     GONE,
     Change,
     ConflictError,
+    Context,
     Observed,
     Outlasted,
     Resource,
@@ -116,7 +117,7 @@ class Reconciler:
         first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
             if not self._waited(seen):
-                todo = tuple(self.resource.diff(seen, self.pipeline.names, settings))
+                todo = tuple(self.resource.diff(Context(seen, self.pipeline.names, settings)))
                 if not todo:
                     return self._settled(seen)
                 if self.resource.last_writer_wins and seen != first:
@@ -179,7 +180,7 @@ class Reconciler:
         sent: tuple[str, ...] = ()
         sent_at = -math.inf
         while seen.exists:
-            todo = tuple(self.resource.removals(seen, self.pipeline.names))
+            todo = tuple(self.resource.removals(Context(seen, self.pipeline.names)))
             if not todo and self.resource.parent:
                 break  # goes together with the resource it is within
             unclear = (

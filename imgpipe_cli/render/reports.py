@@ -117,7 +117,9 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 
 
 def _label(removal: Removal, names: Any) -> str:
-    changes = list(removal.resource.removals(removal.seen, names))
+    from imgpipe_cli.deploy.resource import Context
+
+    changes = list(removal.resource.removals(Context(removal.seen, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 

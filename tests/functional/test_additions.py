@@ -10,6 +10,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import observe, plan
+from imgpipe_cli.deploy.resource import Context
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.events import Event, Skipped
@@ -225,7 +226,7 @@ def test_a_repair_of_the_retries_keeps_where_successes_go(attempts: int, repairs
     client.put_function_event_invoke_config(
         **where, MaximumRetryAttempts=attempts, MaximumEventAgeInSeconds=6 * 3600, DestinationConfig=both
     )
-    changes = list(Retries().diff(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS))
+    changes = list(Retries().diff(Context(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS)))
     assert len(changes) == repairs
     for change in changes:
         assert change.call.params["MaximumRetryAttempts"] == 2

@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.deploy import deployed, observe, plan
-from imgpipe_cli.deploy.resource import Change, Observed
+from imgpipe_cli.deploy.resource import Change, Context, Observed
 from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
@@ -341,7 +341,7 @@ def changes_of_a_function(
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
     facts |= {"architectures": facts["configuration"]["Architectures"], "reserved": reserved}
-    return list(function.diff(replace(seen, facts=facts), NAMES, settings))
+    return list(function.diff(Context(replace(seen, facts=facts), NAMES, settings)))
 
 
 def test_a_function_for_another_processor_gets_its_code_anew() -> None:

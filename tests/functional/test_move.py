@@ -12,6 +12,7 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.deploy import apply, destroy, observe, plan
+from imgpipe_cli.deploy.resource import Context
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.results import migrate, reindex
 from imgpipe_cli.deploy.results.store import BucketStore, store
@@ -356,7 +357,7 @@ def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None
     finished(IN_S3, kind=PlainHttpAws)
     for resource in (r for step in STEPS for r in step.resources if r.name == "table"):
         aws = PlainHttpAws()
-        for change in resource.diff(resource.observe(aws, NAMES), NAMES, SETTINGS):
+        for change in resource.diff(Context(resource.observe(aws, NAMES), NAMES, SETTINGS)):
             change.call.run(aws, nothing)
     fill("table")
     snapshot = observe.snapshot(pipeline(PlainHttpAws()), nothing)

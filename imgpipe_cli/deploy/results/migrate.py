@@ -22,7 +22,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.destroy import Removal, remove_all
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
-from imgpipe_cli.deploy.resource import MISSING, Change, Resource, Routine, Step
+from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
     REFUSED_TO_ALL,
@@ -93,7 +93,7 @@ def refuse_lasting(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -
     """Raise a Problem where the store that a move takes the results from could not go at its end."""
     for _, resource in pipeline.resources():
         if settings.move and resource.name in _RESOURCES[source(settings)] and snapshot[resource.name].exists:
-            list(resource.removals(snapshot[resource.name], pipeline.names))
+            list(resource.removals(Context(snapshot[resource.name], pipeline.names)))
 
 
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
@@ -258,7 +258,7 @@ def planned(
                 (step, resource, change)
                 for step, resource in pipeline.resources()
                 if resource.name in _RESOURCES[source(stage)]
-                for change in resource.removals(snapshot[resource.name], pipeline.names)
+                for change in resource.removals(Context(snapshot[resource.name], pipeline.names))
             ]
     return changes
 
