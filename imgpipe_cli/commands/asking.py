@@ -9,8 +9,8 @@ from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.errors import Problem
 
 if TYPE_CHECKING:
-    from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.session.target import Remembered
+    from shared.result_item import ResultItem
 
 Answer = TypeVar("Answer")
 
@@ -55,9 +55,9 @@ def wait_for(
     pipeline: Remembered,
     versions: Mapping[str, str | None],
     timeout: float,
-    show: Callable[[Item], None],
+    show: Callable[[ResultItem], None],
     is_over: Callable[[str], bool] = lambda _key: False,
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[ResultItem], list[str]]:
     """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
 
     is_over: whether no verdict will come for a key any more.
@@ -65,9 +65,9 @@ def wait_for(
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
 
-    verdicts: list[Item] = []
+    verdicts: list[ResultItem] = []
 
-    def arrived(item: Item) -> None:
+    def arrived(item: ResultItem) -> None:
         verdicts.append(item)
         show(item)
         run.screen.progress.waiting(len(versions) - len(verdicts))

@@ -14,7 +14,7 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgpipe_cli.deploy.runner import Removal
+    from imgpipe_cli.deploy.destroy import Removal
     from imgpipe_cli.events import Emit, Event, Skipped
     from imgpipe_cli.session.target import Connection
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Remove the pipeline: show what will go, ask, remove it, look again."""
-        from imgpipe_cli.deploy import runner
+        from imgpipe_cli.deploy import destroy, observe
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         keep = frozenset({"bucket"} if keep_bucket else ())
 
         def plan(emit: Emit) -> list[Removal]:
-            return runner.planned_removals(pipeline, runner.observe_all(pipeline, nothing), emit, keep=keep)
+            return destroy.planned_removals(pipeline, observe.snapshot(pipeline, nothing), emit, keep=keep)
 
         skipped: list[Skipped] = []
         going = plan(_tell_skipped(run, skipped))
@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
             going = _confirmed(run, going, connection, lambda: plan(nothing))
         run.screen.progress.steps([step for step in STEPS if any(r.step is step for r in going)])
         run.screen.progress.only({removal.resource.name for removal in going})
-        left = runner.down(pipeline, going, run.emit, keep=keep)
+        left = destroy.destroy(pipeline, going, run.emit, keep=keep)
         run.screen.close()
         if left:
             raise Problem(

@@ -20,7 +20,7 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failures import Picture
     from imgpipe_cli.diagnose.retry.retrying import Cleared, Found, Retry
-    from imgpipe_cli.pictures.api import Item
+    from shared.result_item import ResultItem
 
 
 # So many pictures named one by one are looked at again without a question.
@@ -239,7 +239,7 @@ def _wait(
     versions = {one.key: one.current.version_id if one.current else None for one in coming}
     due_s = max(event_due_s(one, datetime.now(UTC)) for one in coming)
 
-    def arrived(item: Item) -> None:
+    def arrived(item: ResultItem) -> None:
         tell(with_verdict(waiting.pop(item["objectKey"]), item))
         run.screen.progress.waiting(len(waiting))
 

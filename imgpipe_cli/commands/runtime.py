@@ -24,7 +24,6 @@ from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Emit, Event
-    from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
 
@@ -215,7 +214,7 @@ class Run:
 
         recent_keys.seen(self.target, keys)
 
-    def stream(self, item: Item) -> None:
+    def stream(self, item: Mapping[str, Any]) -> None:
         """One bare object a line, as soon as it is known."""
         self.screen.json_line(item)
 

@@ -12,7 +12,7 @@ from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.pipeline import Snapshot
-    from imgpipe_cli.deploy.runner import State
+    from imgpipe_cli.deploy.plan import State
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Connection
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     @command(app)
     def status(run: Run) -> Result:
         """Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs."""
-        from imgpipe_cli.deploy import deployed, pipeline_info, runner
+        from imgpipe_cli.deploy import deployed, observe, pipeline_info, plan
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
@@ -30,12 +30,12 @@ def register(app: typer.Typer) -> None:
 
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
-        snapshot = runner.observe_all(pipeline, nothing)
+        snapshot = observe.snapshot(pipeline, nothing)
         known = deployed.settings(snapshot, connection.names)
         settings = known or Settings()
-        found = runner.states(pipeline, snapshot, settings)
+        found = plan.states(pipeline, snapshot, settings)
         _note_own_keys(run, snapshot, connection)
-        added = runner.unmanaged_changes(pipeline, snapshot)
+        added = plan.unmanaged_changes(pipeline, snapshot)
         output = pipeline_info.of(connection, snapshot)
         code = exit_code({state.state for state in found})
         data = {

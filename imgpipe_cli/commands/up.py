@@ -105,7 +105,7 @@ def register(app: typer.Typer) -> None:
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
         from imgpipe_cli.commands.object_model import offer
-        from imgpipe_cli.deploy import conflicts, pipeline_info, releases, runner
+        from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
@@ -119,7 +119,7 @@ def register(app: typer.Typer) -> None:
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.progress.steps(STEPS)
-        snapshot = runner.observe_all(pipeline, run.emit)
+        snapshot = observe.snapshot(pipeline, run.emit)
         given: dict[str, Any] = {
             "features": features,
             "min_confidence": min_confidence,
@@ -133,14 +133,14 @@ def register(app: typer.Typer) -> None:
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
         settings = migrate.begin(wanted(known), snapshot)
-        runner.refuse_not_owned(pipeline, snapshot, settings)
+        plan.refuse_not_owned(pipeline, snapshot, settings)
         run.screen.progress.only({resource.name for _, resource in pipeline.resources(settings)})
         for code, detail in _left_out(snapshot, connection):
             run.note(code, detail)
         if known and older:
             run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
-            changes = migrate.plan(pipeline, snapshot, settings)
+            changes = migrate.planned(pipeline, snapshot, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
                 show=lambda screen: reports.planned(screen, changes),
@@ -150,7 +150,7 @@ def register(app: typer.Typer) -> None:
         _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = conflicts.up(pipeline, snapshot, settings, run.emit, over)
+        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})

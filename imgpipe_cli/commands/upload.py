@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,8 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent
     from imgpipe_cli.session.target import Connection, Remembered
+    from shared.result_item import ResultItem
 
-Item = Mapping[str, Any]
 _PART_BYTES = 1 << 16
 
 
@@ -91,7 +91,7 @@ class _Answers:
     """What came of the pictures sent: verdicts, keys still without one, and keys that will not get one, since
     another picture or nothing is there now."""
 
-    verdicts: Sequence[Item] = ()
+    verdicts: Sequence[ResultItem] = ()
     pending: Sequence[str] = ()
     replaced: Sequence[str] = ()
 
@@ -105,7 +105,7 @@ def _wait(
     versions = {one.key: one.version_id for one in sent}
     replaced: list[str] = []
 
-    def show(item: Item) -> None:
+    def show(item: ResultItem) -> None:
         if run.options.json:
             run.stream(item)
         else:

@@ -154,7 +154,8 @@ def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
     from imgpipe_cli.diagnose.retry.failures import asked_for
     from imgpipe_cli.pictures.keys import argument
 
-    item = picture.item or {}
+    item = picture.item
+    assert item is not None
     there = ", ".join(feature for feature in item["features"] if feature in item) or "nothing"
     at = f"{datetime.fromisoformat(item['analyzedAt']).astimezone():%Y-%m-%d %H:%M:%S}"
     hint = f"See it with imgpipe result {argument(picture.key)}."

@@ -12,8 +12,9 @@ from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import count, note, safe, size
 
 if TYPE_CHECKING:
+    from imgpipe_cli.deploy.destroy import Removal
+    from imgpipe_cli.deploy.plan import ResourceState
     from imgpipe_cli.deploy.resource import Change, Resource, Step
-    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered
@@ -118,7 +119,9 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 
 
 def _label(removal: Removal, names: Any) -> str:
-    changes = list(removal.resource.removals(removal.seen, names))
+    from imgpipe_cli.deploy.resource import Context
+
+    changes = list(removal.resource.removals(Context(removal.seen, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 

@@ -224,7 +224,8 @@ def test_json_can_be_asked_for_by_the_environment(
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_traceback_is_for_verbose_only(cli: Cli, played: PlayedApi, verbose: bool) -> None:
     remember(played.url)
-    played.instead.append(Answer(body=[1]))  # nothing that our functions would ever answer
+    # Our functions would never answer this.
+    played.instead.append(Answer(body={**item("a"), "labels": 7}))
     printed = cli("result", "a", *(["--verbose"] if verbose else []))
     assert printed.code == 1
     assert "Error: Something unexpected happened (TypeError" in printed.err

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from textwrap import dedent
-from typing import Any
 
 import pytest
 
 from imgpipe_cli.render import verdicts
+from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
 
 LABELS = [
@@ -39,7 +38,7 @@ TEXT = [
 
 
 def drawn(
-    found: Mapping[str, Any], min_confidence: float = 70.0, *, columns: int = 100, colored: bool = False
+    found: ResultItem, min_confidence: float = 70.0, *, columns: int = 100, colored: bool = False
 ) -> str:
     lines = verdicts.verdict(found, min_confidence).lines(columns)
     return "\n".join(line.shown(colored=colored) for line in lines).strip("\n")
@@ -178,7 +177,7 @@ HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
     ],
     ids=["key", "label", "category", "moderation", "text", "face", "failure", "unavailable"],
 )
-def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any]) -> None:
+def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> None:
     # A terminal with colors: our own codes are there, and none of theirs.
     text = drawn(found, columns=300, colored=True)
     assert "\x1b[2J" not in text
@@ -201,5 +200,5 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any
         ),
     ],
 )
-def test_in_the_feed_a_verdict_is_one_line(found: Mapping[str, Any], line: str) -> None:
+def test_in_the_feed_a_verdict_is_one_line(found: ResultItem, line: str) -> None:
     assert verdicts.line(found, 70.0) == line

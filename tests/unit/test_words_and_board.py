@@ -119,7 +119,7 @@ class Thing(Resource):
     def observe(self, aws: Any, names: Any) -> Observed:
         raise NotImplementedError
 
-    def diff(self, seen: Any, names: Any, settings: Any) -> Any:
+    def diff(self, context: Any) -> Any:
         raise NotImplementedError
 
 
