@@ -70,12 +70,12 @@ def wait_for(
     def arrived(item: ResultItem) -> None:
         verdicts.append(item)
         show(item)
-        run.screen.waiting(len(versions) - len(verdicts))
+        run.screen.progress.waiting(len(versions) - len(verdicts))
 
-    run.screen.waiting(len(versions))
+    run.screen.progress.waiting(len(versions))
     waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
     pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
-    run.screen.waiting(0)
+    run.screen.progress.waiting(0)
     if pending:
         run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
     return verdicts, pending

@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy import destroy, observe
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.render import reports
 
         if yes and not dry_run:
             run.refuse_unnamed()
@@ -60,18 +61,18 @@ def register(app: typer.Typer) -> None:
         if not going:
             return _finished(run, connection, [], skipped)
         if dry_run:
-            run.screen.removals(going, connection.names)
+            reports.removals(run.screen, going, connection.names)
             names = [removal.resource.name for removal in going]
             return Result(
                 data={"wouldRemove": names, "contents": _contents(going), "skipped": _data(skipped)},
                 show=lambda screen: screen.line("Nothing was removed."),
             )
         if not (yes and run.screen.quiet):
-            run.screen.removals(going, connection.names)
+            reports.removals(run.screen, going, connection.names)
         if not yes:
             going = _confirmed(run, going, connection, lambda: plan(nothing))
-        run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
-        run.screen.only({removal.resource.name for removal in going})
+        run.screen.progress.steps([step for step in STEPS if any(r.step is step for r in going)])
+        run.screen.progress.only({removal.resource.name for removal in going})
         left = destroy.destroy(pipeline, going, run.emit, keep=keep)
         run.screen.close()
         if left:
@@ -108,12 +109,14 @@ def _confirmed(
 ) -> list[Removal]:
     """What goes, after a yes, or the project's name where pictures would be lost; also where they came while
     the question stood there."""
+    from imgpipe_cli.render import reports
+
     need_confirmation(False, "Removing a pipeline")
     _ask(run, connection.target.project, pictures=_pictures(going))
     latest = plan()
     if _pictures(latest) and not _pictures(going):
         run.screen.note("Pictures came in meanwhile.")
-        run.screen.removals(latest, connection.names)
+        reports.removals(run.screen, latest, connection.names)
         return _confirmed(run, latest, connection, plan)
     return latest
 

@@ -47,7 +47,7 @@ def register(group: typer.Typer) -> None:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local.process import control
 
-        with nullcontext() if control.running() else run.screen.busy("starting_local"):
+        with nullcontext() if control.running() else run.screen.progress.busy("starting_local"):
             cloud = control.start(port=port, concurrency=concurrency, older=older)
         data = {
             "endpoint": cloud.endpoint,

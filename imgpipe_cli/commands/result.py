@@ -124,9 +124,11 @@ def _say_left_out(run: Run, items: list[ResultItem]) -> None:
 
 def _show_all(run: Run, items: list[ResultItem], threshold: float) -> None:
     """As tables, at once; in JSON they are part of the one document at the end."""
+    from imgpipe_cli.render import verdicts
+
     if not run.options.json:
         for item in items:
-            run.screen.verdict(item, threshold)
+            run.screen.show(verdicts.verdict(item, threshold))
 
 
 def _answer(run: Run, items: list[ResultItem], errors: list[Problem], threshold: float | None) -> Result:

@@ -171,9 +171,9 @@ def _carry_out(
 
         def ended(picture: Picture) -> None:
             tell(picture)
-            run.screen.waiting(len(pictures) - (len(outcomes) - before))
+            run.screen.progress.waiting(len(pictures) - (len(outcomes) - before))
 
-        run.screen.waiting(len(pictures))
+        run.screen.progress.waiting(len(pictures))
         names, so_many = run.connect().names, at_once(found.settings)
         open_ = run_again(
             found.places,
@@ -184,7 +184,7 @@ def _carry_out(
             at_once=so_many,
             on_lost=run.refuse_trouble,
         )
-        run.screen.waiting(0)
+        run.screen.progress.waiting(0)
         return open_
 
     again = {picture.key for picture in chosen}
@@ -241,12 +241,12 @@ def _wait(
 
     def arrived(item: ResultItem) -> None:
         tell(with_verdict(waiting.pop(item["objectKey"]), item))
-        run.screen.waiting(len(waiting))
+        run.screen.progress.waiting(len(waiting))
 
-    run.screen.waiting(len(waiting))
+    run.screen.progress.waiting(len(waiting))
     waiter = Waiter(Api(known.api_url, known.token), on_silence=run.refuse_trouble)
     waiter.wait(versions, arrived, timeout_s=min(due_s, timeout))
-    run.screen.waiting(0)
+    run.screen.progress.waiting(0)
     left = list(waiting.values())
     return (left, []) if due_s <= timeout else ([], left)
 

@@ -89,7 +89,7 @@ class Run:
 
     @property
     def emit(self) -> Emit:
-        return self.screen.event
+        return self.screen.progress.event
 
     def note(self, code: str, detail: str = "") -> None:
         """Tell people something beside the result; render/ has the words for each code."""
@@ -116,7 +116,7 @@ class Run:
     def _start_local(self) -> Any:
         from imgpipe_cli.local.process import control
 
-        with self.screen.busy("starting_local"):
+        with self.screen.progress.busy("starting_local"):
             return control.start()
 
     def pipeline(self, *, token: bool = True) -> Remembered:

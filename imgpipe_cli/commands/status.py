@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
         }
 
         def show(screen: Screen) -> None:
-            screen.states(STEPS, found)
+            reports.states(screen, STEPS, found)
             for told in added.values():
                 for addition in told:
                     screen.line(f"Left as it is: {safe(addition)}.")
@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
                 screen.line("Left out of the roles' trust policies: aws:SourceAccount.")
                 screen.line("imgpipe up --source-account tries again to have it there.")
             if output is not None:
-                screen.outputs_only(output, settings)
+                reports.output_lines(screen, output, settings)
             elif code is ExitCode.NOT_SET_UP:
                 place = "imgpipe up --local" if connection.target.local else "imgpipe up"
                 screen.line(f"{connection.target.project} is not set up here. Run {place}.")

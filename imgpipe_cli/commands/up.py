@@ -118,7 +118,7 @@ def register(app: typer.Typer) -> None:
             offer(run, yes=yes, declined=no_model)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
-        run.screen.steps(STEPS)
+        run.screen.progress.steps(STEPS)
         snapshot = observe.snapshot(pipeline, run.emit)
         given: dict[str, Any] = {
             "features": features,
@@ -134,7 +134,7 @@ def register(app: typer.Typer) -> None:
         wanted = partial(_determined, connection, asked)
         settings = migrate.begin(wanted(known), snapshot)
         plan.refuse_not_owned(pipeline, snapshot, settings)
-        run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
+        run.screen.progress.only({resource.name for _, resource in pipeline.resources(settings)})
         for code, detail in _left_out(snapshot, connection):
             run.note(code, detail)
         if known and older:
@@ -143,7 +143,7 @@ def register(app: typer.Typer) -> None:
             changes = migrate.planned(pipeline, snapshot, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
-                show=lambda screen: screen.planned(changes),
+                show=lambda screen: reports.planned(screen, changes),
             )
         if older:
             _confirm_older(run, older, yes=yes)
@@ -172,7 +172,10 @@ def register(app: typer.Typer) -> None:
             "missing": [code for code, _ in missing],
         }
         _refuse_unfinished(repaired, connection)
-        return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
+        return Result(
+            data=data,
+            show=lambda screen: reports.outputs(screen, found, settings, missing, changed=bool(changed)),
+        )
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:

@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
         pipeline = run.pipeline() if wait else None
         for event in missing:
             emit(event)
-        run.screen.transfers(len(sources))
+        run.screen.progress.transfers(len(sources))
         sent = upload.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
         run.seen(one.key for one in reversed(sent))
@@ -100,6 +100,7 @@ def _wait(
     run: Run, connection: Connection, pipeline: Remembered, sent: list[Sent], timeout: float, shown: float
 ) -> _Answers:
     from imgpipe_cli.pictures.upload import is_current
+    from imgpipe_cli.render import verdicts
 
     versions = {one.key: one.version_id for one in sent}
     replaced: list[str] = []
@@ -108,7 +109,7 @@ def _wait(
         if run.options.json:
             run.stream(item)
         else:
-            run.screen.verdict(item, shown)
+            run.screen.show(verdicts.verdict(item, shown))
 
     def is_over(key: str) -> bool:
         if is_current(connection.aws, connection.names, key, versions[key]):
@@ -116,10 +117,10 @@ def _wait(
         replaced.append(key)
         return True
 
-    verdicts, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
+    arrived, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
     if replaced:
         run.note("replaced_meanwhile", ", ".join(replaced))
-    return _Answers(verdicts, pending, replaced)
+    return _Answers(arrived, pending, replaced)
 
 
 def _exit_code(refused: list[Refused], answers: _Answers) -> ExitCode:

@@ -112,6 +112,8 @@ class _Teller:
         self._next = now + self._pause_s
 
     def _tell(self) -> int:
+        from imgpipe_cli.render import verdicts
+
         self._run.refuse_moved(self._pipeline)
         told = 0
         for item in self._feed.new():
@@ -119,7 +121,7 @@ class _Teller:
             if self._run.options.json:
                 self._run.stream(item)
             else:
-                self._run.screen.verdict_line(item, self._threshold)
+                self._run.screen.line(verdicts.line(item, self._threshold))
         return told
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.table import Table
-from rich.text import Text
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
+from imgpipe_cli.render.text import width
 
 # A column of sentences is readable from this on.
 SENTENCE = 16
@@ -30,7 +28,7 @@ class Column:
 
 
 class Columns:
-    """Rows of texts under heads, drawn as wide as the console lets it.
+    """Rows of texts under heads, drawn as wide as the terminal lets it.
 
     title: which column heads a row where rows are stacked. headless: without a line of heads.
     """
@@ -44,15 +42,15 @@ class Columns:
     def add_row(self, *cells: Text) -> None:
         self._rows.append(cells)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def lines(self, columns: int) -> Iterator[Text]:
         kept = list(range(len(self._columns)))
-        while self._least(kept) > options.max_width:
+        while self._least(kept) > columns:
             spare = max(kept, key=lambda number: self._columns[number].spare)
             if not self._columns[spare].spare:
-                yield from self._stacked()
+                yield from Stack(*self._stacked()).lines(columns)
                 return
             kept.remove(spare)
-        yield self._table(kept, options.max_width)
+        yield from self._table(kept, columns)
 
     def _least(self, kept: Sequence[int]) -> int:
         gap, edges = (_GAP - 1, 0) if self._headless else (_GAP, _EDGES)
@@ -67,56 +65,55 @@ class Columns:
         wanted = self._wants(number, kept)
         if self._columns[number].whole:
             return wanted
-        words = [word.cell_len for row in self._rows for word in _words(row[number])]
+        words = [width(word) for row in self._rows for word in row[number].words()]
         return max([len(self._head(number, kept)), min(wanted, self._columns[number].least), *words])
 
     def _wants(self, number: int, kept: Sequence[int]) -> int:
-        lines = [line.cell_len for row in self._rows for line in row[number].split("\n", allow_blank=True)]
+        lines = [line.width for row in self._rows for line in row[number].rows()]
         return max([len(self._head(number, kept)), *lines])
 
-    def _table(self, kept: Sequence[int], width: int) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-        if self._headless:
-            table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        for number, room in zip(kept, self._widths(kept, width), strict=True):
-            column = self._columns[number]
-            table.add_column(
-                self._head(number, kept),
-                width=room,
-                no_wrap=column.whole,
-                overflow="fold",
-                justify="right" if column.right else "left",
-            )
+    def _table(self, kept: Sequence[int], columns: int) -> Iterator[Text]:
+        widths = self._widths(kept, columns)
+        if not self._headless:
+            yield Text()
+            yield from self._row([Text(self._head(number, kept), "dim") for number in kept], kept, widths)
+            yield Text(" " + "─" * (sum(widths) + _GAP * (len(kept) - 1)))
         for row in self._rows:
-            table.add_row(*(row[number] for number in kept))
-        return table
+            yield from self._row([row[number] for number in kept], kept, widths)
+        if not self._headless:
+            yield Text()
 
-    def _widths(self, kept: Sequence[int], width: int) -> list[int]:
+    def _row(self, cells: Sequence[Text], kept: Sequence[int], widths: Sequence[int]) -> Iterator[Text]:
+        """The lines of one row: of each cell its next one, or blanks."""
+        gap, edge = ("  ", "") if self._headless else (" " * _GAP, " ")
+        wrapped = [list(cell.lines(room)) for cell, room in zip(cells, widths, strict=True)]
+        for number in range(max(map(len, wrapped))):
+            line = Text(edge)
+            for place, room in enumerate(widths):
+                piece = wrapped[place][number] if number < len(wrapped[place]) else Text()
+                right = self._columns[kept[place]].right
+                line += piece.padded(room, right=right) + Text(gap if place + 1 < len(widths) else "")
+            yield line
+
+    def _widths(self, kept: Sequence[int], columns: int) -> list[int]:
         """What each needs, and its part of what is left."""
         widths = {number: self._needs(number, kept) for number in kept}
         wants = {number: self._wants(number, kept) - widths[number] for number in kept}
-        left = width - self._least(kept)
+        left = columns - self._least(kept)
         for place, number in enumerate(sorted(kept, key=lambda number: wants[number])):
             more = min(wants[number], left // (len(kept) - place))
             widths[number] += more
             left -= more
         return [widths[number] for number in kept]
 
-    def _stacked(self) -> Iterator[RenderableType]:
+    def _stacked(self) -> Iterator[Drawn]:
         """Each row as a heading and, below it, what the other columns say."""
         for row in self._rows:
-            heading = row[self._title].copy()
-            heading.no_wrap, heading.overflow = True, "ignore"
-            yield heading
-            below = Table.grid(padding=(0, 2))
-            for _ in range(3):
-                below.add_column(overflow="fold")
-            for column, cell in zip(self._columns, row, strict=True):
-                if cell is not row[self._title] and not column.spare and cell.plain.strip():
-                    below.add_row("", Text(column.head or column.alone, "dim", no_wrap=True), cell)
-            yield below
-
-
-def _words(cell: Text) -> Iterator[Text]:
-    for line in cell.split("\n"):
-        yield from line.split(" ")
+            yield row[self._title].unbroken()
+            yield Labeled(
+                *(
+                    (Text(column.head or column.alone, "dim"), cell)
+                    for column, cell in zip(self._columns, row, strict=True)
+                    if cell is not row[self._title] and not column.spare and cell.plain.strip()
+                )
+            )

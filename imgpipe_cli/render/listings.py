@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from imgpipe_cli.pictures.listing import filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import safe
 from imgpipe_cli.render.verdicts import brief
 

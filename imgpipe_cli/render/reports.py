@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import count, note, safe, size
 
 if TYPE_CHECKING:
@@ -152,10 +154,6 @@ _STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "drifted": "ye
 
 def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]) -> None:
     """A row for each step; what differs is named."""
-    from rich.text import Text
-
-    from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-
     whole = (Column(head, whole=True) for head in ("", "Step", "State"))
     table = Columns(*whole, Column("What", least=SENTENCE), title=1)
     for number, step in enumerate(steps):

@@ -6,15 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from imgpipe_cli.pictures.keys import argument
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.pictures.waiting import is_retrying
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import safe, seconds, size
 
 if TYPE_CHECKING:
@@ -42,38 +38,38 @@ _FEATURE_TITLES = {
 }
 
 
-def verdict(item: ResultItem, min_confidence: float) -> RenderableType:
+def verdict(item: ResultItem, min_confidence: float) -> Drawn:
     """The whole verdict: a heading, then a table for each feature that was asked for."""
-    parts: list[RenderableType] = [_heading(item)]
+    parts: list[Drawn] = [_heading(item)]
     if item["status"] == "failed":
         parts.append(_failure(item))
     else:
         shown = filtered(item, min_confidence)
         for feature in item.get("features", []):
             parts += _feature(feature, item, shown, min_confidence)
-    return Group(*parts, Text())
+    return Stack(*parts, Text())
 
 
-def _said(text: Text) -> RenderableType:
+def _said(text: Text) -> Drawn:
     """Below a key, and all of it a little further in."""
-    return Padding(text, (0, 0, 0, 2), expand=False)
+    return Labeled((Text(), text))
 
 
 class _Heading:
     """A key, whole, and beside it, or below it where the line is too short, what the picture is."""
 
     def __init__(self, key: str, facts: str) -> None:
-        self._key = Text(key, "bold", no_wrap=True, overflow="ignore")
-        self._facts = facts
+        self._key = Text(key, "bold")
+        self._facts = Text(facts, "dim")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        beside = Text.assemble(self._key, (f"  {self._facts}", "not bold dim"))
-        if self._facts and beside.cell_len <= options.max_width:
+    def lines(self, columns: int) -> Iterator[Text]:
+        beside = self._key + Text("  ") + self._facts
+        if self._facts.plain and beside.width <= columns:
             yield beside
             return
         yield self._key
-        if self._facts:
-            yield _said(Text(self._facts, "dim"))
+        if self._facts.plain:
+            yield from _said(self._facts).lines(columns)
 
 
 def _heading(item: ResultItem) -> _Heading:
@@ -87,16 +83,16 @@ def _heading(item: ResultItem) -> _Heading:
     return _Heading(safe(item["objectKey"]), ", ".join(facts))
 
 
-def _failure(item: ResultItem) -> Table:
+def _failure(item: ResultItem) -> Drawn:
     error = item["error"]
     retrying = "retrying: " if is_retrying(item) else ""
-    told = Table.grid(padding=(0, 2))
-    told.add_row("", Text("failed", "red"), Text(f"{retrying}{safe(error['message'])}", "red"))
     # "It is tried again by itself" was true as long as there were tries.
     over = error.get("retryable") and not retrying
     hint = after_all_tries(item["objectKey"]) if over else error["hint"]
-    told.add_row("", "hint", Text(safe(hint)))
-    return told
+    return Labeled(
+        (Text("failed", "red"), Text(f"{retrying}{safe(error['message'])}", "red")),
+        (Text("hint"), Text(safe(hint))),
+    )
 
 
 def after_all_tries(key: str) -> str:
@@ -104,9 +100,7 @@ def after_all_tries(key: str) -> str:
     return f"See imgpipe explain {argument(key)}; once the cause is gone, run imgpipe retry."
 
 
-def _feature(
-    feature: str, item: ResultItem, shown: ResultItem, min_confidence: float
-) -> Iterator[RenderableType]:
+def _feature(feature: str, item: ResultItem, shown: ResultItem, min_confidence: float) -> Iterator[Drawn]:
     title = _FEATURE_TITLES.get(feature, feature)
     if feature in item.get("unavailable", {}):
         reason = item["unavailable"][feature]

@@ -341,7 +341,9 @@ def test_on_a_terminal_colors_go_away_with_no_color(played: PlayedApi, no_color:
     assert (b"\x1b" in text) is not no_color
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("result", "a", "--json")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("result", "a", "--json"), ("result", "a"), ("list",)]
+)
 def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, arguments: tuple[str, ...]) -> None:
     played.store(item("a"))
     remember(played.url)
@@ -356,3 +358,4 @@ def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, argume
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "imgpipe_cli" in loaded
     assert not loaded & {"boto3", "botocore", "rich", "pydantic"}
+    assert ("typer" in loaded) is (arguments != ("--version",))

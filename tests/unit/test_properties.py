@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.pictures.listing import filtered
@@ -62,10 +60,7 @@ def test_properties_cost_three_quarters_of_a_picture() -> None:
 
 
 def test_the_table_shows_quality_and_colors_by_their_share() -> None:
-    console = Console(width=100, color_system=None, file=None)
-    with console.capture() as captured:
-        console.print(verdict(ITEM, 70))
-    shown = captured.get()
+    shown = "\n".join(line.shown(colored=False) for line in verdict(ITEM, 70).lines(100))
     rows = [row.split() for row in shown.splitlines() if "%" in row or "of 100" in row]
     assert [row[0] for row in rows] == ["Brightness", "Sharpness", "Contrast", "darkslategrey", "#ffd700"]
     assert "47.2 of 100" in shown

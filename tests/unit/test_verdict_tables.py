@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 from textwrap import dedent
-from typing import Any
 
 import pytest
-from rich.console import Console
 
 from imgpipe_cli.render import verdicts
 from shared.result_item import ResultItem
@@ -40,11 +37,11 @@ TEXT = [
 ]
 
 
-def drawn(found: ResultItem, min_confidence: float = 70.0, **console: Any) -> str:
-    stream = io.StringIO()
-    options = {"width": 100, "color_system": None, "markup": False, "highlight": False, **console}
-    Console(file=stream, **options).print(verdicts.verdict(found, min_confidence))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+def drawn(
+    found: ResultItem, min_confidence: float = 70.0, *, columns: int = 100, colored: bool = False
+) -> str:
+    lines = verdicts.verdict(found, min_confidence).lines(columns)
+    return "\n".join(line.shown(colored=colored) for line in lines).strip("\n")
 
 
 def _golden(text: str) -> str:
@@ -182,7 +179,7 @@ HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
 )
 def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> None:
     # A terminal with colors: our own codes are there, and none of theirs.
-    text = drawn(found, width=300, color_system="standard", force_terminal=True)
+    text = drawn(found, columns=300, colored=True)
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
     assert SHOWN in text.lower()  # an emotion is shown in lower case
