@@ -24,7 +24,7 @@ def renderable(drawn: Drawn, columns: int) -> RenderableType:
             return _labeled(drawn)
         case Table():
             return _table(drawn)
-    return Group(*(_text(line) for line in drawn.lines(columns)))
+    return Group(*(_text(line.unbroken()) for line in drawn.lines(columns)))
 
 
 def _text(text: Text) -> RichText:

@@ -88,7 +88,7 @@ class Screen:
             if obeys(sys.stdout):
                 from imgpipe_cli.render.rich_drawing import renderable
 
-                console(sys.stdout).print(renderable(drawn, columns))
+                console(sys.stdout).print(renderable(drawn, columns), crop=False)  # a key stays whole
             else:
                 print("\n".join(line.plain.rstrip(" ") for line in drawn.lines(columns)), flush=True)
 

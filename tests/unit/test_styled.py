@@ -23,7 +23,7 @@ def _plain(drawn: Drawn, columns: int) -> list[str]:
 def _on_terminal(drawn: Drawn, columns: int, **options: Any) -> list[str]:
     stream = io.StringIO()
     console = Console(file=stream, width=columns, highlight=False, **{"color_system": None, **options})
-    console.print(renderable(drawn, columns))
+    console.print(renderable(drawn, columns), crop=False)
     return [line.rstrip(" ") for line in stream.getvalue().removesuffix("\n").split("\n")]
 
 

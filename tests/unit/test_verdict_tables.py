@@ -49,7 +49,7 @@ def drawn(
     options: dict[str, Any] = {"color_system": "standard", "force_terminal": True} if colored else {}
     console = Console(file=stream, width=columns, highlight=False, **options)
     table = verdicts.verdict(found, min_confidence)
-    console.print(renderable(table, columns))
+    console.print(renderable(table, columns), crop=False)
     shown = "\n".join(line.rstrip() for line in stream.getvalue().split("\n")).strip("\n")
     if not colored:
         plain = "\n".join(line.plain.rstrip() for line in table.lines(columns)).strip("\n")
