@@ -145,6 +145,18 @@ class Run:
 
         return not known.target.local or known.endpoint == running_local_cloud().endpoint
 
+    def refuse_moved(self, known: Remembered) -> None:
+        """Raise ApiUnavailable where the pipeline's local cloud has ended or moved: whoever has its port now
+        would get the token."""
+        from imgpipe_cli.pictures.api import ApiUnavailable
+
+        try:
+            there = self._still_there(known)
+        except Problem as problem:
+            raise ApiUnavailable(problem.message, broken=True) from problem
+        if not there:
+            raise ApiUnavailable("the local cloud has another port by now", broken=True)
+
     def look_up_again(self, *, token: bool = True) -> bool:
         """Forget what is remembered of this pipeline and ask the cloud. False if that was done already."""
         if self.remembered is None or self._looked_up:

@@ -27,6 +27,39 @@ class Column:
     right: bool = False
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table whose columns have their widths. right: which columns stand on the right."""
+
+    heads: Sequence[str]
+    widths: Sequence[int]
+    right: Sequence[bool]
+    rows: Sequence[Sequence[Text]]
+    headless: bool
+
+    def lines(self, _columns: int) -> Iterator[Text]:
+        if not self.headless:
+            yield Text()
+            yield from self._row([Text(head, "dim") for head in self.heads])
+            yield Text(" " + "─" * (sum(self.widths) + _GAP * (len(self.widths) - 1)))
+        for row in self.rows:
+            yield from self._row(row)
+        if not self.headless:
+            yield Text()
+
+    def _row(self, cells: Sequence[Text]) -> Iterator[Text]:
+        """The lines of one row: of each cell its next one, or blanks."""
+        gap, edge = ("  ", "") if self.headless else (" " * _GAP, " ")
+        wrapped = [list(cell.lines(room)) for cell, room in zip(cells, self.widths, strict=True)]
+        for number in range(max(map(len, wrapped))):
+            line = Text(edge)
+            for place, room in enumerate(self.widths):
+                piece = wrapped[place][number] if number < len(wrapped[place]) else Text()
+                padded = piece.padded(room, right=self.right[place])
+                line += padded + Text(gap if place + 1 < len(self.widths) else "")
+            yield line
+
+
 class Columns:
     """Rows of texts under heads, drawn as wide as the terminal lets it.
 
@@ -42,15 +75,24 @@ class Columns:
     def add_row(self, *cells: Text) -> None:
         self._rows.append(cells)
 
-    def lines(self, columns: int) -> Iterator[Text]:
+    def fitted(self, columns: int) -> Table | Stack:
+        """The table with the columns that there is room for, or its rows one below the other."""
         kept = list(range(len(self._columns)))
         while self._least(kept) > columns:
             spare = max(kept, key=lambda number: self._columns[number].spare)
             if not self._columns[spare].spare:
-                yield from Stack(*self._stacked()).lines(columns)
-                return
+                return Stack(*self._stacked())
             kept.remove(spare)
-        yield from self._table(kept, columns)
+        return Table(
+            [self._head(number, kept) for number in kept],
+            self._widths(kept, columns),
+            [self._columns[number].right for number in kept],
+            [[row[number] for number in kept] for row in self._rows],
+            headless=self._headless,
+        )
+
+    def lines(self, columns: int) -> Iterator[Text]:
+        yield from self.fitted(columns).lines(columns)
 
     def _least(self, kept: Sequence[int]) -> int:
         gap, edges = (_GAP - 1, 0) if self._headless else (_GAP, _EDGES)
@@ -71,29 +113,6 @@ class Columns:
     def _wants(self, number: int, kept: Sequence[int]) -> int:
         lines = [line.width for row in self._rows for line in row[number].rows()]
         return max([len(self._head(number, kept)), *lines])
-
-    def _table(self, kept: Sequence[int], columns: int) -> Iterator[Text]:
-        widths = self._widths(kept, columns)
-        if not self._headless:
-            yield Text()
-            yield from self._row([Text(self._head(number, kept), "dim") for number in kept], kept, widths)
-            yield Text(" " + "─" * (sum(widths) + _GAP * (len(kept) - 1)))
-        for row in self._rows:
-            yield from self._row([row[number] for number in kept], kept, widths)
-        if not self._headless:
-            yield Text()
-
-    def _row(self, cells: Sequence[Text], kept: Sequence[int], widths: Sequence[int]) -> Iterator[Text]:
-        """The lines of one row: of each cell its next one, or blanks."""
-        gap, edge = ("  ", "") if self._headless else (" " * _GAP, " ")
-        wrapped = [list(cell.lines(room)) for cell, room in zip(cells, widths, strict=True)]
-        for number in range(max(map(len, wrapped))):
-            line = Text(edge)
-            for place, room in enumerate(widths):
-                piece = wrapped[place][number] if number < len(wrapped[place]) else Text()
-                right = self._columns[kept[place]].right
-                line += piece.padded(room, right=right) + Text(gap if place + 1 < len(widths) else "")
-            yield line
 
     def _widths(self, kept: Sequence[int], columns: int) -> list[int]:
         """What each needs, and its part of what is left."""

@@ -12,7 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.errors import ExitCode, Problem, Unwritable
-from imgpipe_cli.render.console import colored, fitting, obeys, size
+from imgpipe_cli.render.console import colored, console, fitting, obeys, size
 from imgpipe_cli.render.progress import Progress
 from imgpipe_cli.render.text import is_shown, lines, safe, short
 
@@ -84,8 +84,13 @@ class Screen:
     def show(self, drawn: Drawn) -> None:
         """A table or text on stdout; what moves on stderr stands aside meanwhile."""
         with self.lock, self.progress.paused(), _to_stdout():
-            columns, in_color = size(sys.stdout)[0], colored(sys.stdout)
-            print("\n".join(line.shown(colored=in_color) for line in drawn.lines(columns)), flush=True)
+            columns = size(sys.stdout)[0]
+            if obeys(sys.stdout):
+                from imgpipe_cli.render.rich_drawing import renderable
+
+                console(sys.stdout).print(renderable(drawn, columns), crop=False)  # a key stays whole
+            else:
+                print("\n".join(line.plain.rstrip(" ") for line in drawn.lines(columns)), flush=True)
 
     def json_line(self, document: Any) -> None:
         with self.lock, _to_stdout():

@@ -1,19 +1,16 @@
-"""Styled text, laid out in lines: all that tables and reports are made of.
+"""Styled text, stacks and labels: all that tables and reports are made of.
 
-Of its own, since Rich takes longer to load than a table to draw; Rich draws what moves.
+Rich draws them on a terminal (rich_drawing.py). Elsewhere they are plain lines, without Rich: it takes longer
+to load than a result takes to read.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Protocol
 
 from imgpipe_cli.render.text import width
-
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_RGB = re.compile(r"rgb\((\d+),(\d+),(\d+)\)")
 
 
 class Drawn(Protocol):
@@ -26,23 +23,24 @@ class Drawn(Protocol):
 class Text:
     """Words in a style; added to others, each part keeps its own. Never changes.
 
-    style: names such as "bold red", or one color as "rgb(1,2,3)".
+    style: names such as "bold red", or one color as "rgb(1,2,3)". spans: the parts and their styles.
+    whole: it stays in one line, however long.
     """
 
     def __init__(self, plain: str = "", style: str = "") -> None:
         self.plain = plain
-        self._whole = False
-        self._spans: tuple[tuple[str, str], ...] = ((plain, style),)
+        self.whole = False
+        self.spans: tuple[tuple[str, str], ...] = ((plain, style),)
 
     def unbroken(self) -> Text:
         """The same, in one line however long: a key is copied as a whole."""
         found = self + Text()
-        found._whole = True
+        found.whole = True
         return found
 
     def __add__(self, other: Text) -> Text:
         found = Text(self.plain + other.plain)
-        found._spans = (*self._spans, *other._spans)
+        found.spans = (*self.spans, *other.spans)
         return found
 
     @property
@@ -53,7 +51,7 @@ class Text:
     def part(self, start: int, end: int) -> Text:
         """The letters from start up to end, in their styles."""
         found, at = Text(), 0
-        for plain, style in self._spans:
+        for plain, style in self.spans:
             found += Text(plain[max(start - at, 0) : max(end - at, 0)], style)
             at += len(plain)
         return found
@@ -71,7 +69,7 @@ class Text:
 
     def lines(self, columns: int) -> Iterator[Text]:
         """Broken between words; a word that fits into no line is broken where the line ends."""
-        if self._whole:
+        if self.whole:
             yield self
             return
         for row in self.rows():
@@ -82,37 +80,31 @@ class Text:
         blanks = Text(" " * max(columns - self.width, 0))
         return blanks + self if right else self + blanks
 
-    def shown(self, *, colored: bool) -> str:
-        """As it is printed, without blanks at its end."""
-        if not colored:
-            return self.plain.rstrip(" ")
-        return "".join(_escaped(plain, style) for plain, style in self._spans)
-
 
 class Stack:
     """One thing below the other."""
 
     def __init__(self, *parts: Drawn) -> None:
-        self._parts = parts
+        self.parts = parts
 
     def lines(self, columns: int) -> Iterator[Text]:
-        for part in self._parts:
+        for part in self.parts:
             yield from part.lines(columns)
 
 
 class Labeled:
     """A label on the left of each text, which stays in a column of its own."""
 
-    _INDENT = 2
+    INDENT = 2
 
     def __init__(self, *rows: tuple[Text, Text]) -> None:
-        self._rows = rows
+        self.rows = rows
 
     def lines(self, columns: int) -> Iterator[Text]:
-        labels = max((label.width for label, _ in self._rows), default=0)
-        left = self._INDENT + labels + (2 if labels else 0)
-        for label, text in self._rows:
-            head = (Text(" " * self._INDENT) + label).padded(left)
+        labels = max((label.width for label, _ in self.rows), default=0)
+        left = self.INDENT + labels + (2 if labels else 0)
+        for label, text in self.rows:
+            head = (Text(" " * self.INDENT) + label).padded(left)
             for line in text.lines(max(columns - left, 1)):
                 yield head + line
                 head = Text(" " * left)
@@ -135,19 +127,3 @@ def _broken(row: str, columns: int) -> Iterator[tuple[int, int]]:
         used += width(word)
         end = found.end()
     yield start, max(start, end)
-
-
-def _escaped(plain: str, style: str) -> str:
-    codes = [code for name in style.split() for code in _codes(name)]
-    return f"\x1b[{';'.join(codes)}m{plain}\x1b[0m" if plain and codes else plain
-
-
-def _codes(name: str) -> list[str]:
-    if (rgb := _RGB.fullmatch(name)) is None:
-        return [_CODES[name]]
-    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
-        return ["38", "2", *rgb.groups()]
-    if "256color" in os.environ.get("TERM", ""):  # six shades of each of the three
-        red, green, blue = (round(int(one) / 255 * 5) for one in rgb.groups())
-        return ["38", "5", str(16 + 36 * red + 6 * green + blue)]
-    return []

@@ -60,7 +60,7 @@ def test_properties_cost_three_quarters_of_a_picture() -> None:
 
 
 def test_the_table_shows_quality_and_colors_by_their_share() -> None:
-    shown = "\n".join(line.shown(colored=False) for line in verdict(ITEM, 70).lines(100))
+    shown = "\n".join(line.plain.rstrip(" ") for line in verdict(ITEM, 70).lines(100))
     rows = [row.split() for row in shown.splitlines() if "%" in row or "of 100" in row]
     assert [row[0] for row in rows] == ["Brightness", "Sharpness", "Contrast", "darkslategrey", "#ffd700"]
     assert "47.2 of 100" in shown

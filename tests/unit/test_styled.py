@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import pytest
+from rich.console import Console
 
 from imgpipe_cli.render.columns import Column, Columns
-from imgpipe_cli.render.styled import Labeled, Stack, Text
+from imgpipe_cli.render.rich_drawing import renderable
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 
 
-def _plain(drawn: Text | Labeled | Stack | Columns, columns: int) -> list[str]:
-    return [line.shown(colored=False) for line in drawn.lines(columns)]
+def _plain(drawn: Drawn, columns: int) -> list[str]:
+    """The lines away from a terminal, which are those that Rich draws on one."""
+    lines = [line.plain.rstrip(" ") for line in drawn.lines(columns)]
+    assert _on_terminal(drawn, columns) == lines
+    return lines
+
+
+def _on_terminal(drawn: Drawn, columns: int, **options: Any) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=columns, highlight=False, **{"color_system": None, **options})
+    console.print(renderable(drawn, columns), crop=False)
+    return [line.rstrip(" ") for line in stream.getvalue().removesuffix("\n").split("\n")]
 
 
 @pytest.mark.parametrize(
@@ -34,46 +49,19 @@ def test_a_text_is_broken_between_words_and_a_longer_word_where_the_line_ends(
 
 
 def test_in_a_column_of_one_letter_nothing_is_lost() -> None:
-    assert _plain(Text("ab 写c"), 1) == ["a", "b", "写", "c"]
+    assert [line.plain for line in Text("ab 写c").lines(1)] == ["a", "b", "写", "c"]
 
 
 def test_what_is_unbroken_is_one_line_however_long() -> None:
-    assert _plain(Text("a long key.jpg").unbroken(), 3) == ["a long key.jpg"]
+    assert _plain(Stack(Text("a long key.jpg").unbroken()), 3) == ["a long key.jpg"]
 
 
 def test_each_part_keeps_its_style_also_across_lines() -> None:
     text = Text("one two", "red") + Text(" three", "bold green")
-    assert [line.shown(colored=True) for line in text.lines(7)] == [
+    assert _on_terminal(text, 7, color_system="standard", force_terminal=True) == [
         "\x1b[31mone two\x1b[0m",
         "\x1b[1;32mthree\x1b[0m",
     ]
-    assert [line.shown(colored=True) for line in text.lines(3)] == [
-        "\x1b[31mone\x1b[0m",
-        "\x1b[31mtwo\x1b[0m",
-        "\x1b[1;32mthr\x1b[0m",
-        "\x1b[1;32mee\x1b[0m",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("term", "colorterm", "shown"),
-    [
-        ("xterm", "truecolor", "\x1b[38;2;255;0;128mx\x1b[0m"),
-        ("xterm-256color", "", "\x1b[38;5;199mx\x1b[0m"),
-        ("xterm", "", "x"),
-    ],
-)
-def test_a_color_of_the_picture_is_shown_as_well_as_the_terminal_can(
-    monkeypatch: pytest.MonkeyPatch, term: str, colorterm: str, shown: str
-) -> None:
-    monkeypatch.setenv("TERM", term)
-    monkeypatch.setenv("COLORTERM", colorterm)
-    assert Text("x", "rgb(255,0,128)").shown(colored=True) == shown
-
-
-def test_a_style_that_there_is_not_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        Text("x", "loud").shown(colored=True)
 
 
 def test_labels_stand_in_a_column_of_their_own() -> None:

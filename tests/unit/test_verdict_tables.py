@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from imgpipe_cli.render import verdicts
+from imgpipe_cli.render.rich_drawing import renderable
 from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
 
@@ -40,8 +44,17 @@ TEXT = [
 def drawn(
     found: ResultItem, min_confidence: float = 70.0, *, columns: int = 100, colored: bool = False
 ) -> str:
-    lines = verdicts.verdict(found, min_confidence).lines(columns)
-    return "\n".join(line.shown(colored=colored) for line in lines).strip("\n")
+    """As a terminal shows it; away from one the lines are the same, without colors."""
+    stream = io.StringIO()
+    options: dict[str, Any] = {"color_system": "standard", "force_terminal": True} if colored else {}
+    console = Console(file=stream, width=columns, highlight=False, **options)
+    table = verdicts.verdict(found, min_confidence)
+    console.print(renderable(table, columns), crop=False)
+    shown = "\n".join(line.rstrip() for line in stream.getvalue().split("\n")).strip("\n")
+    if not colored:
+        plain = "\n".join(line.plain.rstrip() for line in table.lines(columns)).strip("\n")
+        assert shown == plain
+    return shown
 
 
 def _golden(text: str) -> str:
