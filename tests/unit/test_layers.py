@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import imgpipe_cli
-from imgpipe_cli.commands import program
+from imgpipe_cli.commands import table
 
 ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
@@ -167,7 +167,7 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
 
 
 # The modules of commands, each of which may be imported by its name in the list of commands only.
-COMMANDS = {f"{PACKAGE}.commands.{entry.module}" for entry in program.COMMANDS.values()}
+COMMANDS = {f"{PACKAGE}.commands.{entry.module}" for entry in table.COMMANDS.values()}
 
 
 def commands_imported(module: str, source: str) -> list[str]:
