@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,16 @@ class Entry:
     """summary: the first sentence of its own help. examples: no longer than a line of a narrow terminal.
 
     section: the heading under which the list of commands shows it; "" for those within another.
+    reads: it changes nothing, so a reader who has seen enough of it, as head has, has all of it.
+    streams: whether its JSON is one document a line: never, always, or while it waits with --wait.
     """
 
     module: str
     summary: str
     examples: tuple[str, ...]
     section: str = ""
+    reads: bool = False
+    streams: Literal["never", "always", "waiting"] = "never"
 
 
 # By the words behind `imgpipe`, in the order of the lists.
@@ -33,12 +38,14 @@ COMMANDS: dict[str, Entry] = {
             "imgpipe upload - --key photo.jpg < photo.jpg",
         ),
         "Every day",
+        streams="waiting",
     ),
     "result": Entry(
         "result",
         "Show what was found in pictures.",
         ("imgpipe result photo.jpg", "imgpipe result photo.jpg --json"),
         "Every day",
+        reads=True,
     ),
     "list": Entry(
         "list",
@@ -49,12 +56,16 @@ COMMANDS: dict[str, Entry] = {
             "imgpipe list --limit 0 --json",
         ),
         "Every day",
+        reads=True,
+        streams="always",
     ),
     "watch": Entry(
         "watch",
         "Show verdicts as they arrive, from any uploader, until Ctrl-C.",
         ("imgpipe watch --since 10m", "imgpipe watch inbox/ --existing"),
         "Every day",
+        reads=True,
+        streams="always",
     ),
     "open": Entry(
         "open",
@@ -67,12 +78,14 @@ COMMANDS: dict[str, Entry] = {
         "Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs.",
         ("imgpipe status", "imgpipe status --json"),
         "Look into it",
+        reads=True,
     ),
     "explain": Entry(
         "explain",
         "Tell a picture's story step by step, and what to do next.",
         ("imgpipe explain photo.jpg",),
         "Look into it",
+        reads=True,
     ),
     "retry": Entry(
         "retry",
@@ -85,12 +98,15 @@ COMMANDS: dict[str, Entry] = {
         "Show what the functions log; with --verbose also Lambda's own lines and tracebacks.",
         ("imgpipe logs ingest --since 20m --errors", "imgpipe logs --follow"),
         "Look into it",
+        reads=True,
+        streams="always",
     ),
     "doctor": Entry(
         "doctor",
         "Check machine, credentials, account, pipeline; say what to do.",
         ("imgpipe doctor", "imgpipe doctor --aws --for up,upload"),
         "Look into it",
+        reads=True,
     ),
     "up": Entry(
         "up",
@@ -119,6 +135,7 @@ COMMANDS: dict[str, Entry] = {
         "Print the smallest IAM policy with which the commands work.",
         ("imgpipe policy > policy.json", "imgpipe policy --for upload,result", "imgpipe policy --explain"),
         "Set up",
+        reads=True,
     ),
     "local faults": Entry(
         "local_faults",
@@ -133,16 +150,22 @@ COMMANDS: dict[str, Entry] = {
         "local",
         "Show whether the local cloud runs, what it can do, and what it does not simulate.",
         ("imgpipe local status",),
+        reads=True,
     ),
     "local logs": Entry(
-        "local", "Show the local cloud's own log.", ("imgpipe local logs --lines 20 --follow",)
+        "local",
+        "Show the local cloud's own log.",
+        ("imgpipe local logs --lines 20 --follow",),
+        reads=True,
+        streams="always",
     ),
     "local env": Entry(
         "local",
         'Print what `aws` and boto3 need to reach the local cloud: eval "$(imgpipe local env)".',
         ('eval "$(imgpipe local env)"',),
+        reads=True,
     ),
-    "local models": Entry("local_models", "List or install models.", ("imgpipe local models",)),
+    "local models": Entry("local_models", "List or install models.", ("imgpipe local models",), reads=True),
 }
 # The groups: what they say of themselves, their examples, and the heading under which the list shows them.
 GROUPS: dict[str, Entry] = {
