@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas.source import result_objects
 from imgpipe_cli.local.process.environment import ACCOUNT
 
 LOGGER = logging.getLogger("imgpipe.local.events")
@@ -95,12 +95,11 @@ class LostEvents:
 
     def _in_bucket(self, names: Names) -> About:
         objects = self._objects(names.results_bucket)
-        results = shared("result_objects")
         about: About = {}
-        for name in [name for name in objects if name.startswith(results.RESULTS)]:
+        for name in [name for name in objects if name.startswith(result_objects.RESULTS)]:
             body = self._s3._read_body(names.results_bucket, name, objects[name])
             try:
-                item = results.load(body)
+                item = result_objects.load(body)
             except ValueError:
                 continue
             about[item["objectKey"]] = _of(item)
