@@ -13,7 +13,7 @@ from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import state_dir
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Asked:
         self._path = path
         self.answer: str | None = None
         try:
-            self.answer = regular_files.read(path, at_most=16).decode("ascii").strip() or None
+            self.answer = file_io.read(path, at_most=16).decode("ascii").strip() or None
         except (OSError, ValueError):
             self.answer = None
 
@@ -112,7 +112,7 @@ class _Asked:
         self.answer = answer
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_files.write(self._path, answer)
+            file_io.write(self._path, answer)
         except OSError:
             return  # then it is asked again
 

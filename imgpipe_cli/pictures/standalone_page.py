@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.lambdas.source import page_modules
 from imgpipe_cli.session.target import Remembered
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 
 MARK = '<meta name="generator" content="imgpipe open --save">'
 """By this a file is known as one that may be written again."""
@@ -86,4 +86,4 @@ def _hash(text: str) -> str:
 
 def is_saved_page(path: Path) -> bool:
     """Whether the file is one that `imgpipe open --save` wrote. Raises OSError, NotRegular among them."""
-    return MARK.encode() in regular_files.read(path, at_most=8192)
+    return MARK.encode() in file_io.read(path, at_most=8192)

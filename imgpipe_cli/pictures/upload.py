@@ -17,7 +17,7 @@ from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.pictures.stored_picture import head
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _nothing_there(text: str) -> Refused:
 
 def _unreadable(name: str, error: OSError) -> Refused:
     why = error.strerror or str(error)
-    if isinstance(error, regular_files.NotRegular):
+    if isinstance(error, file_io.NotRegular):
         hint = "Send what comes out of it through standard input: imgpipe upload - --key photo.jpg."
         return Refused(name, "not_a_file", f"It cannot be read: {why}.", hint)
     return Refused(name, "unreadable", f"It cannot be read: {why}.", "Check its permissions.")
