@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.uses import Use
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.events import REMOVING, Emit, Note, Verb
@@ -282,6 +283,7 @@ class Resource(ABC):
     """One thing in AWS.
 
     name: unique among all resources. title: what it is to users, as the subject of a sentence.
+    iam: every operation that is sent for it, with the IAM actions that this needs.
     needs: resources that must be right before this one is touched (this one is removed before they are).
     parent: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serialize: AWS takes one change at a time, then a new look.
@@ -293,6 +295,7 @@ class Resource(ABC):
 
     name: str
     title: str
+    iam: ClassVar[tuple[Use, ...]]
     needs: tuple[str, ...] = ()
     parent: str | None = None
     serialize: bool = False

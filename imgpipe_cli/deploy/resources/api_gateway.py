@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import ANY_LOGS, API_LIST, API_TAGS, APIS, GATEWAY_ROLE
+from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
 from imgpipe_cli.aws.names import FUNCTIONS, STAGE, Names
 from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource, TransientError
 
@@ -68,6 +70,30 @@ _LOGGING = TransientError(
 )
 _NO_FUNCTION = TransientError("BadRequestException", "unction", "the function is still being made")
 
+_TAGGED_API = (
+    "AWS refused new APIs with tags without apigateway:POST on their tags (reports since 2021); whether it "
+    "needs apigateway:TagResource too, as stages do, is not known; nor whether the role that API Gateway "
+    "makes with an account's first API needs iam:CreateServiceLinkedRole, as its guide says"
+)
+_TAGGED_STAGE = (
+    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316), perhaps "
+    "only those with tags, which ours have not; the Service Authorization Reference does not know it"
+)
+_REMOVED_LOGS = "that removing a stage takes its log delivery away with the caller's rights is a guess"
+# Access logs: the list of API Gateway's guide to logging of HTTP APIs.
+_LOG_DELIVERY = tuple(
+    (ANY_LOGS, f"logs:{action}")
+    for action in (
+        "CreateLogDelivery",
+        "DeleteLogDelivery",
+        "DescribeResourcePolicies",
+        "GetLogDelivery",
+        "ListLogDeliveries",
+        "PutResourcePolicy",
+        "UpdateLogDelivery",
+    )
+)
+
 
 def find_apis(aws: Aws, names: Names) -> list[dict[str, Any]]:
     """The APIs with our name or with our tags, whosever they are, the oldest first."""
@@ -101,6 +127,32 @@ class ApiResource(Resource):
 
     name = "api"
     title = "the HTTP API"
+    iam = (
+        *uses(LOOK, API_LIST, "apigatewayv2.get_apis"),
+        *uses(
+            UP,
+            APIS,
+            Op(
+                "apigatewayv2.create_api",
+                also=(
+                    "apigateway:TagResource",
+                    (API_TAGS, "apigateway:POST"),
+                    (GATEWAY_ROLE, "iam:CreateServiceLinkedRole"),
+                ),
+                unverified=_TAGGED_API,
+            ),
+        ),
+        *uses(UP, APIS, "apigatewayv2.update_api"),
+        *uses(
+            UP_AND_DOWN,
+            APIS,
+            Op(
+                "apigatewayv2.delete_api",
+                also=((ANY_LOGS, "logs:DeleteLogDelivery"),),
+                unverified=_REMOVED_LOGS,
+            ),
+        ),
+    )
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Observed:
@@ -164,6 +216,12 @@ class Routing(Resource):
 
     name = "api.routes"
     title = "the routes of the HTTP API"
+    iam = (
+        *uses(LOOK, APIS, "apigatewayv2.get_integrations", "apigatewayv2.get_routes"),
+        *uses(UP, APIS, "apigatewayv2.create_integration", "apigatewayv2.update_integration"),
+        *uses(UP, APIS, "apigatewayv2.delete_integration", "apigatewayv2.create_route"),
+        *uses(UP, APIS, "apigatewayv2.update_route", "apigatewayv2.delete_route"),
+    )
     # An integration only names its function, which can still be in the making.
     needs = ("api",)
     parent = "api"
@@ -258,6 +316,19 @@ class Stage(Resource):
 
     name = "api.stage"
     title = "the stage of the HTTP API"
+    iam = (
+        *uses(LOOK, APIS, "apigatewayv2.get_stage"),
+        *uses(
+            UP,
+            APIS,
+            Op(
+                "apigatewayv2.create_stage",
+                also=("apigateway:TagResource", *_LOG_DELIVERY),
+                unverified=_TAGGED_STAGE,
+            ),
+            Op("apigatewayv2.update_stage", also=_LOG_DELIVERY),
+        ),
+    )
     needs = ("api", "logs.api")
     parent = "api"
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.scopes import TABLE, TABLE_INDEX
+from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
 from imgpipe_cli.aws.names import INDEX, Names, plain_tags
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
@@ -49,6 +51,15 @@ class Table(Resource):
 
     name = "table"
     title = "the results table"
+    iam = (
+        *uses(LOOK, TABLE, "dynamodb.describe_table", "dynamodb.list_tags_of_resource"),
+        *uses(
+            UP, TABLE, Op("dynamodb.create_table", also=("dynamodb:TagResource",)), "dynamodb.update_table"
+        ),
+        # `up` removes it once its results are in a bucket.
+        *uses(UP_AND_DOWN, TABLE, "dynamodb.delete_table"),
+        *uses(UP_AND_DOWN, TABLE_INDEX, "dynamodb.scan"),
+    )
     needs = ("settings",)
     serialize = True
 
@@ -144,6 +155,10 @@ class Expiry(Resource):
 
     name = "table.ttl"
     title = "the expiry of old results in the results table"
+    iam = (
+        *uses(LOOK, TABLE, "dynamodb.describe_time_to_live"),
+        *uses(UP, TABLE, "dynamodb.update_time_to_live"),
+    )
     needs = ("table",)
     parent = "table"
 

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import ROLES
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, Routine, TransientError
 from imgpipe_cli.events import Emit
@@ -133,6 +135,13 @@ def _id_of(function: str) -> str:
 class Role(Resource):
     """A function's execution role with one inline policy."""
 
+    iam = (
+        *uses(LOOK, ROLES, "iam.get_role", "iam.get_role_policy"),
+        *uses(UP, ROLES, Op("iam.create_role", also=("iam:TagRole",))),
+        *uses(UP, ROLES, "iam.put_role_policy", "iam.update_assume_role_policy"),
+        *uses(("status", "down"), ROLES, "iam.list_role_policies", "iam.list_attached_role_policies"),
+        *uses(DOWN, ROLES, "iam.delete_role_policy", "iam.detach_role_policy", "iam.delete_role"),
+    )
     needs = ("settings",)
 
     def __init__(self, function: str) -> None:

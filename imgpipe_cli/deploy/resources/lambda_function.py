@@ -10,6 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.scopes import (
+    ANY_LOGS,
+    FUNCTION,
+    HOLDERS,
+    HOLDERS_PASSED,
+    HOLDERS_ROLES,
+    INGEST,
+    LOG_GROUP_TAGS,
+    LOG_GROUPS,
+    PASSED,
+)
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, TOKEN, UP, Op, uses
 from imgpipe_cli.aws.names import FUNCTIONS, Names
 from imgpipe_cli.deploy.resource import (
     IAM_DELAY,
@@ -80,6 +92,13 @@ _PASSING = (
 class LogGroup(Resource):
     """A log group with retention, made before the first line is written: Lambda's own would never expire."""
 
+    iam = (
+        *uses(LOOK, ANY_LOGS, "logs.describe_log_groups"),
+        *uses(LOOK, LOG_GROUP_TAGS, "logs.list_tags_for_resource"),
+        *uses(UP, LOG_GROUPS, Op("logs.create_log_group", also=((LOG_GROUP_TAGS, "logs:TagResource"),))),
+        *uses(UP, LOG_GROUPS, "logs.put_retention_policy"),
+        *uses(DOWN, LOG_GROUPS, "logs.delete_log_group"),
+    )
     needs = ("settings",)
 
     def __init__(self, name: str, title: str, group: Callable[[Names], str]) -> None:
@@ -157,9 +176,27 @@ def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
     )
 
 
+# Without the tags in the answer a function looks like somebody else's.
+_GET = Op("lambda.get_function", also=("lambda:ListTags",))
+_PASSED = (PASSED, "iam:PassRole")
+_HOLDERS_PASSED = (HOLDERS_PASSED, "iam:PassRole")
+
+
 class Function(Resource):
     """A Lambda function: code, configuration and environment follow the checkout and the settings."""
 
+    iam = (
+        *uses(LOOK, FUNCTION, _GET),
+        *uses(UP, FUNCTION, Op("lambda.create_function", also=("lambda:TagResource", _PASSED))),
+        *uses(UP, FUNCTION, "lambda.update_function_code", "lambda.tag_resource"),
+        *uses(UP, FUNCTION, Op("lambda.update_function_configuration", also=(_PASSED,))),
+        *uses(UP, INGEST, "lambda.put_function_concurrency"),
+        *uses(UP, FUNCTION, "lambda.delete_function_concurrency"),
+        *uses(DOWN, FUNCTION, "lambda.delete_function"),
+        *uses(TOKEN, HOLDERS_ROLES, "iam.get_role"),
+        *uses(TOKEN, HOLDERS, _GET, "lambda.update_function_code", "lambda.tag_resource"),
+        *uses(TOKEN, HOLDERS, Op("lambda.update_function_configuration", also=(_HOLDERS_PASSED,))),
+    )
     serialize = True  # an update while another is in progress is refused
 
     def __init__(self, shape: Shape) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import FUNCTION
+from imgpipe_cli.aws.iam.uses import LOOK, UP, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.external_access import external_access
@@ -25,6 +27,10 @@ class Permission(Resource):
     Statements of one function are never added side by side: AWS may lose one of them.
     """
 
+    iam = (
+        *uses(LOOK, FUNCTION, "lambda.get_policy"),
+        *uses(UP, FUNCTION, "lambda.add_permission", "lambda.remove_permission"),
+    )
     serialize = True
 
     def __init__(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import INGEST
+from imgpipe_cli.aws.iam.uses import LOOK, UP, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import (
     IAM_DELAY,
@@ -24,6 +26,10 @@ class Retries(Resource):
 
     name = "retries"
     title = "the ingest function's retry policy"
+    iam = (
+        *uses(LOOK, INGEST, "lambda.get_function_event_invoke_config"),
+        *uses(UP, INGEST, "lambda.put_function_event_invoke_config"),
+    )
     needs = ("function.ingest", "queue")
     parent = "function.ingest"
 

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.scopes import BUCKETS, OBJECTS, Scope
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, Use, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import (
     MISSING,
@@ -52,6 +54,19 @@ BUSY = TransientError(
 # Something was uploaded meanwhile: look and empty again.
 _NOT_EMPTY = TransientError("BucketNotEmpty", why="something was uploaded meanwhile")
 
+_NAMESPACE = "whether a bucket in the account's own namespace needs more than other buckets is not known"
+
+
+def uses_of_removal(commands: tuple[str, ...], buckets: Scope, objects: Scope) -> tuple[Use, ...]:
+    """What it takes to empty these buckets and to remove them."""
+    # Of a bucket without versions too: the list of its versions names them all "null".
+    versions = ("s3:DeleteObjectVersion",)
+    return (
+        *uses(commands, objects, Op("s3.delete_object", versions), Op("s3.delete_objects", versions)),
+        *uses(commands, objects, "s3.abort_multipart_upload"),
+        *uses(commands, buckets, "s3.delete_bucket"),
+    )
+
 
 class S3Bucket(Resource):
     """Encrypted, private, ACLs off, TLS only.
@@ -59,6 +74,26 @@ class S3Bucket(Resource):
     step: the name of the step it is part of, for what is told while it is being emptied.
     """
 
+    iam: ClassVar[tuple[Use, ...]] = (
+        *uses(LOOK, BUCKETS, "s3.head_bucket", "s3.get_bucket_tagging", "s3.get_bucket_versioning"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_encryption", "s3.get_public_access_block"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_ownership_controls", "s3.get_bucket_policy"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_lifecycle_configuration", "s3.get_bucket_cors"),
+        *uses(LOOK, BUCKETS, "s3.list_object_versions", "s3.list_multipart_uploads"),
+        *uses(
+            UP,
+            BUCKETS,
+            Op(
+                "s3.create_bucket",
+                also=("s3:PutBucketOwnershipControls", "s3:TagResource"),
+                unverified=_NAMESPACE,
+            ),
+        ),
+        *uses(UP, BUCKETS, "s3.put_bucket_tagging", "s3.put_bucket_encryption", "s3.put_bucket_policy"),
+        *uses(UP, BUCKETS, "s3.put_public_access_block", "s3.put_bucket_ownership_controls"),
+        *uses(UP, BUCKETS, "s3.put_bucket_lifecycle_configuration"),
+        *uses_of_removal(DOWN, BUCKETS, OBJECTS),
+    )
     needs = ("settings",)
     step: str
     versioned: bool

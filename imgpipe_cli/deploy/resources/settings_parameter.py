@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import PARAMETERS
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import Names, plain_tags
 from imgpipe_cli.deploy.resource import (
     Call,
@@ -26,6 +28,15 @@ _NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
 _NO_VERSION = "ParameterVersionNotFound"
 # Two runs that write at once; SSM says: "Try again in a few seconds."
 _BUSY = (TransientError("TooManyUpdates", why="SSM is still working on another change of the parameter"),)
+
+# No kms: action: the account's default key for SecureString lets everybody of the account in.
+PARAMETER_USES = (
+    *uses(LOOK, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
+    *uses(UP, PARAMETERS, Op("ssm.put_parameter", also=("ssm:AddTagsToResource",))),
+    # The value that `Overwrite` writes where another run has removed the parameter has no tags yet.
+    *uses(UP, PARAMETERS, "ssm.add_tags_to_resource"),
+    *uses(DOWN, PARAMETERS, "ssm.delete_parameter"),
+)
 
 
 def observe_parameter(aws: Aws, names: Names, parameter: str) -> Observed:
@@ -117,6 +128,7 @@ class SettingsParameter(Resource):
 
     name = "settings"
     title = "the record of the pipeline's settings"
+    iam = PARAMETER_USES
     visible_within_s = 20.0
     last_writer_wins = True
 

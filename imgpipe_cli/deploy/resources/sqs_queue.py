@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import QUEUE
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.external_access import external_access
@@ -29,6 +31,11 @@ class FailureQueue(Resource):
 
     name = "queue"
     title = "the failure queue"
+    iam = (
+        *uses(LOOK, QUEUE, "sqs.get_queue_url", "sqs.get_queue_attributes", "sqs.list_queue_tags"),
+        *uses(UP, QUEUE, Op("sqs.create_queue", also=("sqs:TagQueue",)), "sqs.set_queue_attributes"),
+        *uses(DOWN, QUEUE, "sqs.delete_queue"),
+    )
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Observed:

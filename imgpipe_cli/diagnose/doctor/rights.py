@@ -9,8 +9,9 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import denied_action
-from imgpipe_cli.aws.iam.actions import COMMANDS, document
+from imgpipe_cli.aws.iam.uses import COMMANDS
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.permissions import document
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
