@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.iam.uses import Use
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.aws.not_found import ANY
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.events import REMOVING, Emit, Note, Verb
 from imgpipe_cli.session.settings import Settings
@@ -176,18 +177,7 @@ class Outlasted(Problem):
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
 IAM_DELAY = "waiting for IAM to spread the new role"
 # "Not found" in the words of the services: a removal that meets one of these is done.
-GONE = frozenset(
-    {
-        "ResourceNotFoundException",
-        "NoSuchEntity",
-        "NoSuchBucket",
-        "NotFoundException",
-        "ParameterNotFound",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "QueueDoesNotExist",
-        "404",
-    }
-)
+GONE = ANY
 
 
 @dataclass(frozen=True)
@@ -217,7 +207,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Routine:
-    """Work that needs a loop, such as emptying a bucket; printed by its name and its operations."""
+    """Work that needs a loop, such as emptying a bucket; printed by its name.
+
+    operations: all that it may send, "s3.delete_objects".
+    """
 
     name: str
     operations: tuple[str, ...]

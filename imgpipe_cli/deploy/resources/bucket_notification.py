@@ -53,7 +53,6 @@ class Notification(Resource):
         found = aws.find(
             "s3",
             "get_bucket_notification_configuration",
-            missing=("NoSuchBucket", "404"),
             Bucket=names.bucket,
         )
         document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}

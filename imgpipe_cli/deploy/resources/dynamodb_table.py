@@ -43,7 +43,6 @@ _MADE_ALREADY = (
         hint="Time to live was switched off less than an hour ago: run imgpipe up when the hour is over.",
     ),
 )
-_NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
 
 
 class Table(Resource):
@@ -166,7 +165,7 @@ class Expiry(Resource):
         return "table" in settings.stores
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
+        found = aws.find("dynamodb", "describe_time_to_live", TableName=names.table)
         if found is None:
             return MISSING
         ttl = found["TimeToLiveDescription"]
@@ -193,7 +192,7 @@ class Expiry(Resource):
 
 
 def _description(aws: Aws, name: str) -> dict[str, Any] | None:
-    found = aws.find("dynamodb", "describe_table", missing=_NOT_THERE, TableName=name)
+    found = aws.find("dynamodb", "describe_table", TableName=name)
     return None if found is None else found["Table"]
 
 
@@ -204,7 +203,7 @@ def _in_passing(table: Mapping[str, Any]) -> bool:
 def _tags(aws: Aws, arn: str) -> Any:
     """The answer with the table's tags, or the denial; None where there is no table (yet, or any more)."""
     try:
-        return aws.find("dynamodb", "list_tags_of_resource", missing=_NOT_THERE, ResourceArn=arn)
+        return aws.find("dynamodb", "list_tags_of_resource", ResourceArn=arn)
     except AwsError as error:
         # Also what is answered while the table is being made: its status tells which it is.
         if error.code == "AccessDeniedException":

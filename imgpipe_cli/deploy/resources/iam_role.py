@@ -16,7 +16,6 @@ from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
 _POLICY = "imgpipe"
-_NOT_THERE = ("NoSuchEntity",)
 _NEW = TransientError("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
 _BUSY = TransientError("ConcurrentModification", why="IAM is still working on another change of the role")
 # "must delete policies first", "must detach all policies first": an instance profile never passes.
@@ -122,7 +121,7 @@ def role_id(aws: Aws, names: Names, function: str) -> str | None:
     """The id of a function's role, looked up once a run: another one of the same name has another id."""
 
     def look() -> str | None:
-        found = aws.find("iam", "get_role", missing=_NOT_THERE, RoleName=names.role(function))
+        found = aws.find("iam", "get_role", RoleName=names.role(function))
         return None if found is None else str(found["Role"]["RoleId"])
 
     return aws.known.get(_id_of(function), look)
@@ -152,7 +151,7 @@ class Role(Resource):
 
     def observe(self, aws: Aws, names: Names) -> Observed:
         role = names.role(self.function)
-        find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+        find = partial(aws.find, "iam", RoleName=role)
         found: dict[str, Any] = {}
 
         def look() -> str | None:
@@ -207,7 +206,7 @@ class Role(Resource):
         role = names.role(self.function)
         if seen.facts["boundary"]:
             yield f"role {role} has the permissions boundary {seen.facts['boundary']}"
-        find = partial(aws.items, "iam", missing=_NOT_THERE, RoleName=role)
+        find = partial(aws.items, "iam", RoleName=role)
         for policy in find("list_role_policies", "PolicyNames"):
             if policy != _POLICY:
                 yield f"role {role} has the inline policy {policy}, which imgpipe did not make"
@@ -220,7 +219,12 @@ class Role(Resource):
         def detach(aws: Aws, _emit: Emit) -> None:
             _strip(aws, role)
 
-        operations = ("delete_role_policy", "detach_role_policy")
+        operations = (
+            "iam.list_role_policies",
+            "iam.delete_role_policy",
+            "iam.list_attached_role_policies",
+            "iam.detach_role_policy",
+        )
         yield Change(
             "detach", f"policies of role {role}", Routine("strip_role", operations, detach, (_BUSY,))
         )
@@ -230,7 +234,7 @@ class Role(Resource):
 
 def _strip(aws: Aws, role: str) -> None:
     """Take every policy off the role, also those that others attached: a role with one cannot go."""
-    find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+    find = partial(aws.find, "iam", RoleName=role)
     found = aws.together(
         {
             "own": lambda: find("delete_role_policy", PolicyName=_POLICY),

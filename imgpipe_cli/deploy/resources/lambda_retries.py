@@ -18,7 +18,7 @@ from imgpipe_cli.deploy.resource import (
     Resource,
     TransientError,
 )
-from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
+from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 
 
 class Retries(Resource):
@@ -37,7 +37,6 @@ class Retries(Resource):
         found = aws.find(
             "lambda",
             "get_function_event_invoke_config",
-            missing=("ResourceNotFoundException",),
             FunctionName=names.function("ingest"),
         )
         if found is None:
@@ -75,9 +74,7 @@ class Retries(Resource):
                 "InvalidParameterValueException", "is invalid", "the new queue is not visible yet"
             ),
             *LAMBDA_BUSY,
-            TransientError(
-                "ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60
-            ),
+            NOT_VISIBLE,
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)
         yield Change("set", f"retries of function {names.function('ingest')}", call)

@@ -32,7 +32,6 @@ def read_token(aws: Aws, names: Names) -> str | None:
     found = aws.find(
         "ssm",
         "get_parameter",
-        missing=("ParameterNotFound",),
         Name=names.token_parameter,
         WithDecryption=True,
     )

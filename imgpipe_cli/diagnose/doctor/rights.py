@@ -217,8 +217,14 @@ def _simulate(aws: Aws, params: Mapping[str, Any], actions: list[str]) -> Simula
     """Halved until IAM takes it: it refuses actions together that `require different authorization
     information`, and which those are is written nowhere."""
     try:
+        # A caller that IAM does not know is no empty answer.
         results = aws.items(
-            "iam", "simulate_principal_policy", "EvaluationResults", **params, ActionNames=actions
+            "iam",
+            "simulate_principal_policy",
+            "EvaluationResults",
+            missing=(),
+            **params,
+            ActionNames=actions,
         )
     except AwsError as error:
         if error.code != "InvalidInput":
