@@ -16,9 +16,11 @@ from imgpipe_cli.local.process.control import LocalCloud
 from tests.support import laws
 from tests.support.account import RecordingAws
 from tests.support.laws import World
+from tests.support.retagging import retag_one
 from tests.support.topic import Topic
 
-STEPS_WITH_TOPIC = (*STEPS, Step("alerts", "Alerts", (Topic(),)))
+TOPIC = Topic()
+STEPS_WITH_TOPIC = (*STEPS, Step("alerts", "Alerts", (TOPIC,)))
 
 
 class CloudAws(RecordingAws):
@@ -45,4 +47,9 @@ def test_every_law_from_an_empty_account_to_an_empty_account(world: World) -> No
     laws.everything_is_managed(world)
     laws.a_second_up_writes_nothing(world)
     laws.everything_is_in_the_inventory(world)
+    removal = laws.sent(laws.last_removal(world, TOPIC))
+    calls = ["sns.create_topic", "sns.set_topic_attributes"]
+    laws.drift_is_repaired(world, removal.send, {"topic": ()}, calls)
+    laws.a_twin_is_refused_and_left_alone(world, TOPIC)
+    retag_one(world.connect().client, removal.service, removal.params, world.names.tags)
     laws.down_leaves_nothing(world, before)

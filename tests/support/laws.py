@@ -117,7 +117,7 @@ def everything_is_in_the_inventory(world: World) -> None:
 def in_the_inventory(world: World, resource: Resource) -> dict[str, Any]:
     """The thing as an independent look at its service finds it; one at least."""
     removal = last_removal(world, resource)
-    things = _named(removal, world.inventory(_sent(removal).service))
+    things = _named(removal, world.inventory(sent(removal).service))
     assert things
     return things
 
@@ -145,7 +145,8 @@ def last_removal(world: World, resource: Resource) -> Change:
     return last
 
 
-def _sent(change: Change) -> Call:
+def sent(change: Change) -> Call:
+    """The call of a change that is no routine."""
     assert isinstance(change.call, Call)
     return change.call
 
@@ -179,7 +180,7 @@ def _differences(world: World) -> dict[str, tuple[str, ...]]:
 
 def a_twin_is_refused_and_left_alone(world: World, resource: Resource) -> None:
     """Something of another owner with our name: nothing is changed, and it is not removed."""
-    removal = _sent(last_removal(world, resource))
+    removal = sent(last_removal(world, resource))
     retag_one(world.connect().client, removal.service, removal.params, {"Project": "another"})
     before = in_the_inventory(world, resource)
     guest = world.connect()
@@ -201,22 +202,22 @@ def every_call_has_its_permission(world: World) -> None:
     """From an empty account on: the policy of a command has all that it plans and all that it sends."""
     line = world.pipeline(world.connect())
     planned = runner.plan(line, runner.observe_all(line, nothing), world.settings)
-    sent = {"up": world.up().sent | _operations(change for _, _, change in planned)}
-    sent["status"] = _sent_by_status(world)
+    operations = {"up": world.up().sent | _named_by(change for _, _, change in planned)}
+    operations["status"] = _sent_by_status(world)
     seen = world.observe()
     going = [one.removals(Context(seen[name], world.names)) for name, one in world.resources.items()]
-    sent["down"] = world.down().sent | _operations(change for changes in going for change in changes)
+    operations["down"] = world.down().sent | _named_by(change for changes in going for change in changes)
     calls = permissions.calls_of(world.steps)
     without = {
         f"{command} sends {service}.{operation}"
-        for command, operations in sent.items()
-        for service, operation in operations
+        for command, told in operations.items()
+        for service, operation in told
         if command not in calls.get((service, operation), Entry(())).commands
     }
     assert not without, f"no row in the resource's `iam`: {sorted(without)}"
 
 
-def _operations(changes: Iterable[Change]) -> set[tuple[str, str]]:
+def _named_by(changes: Iterable[Change]) -> set[tuple[str, str]]:
     calls = [change.call for change in changes]
     named = [[call.label] if isinstance(call, Call) else call.operations for call in calls]
     labels = [label for labels in named for label in labels]
