@@ -16,7 +16,7 @@ from imgpipe_cli.local.process.control import LocalCloud
 from tests.support import laws
 from tests.support.account import RecordingAws
 from tests.support.laws import World
-from tests.support.retagging import retag_one
+from tests.support.retagging import retag
 from tests.support.topic import Topic
 
 TOPIC = Topic()
@@ -51,5 +51,5 @@ def test_every_law_from_an_empty_account_to_an_empty_account(world: World) -> No
     calls = ["sns.create_topic", "sns.set_topic_attributes"]
     laws.drift_is_repaired(world, removal.send, {"topic": ()}, calls)
     laws.a_twin_is_refused_and_left_alone(world, TOPIC)
-    retag_one(world.connect().client, removal.service, removal.params, world.names.tags)
+    retag(world.connect().client, removal.service, removal.params, world.names.tags)
     laws.down_leaves_nothing(world, before)

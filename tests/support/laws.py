@@ -25,7 +25,7 @@ from imgpipe_cli.events import Emit, Event, Settled, Skipped
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, SETTINGS, Killed, RecordingAws, fresh_account, nothing
 from tests.support.inventory import inventory
-from tests.support.retagging import retag_one
+from tests.support.retagging import retag
 
 Connect = Callable[[], RecordingAws]
 
@@ -110,8 +110,7 @@ def down_leaves_nothing(world: World, before: Mapping[str, Any]) -> None:
 
 def everything_is_in_the_inventory(world: World) -> None:
     found = world.inventory()
-    whole = [resource for resource in world.resources.values() if resource.parent is None]
-    assert [resource.name for resource in whole if not _named(last_removal(world, resource), found)] == []
+    assert [removal.what for removal in removals(world) if not _named(removal, found)] == []
 
 
 def in_the_inventory(world: World, resource: Resource) -> dict[str, Any]:
@@ -143,6 +142,12 @@ def last_removal(world: World, resource: Resource) -> Change:
     seen = resource.observe(world.connect(), world.names)
     *_, last = resource.removals(Context(seen, world.names))
     return last
+
+
+def removals(world: World) -> list[Change]:
+    """The last removal of everything that does not go together with another thing."""
+    whole = [resource for resource in world.resources.values() if resource.parent is None]
+    return [last_removal(world, resource) for resource in whole]
 
 
 def sent(change: Change) -> Call:
@@ -181,7 +186,7 @@ def _differences(world: World) -> dict[str, tuple[str, ...]]:
 def a_twin_is_refused_and_left_alone(world: World, resource: Resource) -> None:
     """Something of another owner with our name: nothing is changed, and it is not removed."""
     removal = sent(last_removal(world, resource))
-    retag_one(world.connect().client, removal.service, removal.params, {"Project": "another"})
+    retag(world.connect().client, removal.service, removal.params, {"Project": "another"})
     before = in_the_inventory(world, resource)
     guest = world.connect()
     with pytest.raises(Problem) as refused:

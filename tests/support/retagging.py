@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.account import NAMES, RecordingAws
+from tests.support.account import NAMES
 
 Client = Callable[[str], Any]
 _OURS = list(NAMES.tags)
 
 
-def retag(tags: Mapping[str, str]) -> None:
-    """Everything that is there."""
-    client = RecordingAws().client
-    for service, where in _everything(client):
-        retag_one(client, service, where, tags)
-
-
-def retag_one(client: Client, service: str, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+def retag(client: Client, service: str, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
     """One thing. where: the parameters that name it in the service's own calls, such as its removal."""
     _BY_SERVICE.get(service, _retag_by_arn)(client(service), where, tags)
-
-
-def _everything(client: Client) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name in (NAMES.settings_parameter, NAMES.token_parameter):
-        yield "ssm", {"Name": name}
-    yield from (("s3", {"Bucket": one["Name"]}) for one in client("s3").list_buckets()["Buckets"])
-    yield from (("dynamodb", {"TableName": one}) for one in client("dynamodb").list_tables()["TableNames"])
-    yield from (("iam", {"RoleName": one["RoleName"]}) for one in client("iam").list_roles()["Roles"])
-    functions = client("lambda").list_functions()["Functions"]
-    yield from (("lambda", {"FunctionName": one["FunctionName"]}) for one in functions)
-    groups = client("logs").describe_log_groups()["logGroups"]
-    yield from (("logs", {"logGroupName": one["logGroupName"]}) for one in groups)
-    yield "sqs", {"QueueUrl": client("sqs").get_queue_url(QueueName=NAMES.queue)["QueueUrl"]}
-    yield from (
-        ("apigatewayv2", {"ApiId": one["ApiId"]}) for one in client("apigatewayv2").get_apis()["Items"]
-    )
 
 
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
