@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from imgpipe_cli.aws.sdk_errors import code_of, is_foreign, told
 from imgpipe_cli.aws.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
-from imgpipe_cli.system.single_flight import KnownValues
+from imgpipe_cli.system.single_flight import SingleFlight
 from imgpipe_cli.system.threads import Pool
 
 # Reads of one look run side by side; each waits for the network, so this costs no CPU. Fewer than one
@@ -157,7 +157,7 @@ class Aws:
         self.patience = patience
         self.sleep = sleep
         self.clock = clock
-        self.known = KnownValues()
+        self.known: SingleFlight[str | None] = SingleFlight()
         self.on_busy: Callable[[str], None] | None = None
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
