@@ -34,13 +34,13 @@ IN_LAMBDA = {"boto3", "botocore", *sys.stdlib_module_names}
 
 
 def imports(tree: ast.AST, *, typing_only: bool = False) -> Iterator[tuple[str, bool]]:
-    """The top names that a file imports, and whether only for type checking."""
+    """The top names that a file imports, "." for its own folder, and whether only for type checking."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], typing_only) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            yield str(node.module).partition(".")[0], typing_only
+            assert node.level <= 1, "an import from above its own folder"
+            yield "." if node.level else str(node.module).partition(".")[0], typing_only
         checking = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         yield from imports(node, typing_only=typing_only or checking)
 
@@ -51,7 +51,7 @@ def test_only_what_lambda_has_is_imported(file: Path) -> None:
     own = file.relative_to(SOURCE).parts[0]
     for name, typing_only in imports(ast.parse(file.read_text(encoding="utf-8"))):
         if not (typing_only and name.startswith("mypy_boto3_")):
-            assert name in IN_LAMBDA or name in (own, "shared"), f"{file.name} imports {name}"
+            assert name in IN_LAMBDA or name in (own, "shared", "."), f"{file.name} imports {name}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
