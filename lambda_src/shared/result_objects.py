@@ -76,7 +76,8 @@ def parse_index(object_key: str) -> tuple[str, str] | None:
     found = _ENTRY.fullmatch(object_key)
     if not found:
         return None
-    return _text(_LAST_MS - int(found[1])), found[2]
+    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=_LAST_MS - int(found[1]))
+    return iso(time), found[2]
 
 
 def index_start(day: date) -> str:
@@ -100,8 +101,8 @@ def milliseconds(text: str) -> int:
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-def _text(milliseconds: int) -> str:
-    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+def iso(time: datetime) -> str:
+    """A time of the UTC as results have it, such as 2026-11-22T18:30:05.250Z: text order is time order."""
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

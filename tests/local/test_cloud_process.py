@@ -70,7 +70,7 @@ def test_start_is_idempotent_and_stop_says_whether_one_ran(folder: Path, files: 
 
 def test_two_starts_at_once_give_one_process(folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from imgpipe_cli.local import control\n"
+        "import sys; from pathlib import Path; from imgpipe_cli.local.process import control\n"
         "print(control.start(Path(sys.argv[1]), command=sys.argv[2:]).pid)"
     )
     commands = [
