@@ -7,9 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from imgpipe_cli.diagnose.doctor import network
 from imgpipe_cli.diagnose.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
 from tests.support.cli import process
+from tests.support.one_answer import OneAnswer, one_answer
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/admin\n"
 KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n"
@@ -438,46 +437,18 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 # --- what a proxy answers --------------------------------------------------------------------------
 
 
-class Page:
-    """One answer to everything, as a proxy or a network's sign-in page gives it."""
-
-    url = ""
-    status = 403
-    kind = "text/html; charset=utf-8"
-    body = b"<html><head><title>403</title></head><body>Blocked by policy</body></html>"
+HTML = "text/html; charset=utf-8"
+PAGES = (
+    b"<html><head><title>403</title></head><body>Blocked by policy</body></html>",
+    b"<!DOCTYPE html><html><p>no<br></html>",
+    b"blocked",
+)
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    answer = Page()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # answers Expect: 100-continue; the SDK would wait a second for that
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.close_connection = True
-            self.send_response(answer.status)
-            if answer.kind:
-                self.send_header("Content-Type", answer.kind)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_GET = do_HEAD = do_PUT = do_CONNECT = do_POST
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    answer.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield answer
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def page() -> Iterator[OneAnswer]:
+    with one_answer(OneAnswer(403, PAGES[0], HTML)) as answer:
+        yield answer
 
 
 CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -489,31 +460,30 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("dynamodb", "describe_table", {"TableName": "table"}),
     ("lambda", "get_function", {"FunctionName": "f"}),
 )
-OTHER_PAGES = (b"<!DOCTYPE html><html><p>no<br></html>", b"blocked")
 
 
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(("service", "operation", "params"), CALLS)
 def test_a_page_of_a_proxys_is_no_missing_permission(
-    page: Page, service: str, operation: str, params: dict[str, Any]
+    page: OneAnswer, service: str, operation: str, params: dict[str, Any]
 ) -> None:
     for page.status in (403, 407):
-        for page.body in (Page.body, *OTHER_PAGES):
-            for page.kind in (Page.kind, *([] if operation == "head_bucket" else [""])):
+        for page.body in PAGES:
+            for page.kind in (HTML,) if operation == "head_bucket" else (HTML, ""):
                 found = _cause(None, service, operation, page.url, **params)
                 assert found.code == "not_aws", (page.status, page.body, page.kind)
                 assert "proxy" in found.hint
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_page_is_no_sign_in(page: Page) -> None:
+def test_a_page_is_no_sign_in(page: OneAnswer) -> None:
     page.status = 200
-    for page.body in (Page.body, *OTHER_PAGES):
+    for page.body in PAGES:
         assert _cause(None, endpoint=page.url).code == "not_aws"
 
 
 @pytest.mark.usefixtures("keys")
-def test_doctor_takes_a_proxys_page_for_no_answer_of_awss(page: Page) -> None:
+def test_doctor_takes_a_proxys_page_for_no_answer_of_awss(page: OneAnswer) -> None:
     aws = Aws(Place("eu-west-1", None, page.url))
     for page.status in (403, 200):
         with pytest.raises(AwsError) as caught:
@@ -522,7 +492,7 @@ def test_doctor_takes_a_proxys_page_for_no_answer_of_awss(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_proxy_that_lets_nothing_through_says_why(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_lets_nothing_through_says_why(page: OneAnswer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", page.url)
     found = _cause(profile=None)
     assert "Tunnel connection failed: 403" in found.message
