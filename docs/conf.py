@@ -2,6 +2,7 @@
 
 project = "imgpipe"
 extensions = ["myst_parser"]
+myst_enable_extensions = ["tasklist"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "imgpipe"
