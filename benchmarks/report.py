@@ -57,24 +57,31 @@ def provisioning_table(measured: Sequence[Measured]) -> str:
 
 def starting_table(compared: Sequence[Comparison]) -> str:
     rows = [
-        "| whole process | wall s (min-max) | the least that can do it | wall s (min-max) | ratio | boto3 |",
-        "|---|---|---|---|---|---|",
+        "| whole process | CPU ms (min-max) | the least that can do it | CPU ms (min-max) | ratio | bound ms "
+        "| boto3, rich |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in compared:
-        limit = "" if one.limit is None else f" (at most {one.limit:g})"
+        extra = f" + {one.extra_s * 1000:.0f} ms" if one.extra_s else ""
         cells = (
             one.name,
-            _spread(one.walls_s, digits=3),
+            _milliseconds(one.cpu_s),
             one.yardstick,
-            _spread(one.yardstick_walls_s, digits=3),
-            f"**{one.ratio:.2f}**{limit}",
+            _milliseconds(one.yardstick_cpu_s),
+            f"**{one.ratio:.2f}**",
+            f"{one.bound_s * 1000:.0f} ({one.factor:g}x{extra}): {'kept' if one.kept else 'missed'}",
             ", ".join(one.heavy) or "not loaded",
         )
         rows.append(f"| {' | '.join(cells)} |")
-    rows += ["", f"Programs in turn, medians of {len(compared[0].ratios)}; ratios are taken pair by pair."]
+    rows += ["", f"User and system time; programs in turn, medians of {len(compared[0].cpu_s)}."]
     return "\n".join(rows)
 
 
-def _spread(seconds: Sequence[float], *, digits: int = 2) -> str:
+def _milliseconds(seconds: Sequence[float]) -> str:
+    low, middle, high = (1000 * one for one in (min(seconds), statistics.median(seconds), max(seconds)))
+    return f"**{middle:.0f}** ({low:.0f}-{high:.0f})"
+
+
+def _spread(seconds: Sequence[float]) -> str:
     low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
-    return f"**{middle:.{digits}f}** ({low:.{digits}f}-{high:.{digits}f})"
+    return f"**{middle:.2f}** ({low:.2f}-{high:.2f})"

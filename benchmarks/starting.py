@@ -1,4 +1,4 @@
-"""How long the commands take that a user runs most, beside the least program that does the same."""
+"""The CPU that the commands take that a user runs most, beside the least program that does the same."""
 
 from __future__ import annotations
 
@@ -17,46 +17,53 @@ from imgpipe_cli.session.target import Remembered, Target, Targets
 
 _YARDSTICKS = Path(__file__).resolve().parent / "yardsticks"
 # Modules that cost more than all the rest of a quick command together.
-_HEAVY = ("boto3", "botocore")
+_HEAVY = ("boto3", "botocore", "rich")
+_PASS_S = 0.015  # what `--version` may cost above an interpreter that does nothing
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of each run; the programs took turns, so a pair saw the same machine."""
+    """Seconds of CPU, user and system, of each run; the programs took turns, so both saw the same machine.
+
+    bound_s: factor times the yardstick's median, and extra_s.
+    """
 
     name: str
     yardstick: str
-    limit: float | None
-    walls_s: tuple[float, ...]
-    yardstick_walls_s: tuple[float, ...]
-    ratios: tuple[float, ...]
-    heavy: tuple[str, ...] = ()
+    factor: float
+    extra_s: float
+    cpu_s: tuple[float, ...]
+    yardstick_cpu_s: tuple[float, ...]
+    heavy: tuple[str, ...]
 
     @property
     def ratio(self) -> float:
-        return statistics.median(self.ratios)
+        return statistics.median(self.cpu_s) / statistics.median(self.yardstick_cpu_s)
+
+    @property
+    def bound_s(self) -> float:
+        return self.factor * statistics.median(self.yardstick_cpu_s) + self.extra_s
 
     @property
     def kept(self) -> bool:
-        return (self.limit is None or self.ratio <= self.limit) and not self.heavy
+        return statistics.median(self.cpu_s) <= self.bound_s and not self.heavy
 
 
 def compare(runs: int) -> list[Comparison]:
     program = str(Path(sys.executable).with_name("imgpipe"))
+    nothing = (sys.executable, "-c", "pass")
     bare = (sys.executable, str(_YARDSTICKS / "bare_typer.py"), "--help")
     with tempfile.TemporaryDirectory(prefix="imgpipe-bench-") as home, result_answerer.answering() as url:
         _remember(Path(home), url)
         least = (sys.executable, str(_YARDSTICKS / "typer_http.py"), url, result_answerer.KEY)
         result = (program, "result", result_answerer.KEY)
         cases = (
-            ("imgpipe --help", (program, "--help"), "bare Typer program --help", bare, 1.5),
-            ("imgpipe result KEY --json", (*result, "--json"), "Typer + http.client, JSON", least, 2.0),
-            ("imgpipe result KEY", result, "Typer + http.client, JSON", least, 2.0),
+            ("imgpipe --version", (program, "--version"), "python -c pass", nothing, 1.0, _PASS_S),
+            ("imgpipe --help", (program, "--help"), "bare Typer program --help", bare, 1.15, 0.0),
+            ("imgpipe result KEY --json", (*result, "--json"), "Typer + http.client, JSON", least, 1.8, 0.0),
+            ("imgpipe result KEY", result, "Typer + http.client, JSON", least, 1.8, 0.0),
         )
-        return [
-            _compared(name, command, yardstick, beside, limit, Path(home), runs)
-            for name, command, yardstick, beside, limit in cases
-        ]
+        return [_compared(*case, home=Path(home), runs=runs) for case in cases]
 
 
 def _compared(
@@ -64,24 +71,26 @@ def _compared(
     command: Sequence[str],
     yardstick: str,
     beside: Sequence[str],
-    limit: float,
+    factor: float,
+    extra_s: float,
+    *,
     home: Path,
     runs: int,
 ) -> Comparison:
     environment = emulator.scrubbed() | {"HOME": str(home), "IMGPIPE_STATE_DIR": str(home)}
     pairs = []
     for number in range(runs + 1):
-        own = timed_process.run(command, environment, home).wall_s
-        other = timed_process.run(beside, environment, home).wall_s
+        own = timed_process.run(command, environment, home).cpu_s
+        other = timed_process.run(beside, environment, home).cpu_s
         if number:  # the first pair only warms up
             pairs.append((own, other))
     return Comparison(
         name=name,
         yardstick=yardstick,
-        limit=limit,
-        walls_s=tuple(own for own, _ in pairs),
-        yardstick_walls_s=tuple(other for _, other in pairs),
-        ratios=tuple(own / other for own, other in pairs),
+        factor=factor,
+        extra_s=extra_s,
+        cpu_s=tuple(own for own, _ in pairs),
+        yardstick_cpu_s=tuple(other for _, other in pairs),
         heavy=_heavy_imports(command, environment, home),
     )
 

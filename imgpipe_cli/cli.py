@@ -1,188 +1,97 @@
-"""The Typer app, and the only place that turns an error into text and an exit code."""
+"""The command line's entry, and the only place that turns an error into text and an exit code.
+
+Typer is imported only for what needs a parser.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli import __version__
-from imgpipe_cli.commands import (
-    doctor,
-    down,
-    explain,
-    local,
-    logs,
-    policy,
-    result,
-    retry,
-    status,
-    token,
-    up,
-    upload,
-    watch,
-)
-from imgpipe_cli.commands import list as listing
-from imgpipe_cli.commands import open as open_page
-from imgpipe_cli.commands.help_pages import GroupPage
-from imgpipe_cli.commands.options import SHARED_PARAMETERS, Options
+from imgpipe_cli.commands.invocation import Invocation
 from imgpipe_cli.errors import ExitCode, Problem, Unwritable
 
-# Typer carries its own copy of click; this is the base of what it raises for wrong usage.
-_UsageError: Any = typer.BadParameter.__base__
+if TYPE_CHECKING:
+    from imgpipe_cli.render.screen import Screen
 
-
-def app() -> typer.Typer:
-    """The whole command line."""
-    found = typer.Typer(
-        name="imgpipe",
-        cls=GroupPage,
-        help="A serverless image-analysis pipeline: set up, used and removed from the command line.",
-        no_args_is_help=True,
-        # Plain help starts twice as fast.
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
-
-    def main(ctx: typer.Context, **values: Any) -> None:
-        del values["version"]
-        ctx.obj = Options(**values)
-
-    _give_shared_options(main)
-    found.callback()(main)
-    for module in (
-        up,
-        upload,
-        result,
-        listing,
-        explain,
-        retry,
-        watch,
-        logs,
-        open_page,
-        token,
-        status,
-        doctor,
-        policy,
-        down,
-        local,
-    ):
-        module.register(found)
-    return found
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"imgpipe {__version__}")
-        raise typer.Exit
-
-
-def _give_shared_options(function: Any) -> None:
-    """The options of every command are also taken before the command's name."""
-    import inspect
-
-    version = inspect.Parameter(
-        "version",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=False,
-        annotation=Annotated[
-            bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
-        ],
-    )
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    parameters = [context, *SHARED_PARAMETERS, version]
-    function.__signature__ = inspect.Signature(parameters)
-    function.__annotations__ = {p.name: p.annotation for p in parameters}
+# As shells have it: such an exit code is this and the signal's number.
+_ENDED_BY_SIGNAL = 128
+# A longer one, with hundreds of keys, helps nobody who reads it.
+_LONGEST_COMMAND = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
-    command = _command(argv)
+    invocation = Invocation()
     try:
-        return _run(command, argv)
+        return _print_version() if argv == ["--version"] else _run(invocation, argv)
     except Unwritable as error:
-        return _unwritable(command, argv, error.why)
+        return _unwritable(invocation, error.why)
 
 
-def _run(command: str, argv: Sequence[str]) -> int:
+def _print_version() -> int:
     try:
-        code = int(app()(argv, standalone_mode=False, prog_name="imgpipe") or 0)
+        print(f"imgpipe {__version__}", flush=True)
+    except OSError as error:
+        raise Unwritable(error) from error
+    return int(ExitCode.DONE)
+
+
+def _run(invocation: Invocation, argv: Sequence[str]) -> int:
+    import typer
+
+    from imgpipe_cli.commands.help_pages import UsageError
+    from imgpipe_cli.commands.program import program
+
+    try:
+        code = int(program().main(argv, standalone_mode=False, prog_name="imgpipe", obj=invocation) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(command, argv)
+        return _interrupted(invocation, argv)
     except SystemExit as error:
         # What Typer makes of a broken pipe.
         if isinstance(error.__context__, BrokenPipeError):
             raise Unwritable(error.__context__) from error
         if isinstance(error.code, int) and error.code > _ENDED_BY_SIGNAL:
-            _interrupted(command, argv)
+            _interrupted(invocation, argv)
         raise
-    except _UsageError as error:
-        return _usage(command, argv, error)
+    except UsageError as error:
+        return _usage(invocation, argv, error)
     except Unwritable:
         raise
     except Exception as error:
         # Help does not go through a Screen.
-        if isinstance(error, OSError) and _HELP.intersection(argv):
+        if isinstance(error, OSError) and not invocation.begun:
             raise Unwritable(error) from error
-        return _failed(command, argv, error)
+        return _failed(invocation, error)
     # Typer turns Ctrl-C into an exit code of its own, without a word.
-    return _interrupted(command, argv) if code == ExitCode.INTERRUPTED else code
+    return _interrupted(invocation, argv) if code == ExitCode.INTERRUPTED else code
 
 
-def _command(argv: Sequence[str]) -> str:
-    """The command's name as the JSON documents have it, also where the parser did not get so far."""
-    words = iter(argv)
-    found: list[str] = []
-    for word in words:
-        if word in ("--project", "--profile", "--region"):
-            next(words, None)
-        elif not word.startswith("-"):
-            found.append(word)
-    groups = [["local"], ["local", "models"]]
-    length = 1 + max((len(group) for group in groups if found[: len(group)] == group), default=0)
-    return " ".join(found[:length]) or "imgpipe"
+def _screen(invocation: Invocation) -> Screen:
+    from imgpipe_cli.render.screen import Screen
+
+    return Screen(json=invocation.json, verbose=invocation.verbose, stream=invocation.streams)
 
 
-# As shells have it: such an exit code is this and the signal's number.
-_ENDED_BY_SIGNAL = 128
-# What is longer, with hundreds of keys, helps nobody who reads it.
-_LONGEST_COMMAND = 200
-_HELP = frozenset({"--help", "-h", "--version"})
-# Commands that change nothing: whoever has seen enough of what they print, as head has, has all of it.
-_READING = frozenset(
-    {
-        *("imgpipe", "result", "list", "explain", "watch", "logs", "status", "doctor", "policy"),
-        *("local status", "local logs", "local env", "local models"),
-    }
-)
-
-
-def _unwritable(command: str, argv: Sequence[str], why: OSError) -> int:
+def _unwritable(invocation: Invocation, why: OSError) -> int:
     from imgpipe_cli.render.screen import Screen, silence
 
     silence(sys.stdout)
-    if isinstance(why, BrokenPipeError) and (command in _READING or _HELP.intersection(argv)):
+    if isinstance(why, BrokenPipeError) and invocation.only_reads:
         return int(ExitCode.DONE)
     found = Problem("output_unwritable", f"Standard output cannot be written: {why.strerror or why}.")
-    Screen().problem(command, found)
+    Screen().problem(invocation.command, found)
     return int(found.exit_code)
 
 
-def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
+def _failed(invocation: Invocation, error: Exception) -> int:
     """Expected errors have their words; the rest is one line and where to report it."""
-    from imgpipe_cli.render.screen import Screen
-
-    screen = Screen(
-        json=_asked(argv, "--json", "IMGPIPE_JSON"),
-        verbose=_asked(argv, "--verbose", "IMGPIPE_VERBOSE"),
-        stream=_streams(command, argv),
-    )
+    screen = _screen(invocation)
     if screen.verbose:
         import traceback
 
@@ -192,9 +101,9 @@ def _failed(command: str, argv: Sequence[str], error: Exception) -> int:
         for line in "".join(traceback.format_exception(error)).splitlines():
             tell(safe(line))
     found = error if isinstance(error, Problem) else _as_problem(error)
-    if (command, found.code) == ("up", "no_region"):
+    if (invocation.command, found.code) == ("up", "no_region"):
         found.hint += " Without an AWS account: imgpipe up --local."
-    screen.problem(command, found)
+    screen.problem(invocation.command, found)
     return int(found.exit_code)
 
 
@@ -218,33 +127,27 @@ def _as_problem(error: Exception) -> Problem:
     )
 
 
-def _usage(command: str, argv: Sequence[str], error: Any) -> int:
-    from imgpipe_cli.commands.help_pages import EXAMPLES
+def _usage(invocation: Invocation, argv: Sequence[str], error: Any) -> int:
+    from imgpipe_cli.commands.program import reread
     from imgpipe_cli.commands.suggestions import meant
-    from imgpipe_cli.render.screen import Screen
 
-    context: Any = getattr(error, "ctx", None)
-    page = f"imgpipe {command}" if command in EXAMPLES else "imgpipe"
-    path = context.command_path if context is not None else page
-    screen = Screen(json=_asked(argv, "--json", "IMGPIPE_JSON"), stream=_streams(command, argv))
+    context: Any = error.ctx
+    reread(context, argv)
+    screen = _screen(invocation)
     nothing_named = type(error).__name__ == "NoArgsIsHelpError"
     if nothing_named and not screen.json:
         screen.line(context.get_help())
         return int(ExitCode.USAGE)
     message, near = ("Missing command.", "") if nothing_named else meant(error)
-    more = f"See {path} --help."
+    more = f"See {context.command_path} --help."
     hint = f"Did you mean {near}?{'' if '--help' in near else f' {more}'}" if near else more
-    screen.problem(command, Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE))
+    problem = Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE)
+    screen.problem(invocation.command, problem)
     return int(ExitCode.USAGE)
 
 
-def _streams(command: str, argv: Sequence[str]) -> bool:
-    """Whether it prints one JSON document a line, and not only one."""
-    return command in ("watch", "logs", "list", "local logs") or (command == "upload" and "--wait" in argv)
-
-
-def _interrupted(command: str, argv: Sequence[str]) -> int:
-    from imgpipe_cli.render.screen import Screen, tell
+def _interrupted(invocation: Invocation, argv: Sequence[str]) -> int:
+    from imgpipe_cli.render.screen import tell
 
     again = _again(argv)
     words = {
@@ -252,11 +155,12 @@ def _interrupted(command: str, argv: Sequence[str]) -> int:
         "retry": f"Interrupted. Each verdict so far is kept: {again} goes on with the rest.",
         "down": f"Interrupted. All that is gone stays gone: {again} continues from there.",
     }
-    text = words.get(command, "Interrupted.")
+    text = words.get(invocation.command, "Interrupted.")
 
     # At the end of a stream there is nothing to say in it.
-    if _asked(argv, "--json", "IMGPIPE_JSON") and not _streams(command, argv):
-        Screen(json=True).problem(command, Problem("interrupted", text, exit_code=ExitCode.INTERRUPTED))
+    if invocation.json and not invocation.streams:
+        problem = Problem("interrupted", text, exit_code=ExitCode.INTERRUPTED)
+        _screen(invocation).problem(invocation.command, problem)
     else:
         tell(f"\n{text}")
     return int(ExitCode.INTERRUPTED)
@@ -272,11 +176,6 @@ def _again(argv: Sequence[str]) -> str:
     whole = ["imgpipe", *argv]
     text = subprocess.list2cmdline(whole) if sys.platform == "win32" else shlex.join(whole)
     return safe(text) if len(text) <= _LONGEST_COMMAND else "the same command"
-
-
-def _asked(argv: Sequence[str], flag: str, variable: str) -> bool:
-    """Whether a switch was on, for errors that come before or instead of the parser's answer."""
-    return flag in argv or os.environ.get(variable, "").lower() in ("1", "true", "t", "yes", "y", "on")
 
 
 def _prepare_streams() -> None:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 # What is done to a thing. "remove", "detach" and "empty" take something out of another thing.
 Verb = Literal["create", "set", "update", "add", "open", "copy", "delete", "remove", "detach", "empty"]
@@ -120,7 +123,7 @@ class PassedOver:
 class Verdict:
     """The stored result of one picture, as the HTTP API returns it."""
 
-    item: Mapping[str, Any]
+    item: ResultItem
 
 
 @dataclass(frozen=True)

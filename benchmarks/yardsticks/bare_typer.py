@@ -1,6 +1,8 @@
-"""The least that a Typer program can be: one command, the same settings as imgpipe's."""
+"""The least that a Typer program can be with as many commands as imgpipe, and the same settings."""
 
 import typer
+
+COMMANDS = 15
 
 app = typer.Typer(
     name="bare",
@@ -11,11 +13,13 @@ app = typer.Typer(
 )
 
 
-@app.command()
 def hello(name: str) -> None:
     """Say hello."""
     typer.echo(f"Hello {name}")
 
+
+for number in range(COMMANDS):
+    app.command(f"hello{number}")(hello)
 
 if __name__ == "__main__":
     app()

@@ -1,8 +1,8 @@
-"""Asking the pipeline's API where it is remembered to be, and once more where it is now."""
+"""Asking the pipeline's API for results: at once, or as they arrive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe_cli.commands.runtime import Run
@@ -10,6 +10,7 @@ from imgpipe_cli.errors import Problem
 
 if TYPE_CHECKING:
     from imgpipe_cli.session.target import Remembered
+    from shared.result_item import ResultItem
 
 Answer = TypeVar("Answer")
 
@@ -41,3 +42,40 @@ def _unavailable(pipeline: Remembered, error: Exception) -> Problem:
         f"The API at {pipeline.api_url} does not answer as expected: {error}.",
         hint="See imgpipe status; imgpipe up repairs what is missing.",
     )
+
+
+def shown_from(run: Run, asked: float | None, pipeline: Remembered) -> float:
+    """The confidence from which tables show something: asked for, in imgpipe.toml, or the pipeline's."""
+    value = run.asked("min_confidence", asked)
+    return float(pipeline.min_confidence if value is None else value)
+
+
+def wait_for(
+    run: Run,
+    pipeline: Remembered,
+    versions: Mapping[str, str | None],
+    timeout: float,
+    show: Callable[[ResultItem], None],
+    is_over: Callable[[str], bool] = lambda _key: False,
+) -> tuple[list[ResultItem], list[str]]:
+    """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
+
+    is_over: whether no verdict will come for a key any more.
+    """
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.waiting import Waiter
+
+    verdicts: list[ResultItem] = []
+
+    def arrived(item: ResultItem) -> None:
+        verdicts.append(item)
+        show(item)
+        run.screen.progress.waiting(len(versions) - len(verdicts))
+
+    run.screen.progress.waiting(len(versions))
+    waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
+    pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
+    run.screen.progress.waiting(0)
+    if pending:
+        run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
+    return verdicts, pending

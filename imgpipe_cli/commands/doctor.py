@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
             folder=run.folder,
             configuration=configuration,
             state=state_dir.location(),
-            known=frozenset(_variables(app)),
+            known=frozenset(_variables()),
             variables=os.environ,
             commands=wanted,
         )
@@ -125,8 +125,9 @@ def _region_from(run: Run) -> str:
     return "the AWS configuration file"
 
 
-def _variables(app: typer.Typer) -> Iterator[str]:
+def _variables() -> Iterator[str]:
     """The variables of the options of all commands."""
+    from imgpipe_cli.commands.program import whole_program
 
     def walk(found: Any) -> Iterator[str]:
         for parameter in found.params:
@@ -135,4 +136,4 @@ def _variables(app: typer.Typer) -> Iterator[str]:
         for inner in getattr(found, "commands", {}).values():
             yield from walk(inner)
 
-    return walk(typer.main.get_command(app))
+    return walk(whole_program())

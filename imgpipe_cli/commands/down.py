@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.local import starter
 from imgpipe_cli.commands.options import WorkersOption
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation, nothing
 from imgpipe_cli.errors import ExitCode, Problem
@@ -15,7 +14,7 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgpipe_cli.deploy.runner import Removal
+    from imgpipe_cli.deploy.destroy import Removal
     from imgpipe_cli.events import Emit, Event, Skipped
     from imgpipe_cli.session.target import Connection
 
@@ -43,37 +42,38 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Remove the pipeline: show what will go, ask, remove it, look again."""
-        from imgpipe_cli.deploy import runner
+        from imgpipe_cli.deploy import destroy, observe
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.render import reports
 
         if yes and not dry_run:
             run.refuse_unnamed()
-        connection = run.connect(start_local=starter(run), services=SERVICES)
+        connection = run.connect(start_local=True, services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         keep = frozenset({"bucket"} if keep_bucket else ())
 
         def plan(emit: Emit) -> list[Removal]:
-            return runner.planned_removals(pipeline, runner.observe_all(pipeline, nothing), emit, keep=keep)
+            return destroy.planned_removals(pipeline, observe.snapshot(pipeline, nothing), emit, keep=keep)
 
         skipped: list[Skipped] = []
         going = plan(_tell_skipped(run, skipped))
         if not going:
             return _finished(run, connection, [], skipped)
         if dry_run:
-            run.screen.removals(going, connection.names)
+            reports.removals(run.screen, going, connection.names)
             names = [removal.resource.name for removal in going]
             return Result(
                 data={"wouldRemove": names, "contents": _contents(going), "skipped": _data(skipped)},
                 show=lambda screen: screen.line("Nothing was removed."),
             )
         if not (yes and run.screen.quiet):
-            run.screen.removals(going, connection.names)
+            reports.removals(run.screen, going, connection.names)
         if not yes:
             going = _confirmed(run, going, connection, lambda: plan(nothing))
-        run.screen.steps([step for step in STEPS if any(r.step is step for r in going)])
-        run.screen.only({removal.resource.name for removal in going})
-        left = runner.down(pipeline, going, run.emit, keep=keep)
+        run.screen.progress.steps([step for step in STEPS if any(r.step is step for r in going)])
+        run.screen.progress.only({removal.resource.name for removal in going})
+        left = destroy.destroy(pipeline, going, run.emit, keep=keep)
         run.screen.close()
         if left:
             raise Problem(
@@ -109,12 +109,14 @@ def _confirmed(
 ) -> list[Removal]:
     """What goes, after a yes, or the project's name where pictures would be lost; also where they came while
     the question stood there."""
+    from imgpipe_cli.render import reports
+
     need_confirmation(False, "Removing a pipeline")
     _ask(run, connection.target.project, pictures=_pictures(going))
     latest = plan()
     if _pictures(latest) and not _pictures(going):
         run.screen.note("Pictures came in meanwhile.")
-        run.screen.removals(latest, connection.names)
+        reports.removals(run.screen, latest, connection.names)
         return _confirmed(run, latest, connection, plan)
     return latest
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import typer
 import typer.core
 
 GROUPS: Mapping[str, Sequence[str]] = {
@@ -72,10 +73,23 @@ _SHARED = frozenset({"project", "profile", "region", "local", "json", "verbose",
 # What the parser adds of numbers, such as 0<=x<=100: the sentences say what is needed of it.
 _RANGE = re.compile(r"(; |\s*\[)(?:[\d.]+<=?)?x[<>]=?[\d.]+\]$")
 _WHOLE = 10_000
+# Typer carries its own copy of click; this is the base of what it raises for wrong usage.
+UsageError: Any = typer.BadParameter.__base__
+# Under which name a context keeps the arguments of the command that was parsed last.
+ARGUMENTS = "imgpipe.arguments"
 
 
 class _Page:
     """What the pages of commands and of groups share."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Keeps the arguments, and adds the context to errors that the parser leaves it out of."""
+        ctx.meta[ARGUMENTS] = tuple(args)
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc]
+        except UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
     def usage(self, pieces: list[str]) -> list[str]:
         return [re.sub(r"^\{(.*)\}$", r"\1", piece) for piece in pieces]

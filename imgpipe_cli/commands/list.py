@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.options import MinConfidenceOption
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.listing import CutShort, Item, Status, Wanted
+    from imgpipe_cli.pictures.listing import CutShort, Status, Wanted
     from imgpipe_cli.session.target import Remembered
+    from shared.result_item import ResultItem
 
 _STATUSES: dict[str, Status] = {"done": "done", "failed": "failed", "retrying": "retrying"}
 _LIMIT = 20
@@ -86,11 +87,11 @@ def register(app: typer.Typer) -> None:
 class _Items:
     """Results up to where their list ends, or is cut short."""
 
-    def __init__(self, found: Iterator[Item]) -> None:
+    def __init__(self, found: Iterator[ResultItem]) -> None:
         self._found = found
         self.cut_short: CutShort | None = None
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[ResultItem]:
         from imgpipe_cli.pictures.listing import CutShort
 
         try:
@@ -126,7 +127,9 @@ def _no_cursor(text: str) -> Problem:
     )
 
 
-def _begun(pipeline: Remembered, size: int, after: str | None) -> tuple[list[Item], Iterator[list[Item]]]:
+def _begun(
+    pipeline: Remembered, size: int, after: str | None
+) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.listing import pages
@@ -147,7 +150,7 @@ class _Patient:
     api: Api
     start: str | None
 
-    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         from imgpipe_cli.pictures.api import ApiUnavailable, repeated
 
         try:
@@ -172,7 +175,7 @@ def _status(text: str | None) -> Status | None:
     return _STATUSES[text]
 
 
-def _stream(run: Run, items: Iterable[Item], threshold: float | None) -> int:
+def _stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> int:
     from imgpipe_cli.pictures.listing import filtered
 
     shown, keys = 0, list[str]()
@@ -185,7 +188,7 @@ def _stream(run: Run, items: Iterable[Item], threshold: float | None) -> int:
     return shown
 
 
-def _table(run: Run, items: Iterable[Item], threshold: float) -> int:
+def _table(run: Run, items: Iterable[ResultItem], threshold: float) -> int:
     from imgpipe_cli.render import listings
 
     found = list(items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands import local_faults, local_models
-from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -24,30 +22,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
 
 
-def starter(run: Run) -> Callable[[], Any]:
-    """What `up --local` does when the cloud is not running yet."""
-
-    def start() -> Any:
-        from imgpipe_cli.local.process import control
-
-        with run.screen.busy("starting_local"):
-            return control.start()
-
-    return start
-
-
-def register(app: typer.Typer) -> None:
-    group = typer.Typer(
-        name="local",
-        cls=GroupPage,
-        help="The cloud on this machine: start, stop, status, logs, env, models, faults.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    app.add_typer(group)
-    local_models.register(group)
-    local_faults.register(group)
-
+def register(group: typer.Typer) -> None:
     @command(group, "start")
     def start(
         run: Run,
@@ -72,7 +47,7 @@ def register(app: typer.Typer) -> None:
         """Start the local cloud; pipelines set up earlier are there again."""
         from imgpipe_cli.local.process import control
 
-        with nullcontext() if control.running() else run.screen.busy("starting_local"):
+        with nullcontext() if control.running() else run.screen.progress.busy("starting_local"):
             cloud = control.start(port=port, concurrency=concurrency, older=older)
         data = {
             "endpoint": cloud.endpoint,
@@ -158,6 +133,7 @@ def _status_data(found: LocalStatus) -> dict[str, Any]:
 
 
 def _show_status(screen: Screen, found: LocalStatus) -> None:
+    from imgpipe_cli.render import faults
     from imgpipe_cli.render.text import count, seconds, size
 
     cloud = found.cloud
@@ -169,7 +145,7 @@ def _show_status(screen: Screen, found: LocalStatus) -> None:
     if found.projects is not None:
         screen.line(f"  pipelines   {', '.join(found.projects) or 'none'}")
     if cloud is not None:
-        local_faults.show(screen, found.faults, found.calls)
+        faults.show(screen, found.faults, found.calls)
     screen.line(f"  data        {found.data_dir} ({size(found.data_bytes)})")
     if found.disk_trouble:
         screen.line(f"  disk        nothing more can be kept: {found.disk_trouble}")

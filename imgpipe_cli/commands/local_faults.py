@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from imgpipe_cli.commands.runtime import command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
-
-if TYPE_CHECKING:
-    from imgpipe_cli.render.screen import Screen
 
 _OPTIONS = {
     "tps": "--tps",
@@ -56,6 +53,7 @@ def register(group: typer.Typer) -> None:
         """
         from imgpipe_cli.local.process import control
         from imgpipe_cli.local.rekognition.faults import Faults
+        from imgpipe_cli.render import faults as report
 
         try:
             wanted = Faults(tps, throttle, errors, latency, tuple(operation or ()))
@@ -64,7 +62,7 @@ def register(group: typer.Typer) -> None:
         if wanted != Faults() and (off or not wanted.active):
             raise _bad_usage("--off stands alone." if off else "--operation needs a fault, such as --tps 5.")
         told = control.turn_faults(wanted) if off or wanted.active else _as_they_are()
-        return Result(told, lambda screen: show(screen, told["faults"], told["calls"]))
+        return Result(told, lambda screen: report.show(screen, told["faults"], told["calls"]))
 
 
 def _as_typed(message: str) -> str:
@@ -81,27 +79,6 @@ def _as_they_are() -> dict[str, Any]:
     if found.cloud is None:
         raise control.not_running()
     return {"faults": found.faults, "calls": found.calls}
-
-
-def show(screen: Screen, faults: dict[str, Any] | None, calls: dict[str, dict[str, int]] | None) -> None:
-    """Also a part of `local status`."""
-    screen.line(f"  faults      {_words(faults) if faults else 'none'}")
-    for name, counted in (calls or {}).items():
-        screen.line(f"  {name}: " + ", ".join(f"{number:,} {what}" for what, number in counted.items()))
-
-
-def _words(faults: dict[str, Any]) -> str:
-    parts = []
-    if faults["tps"] is not None:
-        parts.append(f"at most {faults['tps']:g} calls a second of each operation")
-    if faults["throttle_percent"]:
-        parts.append(f"{faults['throttle_percent']:g} % throttled")
-    if faults["error_percent"]:
-        parts.append(f"{faults['error_percent']:g} % server errors")
-    if faults["latency_ms"]:
-        parts.append(f"{faults['latency_ms']:g} ms slower")
-    where = f" ({', '.join(faults['operations'])} only)" if faults["operations"] else ""
-    return ", ".join(parts) + where
 
 
 def _bad_usage(message: str) -> Problem:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgpipe_cli.commands import completion
+
+if TYPE_CHECKING:
+    from imgpipe_cli.commands.invocation import Invocation
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,31 @@ SHARED_PARAMETERS = [
 ]
 
 
+def read(ctx: typer.Context, command: str) -> Options:
+    """The options that count so far, noted in the invocation with what else of the line matters there.
+
+    Those behind the command's name win over those before it, which win over the environment (both parsers
+    read it).
+    """
+    invocation: Invocation = ctx.obj
+    values = {p.name: ctx.params[p.name] for p in SHARED_PARAMETERS if p.name in ctx.params}
+    before = invocation.options or Options(**values)
+    sources = {name: ctx.get_parameter_source(name) for name in values}
+    flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    given = replace(before, **{name: values[name] for name in flags})
+    # To the parsers an empty variable is none; here it is as an empty flag, which is refused.
+    empty: dict[str, Any] = {
+        name: "" for name in NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
+    }
+    invocation.command, invocation.waits = command, bool(ctx.params.get("wait"))
+    invocation.options = options = replace(given, **empty)
+    return options
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(f"IMGPIPE_{name.upper()}")
+
+
 def finite(value: float | None) -> float | None:
     """The number, unless it is none: "nan" is neither below nor above any limit, so it passes all of them."""
     if value is not None and not math.isfinite(value):
@@ -91,4 +120,37 @@ def above_0(value: float | None) -> float | None:
 # How many resources converge side by side; 1 sends the calls strictly in order.
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
+]
+
+# Seconds that a command waits for a result.
+TIMEOUT_S = 180.0
+
+
+def timeout_option(text: str) -> Any:
+    """`--timeout` with its help: each command that waits says for what."""
+    return typer.Option(
+        "--timeout",
+        envvar="IMGPIPE_TIMEOUT",
+        min=0,
+        # Lambda tries an event for six hours at most.
+        max=24 * 3600,
+        callback=finite,
+        metavar="SECONDS",
+        show_default=False,
+        help=text,
+    )
+
+
+TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        envvar="IMGPIPE_MIN_CONFIDENCE",
+        min=0,
+        max=100,
+        callback=finite,
+        metavar="PERCENT",
+        help="Show only what is at least this sure (default: the pipeline's own, 70).",
+    ),
 ]

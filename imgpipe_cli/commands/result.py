@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgpipe_cli.commands import completion
-from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.asking import answered, shown_from, wait_for
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, TimeoutOption, shown_from, wait_for
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import argument, check_key, composed
 from imgpipe_cli.result import Result
@@ -18,10 +18,9 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Api, ApiUnavailable
     from imgpipe_cli.session.target import Remembered
+    from shared.result_item import ResultItem
 
-    Answer = Mapping[str, Any] | ApiUnavailable | None
-
-Item = Mapping[str, Any]
+    Answer = ResultItem | ApiUnavailable | None
 
 
 def register(app: typer.Typer) -> None:
@@ -116,21 +115,23 @@ def _not_told(key: str, error: ApiUnavailable) -> Problem:
     )
 
 
-def _say_left_out(run: Run, items: list[Item]) -> None:
+def _say_left_out(run: Run, items: list[ResultItem]) -> None:
     from imgpipe_cli.pictures.api import left_out
 
     if names := dict.fromkeys(name for item in items for name in left_out(item)):
         run.note("left_out", ", ".join(names))
 
 
-def _show_all(run: Run, items: list[Item], threshold: float) -> None:
+def _show_all(run: Run, items: list[ResultItem], threshold: float) -> None:
     """As tables, at once; in JSON they are part of the one document at the end."""
+    from imgpipe_cli.render import verdicts
+
     if not run.options.json:
         for item in items:
-            run.screen.verdict(item, threshold)
+            run.screen.show(verdicts.verdict(item, threshold))
 
 
-def _answer(run: Run, items: list[Item], errors: list[Problem], threshold: float | None) -> Result:
+def _answer(run: Run, items: list[ResultItem], errors: list[Problem], threshold: float | None) -> Result:
     from imgpipe_cli.pictures.listing import filtered
     from imgpipe_cli.render.screen import problem_data
 

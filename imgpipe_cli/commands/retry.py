@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands import completion
-from imgpipe_cli.commands.asking import answered
+from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, timeout_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
-from imgpipe_cli.commands.upload import TIMEOUT_S, MinConfidenceOption, shown_from, timeout_option
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.keys import check_key
 from imgpipe_cli.result import Result
@@ -20,7 +20,7 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failures import Picture
     from imgpipe_cli.diagnose.retry.retrying import Cleared, Found, Retry
-    from imgpipe_cli.pictures.api import Item
+    from shared.result_item import ResultItem
 
 
 # So many pictures named one by one are looked at again without a question.
@@ -171,9 +171,9 @@ def _carry_out(
 
         def ended(picture: Picture) -> None:
             tell(picture)
-            run.screen.waiting(len(pictures) - (len(outcomes) - before))
+            run.screen.progress.waiting(len(pictures) - (len(outcomes) - before))
 
-        run.screen.waiting(len(pictures))
+        run.screen.progress.waiting(len(pictures))
         names, so_many = run.connect().names, at_once(found.settings)
         open_ = run_again(
             found.places,
@@ -184,7 +184,7 @@ def _carry_out(
             at_once=so_many,
             on_lost=run.refuse_trouble,
         )
-        run.screen.waiting(0)
+        run.screen.progress.waiting(0)
         return open_
 
     again = {picture.key for picture in chosen}
@@ -239,14 +239,14 @@ def _wait(
     versions = {one.key: one.current.version_id if one.current else None for one in coming}
     due_s = max(event_due_s(one, datetime.now(UTC)) for one in coming)
 
-    def arrived(item: Item) -> None:
+    def arrived(item: ResultItem) -> None:
         tell(with_verdict(waiting.pop(item["objectKey"]), item))
-        run.screen.waiting(len(waiting))
+        run.screen.progress.waiting(len(waiting))
 
-    run.screen.waiting(len(waiting))
+    run.screen.progress.waiting(len(waiting))
     waiter = Waiter(Api(known.api_url, known.token), on_silence=run.refuse_trouble)
     waiter.wait(versions, arrived, timeout_s=min(due_s, timeout))
-    run.screen.waiting(0)
+    run.screen.progress.waiting(0)
     left = list(waiting.values())
     return (left, []) if due_s <= timeout else ([], left)
 

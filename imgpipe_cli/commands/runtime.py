@@ -7,10 +7,9 @@ prints nothing.
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgpipe_cli.commands.help_pages import CommandPage
-from imgpipe_cli.commands.options import NEVER_EMPTY, SHARED_PARAMETERS, Options
+from imgpipe_cli.commands.options import SHARED_PARAMETERS, Options, read
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session import project_file, target
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Emit, Event
-    from imgpipe_cli.pictures.api import Item
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
 
@@ -91,7 +89,7 @@ class Run:
 
     @property
     def emit(self) -> Emit:
-        return self.screen.event
+        return self.screen.progress.event
 
     def note(self, code: str, detail: str = "") -> None:
         """Tell people something beside the result; render/ has the words for each code."""
@@ -99,20 +97,27 @@ class Run:
 
         self.emit(Note(code, detail))
 
-    def connect(
-        self, *, start_local: Callable[[], Any] | None = None, services: Sequence[str] = ()
-    ) -> Connection:
-        """Sign in, once a run; tells the target in one dim line."""
+    def connect(self, *, start_local: bool = False, services: Sequence[str] = ()) -> Connection:
+        """Sign in, once a run; tells the target in one dim line.
+
+        start_local: whether a local cloud that does not run is started.
+        """
         if self._connection is None:
             found = target.connect(
                 *self._resolved,
-                start_local=start_local,
+                start_local=self._start_local if start_local else None,
                 services=services,
                 on_busy=partial(self.note, "aws_busy"),
             )
             self.screen.target(found.target, found.names.account, found.aws.region, found.endpoint)
             self._connection = found
         return self._connection
+
+    def _start_local(self) -> Any:
+        from imgpipe_cli.local.process import control
+
+        with self.screen.progress.busy("starting_local"):
+            return control.start()
 
     def pipeline(self, *, token: bool = True) -> Remembered:
         """Where the pipeline answers: as remembered, else looked up. Raises Problem("not_set_up").
@@ -139,6 +144,18 @@ class Run:
         from imgpipe_cli.session.target import running_local_cloud
 
         return not known.target.local or known.endpoint == running_local_cloud().endpoint
+
+    def refuse_moved(self, known: Remembered) -> None:
+        """Raise ApiUnavailable where the pipeline's local cloud has ended or moved: whoever has its port now
+        would get the token."""
+        from imgpipe_cli.pictures.api import ApiUnavailable
+
+        try:
+            there = self._still_there(known)
+        except Problem as problem:
+            raise ApiUnavailable(problem.message, broken=True) from problem
+        if not there:
+            raise ApiUnavailable("the local cloud has another port by now", broken=True)
 
     def look_up_again(self, *, token: bool = True) -> bool:
         """Forget what is remembered of this pipeline and ask the cloud. False if that was done already."""
@@ -209,7 +226,7 @@ class Run:
 
         recent_keys.seen(self.target, keys)
 
-    def stream(self, item: Item) -> None:
+    def stream(self, item: Mapping[str, Any]) -> None:
         """One bare object a line, as soon as it is known."""
         self.screen.json_line(item)
 
@@ -231,10 +248,12 @@ def command(
         def entry(ctx: typer.Context, **values: Any) -> None:
             from imgpipe_cli.render.screen import Screen
 
-            options = _options(ctx, {p.name: values.pop(p.name) for p in SHARED_PARAMETERS})
+            for parameter in SHARED_PARAMETERS:
+                del values[parameter.name]
+            options = read(ctx, label)
             if ctx.invoked_subcommand is not None:
-                ctx.obj = options
                 return
+            ctx.obj.begun = True
             screen = Screen(json=options.json, verbose=options.verbose, quiet=options.quiet)
             run = Run(label, options, screen)
             with screen:
@@ -261,24 +280,6 @@ def command(
         return function
 
     return register
-
-
-def _options(ctx: typer.Context, values: Mapping[str, Any]) -> Options:
-    """The options behind the command's name win over those before it, which win over the environment
-    (both parsers read it)."""
-    before = ctx.obj if isinstance(ctx.obj, Options) else Options(**values)
-    sources = {name: ctx.get_parameter_source(name) for name in values}
-    flags = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    given = replace(before, **{name: values[name] for name in flags})
-    # To the parsers an empty variable is none; here it is as an empty flag, which is refused.
-    empty: dict[str, Any] = {
-        name: "" for name in NEVER_EMPTY if getattr(given, name) is None and _variable(name) == ""
-    }
-    return replace(given, **empty)
-
-
-def _variable(name: str) -> str | None:
-    return os.environ.get(f"IMGPIPE_{name.upper()}")
 
 
 def need_confirmation(yes: bool, what: str) -> None:

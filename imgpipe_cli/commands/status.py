@@ -11,16 +11,17 @@ from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.runner import State
+    from imgpipe_cli.deploy.pipeline import Snapshot
+    from imgpipe_cli.deploy.plan import State
     from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.session.target import Connection
 
 
 def register(app: typer.Typer) -> None:
     @command(app)
     def status(run: Run) -> Result:
         """Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs."""
-        from imgpipe_cli.commands.up import note_own_keys, output_data, settings_data
-        from imgpipe_cli.deploy import deployed, pipeline_info, runner
+        from imgpipe_cli.deploy import deployed, observe, pipeline_info, plan
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
@@ -29,12 +30,12 @@ def register(app: typer.Typer) -> None:
 
         connection = run.connect(services=SERVICES)
         pipeline = Pipeline(STEPS, connection.aws, connection.names)
-        snapshot = runner.observe_all(pipeline, nothing)
+        snapshot = observe.snapshot(pipeline, nothing)
         known = deployed.settings(snapshot, connection.names)
         settings = known or Settings()
-        found = runner.states(pipeline, snapshot, settings)
-        note_own_keys(run, snapshot, connection)
-        added = runner.unmanaged_changes(pipeline, snapshot)
+        found = plan.states(pipeline, snapshot, settings)
+        _note_own_keys(run, snapshot, connection)
+        added = plan.unmanaged_changes(pipeline, snapshot)
         output = pipeline_info.of(connection, snapshot)
         code = exit_code({state.state for state in found})
         data = {
@@ -56,12 +57,12 @@ def register(app: typer.Typer) -> None:
                 }
                 for step in STEPS
             ],
-            "outputs": output_data(output) if output else None,
-            "settings": settings_data(known) if known else None,
+            "outputs": reports.outputs_document(output) if output else None,
+            "settings": reports.settings_document(known) if known else None,
         }
 
         def show(screen: Screen) -> None:
-            screen.states(STEPS, found)
+            reports.states(screen, STEPS, found)
             for told in added.values():
                 for addition in told:
                     screen.line(f"Left as it is: {safe(addition)}.")
@@ -69,7 +70,7 @@ def register(app: typer.Typer) -> None:
                 screen.line("Left out of the roles' trust policies: aws:SourceAccount.")
                 screen.line("imgpipe up --source-account tries again to have it there.")
             if output is not None:
-                screen.outputs_only(output, settings)
+                reports.output_lines(screen, output, settings)
             elif code is ExitCode.NOT_SET_UP:
                 place = "imgpipe up --local" if connection.target.local else "imgpipe up"
                 screen.line(f"{connection.target.project} is not set up here. Run {place}.")
@@ -85,3 +86,11 @@ def exit_code(states: set[State]) -> ExitCode:
         return ExitCode.DONE
     # What AWS is still working on will be ready without anybody's doing.
     return ExitCode.PENDING if states <= {"ready", "busy"} else ExitCode.FAILED
+
+
+def _note_own_keys(run: Run, snapshot: Snapshot, connection: Connection) -> None:
+    """Tell which KMS keys the functions may not use by imgpipe's doing."""
+    from imgpipe_cli.deploy.encryption_keys import own_keys
+
+    if keys := list(own_keys(snapshot, connection.names)):
+        run.note("own_key", ", ".join(keys))

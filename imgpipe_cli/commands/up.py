@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
-    from imgpipe_cli.session.target import Connection, Remembered
+    from imgpipe_cli.session.target import Connection
 
 
 def register(app: typer.Typer) -> None:
@@ -104,22 +104,22 @@ def register(app: typer.Typer) -> None:
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli.commands.local import starter
-        from imgpipe_cli.commands.local_models import offer
-        from imgpipe_cli.deploy import conflicts, pipeline_info, releases, runner
+        from imgpipe_cli.commands.object_model import offer
+        from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.render import reports
 
-        connection = run.connect(start_local=starter(run), services=SERVICES)
+        connection = run.connect(start_local=True, services=SERVICES)
         if connection.target.local and not dry_run:
             offer(run, yes=yes, declined=no_model)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
-        run.screen.steps(STEPS)
-        snapshot = runner.observe_all(pipeline, run.emit)
+        run.screen.progress.steps(STEPS)
+        snapshot = observe.snapshot(pipeline, run.emit)
         given: dict[str, Any] = {
             "features": features,
             "min_confidence": min_confidence,
@@ -133,24 +133,24 @@ def register(app: typer.Typer) -> None:
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
         settings = migrate.begin(wanted(known), snapshot)
-        runner.refuse_not_owned(pipeline, snapshot, settings)
-        run.screen.only({resource.name for _, resource in pipeline.resources(settings)})
+        plan.refuse_not_owned(pipeline, snapshot, settings)
+        run.screen.progress.only({resource.name for _, resource in pipeline.resources(settings)})
         for code, detail in _left_out(snapshot, connection):
             run.note(code, detail)
         if known and older:
             run.note("older_imgpipe", f"{releases.own()} would replace what {known.imgpipe} deployed")
         if dry_run:
-            changes = migrate.plan(pipeline, snapshot, settings)
+            changes = migrate.planned(pipeline, snapshot, settings)
             return Result(
                 data=[_change_data(step.name, change) for step, _, change in changes],
-                show=lambda screen: screen.planned(changes),
+                show=lambda screen: reports.planned(screen, changes),
             )
         if older:
             _confirm_older(run, older, yes=yes)
         _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = conflicts.up(pipeline, snapshot, settings, run.emit, over)
+        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
@@ -166,13 +166,16 @@ def register(app: typer.Typer) -> None:
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
         data = {
-            **output_data(found),
-            "settings": settings_data(settings),
+            **reports.outputs_document(found),
+            "settings": reports.settings_document(settings),
             "changed": changed,
             "missing": [code for code, _ in missing],
         }
         _refuse_unfinished(repaired, connection)
-        return Result(data=data, show=lambda screen: screen.outputs(found, settings, missing, bool(changed)))
+        return Result(
+            data=data,
+            show=lambda screen: reports.outputs(screen, found, settings, missing, changed=bool(changed)),
+        )
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:
@@ -187,46 +190,12 @@ def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str
 
 def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
     """What the local analysis cannot find of what is asked for."""
-    from imgpipe_cli.commands.local_models import is_installed
+    from imgpipe_cli.local.models.store import is_installed
 
     if not connection.target.local:
         return []
     model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
     return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
-
-
-def note_own_keys(run: Run, snapshot: Snapshot, connection: Connection) -> None:
-    """Tell which KMS keys the functions may not use by imgpipe's doing."""
-    from imgpipe_cli.deploy.encryption_keys import own_keys
-
-    if keys := list(own_keys(snapshot, connection.names)):
-        run.note("own_key", ", ".join(keys))
-
-
-def output_data(found: Remembered) -> dict[str, Any]:
-    return {
-        "project": found.target.project,
-        "account": found.account,
-        "region": found.region,
-        "local": found.target.local,
-        "bucket": found.bucket,
-        "apiUrl": found.api_url,
-        "pageUrl": f"{found.api_url}/",
-        "resultUrl": f"{found.api_url}/result?key=",
-    }
-
-
-def settings_data(settings: Any) -> dict[str, Any]:
-    return {
-        "features": list(settings.features),
-        "minConfidence": settings.min_confidence,
-        "private": settings.private,
-        "rekognitionPricePer1000": settings.price_per_1000,
-        "results": settings.results,
-        "sourceAccount": settings.source_account,
-        "rekognitionTps": settings.rekognition_tps or None,
-        "concurrency": settings.cap,
-    }
 
 
 def _change_data(step: str, change: Any) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.options import finite
+from imgpipe_cli.commands.asking import shown_from, wait_for
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
@@ -19,40 +20,9 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.events import Event, PassedOver, Refused, Sent
     from imgpipe_cli.session.target import Connection, Remembered
+    from shared.result_item import ResultItem
 
-Item = Mapping[str, Any]
-TIMEOUT_S = 180.0
 _PART_BYTES = 1 << 16
-
-
-def timeout_option(text: str) -> Any:
-    """`--timeout` with its help: each command that waits says for what."""
-    return typer.Option(
-        "--timeout",
-        envvar="IMGPIPE_TIMEOUT",
-        min=0,
-        # Lambda tries an event for six hours at most.
-        max=24 * 3600,
-        callback=finite,
-        metavar="SECONDS",
-        show_default=False,
-        help=text,
-    )
-
-
-TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
-MinConfidenceOption = Annotated[
-    float | None,
-    typer.Option(
-        "--min-confidence",
-        envvar="IMGPIPE_MIN_CONFIDENCE",
-        min=0,
-        max=100,
-        callback=finite,
-        metavar="PERCENT",
-        help="Show only what is at least this sure (default: the pipeline's own, 70).",
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -96,7 +66,7 @@ def register(app: typer.Typer) -> None:
         pipeline = run.pipeline() if wait else None
         for event in missing:
             emit(event)
-        run.screen.transfers(len(sources))
+        run.screen.progress.transfers(len(sources))
         sent = upload.send(connection.aws, connection.names, sources, emit)
         run.screen.close()
         run.seen(one.key for one in reversed(sent))
@@ -121,7 +91,7 @@ class _Answers:
     """What came of the pictures sent: verdicts, keys still without one, and keys that will not get one, since
     another picture or nothing is there now."""
 
-    verdicts: Sequence[Item] = ()
+    verdicts: Sequence[ResultItem] = ()
     pending: Sequence[str] = ()
     replaced: Sequence[str] = ()
 
@@ -130,15 +100,16 @@ def _wait(
     run: Run, connection: Connection, pipeline: Remembered, sent: list[Sent], timeout: float, shown: float
 ) -> _Answers:
     from imgpipe_cli.pictures.upload import is_current
+    from imgpipe_cli.render import verdicts
 
     versions = {one.key: one.version_id for one in sent}
     replaced: list[str] = []
 
-    def show(item: Item) -> None:
+    def show(item: ResultItem) -> None:
         if run.options.json:
             run.stream(item)
         else:
-            run.screen.verdict(item, shown)
+            run.screen.show(verdicts.verdict(item, shown))
 
     def is_over(key: str) -> bool:
         if is_current(connection.aws, connection.names, key, versions[key]):
@@ -146,47 +117,10 @@ def _wait(
         replaced.append(key)
         return True
 
-    verdicts, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
+    arrived, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
     if replaced:
         run.note("replaced_meanwhile", ", ".join(replaced))
-    return _Answers(verdicts, pending, replaced)
-
-
-def shown_from(run: Run, asked: float | None, pipeline: Remembered) -> float:
-    """The confidence from which tables show something: asked for, in imgpipe.toml, or the pipeline's."""
-    value = run.asked("min_confidence", asked)
-    return float(pipeline.min_confidence if value is None else value)
-
-
-def wait_for(
-    run: Run,
-    pipeline: Remembered,
-    versions: Mapping[str, str | None],
-    timeout: float,
-    show: Callable[[Item], None],
-    is_over: Callable[[str], bool] = lambda _key: False,
-) -> tuple[list[Item], list[str]]:
-    """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
-
-    is_over: whether no verdict will come for a key any more.
-    """
-    from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.waiting import Waiter
-
-    verdicts: list[Item] = []
-
-    def arrived(item: Item) -> None:
-        verdicts.append(item)
-        show(item)
-        run.screen.waiting(len(versions) - len(verdicts))
-
-    run.screen.waiting(len(versions))
-    waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
-    pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
-    run.screen.waiting(0)
-    if pending:
-        run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
-    return verdicts, pending
+    return _Answers(arrived, pending, replaced)
 
 
 def _exit_code(refused: list[Refused], answers: _Answers) -> ExitCode:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands.asking import shown_from
+from imgpipe_cli.commands.options import MinConfidenceOption
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.commands.upload import MinConfidenceOption, shown_from
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.feed import Feed
     from imgpipe_cli.pictures.folder_watch import FolderWatch
     from imgpipe_cli.pictures.sources import Source
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.target import Connection, Remembered
 
 _PAUSE_S = 0.5
 _IDLE_PAUSE_S = 3.0
@@ -57,7 +58,7 @@ def register(app: typer.Typer) -> None:
         start = iso(moment(since, now) if since is not None else now)
         pipeline = run.pipeline()
         threshold = shown_from(run, min_confidence, pipeline)
-        teller = _Teller(run, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
+        teller = _Teller(run, pipeline, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
         sender = _Sender(run, run.connect(), root, existing=existing) if root else None
         run.note("watching", f"{root} and the pipeline" if root else "the pipeline")
         while True:
@@ -70,8 +71,9 @@ def register(app: typer.Typer) -> None:
 class _Teller:
     """Tells of verdicts as they arrive: often while they do, seldom while nothing happens."""
 
-    def __init__(self, run: Run, feed: Feed, threshold: float) -> None:
+    def __init__(self, run: Run, pipeline: Remembered, feed: Feed, threshold: float) -> None:
         self._run = run
+        self._pipeline = pipeline
         self._feed = feed
         self._threshold = threshold
         self._broken = False
@@ -110,13 +112,16 @@ class _Teller:
         self._next = now + self._pause_s
 
     def _tell(self) -> int:
+        from imgpipe_cli.render import verdicts
+
+        self._run.refuse_moved(self._pipeline)
         told = 0
         for item in self._feed.new():
             told += 1
             if self._run.options.json:
                 self._run.stream(item)
             else:
-                self._run.screen.verdict_line(item, self._threshold)
+                self._run.screen.line(verdicts.line(item, self._threshold))
         return told
 
 

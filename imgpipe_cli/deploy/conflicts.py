@@ -10,99 +10,40 @@ of one run and half of another. A run that changes nothing leaves nothing behind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
-
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import observe
+from imgpipe_cli.deploy.destroy import left as left_of
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
-from imgpipe_cli.deploy.reconcile import Outcome
-from imgpipe_cli.deploy.resource import ConflictError, Outlasted
-from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
-from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.plan import refuse_not_owned
+from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.events import Changing, Emit, Event, Settled
+from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import Settings
 
-_ROUNDS = 6
+# Several resources hold a copy of these: with another value of one, all of them are wrong.
+SHARED = ("settings", "token", "api")
+_SECOND_LOOK_S = 1.0
 _PAUSE_S = 1.0
 
 
-def up(
-    pipeline: Pipeline,
-    snapshot: Snapshot,
-    settings: Settings,
-    emit: Emit,
-    asked: Callable[[Settings], Settings],
-) -> dict[str, Outcome]:
-    """Make everything as it should be; by resource name. Raises Problem.
-
-    asked: what was asked for, over the settings of another run that wrote its own before this one did.
-    The settings in the outcome are those of another run where that one wrote its own later.
-
-    Round after round, until nobody else has changed anything meanwhile and AWS takes what the settings say.
-    """
-    changed: set[str] = set()
-    settled: set[str] = set()
-    excused = False
-
-    def tell(event: Event) -> None:
-        if isinstance(event, Changing):
-            changed.add(event.resource)
-        if isinstance(event, Settled):
-            settled.add(event.resource)
-        emit(event)
-
-    for _ in range(_ROUNDS):
-        theirs = ""
-        fallback: Mapping[str, Any] = {}
-        try:
-            outcomes = migrate.up(pipeline, snapshot, settings, tell)
-            if changed:
-                runner.refuse_conflict(pipeline, {name: outcomes[name].seen for name in runner.SHARED})
-            return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
-        except ConflictError as overtaken:
-            theirs = overtaken.stored
-        except Problem as problem:
-            fallback = _fallback(problem, settings, emit)
-            # A run that has another token or API changes things back; a fresh look at everything tells.
-            if not fallback and (problem.code != "does_not_settle" or excused):
-                raise
-            excused = excused or not fallback
-        snapshot = observe_again(pipeline, emit)
-        settings = replace(stored_settings(snapshot["settings"], pipeline.names), **fallback)
-        if theirs:
-            settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
-            # Once this run's settings were in force, the later ones count.
-            settings = settings if "settings" in settled else asked(settings)
-        settings = migrate.begin(settings, snapshot)
-    raise Problem(
-        "overtaken",
-        "Other runs of imgpipe keep changing this pipeline.",
-        hint="Let them end, then run imgpipe up again.",
-    )
-
-
-def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:
-    """The settings to go on with after this problem, by name; nothing where there are none, or they are in
-    force already."""
-    fallback = problem.passing.fallback if isinstance(problem, Outlasted) else None
-    if fallback is None or replace(settings, **fallback.settings) == settings:
-        return {}
-    emit(fallback.note)
-    return fallback.settings
+def refuse_conflict(pipeline: Pipeline, settled: Snapshot) -> None:
+    """Look whether these resources are as they were when this run left them. Raises ConflictError."""
+    for pause_s in (_SECOND_LOOK_S, 0.0):  # one look may be late: the second counts
+        if not settled or observe.snapshot(pipeline, lambda _event: None, only=settled.keys()) == settled:
+            return
+        pipeline.aws.sleep(pause_s)
+    raise ConflictError
 
 
 def observe_again(pipeline: Pipeline, emit: Emit) -> Snapshot:
     """Look at everything again. Raises Problem if the pipeline was removed meanwhile."""
     for pause_s in (_PAUSE_S, _PAUSE_S, 0.0):
-        snapshot = runner.observe_all(pipeline, emit)
+        snapshot = observe.snapshot(pipeline, emit)
         if snapshot["settings"].not_owned:
-            runner.refuse_not_owned(pipeline, snapshot)
+            refuse_not_owned(pipeline, snapshot)
         if snapshot["settings"].exists:
             return snapshot
         pipeline.aws.sleep(pause_s)
-    left = runner.ours(pipeline, snapshot)
+    left = left_of(pipeline, snapshot)
     raise Problem(
         "removed_meanwhile",
         "The pipeline was removed by imgpipe down while this ran"

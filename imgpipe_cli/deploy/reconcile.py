@@ -1,30 +1,29 @@
-"""One resource on its way to what it should be, and many of them side by side, in the order of their needs.
-
-What is to be done, and to which resources, is the runner's.
-"""
+"""Reconcile one resource: observe, send what the diff holds, observe again, until no difference is left."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.deploy.observe import NO_TAGS
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint, observe
 from imgpipe_cli.deploy.resource import (
     GONE,
     Change,
     ConflictError,
+    Context,
     Observed,
     Outlasted,
     Resource,
     Step,
     TransientError,
 )
+from imgpipe_cli.deploy.schedule import Outcome, Stopped
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.session.settings import Settings
@@ -45,7 +44,6 @@ _EXISTS = frozenset(
 )
 _EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
 _LOOK_AGAIN = TransientError("", why="it is there already, or its answer got lost: looking again", limit_s=60)
-NO_TAGS = "its tags are not visible yet"
 _BUSY_LIMIT_S = 600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -57,18 +55,6 @@ _LOST_SHOWN_WITHIN_S = 10.0
 _REPEATS = 3
 # How often a run that waits looks whether another one has changed or removed the settings.
 _OVERTAKEN_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
-
-    changed: bool
-    seen: Observed
-
-
-class Stopped(Exception):
-    """Another resource failed or the user interrupted: stop at the next pause."""
 
 
 class Watch:
@@ -131,7 +117,7 @@ class Reconciler:
         first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
             if not self._waited(seen):
-                todo = tuple(self.resource.diff(seen, self.pipeline.names, settings))
+                todo = tuple(self.resource.diff(Context(seen, self.pipeline.names, settings)))
                 if not todo:
                     return self._settled(seen)
                 if self.resource.last_writer_wins and seen != first:
@@ -194,7 +180,7 @@ class Reconciler:
         sent: tuple[str, ...] = ()
         sent_at = -math.inf
         while seen.exists:
-            todo = tuple(self.resource.removals(seen, self.pipeline.names))
+            todo = tuple(self.resource.removals(Context(seen, self.pipeline.names)))
             if not todo and self.resource.parent:
                 break  # goes together with the resource it is within
             unclear = (
@@ -315,43 +301,3 @@ def _exists(error: AwsError) -> bool:
     """Whether AWS says that what is to be made is there already."""
     conflict = error.code == "ResourceConflictException" and _EXISTS_TEXT in error.message
     return conflict or error.code in _EXISTS
-
-
-def in_order(
-    order: list[tuple[Step, Resource]],
-    needs: Mapping[str, set[str]],
-    work: Callable[[Step, Resource], Outcome],
-    workers: int,
-    stop: threading.Event,
-) -> dict[str, Outcome]:
-    """Do the work of each resource once all it needs is done; name -> its answer.
-
-    On the first failure nothing new is begun, what runs stops at its next pause, and the failure is raised.
-    """
-    there = {resource.name for _, resource in order}
-    todo = list(order)
-    done: dict[str, Outcome] = {}
-    running: dict[Future[Outcome], str] = {}
-    failures: list[BaseException] = []
-    with Pool(workers, thread_name_prefix="step") as pool:
-        try:
-            while (todo and not failures) or running:
-                for step, resource in [] if failures else list(todo):
-                    if len(running) < workers and needs[resource.name] & there <= done.keys():
-                        todo.remove((step, resource))
-                        running[pool.submit(work, step, resource)] = resource.name
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    name = running.pop(future)
-                    error = future.exception()
-                    if error is not None:
-                        failures.append(error)
-                        stop.set()
-                    else:
-                        done[name] = future.result()
-        except BaseException:
-            stop.set()
-            raise
-    if failures:
-        # Those that only stopped because of another failure say nothing.
-        raise next((error for error in failures if not isinstance(error, Stopped)), failures[0])
-    return done

@@ -1,7 +1,7 @@
 """The shape of a step: what one look found, and what is to be done about it.
 
 A resource only answers three questions: what is there (`observe`), what is missing or differs
-(`changes`, pure), what has to be sent to take it away (`removals`). The runner alone acts.
+(`diff`, pure), what has to be sent to take it away (`removals`). The engine alone acts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = [
     "Change",
     "Computed",
     "ConflictError",
+    "Context",
     "Fallback",
     "NewSecret",
     "Observed",
@@ -205,7 +206,7 @@ class Call:
     def label(self) -> str:
         return f"{self.service}.{self.operation}"
 
-    def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002 - the shape that Routine shares
+    def run(self, aws: Aws, _emit: Emit) -> None:
         self.send(aws)
 
     def send(self, aws: Aws) -> Mapping[str, Any]:
@@ -268,6 +269,15 @@ def _with_secrets(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Context:
+    """All that a resource decides by. settings: what was asked for; a removal asks for nothing."""
+
+    seen: Observed
+    names: Names
+    settings: Settings = field(default_factory=Settings)
+
+
 class Resource(ABC):
     """One thing in AWS.
 
@@ -290,7 +300,7 @@ class Resource(ABC):
     visible_within_s: float = 120.0
     last_writer_wins: bool = False
 
-    def wanted(self, settings: Settings) -> bool:  # noqa: ARG002 - the interface
+    def wanted(self, _settings: Settings) -> bool:
         """Whether a pipeline with these settings has this resource."""
         return True
 
@@ -299,25 +309,25 @@ class Resource(ABC):
         """Look, and only look. Raises AwsError."""
 
     @abstractmethod
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, context: Context) -> Iterator[Change]:
         """What is missing or differs. Pure; raises Problem where no change can repair it."""
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002 - the interface
+    def removals(self, _context: Context) -> Iterator[Change]:
         """What takes it away; nothing for what goes together with the resource it is within. Pure; raises
         Problem where AWS would refuse it for good."""
         yield from ()
 
-    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:  # noqa: ARG002 - the interface
+    def completed(self, seen: Observed, _aws: Aws, _names: Names) -> Observed:
         """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
         return seen
 
-    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, _aws: Aws, _names: Names, _seen: Observed) -> Iterator[str]:
         """What others added to it that matters and that `up` leaves as it is, in words. It may read more
         than `observe` did, since only `status` asks."""
         yield from ()
 
-    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, _aws: Aws, _names: Names, _seen: Observed) -> Mapping[str, int]:
         """What a user would lose with it, counted: {"objects": 3, "bytes": 120000}."""
         return {}
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy import pipeline_info, releases, runner
+from imgpipe_cli.deploy import apply, observe, pipeline_info, plan, releases
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.resource import ConflictError, Resource, Step
 from imgpipe_cli.deploy.resources.lambda_function import Function
@@ -35,7 +35,7 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
     aws, names = connection.aws, connection.names
     old = pipeline_info.discover(connection).token
     part = Pipeline(_holders(), aws, names)
-    snapshot = runner.observe_all(part, emit)
+    snapshot = observe.snapshot(part, emit)
     _refuse_incomplete(part, snapshot)
     _refuse_newer(_settings(connection), snapshot)
     params = {"Name": names.token_parameter, "Type": "SecureString", "Value": NEW_TOKEN, "Overwrite": True}
@@ -71,10 +71,10 @@ def _settings(connection: Connection) -> Settings:
 
 
 def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
-    snapshot = runner.observe_all(part, emit)
+    snapshot = observe.snapshot(part, emit)
     _refuse_incomplete(part, snapshot)
     try:
-        runner.up(part, snapshot, settings, emit)
+        apply.reconcile_all(part, snapshot, settings, emit)
     except Problem as problem:
         # Another rotation at the same time undoes this one's changes until both have the same token.
         if problem.code != "does_not_settle":
@@ -83,7 +83,7 @@ def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
 
 def _refuse_incomplete(part: Pipeline, snapshot: Snapshot) -> None:
     """Raise a Problem where a function is foreign or not there: making one is `up`'s business."""
-    runner.refuse_not_owned(part, snapshot)
+    plan.refuse_not_owned(part, snapshot)
     missing = [name for name, seen in snapshot.items() if not seen.exists]
     if missing:
         raise Problem(

@@ -10,12 +10,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 from imgpipe_cli.errors import ExitCode, Problem
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
+
 Answer = TypeVar("Answer")
 PAGE = 100
 """So many results are asked for at once."""
@@ -127,11 +129,11 @@ class Api:
 
     # --- results -------------------------------------------------------------------------------
 
-    def result(self, key: str) -> Item | None:
+    def result(self, key: str) -> ResultItem | None:
         """The result of one picture, None if there is none (yet). Raises ApiUnavailable, Problem."""
         status, document = self.get("/result", {"key": key})
         if status == 200:
-            item = dict(document)
+            item = cast("ResultItem", document)
             if self._token and not is_whole(item):
                 raise _refusal(401, document)  # a wrong token opens no more than none
             return item
@@ -139,7 +141,7 @@ class Api:
             return None
         raise _refusal(status, document)
 
-    def results(self, *, limit: int = PAGE, after: str | None = None) -> tuple[list[Item], str | None]:
+    def results(self, *, limit: int = PAGE, after: str | None = None) -> tuple[list[ResultItem], str | None]:
         """A page of results, newest first, and the cursor of the next. Needs the token."""
         query: dict[str, Any] = {"limit": limit}
         if after:
@@ -149,14 +151,16 @@ class Api:
             return document["items"], document.get("next")
         raise _refusal(status, document)
 
-    def many(self, keys: list[str], *, patient: bool = False) -> dict[str, Item | ApiUnavailable | None]:
+    def many(
+        self, keys: list[str], *, patient: bool = False
+    ) -> dict[str, ResultItem | ApiUnavailable | None]:
         """Several results, read side by side; of one that cannot be read the reason, which hides no other.
 
         patient: each is asked for again while the API is busy. Raises ApiUnavailable where none can be read,
         and Problem.
         """
 
-        def one(key: str) -> Item | ApiUnavailable | None:
+        def one(key: str) -> ResultItem | ApiUnavailable | None:
             try:
                 return repeated(lambda: self.result(key)) if patient else self.result(key)
             except ApiUnavailable as error:
@@ -175,12 +179,12 @@ class Api:
         return found
 
 
-def is_whole(item: Item) -> bool:
+def is_whole(item: ResultItem) -> bool:
     """False for what the API answers without the token: without all that names the very object."""
     return not _NAMES_THE_OBJECT.isdisjoint(item)
 
 
-def left_out(item: Item) -> list[str]:
+def left_out(item: ResultItem) -> list[str]:
     """What an answer without the token does not hold of this picture."""
     if is_whole(item):
         return []

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imgpipe_cli.pictures.api import Api, Item
+from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.times import iso
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 # The index by time follows the table after a moment, so each look reaches back over the last ones.
 _OVERLAP_S = 30.0
@@ -21,9 +25,9 @@ class Feed:
         self._since = since
         self._told: dict[tuple[str, str], str] = {}
 
-    def new(self) -> Iterator[Item]:
+    def new(self) -> Iterator[ResultItem]:
         """What is new since the last call, oldest first. Raises ApiUnavailable, Problem."""
-        fresh: list[Item] = []
+        fresh: list[ResultItem] = []
         after: str | None = None
         # A page without results covers at least a day more: so many reach back to the moment asked for.
         days = (datetime.now(UTC) - datetime.fromisoformat(self._since)).days + 2

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from imgpipe_cli.pictures.api import ApiUnavailable
 from imgpipe_cli.pictures.waiting import is_retrying
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
+
 Status = Literal["done", "failed", "retrying"]
 
 PAGE = 100
@@ -19,7 +21,7 @@ PAGE = 100
 class Pages(Protocol):
     """Where results come from: a page of them, newest first, and the cursor of the next."""
 
-    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]: ...
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Wanted:
         """True if no result that is new enough is passed over."""
         return not (self.status or self.label or self.prefix)
 
-    def matches(self, item: Item) -> bool:
+    def matches(self, item: ResultItem) -> bool:
         return (
             str(item["objectKey"]).startswith(self.prefix)
             and self.status in (None, status_of(item))
@@ -45,13 +47,13 @@ class Wanted:
         )
 
 
-def status_of(item: Item) -> Status:
+def status_of(item: ResultItem) -> Status:
     if item["status"] != "failed":
         return "done"
     return "retrying" if is_retrying(item) else "failed"
 
 
-def _has_label(item: Item, name: str, min_confidence: float) -> bool:
+def _has_label(item: ResultItem, name: str, min_confidence: float) -> bool:
     """By its name or another name for it, in any case."""
     wanted = name.casefold()
     return any(
@@ -69,7 +71,7 @@ class CutShort(ApiUnavailable):
         self.after = after
 
 
-def pages(source: Pages, size: int, after: str | None = None) -> Iterator[list[Item]]:
+def pages(source: Pages, size: int, after: str | None = None) -> Iterator[list[ResultItem]]:
     """All pages after a cursor; one may be empty although more follow. Raises CutShort, Problem."""
     while True:
         try:
@@ -86,7 +88,7 @@ def page_size(wanted: Wanted, limit: int) -> int:
     return min(limit, PAGE) if limit and wanted.everything else PAGE
 
 
-def matching(found: Iterable[list[Item]], wanted: Wanted, limit: int) -> Iterator[Item]:
+def matching(found: Iterable[list[ResultItem]], wanted: Wanted, limit: int) -> Iterator[ResultItem]:
     """The wanted results, newest first, at most limit (0: all). Takes no page that is not needed."""
     told: set[str] = set()
     for page in found:
@@ -102,13 +104,13 @@ def matching(found: Iterable[list[Item]], wanted: Wanted, limit: int) -> Iterato
                 return
 
 
-def filtered(item: Item, min_confidence: float) -> Item:
+def filtered(item: ResultItem, min_confidence: float) -> ResultItem:
     """The item without what is less sure; stored results keep everything above a low floor.
 
     Properties are about the whole picture and have no confidence: they stay.
     """
-    kept = dict(item)
+    kept: dict[str, Any] = dict(item)
     for feature in ("labels", "moderation", "faces", "text"):
-        if feature in item:
-            kept[feature] = [entry for entry in item[feature] if entry["Confidence"] >= min_confidence]
-    return kept
+        if feature in kept:
+            kept[feature] = [entry for entry in kept[feature] if entry["Confidence"] >= min_confidence]
+    return cast("ResultItem", kept)

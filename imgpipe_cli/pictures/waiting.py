@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imgpipe_cli.pictures.api import PAGE, Api, ApiUnavailable, Item
+from imgpipe_cli.pictures.api import PAGE, Api, ApiUnavailable
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 # Up to so many pictures are asked for one by one; more are looked for in the list of newest results.
 _FEW = 4
@@ -39,7 +43,7 @@ class Waiter:
     def wait(
         self,
         versions: Mapping[str, str | None],
-        on_verdict: Callable[[Item], None],
+        on_verdict: Callable[[ResultItem], None],
         *,
         timeout_s: float,
         is_over: Callable[[str], bool] = lambda _key: False,
@@ -72,7 +76,7 @@ class Waiter:
             rounds += 1
         return list(pending)
 
-    def _look(self, pending: Mapping[str, str | None], rounds: int) -> list[Item]:
+    def _look(self, pending: Mapping[str, str | None], rounds: int) -> list[ResultItem]:
         try:
             # Every tenth look asks by key, should the list by time have missed one.
             if len(pending) <= _FEW or rounds % 10 == 9 or not self._api.has_token:
@@ -84,11 +88,11 @@ class Waiter:
             self._on_silence(error)
             return []  # a passing fault of the network or the API: look again
 
-    def _by_key(self, keys: list[str]) -> list[Item]:
+    def _by_key(self, keys: list[str]) -> list[ResultItem]:
         """The results there are; a key whose read fails hides none of the others. Raises ApiUnavailable."""
         if len(keys) > _FEW:
             return [found for found in self._api.many(keys).values() if isinstance(found, Mapping)]
-        found: list[Item] = []
+        found: list[ResultItem] = []
         refused: list[ApiUnavailable] = []
         for key in keys:  # over the one connection that is open
             try:
@@ -101,8 +105,8 @@ class Waiter:
             raise refused[0]
         return found
 
-    def _newest(self, count: int) -> list[Item]:
-        found: list[Item] = []
+    def _newest(self, count: int) -> list[ResultItem]:
+        found: list[ResultItem] = []
         after: str | None = None
         while len(found) < count + PAGE:
             try:
@@ -117,14 +121,14 @@ class Waiter:
         return found
 
 
-def is_final(item: Item, version_id: str | None) -> bool:
+def is_final(item: ResultItem, version_id: str | None) -> bool:
     """True if this is the verdict of that version, and not one that will be tried again."""
     if version_id not in (None, item.get("versionId")):
         return False
     return not (item.get("status") == "failed" and item.get("error", {}).get("retryable"))
 
 
-def is_retrying(item: Item, now: datetime | None = None) -> bool:
+def is_retrying(item: ResultItem, now: datetime | None = None) -> bool:
     """True while a failed picture may still get another try: Lambda's two come one and two minutes later.
 
     The last failure is stored like those before it; what is older than that stays as it is.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.table import Table
-from rich.text import Text
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
+from imgpipe_cli.render.text import width
 
 # A column of sentences is readable from this on.
 SENTENCE = 16
@@ -29,8 +27,41 @@ class Column:
     right: bool = False
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table whose columns have their widths. right: which columns stand on the right."""
+
+    heads: Sequence[str]
+    widths: Sequence[int]
+    right: Sequence[bool]
+    rows: Sequence[Sequence[Text]]
+    headless: bool
+
+    def lines(self, _columns: int) -> Iterator[Text]:
+        if not self.headless:
+            yield Text()
+            yield from self._row([Text(head, "dim") for head in self.heads])
+            yield Text(" " + "─" * (sum(self.widths) + _GAP * (len(self.widths) - 1)))
+        for row in self.rows:
+            yield from self._row(row)
+        if not self.headless:
+            yield Text()
+
+    def _row(self, cells: Sequence[Text]) -> Iterator[Text]:
+        """The lines of one row: of each cell its next one, or blanks."""
+        gap, edge = ("  ", "") if self.headless else (" " * _GAP, " ")
+        wrapped = [list(cell.lines(room)) for cell, room in zip(cells, self.widths, strict=True)]
+        for number in range(max(map(len, wrapped))):
+            line = Text(edge)
+            for place, room in enumerate(self.widths):
+                piece = wrapped[place][number] if number < len(wrapped[place]) else Text()
+                padded = piece.padded(room, right=self.right[place])
+                line += padded + Text(gap if place + 1 < len(self.widths) else "")
+            yield line
+
+
 class Columns:
-    """Rows of texts under heads, drawn as wide as the console lets it.
+    """Rows of texts under heads, drawn as wide as the terminal lets it.
 
     title: which column heads a row where rows are stacked. headless: without a line of heads.
     """
@@ -44,15 +75,24 @@ class Columns:
     def add_row(self, *cells: Text) -> None:
         self._rows.append(cells)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def fitted(self, columns: int) -> Table | Stack:
+        """The table with the columns that there is room for, or its rows one below the other."""
         kept = list(range(len(self._columns)))
-        while self._least(kept) > options.max_width:
+        while self._least(kept) > columns:
             spare = max(kept, key=lambda number: self._columns[number].spare)
             if not self._columns[spare].spare:
-                yield from self._stacked()
-                return
+                return Stack(*self._stacked())
             kept.remove(spare)
-        yield self._table(kept, options.max_width)
+        return Table(
+            [self._head(number, kept) for number in kept],
+            self._widths(kept, columns),
+            [self._columns[number].right for number in kept],
+            [[row[number] for number in kept] for row in self._rows],
+            headless=self._headless,
+        )
+
+    def lines(self, columns: int) -> Iterator[Text]:
+        yield from self.fitted(columns).lines(columns)
 
     def _least(self, kept: Sequence[int]) -> int:
         gap, edges = (_GAP - 1, 0) if self._headless else (_GAP, _EDGES)
@@ -67,56 +107,32 @@ class Columns:
         wanted = self._wants(number, kept)
         if self._columns[number].whole:
             return wanted
-        words = [word.cell_len for row in self._rows for word in _words(row[number])]
+        words = [width(word) for row in self._rows for word in row[number].words()]
         return max([len(self._head(number, kept)), min(wanted, self._columns[number].least), *words])
 
     def _wants(self, number: int, kept: Sequence[int]) -> int:
-        lines = [line.cell_len for row in self._rows for line in row[number].split("\n", allow_blank=True)]
+        lines = [line.width for row in self._rows for line in row[number].rows()]
         return max([len(self._head(number, kept)), *lines])
 
-    def _table(self, kept: Sequence[int], width: int) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-        if self._headless:
-            table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        for number, room in zip(kept, self._widths(kept, width), strict=True):
-            column = self._columns[number]
-            table.add_column(
-                self._head(number, kept),
-                width=room,
-                no_wrap=column.whole,
-                overflow="fold",
-                justify="right" if column.right else "left",
-            )
-        for row in self._rows:
-            table.add_row(*(row[number] for number in kept))
-        return table
-
-    def _widths(self, kept: Sequence[int], width: int) -> list[int]:
+    def _widths(self, kept: Sequence[int], columns: int) -> list[int]:
         """What each needs, and its part of what is left."""
         widths = {number: self._needs(number, kept) for number in kept}
         wants = {number: self._wants(number, kept) - widths[number] for number in kept}
-        left = width - self._least(kept)
+        left = columns - self._least(kept)
         for place, number in enumerate(sorted(kept, key=lambda number: wants[number])):
             more = min(wants[number], left // (len(kept) - place))
             widths[number] += more
             left -= more
         return [widths[number] for number in kept]
 
-    def _stacked(self) -> Iterator[RenderableType]:
+    def _stacked(self) -> Iterator[Drawn]:
         """Each row as a heading and, below it, what the other columns say."""
         for row in self._rows:
-            heading = row[self._title].copy()
-            heading.no_wrap, heading.overflow = True, "ignore"
-            yield heading
-            below = Table.grid(padding=(0, 2))
-            for _ in range(3):
-                below.add_column(overflow="fold")
-            for column, cell in zip(self._columns, row, strict=True):
-                if cell is not row[self._title] and not column.spare and cell.plain.strip():
-                    below.add_row("", Text(column.head or column.alone, "dim", no_wrap=True), cell)
-            yield below
-
-
-def _words(cell: Text) -> Iterator[Text]:
-    for line in cell.split("\n"):
-        yield from line.split(" ")
+            yield row[self._title].unbroken()
+            yield Labeled(
+                *(
+                    (Text(column.head or column.alone, "dim"), cell)
+                    for column, cell in zip(self._columns, row, strict=True)
+                    if cell is not row[self._title] and not column.spare and cell.plain.strip()
+                )
+            )

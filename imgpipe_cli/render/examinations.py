@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bo
     longest = max((len(_WORDS[check.verdict]) for check in checks), default=0)
     for check in checks:
         verdict = (_WORDS[check.verdict].ljust(longest), _STYLES[check.verdict])
-        table.add_row(Text.assemble(verdict, "  ", check.title), _cell(check, verbose))
+        table.add_row(Text(*verdict) + Text(f"  {check.title}"), _cell(check, verbose))
     screen.show(table)
     screen.line(_sum(checks))
     if target.local:
@@ -35,15 +34,16 @@ def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bo
 
 
 def _cell(check: Check, verbose: bool) -> Text:
-    lines = [Text(safe(check.seen))]
+    cell = Text(safe(check.seen))
     wrong = check.verdict in ("warning", "failed")
     shown = check.details if verbose else check.details[:_FEW] if wrong else ()
-    lines.extend(Text(f"- {safe(detail)}") for detail in shown)
+    for detail in shown:
+        cell += Text(f"\n- {safe(detail)}")
     if wrong and len(shown) < len(check.details):
-        lines.append(Text(f"- and {len(check.details) - len(shown)} more (--verbose)"))
+        cell += Text(f"\n- and {len(check.details) - len(shown)} more (--verbose)")
     if check.fix:
-        lines.append(Text.assemble(("Fix: ", "bold"), safe(check.fix)))
-    return Text("\n").join(lines)
+        cell += Text("\nFix: ", "bold") + Text(safe(check.fix))
+    return cell
 
 
 def _sum(checks: Sequence[Check]) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from imgpipe_cli.render import verdicts
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
@@ -58,11 +61,7 @@ def _told(pictures: Sequence[Picture]) -> str:
     return "\n".join([*told[:_FEW], *more])
 
 
-def _table(groups: Mapping[str, Sequence[Picture]]) -> Any:
-    from rich.text import Text
-
-    from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-
+def _table(groups: Mapping[str, Sequence[Picture]]) -> Columns:
     drawn = Columns(
         Column("Reason", whole=True),
         Column("Pictures", whole=True, right=True),
@@ -139,44 +138,39 @@ def question(chosen: Sequence[Picture], price: str) -> str:
 
 def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
     """One picture as it stands now: its verdict, or why there is none."""
-    from rich.text import Text
-
     if picture.state == "done" and picture.item is not None:
-        screen.verdict(picture.item, min_confidence)
+        screen.show(verdicts.verdict(picture.item, min_confidence))
         return
     text = Text(safe(picture.key), "bold")
     style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
-    text.append(f"\n  {picture.state:<7} {safe(picture.why)}\n", f"not bold {style}")
+    text += Text(f"\n  {picture.state:<7} {safe(picture.why)}\n", style)
     if hint := _hint(picture):
-        text.append(f"  hint    {safe(hint)}\n", "not bold default")
+        text += Text(f"  hint    {safe(hint)}\n")
     screen.show(text)
 
 
 def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
     """A picture that had its result before: of what, since when, and that nothing was asked."""
-    from rich.text import Text
-
     from imgpipe_cli.diagnose.retry.failures import asked_for
     from imgpipe_cli.pictures.keys import argument
 
-    item = picture.item or {}
+    item = picture.item
+    assert item is not None
     there = ", ".join(feature for feature in item["features"] if feature in item) or "nothing"
     at = f"{datetime.fromisoformat(item['analyzedAt']).astimezone():%Y-%m-%d %H:%M:%S}"
     hint = f"See it with imgpipe result {argument(picture.key)}."
     if new := asked_for(picture, settings.features):
         hint = f"Upload the picture again to have {', '.join(new)} too."
     text = Text(safe(picture.key), "bold")
-    text.append(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "not bold dim")
-    text.append(f"  hint    {safe(hint)}\n", "not bold default")
+    text += Text(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "dim")
+    text += Text(f"  hint    {safe(hint)}\n")
     screen.show(text)
 
 
 def _hint(picture: Picture) -> str:
     if picture.hint or picture.state != "failed":
         return picture.hint
-    from imgpipe_cli.render.verdicts import after_all_tries
-
-    return after_all_tries(picture.key)
+    return verdicts.after_all_tries(picture.key)
 
 
 def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str) -> str:

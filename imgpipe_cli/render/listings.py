@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from imgpipe_cli.pictures.listing import Item, filtered, status_of
+from imgpipe_cli.pictures.listing import filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import safe
 from imgpipe_cli.render.verdicts import brief
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 _STYLES = {"done": "green", "failed": "red", "retrying": "yellow"}
 
 
-def table(items: Sequence[Item], min_confidence: float) -> Columns:
+def table(items: Sequence[ResultItem], min_confidence: float) -> Columns:
     """A row for each result: when, which, how it stands, and what was found or why not."""
     whole = (Column(head, whole=True) for head in ("Analyzed", "Key", "Status"))
     drawn = Columns(*whole, Column("Found", least=SENTENCE), title=1)
@@ -31,7 +34,7 @@ def table(items: Sequence[Item], min_confidence: float) -> Columns:
     return drawn
 
 
-def _found(item: Item, min_confidence: float) -> str:
+def _found(item: ResultItem, min_confidence: float) -> str:
     if item["status"] == "failed":
         return safe(item["error"]["message"])
     return "; ".join(brief(filtered(item, min_confidence))) or "nothing found"

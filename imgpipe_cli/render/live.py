@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.events import Downloaded, Sent, Transferred
-from imgpipe_cli.render.screen import console
+from imgpipe_cli.render.console import console
 from imgpipe_cli.render.text import fitted, safe, size, whole_words
 
 if TYPE_CHECKING:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import count, note, safe, size
 
 if TYPE_CHECKING:
+    from imgpipe_cli.deploy.destroy import Removal
+    from imgpipe_cli.deploy.plan import ResourceState
     from imgpipe_cli.deploy.resource import Change, Resource, Step
-    from imgpipe_cli.deploy.runner import Removal, ResourceState
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered
@@ -65,6 +68,34 @@ def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
         screen.line(f"  {name:<9} {safe(value)}")
 
 
+def outputs_document(found: Remembered) -> dict[str, Any]:
+    """The addresses of a pipeline, as they stand in the JSON of `up` and `status`."""
+    return {
+        "project": found.target.project,
+        "account": found.account,
+        "region": found.region,
+        "local": found.target.local,
+        "bucket": found.bucket,
+        "apiUrl": found.api_url,
+        "pageUrl": f"{found.api_url}/",
+        "resultUrl": f"{found.api_url}/result?key=",
+    }
+
+
+def settings_document(settings: Settings) -> dict[str, Any]:
+    """The settings of a pipeline, as they stand in the JSON of `up` and `status`."""
+    return {
+        "features": list(settings.features),
+        "minConfidence": settings.min_confidence,
+        "private": settings.private,
+        "rekognitionPricePer1000": settings.price_per_1000,
+        "results": settings.results,
+        "sourceAccount": settings.source_account,
+        "rekognitionTps": settings.rekognition_tps or None,
+        "concurrency": settings.cap,
+    }
+
+
 def _results_bucket(found: Remembered) -> str:
     return Names(found.target.project, found.account, found.region).results_bucket
 
@@ -88,7 +119,9 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 
 
 def _label(removal: Removal, names: Any) -> str:
-    changes = list(removal.resource.removals(removal.seen, names))
+    from imgpipe_cli.deploy.resource import Context
+
+    changes = list(removal.resource.removals(Context(removal.seen, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 
@@ -121,10 +154,6 @@ _STYLES = {"ready": "green", "busy": "cyan", "missing": "yellow", "drifted": "ye
 
 def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]) -> None:
     """A row for each step; what differs is named."""
-    from rich.text import Text
-
-    from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-
     whole = (Column(head, whole=True) for head in ("", "Step", "State"))
     table = Columns(*whole, Column("What", least=SENTENCE), title=1)
     for number, step in enumerate(steps):

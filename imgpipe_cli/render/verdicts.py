@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.pictures.keys import argument
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.pictures.waiting import is_retrying
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import safe, seconds, size
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import (
+        Color,
+        Face,
+        Label,
+        Moderation,
+        Named,
+        Properties,
+        ResultItem,
+        TextDetection,
+    )
+
 _BAR = 20
 _SHORT_BAR = 8  # leaves room for the words on a narrow terminal
 _WIDE = 100
@@ -31,41 +38,41 @@ _FEATURE_TITLES = {
 }
 
 
-def verdict(item: Item, min_confidence: float) -> RenderableType:
+def verdict(item: ResultItem, min_confidence: float) -> Drawn:
     """The whole verdict: a heading, then a table for each feature that was asked for."""
-    parts: list[RenderableType] = [_heading(item)]
+    parts: list[Drawn] = [_heading(item)]
     if item["status"] == "failed":
         parts.append(_failure(item))
     else:
         shown = filtered(item, min_confidence)
         for feature in item.get("features", []):
             parts += _feature(feature, item, shown, min_confidence)
-    return Group(*parts, Text())
+    return Stack(*parts, Text())
 
 
-def _said(text: Text) -> RenderableType:
+def _said(text: Text) -> Drawn:
     """Below a key, and all of it a little further in."""
-    return Padding(text, (0, 0, 0, 2), expand=False)
+    return Labeled((Text(), text))
 
 
 class _Heading:
     """A key, whole, and beside it, or below it where the line is too short, what the picture is."""
 
     def __init__(self, key: str, facts: str) -> None:
-        self._key = Text(key, "bold", no_wrap=True, overflow="ignore")
-        self._facts = facts
+        self._key = Text(key, "bold")
+        self._facts = Text(facts, "dim")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        beside = Text.assemble(self._key, (f"  {self._facts}", "not bold dim"))
-        if self._facts and beside.cell_len <= options.max_width:
+    def lines(self, columns: int) -> Iterator[Text]:
+        beside = self._key + Text("  ") + self._facts
+        if self._facts.plain and beside.width <= columns:
             yield beside
             return
         yield self._key
-        if self._facts:
-            yield _said(Text(self._facts, "dim"))
+        if self._facts.plain:
+            yield from _said(self._facts).lines(columns)
 
 
-def _heading(item: Item) -> _Heading:
+def _heading(item: ResultItem) -> _Heading:
     facts = []
     if item.get("width") and item.get("height"):
         facts.append(f"{item['width']:g} x {item['height']:g}")
@@ -76,16 +83,16 @@ def _heading(item: Item) -> _Heading:
     return _Heading(safe(item["objectKey"]), ", ".join(facts))
 
 
-def _failure(item: Item) -> Table:
+def _failure(item: ResultItem) -> Drawn:
     error = item["error"]
     retrying = "retrying: " if is_retrying(item) else ""
-    told = Table.grid(padding=(0, 2))
-    told.add_row("", Text("failed", "red"), Text(f"{retrying}{safe(error['message'])}", "red"))
     # "It is tried again by itself" was true as long as there were tries.
     over = error.get("retryable") and not retrying
     hint = after_all_tries(item["objectKey"]) if over else error["hint"]
-    told.add_row("", "hint", Text(safe(hint)))
-    return told
+    return Labeled(
+        (Text("failed", "red"), Text(f"{retrying}{safe(error['message'])}", "red")),
+        (Text("hint"), Text(safe(hint))),
+    )
 
 
 def after_all_tries(key: str) -> str:
@@ -93,7 +100,7 @@ def after_all_tries(key: str) -> str:
     return f"See imgpipe explain {argument(key)}; once the cause is gone, run imgpipe retry."
 
 
-def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> Iterator[RenderableType]:
+def _feature(feature: str, item: ResultItem, shown: ResultItem, min_confidence: float) -> Iterator[Drawn]:
     title = _FEATURE_TITLES.get(feature, feature)
     if feature in item.get("unavailable", {}):
         reason = item["unavailable"][feature]
@@ -102,7 +109,7 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
     if feature not in shown:
         return
     if feature == "properties":
-        yield _properties(shown[feature])
+        yield _properties(shown["properties"])
         return
     if not _told(feature, shown):
         below = len(_told(feature, item))
@@ -112,12 +119,12 @@ def _feature(feature: str, item: Item, shown: Item, min_confidence: float) -> It
     yield _TABLES[feature](_told(feature, shown))
 
 
-def _told(feature: str, item: Item) -> list[Item]:
+def _told(feature: str, item: Mapping[str, Any]) -> list[Any]:
     """What people are told of: of a text its lines, not each word of them once more."""
     return [entry for entry in item[feature] if feature != "text" or entry.get("Type") == "LINE"]
 
 
-def _missing_model(feature: str, item: Item) -> str:
+def _missing_model(feature: str, item: ResultItem) -> str:
     """The local analysis says in its version that it has no object model."""
     version = str(item.get("models", {}).get(feature, ""))
     return "; no object model installed (imgpipe local models fetch)" if "no-object-model" in version else ""
@@ -129,7 +136,7 @@ def _table(first: str, *others: Column) -> Columns:
     return Columns(Column(first), bar, Column(whole=True, alone="Confidence"), *others)
 
 
-def _labels(labels: Sequence[Item]) -> Columns:
+def _labels(labels: Sequence[Label]) -> Columns:
     table = _table("Label", Column("Parents", spare=6), Column("Category", spare=7), Column("Boxes", spare=8))
     for label in labels:
         boxes = len(label.get("Instances", []))
@@ -143,7 +150,7 @@ def _labels(labels: Sequence[Item]) -> Columns:
     return table
 
 
-def _moderation(labels: Sequence[Item]) -> Columns:
+def _moderation(labels: Sequence[Moderation]) -> Columns:
     table = _table("Moderation", Column("Under"))
     for label in labels:
         table.add_row(
@@ -154,40 +161,43 @@ def _moderation(labels: Sequence[Item]) -> Columns:
     return table
 
 
-def _faces(faces: Sequence[Item]) -> Columns:
+def _faces(faces: Sequence[Face]) -> Columns:
     table = _table("Face", Column("Seen in it", least=SENTENCE))
     for number, face in enumerate(faces, start=1):
         table.add_row(Text(f"{number}"), *_confidence(face["Confidence"]), Text(", ".join(_face_facts(face))))
     return table
 
 
-def _face_facts(face: Item) -> Iterator[str]:
+def _face_facts(face: Face) -> Iterator[str]:
     if "AgeRange" in face:
         yield f"age {face['AgeRange']['Low']:g} to {face['AgeRange']['High']:g}"
     if face.get("Emotions"):
         strongest = max(face["Emotions"], key=lambda emotion: float(emotion["Confidence"]))
         yield safe(str(strongest["Type"]).lower())
-    for name, words in (("Smile", "smile"), ("Eyeglasses", "glasses"), ("Sunglasses", "sunglasses")):
-        if face.get(name, {}).get("Value"):
-            yield words
+    traits = {
+        "smile": face.get("Smile"),
+        "glasses": face.get("Eyeglasses"),
+        "sunglasses": face.get("Sunglasses"),
+    }
+    yield from (words for words, trait in traits.items() if trait and trait["Value"])
     box_ = face.get("BoundingBox")
     if box_:
         yield f"{box_['Width'] * 100:.0f} % x {box_['Height'] * 100:.0f} % of the picture"
 
 
-def _text(detections: Sequence[Item]) -> Columns:
+def _text(detections: Sequence[TextDetection]) -> Columns:
     table = _table("Text")
     for detection in detections:
         table.add_row(Text(safe(detection["DetectedText"])), *_confidence(detection["Confidence"]))
     return table
 
 
-def _properties(properties: Item) -> Columns:
+def _properties(properties: Properties) -> Columns:
     """How the picture as a whole is, and its colors by the share of the picture that they take."""
     table = Columns(Column("Properties"), Column(whole=True, spare=1), Column(whole=True))
+    quality: Mapping[str, Any] = properties.get("Quality", {})
     for name in ("Brightness", "Sharpness", "Contrast"):
-        value = properties.get("Quality", {}).get(name)
-        if value is not None:
+        if (value := quality.get(name)) is not None:
             table.add_row(Text(name), _bar(value, "cyan"), Text(f"{value:.1f} of 100"))
     for color in properties.get("DominantColors", []):
         shade = f"rgb({color['Red']:g},{color['Green']:g},{color['Blue']:g})"
@@ -196,14 +206,19 @@ def _properties(properties: Item) -> Columns:
     return table
 
 
-def _color(color: Item) -> str:
+def _color(color: Color) -> str:
     return safe(color.get("CSSColor") or color["HexCode"])
 
 
-_TABLES = {"labels": _labels, "moderation": _moderation, "faces": _faces, "text": _text}
+_TABLES: Mapping[str, Callable[[list[Any]], Columns]] = {
+    "labels": _labels,
+    "moderation": _moderation,
+    "faces": _faces,
+    "text": _text,
+}
 
 
-def _names(entries: Sequence[Item]) -> str:
+def _names(entries: Sequence[Named]) -> str:
     return safe(", ".join(str(entry["Name"]) for entry in entries))
 
 
@@ -220,7 +235,7 @@ def _bar(percent: float, color: str) -> Text:
     return Text(bar.ljust(width), color)
 
 
-def line(item: Item, min_confidence: float) -> str:
+def line(item: ResultItem, min_confidence: float) -> str:
     """One verdict as one line of a feed."""
     key = safe(item["objectKey"])
     at = item["analyzedAt"][11:19]
@@ -231,7 +246,7 @@ def line(item: Item, min_confidence: float) -> str:
     return f"{at}  {key}  {'; '.join(brief(shown)) or 'nothing found'}"
 
 
-def brief(item: Item) -> Iterator[str]:
+def brief(item: ResultItem) -> Iterator[str]:
     """What was found, each feature in a few words."""
     if item.get("labels"):
         yield ", ".join(f"{safe(label['Name'])} {label['Confidence']:.0f} %" for label in item["labels"][:6])

@@ -28,6 +28,8 @@ from shared.results import REMOVED
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from shared.result_item import Stored
+
 _LOOKS = 5
 """How often is looked again when the object changes under our hands; then it is left to Lambda's retry."""
 
@@ -35,8 +37,6 @@ _LOOKS = 5
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
 
 _TYPE = "application/json"
-
-Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class VerdictBucket:
     s3: S3Client
     bucket: str
 
-    def read(self, key: str) -> dict[str, Any] | None:
+    def read(self, key: str) -> Stored | None:
         found = read_object(self.s3, self.bucket, name_of(key))
         return found[0] if found else None
 
-    def replace(self, item: Item, *, seen: Item | None) -> bool:
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         entry = index_of(item)
         announced = False
         for look in range(1, _LOOKS + 1):
@@ -74,7 +74,7 @@ class VerdictBucket:
             return True
         raise AssertionError("unreachable")
 
-    def _put_result(self, item: Item, etag: str | None) -> None:
+    def _put_result(self, item: Stored, etag: str | None) -> None:
         """Raises ClientError with one of _CHANGED when the object is no longer the one with this ETag."""
         options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         if item["status"] == REMOVED:
@@ -93,5 +93,5 @@ class VerdictBucket:
             self.s3.delete_object(Bucket=self.bucket, Key=entry)
 
 
-def _revision(item: Item | None) -> tuple[Any, ...] | None:
+def _revision(item: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
     return tuple(item.get(name) for name in REVISION) if item else None

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ingest.analysis import Findings, Unavailable
 from ingest.event import Arrival, Removal
 from shared.results import FEATURES, REMOVED
 
-Stored = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import Stored, StoredItem, Tombstone
+
 Answered = Mapping[str, Findings | Unavailable]
 
 
@@ -28,7 +30,7 @@ class Skip:
     """
 
     reason: str
-    renewed: Stored | None = None
+    renewed: StoredItem | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +66,13 @@ def plan(
 def _plan(arrival: Arrival, stored: Stored | None, wanted: Sequence[str]) -> Skip | Work:
     if stored is None:
         return _all(arrival, wanted)
-    same = _same_object(arrival, stored)
-    if arrival.by_hand and not same:
+    if _is_same_object(stored, arrival):
+        return _rest(arrival, stored, wanted)
+    if arrival.by_hand:
         return _current(arrival, stored, wanted)
-    if not same and stored["sequencer"] > arrival.sequencer:
+    if stored["sequencer"] > arrival.sequencer:
         return Skip(reason="removed" if stored["status"] == REMOVED else "a newer event is stored")
-    if not same:
-        return _all(arrival, wanted, other_version=stored["status"] != REMOVED)
-    return _rest(arrival, stored, wanted)
+    return _all(arrival, wanted, other_version=stored["status"] != REMOVED)
 
 
 def _all(arrival: Arrival, wanted: Sequence[str], *, other_version: bool = False) -> Work:
@@ -94,10 +95,10 @@ def _current(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Work:
     return replace(work, sequencer=max(arrival.sequencer, just_after))
 
 
-def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Work:
+def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip | Work:
     """The same object again: a duplicate, a retry, or a replay after more features were switched on."""
     newer = arrival.sequencer > stored["sequencer"]
-    renewed = {**stored, "sequencer": arrival.sequencer} if newer else None
+    renewed: StoredItem | None = {**stored, "sequencer": arrival.sequencer} if newer else None
     if _refused(stored) and not arrival.by_hand:
         return Skip(reason="already refused", renewed=renewed)
     kept = answered(stored)
@@ -114,13 +115,13 @@ def _rest(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Skip | Wor
     )
 
 
-def _refused(stored: Stored) -> bool:
+def _refused(stored: StoredItem) -> bool:
     """Whether a failure is final. What was gone may show again, once what lay on it is removed."""
     error = stored["error"] if stored["status"] == "failed" else None
     return error is not None and not error["retryable"] and error["code"] != "gone"
 
 
-def _same_object(arrival: Arrival, stored: Stored) -> bool:
+def _is_same_object(stored: Stored, arrival: Arrival) -> TypeGuard[StoredItem]:
     if stored["status"] == REMOVED:
         return False
     if arrival.version_id in (None, "null") and not arrival.by_hand:
@@ -129,14 +130,14 @@ def _same_object(arrival: Arrival, stored: Stored) -> bool:
     return is_of(arrival, stored)
 
 
-def is_of(current: Arrival, stored: Stored) -> bool:
+def is_of(current: Arrival, stored: StoredItem) -> bool:
     """Whether a result is that of the current object, whatever its event was."""
     if current.version_id in (None, "null"):
         return bool(stored.get("eTag") == current.etag)
     return bool(stored.get("versionId") == current.version_id)
 
 
-def answered(stored: Stored) -> dict[str, Findings | Unavailable]:
+def answered(stored: Mapping[str, Any]) -> dict[str, Findings | Unavailable]:
     """The features that a stored verdict has answers for."""
     answers: dict[str, Findings | Unavailable] = {}
     for feature in FEATURES:
@@ -147,7 +148,7 @@ def answered(stored: Stored) -> dict[str, Findings | Unavailable]:
     return answers
 
 
-def tombstone(removal: Removal, stored: Stored | None) -> dict[str, str] | None:
+def tombstone(removal: Removal, stored: Stored | None) -> Tombstone | None:
     """What to put in place of the stored item, without its expiry; None when that is newer."""
     if stored is not None and stored["sequencer"] > removal.sequencer:
         return None

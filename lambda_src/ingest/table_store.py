@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef
 
+    from shared.result_item import Stored
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictTable:
@@ -27,13 +29,13 @@ class VerdictTable:
     dynamodb: DynamoDBClient
     name: str
 
-    def read(self, key: str) -> dict[str, Any] | None:
+    def read(self, key: str) -> Stored | None:
         answer = self.dynamodb.get_item(
             TableName=self.name, Key=to_attributes({"objectKey": key}), ConsistentRead=True
         )
-        return from_attributes(answer["Item"]) if answer.get("Item") else None
+        return cast("Stored", from_attributes(answer["Item"])) if answer.get("Item") else None
 
-    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         request: PutItemInputTypeDef = {
             "TableName": self.name,
             "Item": to_attributes(item),
@@ -41,14 +43,15 @@ class VerdictTable:
             "ExpressionAttributeNames": {"#key": "objectKey"},
         }
         if seen is not None:
+            before: Mapping[str, Any] = seen
             # "status" is a word reserved by DynamoDB, so all names go through aliases.
             request["ConditionExpression"] = " AND ".join(
-                f"#{name} = :{name}" if name in seen else f"attribute_not_exists(#{name})"
+                f"#{name} = :{name}" if name in before else f"attribute_not_exists(#{name})"
                 for name in REVISION
             )
             request["ExpressionAttributeNames"] = {f"#{name}": name for name in REVISION}
             request["ExpressionAttributeValues"] = to_attributes(
-                {f":{name}": seen[name] for name in REVISION if name in seen}
+                {f":{name}": before[name] for name in REVISION if name in before}
             )
         try:
             self.dynamodb.put_item(**request)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.dynamo_types import stored_size
 from shared.results import LISTED
+
+if TYPE_CHECKING:
+    from shared.result_item import StoredItem
 
 MAX_ITEM_BYTES = 390_000
 """The limit is 400 KB, which AWS counts as 400 x 1,024 bytes.
@@ -17,7 +20,7 @@ This leaves room for how numbers are counted.
 
 def trimmed(
     item: Mapping[str, Any], already: Mapping[str, int], *, max_bytes: int = MAX_ITEM_BYTES
-) -> dict[str, Any]:
+) -> StoredItem:
     """The item without its least confident findings, as many as are too much.
 
     `trimmed` then says how many each feature lost, those lost earlier (`already`) included.
@@ -36,7 +39,7 @@ def trimmed(
         for feature in LISTED
         if feature in item
     }
-    return {**item, **kept, **({"trimmed": lost} if lost else {})}
+    return cast("StoredItem", {**item, **kept, **({"trimmed": lost} if lost else {})})
 
 
 def _least_confident_first(item: Mapping[str, Any]) -> list[tuple[float, str, int, int]]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ingest.analysis import Findings, Outcome, Unavailable
 from ingest.event import Arrival
 from ingest.faults import Fault
 from ingest.trim import trimmed
 from shared.results import FEATURES
+
+if TYPE_CHECKING:
+    from shared.result_item import StoredItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ def item(
     now: datetime,
     duration_ms: int,
     already_trimmed: Mapping[str, int],
-) -> dict[str, Any]:
+) -> StoredItem:
     """The result item, small enough for DynamoDB. Attributes without a value are left out."""
     outcomes = examination.outcomes
     found = {feature: outcome for feature, outcome in outcomes.items() if isinstance(outcome, Findings)}

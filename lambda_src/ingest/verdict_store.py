@@ -6,22 +6,24 @@ has changed since the read, no order of events can put an old verdict over a new
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ingest import limits
 from ingest.patience import Patience
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 
 class VerdictStore(Protocol):
     """Where verdicts are kept, as the ingest function uses it. What the store itself raises comes through."""
 
-    def read(self, key: str) -> dict[str, Any] | None:
+    def read(self, key: str) -> Stored | None:
         """The stored item with its internal attributes, or None. Never stale: that would pay twice."""
         ...
 
-    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         """Put `item` in place of what was `seen`; False when that has changed since."""
         ...
 
@@ -37,8 +39,8 @@ class PatientStore:
     store: VerdictStore
     patience: Patience
 
-    def read(self, key: str) -> dict[str, Any] | None:
+    def read(self, key: str) -> Stored | None:
         return self.patience.call(lambda: self.store.read(key), keep_s=limits.STORING_S)
 
-    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         return self.patience.call(lambda: self.store.replace(item, seen=seen), keep_s=limits.STORING_S)

@@ -12,7 +12,7 @@ from ingest import limits
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
-from ingest.history import Answered, Skip, Stored, Work, is_of, plan, tombstone
+from ingest.history import Answered, Skip, Work, is_of, plan, tombstone
 from ingest.patience import Patience
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
@@ -23,6 +23,8 @@ from shared.results import REMOVED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from shared.result_item import StoredItem
 
 TOMBSTONE_DAYS = 7
 """Longer than any event can be late: Lambda keeps trying for six hours at most."""
@@ -82,7 +84,7 @@ def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: b
         if store.replace(verdict, seen=seen):
             if fault and fault.retryable:
                 raise TryAgain(fault)
-            return str(verdict["status"])
+            return verdict["status"]
         bought = examination.answered
     raise TryAgain(_busy())
 
@@ -189,7 +191,7 @@ def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
     raise TryAgain(_busy())
 
 
-def _of_current(stored: Stored, removal: Removal, needs: Needs) -> bool:
+def _of_current(stored: StoredItem, removal: Removal, needs: Needs) -> bool:
     current = read_current(needs.s3, removal)
     return current is not None and is_of(current, stored)
 

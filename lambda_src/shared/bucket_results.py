@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -13,10 +13,12 @@ from shared.results import key_possible, shown
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from shared.result_item import ResultItem, Stored
+
 _NOT_THERE = frozenset({"NoSuchKey", "404"})
 
 
-def read_object(s3: S3Client, bucket: str, name: str) -> tuple[dict[str, Any], str] | None:
+def read_object(s3: S3Client, bucket: str, name: str) -> tuple[Stored, str] | None:
     """The stored item of that name with its internal attributes, and the object's ETag; None without one.
 
     S3 says "not there" only to a role that may list the bucket.
@@ -37,7 +39,7 @@ class BucketResults:
     s3: S3Client
     bucket: str
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> ResultItem | None:
         """The result of one picture, or None."""
         found = read_object(self.s3, self.bucket, name_of(key)) if key_possible(key) else None
         # The key inside is the one that counts, whatever the object's name says.

@@ -12,7 +12,10 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 RESULTS = "results/"
 INDEX = "index/"
@@ -106,15 +109,15 @@ def dump(item: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def load(data: bytes) -> dict[str, Any]:
+def load(data: bytes) -> Stored:
     """Raises ValueError for what is no stored item."""
     item = json.loads(data)
     if not isinstance(item, dict) or not {"objectKey", "status", "sequencer"} <= item.keys():
         raise ValueError("not a stored result")
-    return item
+    return cast("Stored", item)
 
 
-def counts_more(one: Mapping[str, Any], other: Mapping[str, Any] | None) -> bool:
+def counts_more(one: Stored, other: Stored | None) -> bool:
     """Whether `one` is the newer of two stored items of a key, when results are copied between stores."""
     return other is None or _rank(one) > _rank(other)
 

@@ -6,10 +6,12 @@ an index or a clean-up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Final, cast
 
-FEATURES = ("labels", "moderation", "faces", "text", "properties")
+if TYPE_CHECKING:
+    from shared.result_item import Feature, ResultItem, Stored
+
+FEATURES: tuple[Feature, ...] = ("labels", "moderation", "faces", "text", "properties")
 """Every feature there is, in the order in which they are stored and shown."""
 
 LISTED = FEATURES[:-1]
@@ -18,7 +20,7 @@ LISTED = FEATURES[:-1]
 Properties are one map about the whole picture, as Rekognition's ImageProperties.
 """
 
-REMOVED = "removed"
+REMOVED: Final = "removed"
 """`status` of a tombstone. Internal: readers answer 404."""
 
 MAX_KEY_BYTES = 1024
@@ -27,7 +29,7 @@ MAX_KEY_BYTES = 1024
 A longer one cannot have a result, and no store could be asked for it.
 """
 
-PUBLIC_FEATURES = ("labels", "moderation", "properties")
+PUBLIC_FEATURES: tuple[Feature, ...] = ("labels", "moderation", "properties")
 """What anybody who knows a key may read where results are public: nothing about people, and no words."""
 
 _PUBLIC = frozenset(
@@ -59,28 +61,29 @@ def key_possible(key: str) -> bool:
         return False
 
 
-def shown(item: Mapping[str, Any]) -> dict[str, Any] | None:
+def shown(item: Stored) -> ResultItem | None:
     """The stored item without internal attributes; None for a tombstone."""
     if item.get("status") == REMOVED:
         return None
-    return {name: value for name, value in item.items() if name not in _INTERNAL}
+    return cast("ResultItem", {name: value for name, value in item.items() if name not in _INTERNAL})
 
 
-def in_public(item: Mapping[str, Any]) -> dict[str, Any]:
+def in_public(item: ResultItem) -> ResultItem:
     """The part of a shown item that is for everybody; `features` still says what was asked for."""
     public = {name: value for name, value in item.items() if name in _PUBLIC}
     trimmed = {name: count for name, count in item.get("trimmed", {}).items() if name in PUBLIC_FEATURES}
-    return {**public, "trimmed": trimmed} if trimmed else public
+    return cast("ResultItem", {**public, "trimmed": trimmed} if trimmed else public)
 
 
-def at_least(item: Mapping[str, Any], min_confidence: float) -> dict[str, Any]:
+def at_least(item: ResultItem, min_confidence: float) -> ResultItem:
     """The item with only those findings whose Confidence is `min_confidence` (0 to 100) or more.
 
     A label that stays keeps all its instances.
     """
-    return {
+    kept = {
         name: [entry for entry in value if entry.get("Confidence", 100.0) >= min_confidence]
         if name in LISTED and isinstance(value, list)
         else value
         for name, value in item.items()
     }
+    return cast("ResultItem", kept)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from shared.aws_clients import Limits, dynamodb_client, s3_client
 from shared.bucket_results import BucketResults
 from shared.table_results import TableResults
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 _VARIABLES: Mapping[str, Literal["table", "bucket"]] = {"TABLE_NAME": "table", "RESULTS_BUCKET": "bucket"}
 
@@ -16,7 +19,7 @@ _VARIABLES: Mapping[str, Literal["table", "bucket"]] = {"TABLE_NAME": "table", "
 class Results(Protocol):
     """What a reader of single results needs to know of a store."""
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> ResultItem | None:
         """The result of one picture as readers may see it, or None."""
         ...
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from shared.dynamo_types import from_attributes, to_attributes
 from shared.results import key_possible, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from shared.result_item import ResultItem, Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class TableResults:
     dynamodb: DynamoDBClient
     table: str
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> ResultItem | None:
         """The result of one picture, or None.
 
         Read consistently: that costs one read unit for each 4 KB instead of half of one, and a poll right
@@ -31,4 +33,4 @@ class TableResults:
             TableName=self.table, Key=to_attributes({"objectKey": key}), ConsistentRead=True
         )
         item = answer.get("Item")
-        return shown(from_attributes(item)) if item else None
+        return shown(cast("Stored", from_attributes(item))) if item else None

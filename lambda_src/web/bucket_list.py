@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,7 +19,10 @@ from shared.bucket_results import BucketResults, read_object
 from shared.log import log_failure
 from shared.result_objects import INDEX, index_object, index_start, name_of, parse_index
 from web.cursor import Place
-from web.pages import Found, Item, Read
+from web.pages import Found, Read
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 PARALLEL_READS = 16
 """Results read at once: a page of a hundred in seven rounds."""
@@ -42,7 +46,7 @@ class BucketList(BucketResults):
 
     def read(self, entries: list[Place], *, until_s: float) -> Read:
         """The stored items that their entries are right about, and the entries not reached in time."""
-        items: dict[Place, Item] = {}
+        items: dict[Place, Stored] = {}
         behind: set[Place] = set()
         refused: list[Exception] = []
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shared.aws_clients import Limits
 from shared.http_api import ApiError, Request, Response, json_response
 from shared.results import shown
 from web.cursor import Place, parse_cursor
 from web.needs import Needs, PageLimits
-from web.pages import Item, Read
+from web.pages import Read
 from web.pictures import signed_link
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem, Stored
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -52,9 +55,9 @@ def list_results(request: Request, needs: Needs) -> Response:
 
 def _page(
     entries: list[Place], read: Read, needs: Needs, *, with_images: bool
-) -> tuple[list[Item], Place | None]:
+) -> tuple[list[ResultItem], Place | None]:
     """The items in the entries' order, and the last entry served when there was no room or time for all."""
-    items: list[Item] = []
+    items: list[ResultItem] = []
     room = needs.page_limits.answer_bytes
     reached: Place | None = None
     for entry in entries:
@@ -96,7 +99,7 @@ def _start(cursor: str | None, needs: Needs) -> Place:
     return place if place.day <= newest else Place(day=newest)
 
 
-def _item(stored: Item | None, needs: Needs, *, with_images: bool) -> dict[str, Any] | None:
+def _item(stored: Stored | None, needs: Needs, *, with_images: bool) -> ResultItem | None:
     item = shown(stored) if stored else None
     if item is None or not with_images:
         return item

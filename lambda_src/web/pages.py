@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shared.stores import Results
 from web.cursor import Place
 
-Item = dict[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Found:
 class Read:
     """The stored items by entry, and the entries that were not reached in time."""
 
-    items: dict[Place, Item]
+    items: dict[Place, Stored]
     behind: set[Place]
 
 

@@ -6,8 +6,7 @@ A link is signed here without a call to S3, so making one costs nothing and tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.aws_clients import Limits
 from shared.http_api import ApiError, Request, Response, json_response
@@ -15,6 +14,8 @@ from web.needs import Needs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from shared.result_item import ResultItem
 
 # S3 is never called here, only signed for; limits all the same, should that change.
 S3_LIMITS = Limits(connect_s=1, read_s=2, attempts=2)
@@ -35,7 +36,7 @@ def picture_url(request: Request, needs: Needs) -> Response:
     return json_response(200, {"url": url, "expiresIn": LINK_S})
 
 
-def signed_link(s3: S3Client, bucket: str, item: Mapping[str, Any]) -> str:
+def signed_link(s3: S3Client, bucket: str, item: ResultItem) -> str:
     """A link to the very version that the result is about.
 
     S3 answers with the type that the content really has, whatever its sender declared; what is no picture is

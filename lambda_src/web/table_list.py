@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.dynamo_types import from_attributes, to_attributes
 from shared.table_results import TableResults
@@ -20,6 +20,8 @@ from web.pages import Found, Read
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+    from shared.result_item import Stored
 
 PARALLEL_DAYS = 8
 """Days asked for at once: a quiet week in one go, without a crowd of connections."""
@@ -74,13 +76,15 @@ class TableList(TableResults):
 
         BatchGetItem answers with at most 16 MB and leaves the rest "unprocessed", under a 200.
         """
-        stored: dict[str, dict[str, Any]] = {}
+        stored: dict[str, Stored] = {}
         # Once each: DynamoDB refuses a list "that contains duplicates".
         unique = dict.fromkeys(entry.object_key for entry in entries)
         keys: list[dict[str, Any]] = [to_attributes({"objectKey": key}) for key in unique]
         while keys:
             answer = self.dynamodb.batch_get_item(RequestItems={self.table: {"Keys": keys}})
-            found = [from_attributes(item) for item in answer["Responses"].get(self.table, [])]
+            found = [
+                cast("Stored", from_attributes(item)) for item in answer["Responses"].get(self.table, [])
+            ]
             stored |= {item["objectKey"]: item for item in found}
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.table)
             keys = list(unprocessed["Keys"]) if unprocessed else []

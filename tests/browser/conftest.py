@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
+from shared.result_item import StoredItem
 from tests.support.machine import EXAMPLES, Machine, jpeg, machine_in
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Site:
         with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
             return json.load(answer)
 
-    def store(self, *items: dict[str, Any]) -> None:
+    def store(self, *items: StoredItem) -> None:
         """Put result items into the table, as the ingest function would; until the end of the test."""
         from shared.dynamo_types import to_attributes
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
+
+from shared.result_item import Label, StoredItem
 
 _COUNT = itertools.count()
 _START = datetime.now(UTC) + timedelta(minutes=1)
 
 
-def label(name: str, confidence: float = 90.0, **more: Any) -> dict[str, Any]:
-    return {"Name": name, "Confidence": confidence, "Instances": [], "Parents": [], "Categories": [], **more}
+def label(name: str, confidence: float = 90.0, **more: Any) -> Label:
+    found = {"Name": name, "Confidence": confidence, "Instances": [], "Parents": [], "Categories": []}
+    return cast("Label", {**found, **more})
 
 
-def item(key: str, **more: Any) -> dict[str, Any]:
+def item(key: str, **more: Any) -> StoredItem:
     """A result of these minutes, newer than all that were made before it."""
     at = (
         (_START + timedelta(milliseconds=next(_COUNT)))
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z")
     )
-    return {
+    found = {
         "objectKey": key,
         "bucket": "any",
         "status": "done",
@@ -32,5 +35,5 @@ def item(key: str, **more: Any) -> dict[str, Any]:
         "width": 400,
         "height": 300,
         "labels": [],
-        **more,
     }
+    return cast("StoredItem", {**found, **more})

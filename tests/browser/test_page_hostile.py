@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from shared.result_item import StoredItem
 from tests.browser.conftest import NewTab, Site
 from tests.browser.stored import item, label
 from tests.support.machine import jpeg
@@ -26,7 +27,7 @@ ATTACKS = {
 }
 
 
-def stored(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def stored(text: str) -> tuple[StoredItem, StoredItem]:
     """A result that holds the text wherever a result holds text, and one that failed."""
     box = {"BoundingBox": {"Left": 0.2, "Top": 0.2, "Width": 0.5, "Height": 0.5}, "Confidence": 90.0}
     name = {"Name": text}

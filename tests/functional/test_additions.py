@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import observe, plan
+from imgpipe_cli.deploy.resource import Context
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.events import Event, Skipped
@@ -134,13 +135,13 @@ ADDED: Mapping[str, tuple[Do, str, str]] = {
 
 def told() -> dict[str, tuple[str, ...]]:
     line = pipeline(RecordingAws())
-    snapshot = runner.observe_all(line, nothing)
-    return runner.unmanaged_changes(line, snapshot)
+    snapshot = observe.snapshot(line, nothing)
+    return plan.unmanaged_changes(line, snapshot)
 
 
 def states() -> set[str]:
     line = pipeline(RecordingAws())
-    return {state.state for state in runner.states(line, runner.observe_all(line, nothing), SETTINGS)}
+    return {state.state for state in plan.states(line, observe.snapshot(line, nothing), SETTINGS)}
 
 
 @pytest.mark.parametrize(("do", "resource", "sentence"), ADDED.values(), ids=ADDED.keys())
@@ -225,7 +226,7 @@ def test_a_repair_of_the_retries_keeps_where_successes_go(attempts: int, repairs
     client.put_function_event_invoke_config(
         **where, MaximumRetryAttempts=attempts, MaximumEventAgeInSeconds=6 * 3600, DestinationConfig=both
     )
-    changes = list(Retries().diff(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS))
+    changes = list(Retries().diff(Context(Retries().observe(RecordingAws(), NAMES), NAMES, SETTINGS)))
     assert len(changes) == repairs
     for change in changes:
         assert change.call.params["MaximumRetryAttempts"] == 2

@@ -9,7 +9,7 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import apply, destroy, observe, plan
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.events import Changing, Event, Skipped, Waiting
@@ -60,7 +60,7 @@ def _states(account: BehavingAccount, settings: Settings) -> set[str]:
     """What `status` says a moment later: the last change, time to live, still keeps the table busy."""
     account.clock.sleep(TableUpdating.lag)
     line = pipeline(BehavingAws(account))
-    return {state.state for state in runner.states(line, runner.observe_all(line, nothing), settings)}
+    return {state.state for state in plan.states(line, observe.snapshot(line, nothing), settings)}
 
 
 def _live(account: BehavingAccount, settings: Settings, other: Settings, workers: int) -> None:
@@ -85,7 +85,7 @@ def _live(account: BehavingAccount, settings: Settings, other: Settings, workers
 # Where all show at once, others hide these, always or now and then.
 HIDDEN = (
     *(KeyNotGranted, ConcurrentUpdate, PermissionNotVisible, ParameterBusy),
-    *(RoleDeleteConflict, RoleChangesCollide),
+    *(RoleDeleteConflict, RoleChangesCollide, RoleNotAssumable),
 )
 
 
@@ -145,8 +145,8 @@ class _Watcher:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Waiting) and event.resource == self._resource:
             line = pipeline(BehavingAws(self._account))
-            snapshot = runner.observe_all(line, nothing)
-            for state in runner.states(line, snapshot, SETTINGS):
+            snapshot = observe.snapshot(line, nothing)
+            for state in plan.states(line, snapshot, SETTINGS):
                 if state.resource == self._resource:
                     self.told.append((state.state, *state.differences))  # type: ignore[arg-type]
 
@@ -233,9 +233,7 @@ def _killed_then(behaviours: Sequence[Behaviour], number: int, then: str) -> Non
             assert _states(account, SETTINGS) == {"ready"}
         elif then == "status":
             line = pipeline(BehavingAws(account))
-            found = {
-                state.state for state in runner.states(line, runner.observe_all(line, nothing), SETTINGS)
-            }
+            found = {state.state for state in plan.states(line, observe.snapshot(line, nothing), SETTINGS)}
             assert "not_owned" not in found
             account.clock.sleep(_SHOWN_S)
         skipped: list[Event] = []
@@ -309,13 +307,13 @@ def test_a_bucket_that_is_not_visible_yet_is_made_again_without_harm(region: str
         made = [h.operation for h in account.history].count("CreateBucket")
         assert made == (2 if region == "us-east-1" else 1)
         line = Pipeline(STEPS, BehavingAws(account), names)
-        snapshot = runner.observe_all(line, nothing)
-        assert {state.state for state in runner.states(line, snapshot, SETTINGS)} == {"ready"}
-        assert runner.down(line, runner.planned_removals(line, snapshot, nothing), nothing) == []
+        snapshot = observe.snapshot(line, nothing)
+        assert {state.state for state in plan.states(line, snapshot, SETTINGS)} == {"ready"}
+        assert destroy.destroy(line, destroy.planned_removals(line, snapshot, nothing), nothing) == []
     asked = [event for event in events if isinstance(event, Changing) and event.verb == "create"]
     assert [event.what for event in asked].count(f"bucket {names.bucket}") == 1
 
 
 def _up(account: BehavingAccount, names: Names, emit: object) -> None:
     line = Pipeline(STEPS, BehavingAws(account), names, workers=1)
-    runner.up(line, runner.observe_all(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]
+    apply.reconcile_all(line, observe.snapshot(line, nothing), SETTINGS, emit)  # type: ignore[arg-type]

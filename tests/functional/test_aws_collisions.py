@@ -12,6 +12,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.commands.up import _check_region
+from imgpipe_cli.deploy.resource import Context
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.diagnose.doctor.network import rekognition
 from imgpipe_cli.errors import Problem
@@ -114,7 +115,7 @@ def test_an_empty_destination_is_not_written_back() -> None:
         up(BehavingAws(account))
         seen = Retries().observe(BehavingAws(account), NAMES)
         differing = replace(seen, facts={**seen.facts, "attempts": 1})
-        (change,) = Retries().diff(differing, NAMES, _OTHER)
+        (change,) = Retries().diff(Context(differing, NAMES, _OTHER))
     assert change.call.params["DestinationConfig"] == {"OnFailure": {"Destination": NAMES.queue_arn}}
 
 

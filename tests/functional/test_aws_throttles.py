@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from imgpipe_cli.aws.client import AwsError, Patience
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import observe
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 from tests.support import exhaustive
@@ -93,7 +93,7 @@ def test_a_service_that_is_busy_for_a_minute_is_waited_for(service: str, refusal
     with behaving_account(BucketDefaults(), _Busy(service, refusal, lag=60)) as account:
         aws = BehavingAws(account)
         aws.on_busy = told.append
-        assert not any(seen.exists for seen in runner.observe_all(pipeline(aws), nothing).values())
+        assert not any(seen.exists for seen in observe.snapshot(pipeline(aws), nothing).values())
         assert 60 <= account.clock.now < _LIMIT_S
     assert len(told) == 1
 

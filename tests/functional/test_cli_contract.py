@@ -12,11 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-import typer
 from moto import mock_aws
 
 from imgpipe_cli import __version__
-from imgpipe_cli.cli import app
+from imgpipe_cli.commands.program import whole_program
 from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.session.settings import Settings
@@ -30,7 +29,7 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
         yield from _commands(found, *path, name) if hasattr(found, "commands") else [(*path, name)]
 
 
-COMMANDS = tuple(_commands(typer.main.get_command(app())))
+COMMANDS = tuple(_commands(whole_program()))
 
 
 @pytest.fixture
@@ -225,7 +224,8 @@ def test_json_can_be_asked_for_by_the_environment(
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_traceback_is_for_verbose_only(cli: Cli, played: PlayedApi, verbose: bool) -> None:
     remember(played.url)
-    played.instead.append(Answer(body=[1]))  # nothing that our functions would ever answer
+    # Our functions would never answer this.
+    played.instead.append(Answer(body={**item("a"), "labels": 7}))
     printed = cli("result", "a", *(["--verbose"] if verbose else []))
     assert printed.code == 1
     assert "Error: Something unexpected happened (TypeError" in printed.err
@@ -341,7 +341,9 @@ def test_on_a_terminal_colors_go_away_with_no_color(played: PlayedApi, no_color:
     assert (b"\x1b" in text) is not no_color
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("result", "a", "--json")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("result", "a", "--json"), ("result", "a"), ("list",)]
+)
 def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, arguments: tuple[str, ...]) -> None:
     played.store(item("a"))
     remember(played.url)
@@ -356,3 +358,4 @@ def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, argume
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "imgpipe_cli" in loaded
     assert not loaded & {"boto3", "botocore", "rich", "pydantic"}
+    assert ("typer" in loaded) is (arguments != ("--version",))

@@ -17,13 +17,13 @@ from tests.support.api_server import TOKEN, PlayedApi, Request, item, serving
 from tests.support.cli import NAMES, REGION, Cli, remember
 
 FACES = [{"Confidence": 99.0}]
-WHOLE = {
+WHOLE: Any = {
     **item("a.jpg", labels=[{"Name": "Cat", "Confidence": 98.0}], faces=FACES),
     "features": ["labels", "faces"],
     "eTag": "e",
     "sequencer": "0",
 }
-PUBLIC = {
+PUBLIC: Any = {
     name: value for name, value in WHOLE.items() if name not in ("versionId", "eTag", "sequencer", "faces")
 }
 

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from tests.support.assert_doctor import KEY_ID, SECRET, checks
 from tests.support.cli import Printed
+from tests.support.loopback import Handler, serving
 from tests.support.loopback_aws import LoopbackAws
 
 
@@ -22,9 +21,9 @@ def trickling() -> Iterator[str]:
     """The URL of an AWS whose STS answers; of all other answers a byte comes now and then, for ever."""
     over = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Trickling(Handler):
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(errors="replace")
+            text = self.body().decode(errors="replace")
             if "Action=GetCallerIdentity" in text:
                 signed = self.headers.get("Authorization", "")
                 self._begin(*LoopbackAws("").post({"Action": "GetCallerIdentity"}, authorization=signed))
@@ -49,15 +48,9 @@ def trickling() -> Iterator[str]:
             except ConnectionError:
                 """Who asked has ended."""
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Not in the tests' output."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+    with serving(Trickling) as url:
+        yield url
         over.set()
-        server.shutdown()
 
 
 # As `imgpipe`, with less time for each check.

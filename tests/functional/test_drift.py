@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import observe, plan
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import RecordingAws, finished, inventory, nothing, pipeline, up
 from tests.support.drifts import DRIFTS, Drift
@@ -15,9 +15,7 @@ pytestmark = pytest.mark.usefixtures("account")
 def shown(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The differences of everything that is not ready, by resource; none where it is missing."""
     line = pipeline(RecordingAws())
-    found = [
-        s for s in runner.states(line, runner.observe_all(line, nothing), settings) if s.state != "ready"
-    ]
+    found = [s for s in plan.states(line, observe.snapshot(line, nothing), settings) if s.state != "ready"]
     assert all(state.state == ("drifted" if state.differences else "missing") for state in found)
     return {state.resource: state.differences for state in found}
 

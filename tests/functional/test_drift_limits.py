@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.deploy import deployed, runner
-from imgpipe_cli.deploy.resource import Change, Observed
+from imgpipe_cli.deploy import deployed, observe, plan
+from imgpipe_cli.deploy.resource import Change, Context, Observed
 from imgpipe_cli.deploy.steps.ingest_function import STEP
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
@@ -37,9 +37,9 @@ STRINGS = {"objectKey": "S", "day": "S", "analyzedAt": "S"}
 ANOTHER = Settings(features=("labels", "faces"), first_day="2026-01-01")
 
 
-def not_ready() -> list[runner.ResourceState]:
+def not_ready() -> list[plan.ResourceState]:
     line = pipeline(RecordingAws())
-    return [s for s in runner.states(line, runner.observe_all(line, nothing), SETTINGS) if s.state != "ready"]
+    return [s for s in plan.states(line, observe.snapshot(line, nothing), SETTINGS) if s.state != "ready"]
 
 
 # --- what stays ----------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def changes_of_a_function(
     seen = function.observe(RecordingAws(), NAMES)
     facts = {**seen.facts, "configuration": {**seen.facts["configuration"], **configuration}}
     facts |= {"architectures": facts["configuration"]["Architectures"], "reserved": reserved}
-    return list(function.diff(replace(seen, facts=facts), NAMES, settings))
+    return list(function.diff(Context(replace(seen, facts=facts), NAMES, settings)))
 
 
 def test_a_function_for_another_processor_gets_its_code_anew() -> None:

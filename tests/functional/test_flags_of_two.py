@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.deploy import conflicts, deployed, runner
+from imgpipe_cli.deploy import apply, conflicts, deployed, observe
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.session.settings import Settings, resolve
@@ -40,14 +40,14 @@ class Flags:
     def __init__(self, aws: Aws, **flags: Any) -> None:
         self._flags: dict[str, Any] = {"features": None, "min_confidence": None, "private": None, **flags}
         self._line = pipeline(aws, workers=1)
-        self._looks = runner.observe_all(self._line, nothing)
+        self._looks = observe.snapshot(self._line, nothing)
 
     def over(self, stored: Settings | None) -> Settings:
         return resolve(**self._flags, deployed=stored, today="2026-01-01")
 
     def up(self) -> None:
         settings = migrate.begin(self.over(deployed.settings(self._looks, NAMES)), self._looks)
-        outcomes = conflicts.up(self._line, self._looks, settings, nothing, self.over)
+        outcomes = apply.apply(self._line, self._looks, settings, nothing, self.over)
         got = stored_settings(outcomes["settings"].seen, NAMES)
         conflicts.refuse_other_settings(self.over(got), got)
 

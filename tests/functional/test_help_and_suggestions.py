@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
 
-from imgpipe_cli.cli import app
 from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
 from imgpipe_cli.commands.options import SHARED_PARAMETERS
+from imgpipe_cli.commands.program import COMMANDS, program, whole_program
 from tests.support.cli import Cli
 
-APP: Any = typer.main.get_command(app())
+APP: Any = whole_program()
 
 
 def _pages(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
@@ -87,6 +88,49 @@ def test_the_commands_stand_by_what_they_are_for(cli: Cli) -> None:
     for title, names in GROUPS.items():
         section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in section.splitlines() if line[2] != " "] == list(names)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_list_shows_the_first_sentence_of_the_command_itself(words: str) -> None:
+    command = _command(tuple(words.split()))
+    assert command.get_short_help_str(10_000) == COMMANDS[words].summary
+    assert not command.hidden
+
+
+def test_the_lists_name_each_command_that_there_is() -> None:
+    def names(group: Any) -> dict[str, Any]:
+        return {name: names(found) for name, found in getattr(group, "commands", {}).items()}
+
+    listed = names(program())
+    assert listed["local"].pop("models") == {}  # its commands come with its module
+    whole = names(APP)
+    assert set(whole["local"].pop("models")) == {"fetch"}
+    assert listed == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [
+        ("--help", []),
+        ("local --help", []),
+        ("nosuch", []),
+        ("result --help", ["result"]),
+        ("local status --help", ["local"]),
+        ("local faults --help", ["local_faults"]),
+        ("local models fetch --help", ["local_models"]),
+    ],
+)
+def test_only_the_module_of_the_command_that_is_called_is_imported(line: str, modules: list[str]) -> None:
+    code = (
+        "import sys; from imgpipe_cli.cli import main; main(sys.argv[1:]);"
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line.split()], check=True, capture_output=True, text=True
+    )
+    loaded = done.stderr.splitlines()[-1].split()
+    own = {f"imgpipe_cli.commands.{entry.module}" for entry in COMMANDS.values()}
+    assert [name for name in loaded if name in own] == [f"imgpipe_cli.commands.{name}" for name in modules]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)

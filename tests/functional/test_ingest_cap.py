@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.deploy import deployed, ingest_cap, runner
+from imgpipe_cli.deploy import deployed, ingest_cap, observe, plan
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.events import Event, Note
@@ -44,7 +44,7 @@ def reserved(account: BehavingAccount) -> int | None:
 def up_again(account: BehavingAccount, asked: Settings | None = None) -> None:
     """As the command does it: over what is stored, with what AWS tells."""
     aws = BehavingAws(account)
-    snapshot = runner.observe_all(pipeline(aws), nothing)
+    snapshot = observe.snapshot(pipeline(aws), nothing)
     settings = asked or deployed.settings(snapshot, NAMES)
     assert settings is not None
     up(aws, migrate.begin(ingest_cap.determined(aws, settings), snapshot))
@@ -52,7 +52,7 @@ def up_again(account: BehavingAccount, asked: Settings | None = None) -> None:
 
 def not_ready(account: BehavingAccount) -> list[str]:
     line = pipeline(BehavingAws(account))
-    states = runner.states(line, runner.observe_all(line, nothing), stored(account))
+    states = plan.states(line, observe.snapshot(line, nothing), stored(account))
     return [state.resource for state in states if state.state != "ready"]
 
 

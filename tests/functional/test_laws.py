@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import apply, destroy, observe, plan
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
@@ -56,10 +56,10 @@ def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
 def test_after_up_everything_is_there_ready_and_ours(settings: Settings) -> None:
     """Everything that these settings ask for, and nothing of the other store."""
     finished(settings)
-    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
+    snapshot = observe.snapshot(pipeline(RecordingAws()), nothing)
     there = {name for name, seen in snapshot.items() if seen.exists and seen.ready and seen.owned}
     assert there == _wanted(settings)
-    states = runner.states(pipeline(RecordingAws()), snapshot, settings)
+    states = plan.states(pipeline(RecordingAws()), snapshot, settings)
     assert {state.resource: state.state for state in states} == dict.fromkeys(there, "ready")
 
 
@@ -86,7 +86,7 @@ def test_a_second_up_sends_no_write_at_all(settings: Settings) -> None:
 @STORES
 def test_the_dry_run_lists_exactly_the_calls_that_up_sends(settings: Settings) -> None:
     line = pipeline(RecordingAws())
-    planned = runner.plan(line, runner.observe_all(line, nothing), settings)
+    planned = plan.planned(line, observe.snapshot(line, nothing), settings)
     aws = RecordingAws()
     up(aws, settings)
     listed = [(change.call.service, change.call.operation) for _, _, change in planned]  # type: ignore[union-attr]
@@ -222,7 +222,7 @@ def _left_alone(aws: RecordingAws) -> dict[str, str]:
 def test_an_empty_untagged_bucket_with_our_name_is_adopted() -> None:
     aws = _make_bucket(NAMES.bucket)
     up(aws)
-    assert runner.observe_all(pipeline(aws), nothing)["bucket"].owned
+    assert observe.snapshot(pipeline(aws), nothing)["bucket"].owned
 
 
 def test_an_empty_untagged_bucket_is_never_removed() -> None:
@@ -239,8 +239,8 @@ def test_an_untagged_bucket_that_the_settings_do_not_want_is_left_alone() -> Non
     idle = RecordingAws()
     outcomes = up(idle)
     assert (idle.writes, "results_bucket" in outcomes) == ([], False)
-    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
-    states = runner.states(pipeline(RecordingAws()), snapshot, SETTINGS)
+    snapshot = observe.snapshot(pipeline(RecordingAws()), nothing)
+    states = plan.states(pipeline(RecordingAws()), snapshot, SETTINGS)
     assert {state.state for state in states} == {"ready"}
     assert _left_alone(RecordingAws()) == {f"bucket {NAMES.results_bucket}": "unmarked"}
     assert [name for name in inventory() if "demo" in name] == [f"bucket {NAMES.results_bucket}"]
@@ -307,9 +307,9 @@ def test_two_projects_live_side_by_side() -> None:
     finished()
     other = Names("other", NAMES.account, NAMES.region)
     line = Pipeline(STEPS, RecordingAws(), other)
-    runner.up(line, runner.observe_all(line, nothing), SETTINGS, nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), SETTINGS, nothing)
     before = inventory()
-    runner.down(line, runner.planned_removals(line, runner.observe_all(line, nothing), nothing), nothing)
+    destroy.destroy(line, destroy.planned_removals(line, observe.snapshot(line, nothing), nothing), nothing)
     left = inventory()
     assert all("other" not in name for name in left)
     assert {name for name in before if "demo" in name} == {name for name in left if "demo" in name}

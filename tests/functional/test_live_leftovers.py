@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import apply, destroy, observe
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.session.settings import Settings
@@ -33,14 +33,14 @@ def _pipeline(project: str) -> Pipeline:
 def _up(project: str, store: str = "table") -> None:
     line = _pipeline(project)
     settings = Settings(first_day="2026-01-01", results=store)
-    runner.up(line, runner.observe_all(line, nothing), settings, nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), settings, nothing)
 
 
 def _down(*arguments: str) -> None:
     assert arguments[:3] == ("down", "--yes", "--aws")
     assert arguments[5:] == ("--region", REGION)
     line = _pipeline(arguments[4])
-    runner.down(line, runner.planned_removals(line, runner.observe_all(line, nothing), nothing), nothing)
+    destroy.destroy(line, destroy.planned_removals(line, observe.snapshot(line, nothing), nothing), nothing)
 
 
 def test_everything_of_a_pipeline_is_found_and_taken_away() -> None:

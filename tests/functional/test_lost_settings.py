@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from imgpipe_cli.deploy import deployed, runner
+from imgpipe_cli.deploy import deployed, observe, plan
 from imgpipe_cli.deploy.pipeline import Snapshot
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
@@ -31,7 +31,7 @@ def without_settings(settings: Settings) -> Snapshot:
     """What is seen of a pipeline whose settings parameter somebody removed."""
     finished(settings)
     RecordingAws().call("ssm", "delete_parameter", Name=NAMES.settings_parameter)
-    return runner.observe_all(pipeline(RecordingAws()), nothing)
+    return observe.snapshot(pipeline(RecordingAws()), nothing)
 
 
 @pytest.mark.parametrize("store", ["table", "s3"])
@@ -39,7 +39,7 @@ def test_removed_settings_are_taken_from_the_functions(store: str) -> None:
     settings = replace(OURS, results=store)
     snapshot = without_settings(settings)
     assert deployed.settings(snapshot, NAMES) == settings
-    states = runner.states(pipeline(RecordingAws()), snapshot, settings)
+    states = plan.states(pipeline(RecordingAws()), snapshot, settings)
     assert [state.resource for state in states if state.state != "ready"] == ["settings"]
 
 
@@ -70,5 +70,5 @@ def test_what_no_flag_would_take_is_not_taken_from_the_functions_either(value: s
 
 
 def test_without_functions_there_is_nothing_to_lose() -> None:
-    snapshot = runner.observe_all(pipeline(RecordingAws()), nothing)
+    snapshot = observe.snapshot(pipeline(RecordingAws()), nothing)
     assert (deployed.settings(snapshot, NAMES), deployed.is_lost(snapshot)) == (None, False)

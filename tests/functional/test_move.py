@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import apply, destroy, observe, plan
+from imgpipe_cli.deploy.resource import Context
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.results import migrate, reindex
 from imgpipe_cli.deploy.results.store import BucketStore, store
@@ -20,6 +21,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.session.settings import Settings, moved_to
+from shared.result_item import Stored
 from tests.support import exhaustive
 from tests.support.account import (
     IN_S3,
@@ -44,7 +46,7 @@ BOTH_WAYS = pytest.mark.parametrize(
 )
 
 
-def item(key: str, second: int, **more: Any) -> dict[str, Any]:
+def item(key: str, second: int, **more: Any) -> Stored:
     time = f"2026-11-22T10:00:{second:02}.000Z"
     base = {
         "objectKey": key,
@@ -54,10 +56,10 @@ def item(key: str, second: int, **more: Any) -> dict[str, Any]:
         "sequencer": f"{second:032}",
     }
     labels = [{"Name": "Cat", "Confidence": 98.76543426513672}, {"Name": "Tiny", "Confidence": 1e-07}]
-    return {**base, "labels": labels, "width": 640, "durationMs": 12, **more}
+    return cast("Stored", {**base, "labels": labels, "width": 640, "durationMs": 12, **more})
 
 
-ITEMS = [
+ITEMS: list[Stored] = [
     item("a.jpg", 1),
     item("é/b c+%.jpg", 2, status="failed", error={"code": "gone", "retryable": False}),
     item("~odd.jpg", 3, labels=[]),
@@ -71,7 +73,7 @@ ITEMS = [
 ]
 
 
-def fill(kind: str, items: list[dict[str, Any]] = ITEMS) -> None:
+def fill(kind: str, items: list[Stored] = ITEMS) -> None:
     for one in items:
         assert store(kind, PlainHttpAws(), NAMES).put(one, absent=True)
 
@@ -85,7 +87,7 @@ def contents(kind: str) -> list[Mapping[str, Any]]:
     return sorted(store(kind, PlainHttpAws(), NAMES).items({}), key=lambda one: str(one["objectKey"]))
 
 
-def by_key(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_key(items: list[Stored]) -> list[Stored]:
     return sorted(items, key=lambda one: str(one["objectKey"]))
 
 
@@ -98,7 +100,7 @@ def index() -> set[str]:
     return {entry["Key"] for entry in BucketStore(PlainHttpAws(), NAMES.results_bucket).listed(rules.INDEX)}
 
 
-def right_index(items: list[dict[str, Any]]) -> set[str]:
+def right_index(items: list[Stored]) -> set[str]:
     return {entry for one in items if (entry := shared("result_objects").index_of(one))}
 
 
@@ -300,7 +302,7 @@ def test_a_right_that_is_missing_is_not_tried_with_every_result() -> None:
 @pytest.mark.parametrize("kind", ["table", "s3"])
 def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
     line = pipeline(PlainHttpAws())
-    runner.up(line, runner.observe_all(line, nothing), replace(SETTINGS, move="copy"), nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), replace(SETTINGS, move="copy"), nothing)
     newer, older = item("a.jpg", 8), item("a.jpg", 7, labels=[])
     one = store(kind, line.aws, NAMES)
     other = store("s3" if kind == "table" else "table", line.aws, NAMES)
@@ -330,8 +332,8 @@ def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -
     finished(start, kind=PlainHttpAws)
     fill(start.results)
     line = pipeline(PlainHttpAws())
-    snapshot = runner.observe_all(line, nothing)
-    planned = migrate.plan(line, snapshot, migrate.begin(moved_to(end.results, start), snapshot))
+    snapshot = observe.snapshot(line, nothing)
+    planned = migrate.planned(line, snapshot, migrate.begin(moved_to(end.results, start), snapshot))
     aws = PlainHttpAws()
     move(aws, end)
     counted = [change for _, _, change in planned if change.verb == "copy"]
@@ -347,7 +349,7 @@ def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
     finished(kind=PlainHttpAws)
     aws = PlainHttpAws()
     aws.call("dynamodb", "delete_table", TableName=NAMES.table)
-    snapshot = runner.observe_all(pipeline(aws), nothing)
+    snapshot = observe.snapshot(pipeline(aws), nothing)
     assert migrate.begin(moved_to("s3", SETTINGS), snapshot) == IN_S3
 
 
@@ -355,15 +357,15 @@ def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None
     finished(IN_S3, kind=PlainHttpAws)
     for resource in (r for step in STEPS for r in step.resources if r.name == "table"):
         aws = PlainHttpAws()
-        for change in resource.diff(resource.observe(aws, NAMES), NAMES, SETTINGS):
+        for change in resource.diff(Context(resource.observe(aws, NAMES), NAMES, SETTINGS)):
             change.call.run(aws, nothing)
     fill("table")
-    snapshot = runner.observe_all(pipeline(PlainHttpAws()), nothing)
-    states = {s.resource: s for s in runner.states(pipeline(PlainHttpAws()), snapshot, IN_S3)}
+    snapshot = observe.snapshot(pipeline(PlainHttpAws()), nothing)
+    states = {s.resource: s for s in plan.states(pipeline(PlainHttpAws()), snapshot, IN_S3)}
     assert (states["table"].state, "table.ttl" in states) == ("drifted", False)
     up(PlainHttpAws(), IN_S3)
     assert contents("s3") == by_key(ITEMS)
-    assert not runner.observe_all(pipeline(PlainHttpAws()), nothing)["table"].exists
+    assert not observe.snapshot(pipeline(PlainHttpAws()), nothing)["table"].exists
 
 
 def test_a_protected_table_is_told_before_a_move_begins() -> None:
@@ -402,13 +404,13 @@ def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
     finished(kind=PlainHttpAws)
     fill("table")
     line = pipeline(PlainHttpAws())
-    runner.up(line, runner.observe_all(line, nothing), replace(SETTINGS, move=part), nothing)
+    apply.reconcile_all(line, observe.snapshot(line, nothing), replace(SETTINGS, move=part), nothing)
     fill("s3")
-    snapshot = runner.observe_all(line, nothing)
-    states = {s.resource: s.state for s in runner.states(line, snapshot, replace(SETTINGS, move=part))}
+    snapshot = observe.snapshot(line, nothing)
+    states = {s.resource: s.state for s in plan.states(line, snapshot, replace(SETTINGS, move=part))}
     old = "table" if part == "copy" else "results_bucket"
     assert {name for name, state in states.items() if state != "ready"} == {old}
-    going = runner.planned_removals(line, runner.observe_all(line, nothing), nothing)
+    going = destroy.planned_removals(line, observe.snapshot(line, nothing), nothing)
     assert {r.resource.name: r.contents for r in going if "results" in r.contents} == {
         "table": {"results": 4},
         "results_bucket": {"results": 4},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import destroy, observe, plan
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
@@ -104,7 +104,7 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     assert "Project=demo and ManagedBy=imgpipe" in refused.value.hint
 
     line = pipeline(PlainHttpAws())
-    states = runner.states(line, runner.observe_all(line, nothing), settings)
+    states = plan.states(line, observe.snapshot(line, nothing), settings)
     not_owned = {state.resource for state in states if state.state == "not_owned"}
     inside = {"table.ttl", "retries", "notification", "permission.bucket"}
     assert not_owned - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
@@ -174,17 +174,17 @@ def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
     aws = PlainHttpAws()
     retag({})
     began = aws.clock()
-    snapshot = runner.observe_all(pipeline(aws), nothing)
+    snapshot = observe.snapshot(pipeline(aws), nothing)
     assert 30 <= aws.clock() - began < 35
     events: list[Event] = []
-    (settings,) = runner.planned_removals(pipeline(aws), snapshot, events.append)
+    (settings,) = destroy.planned_removals(pipeline(aws), snapshot, events.append)
     assert settings.resource.name == "settings"
     untagged = {event.resource for event in events if isinstance(event, Skipped) and event.why == "untagged"}
     functions = {f"function.{one}" for one in ("ingest", "get_result", "web")}  # these keep the tag RoleId
     assert untagged == {*names_unique(SETTINGS), "api"} - {"bucket", "settings"} - functions
     retag({"Project": "theirs"})
     began = aws.clock()
-    runner.observe_all(pipeline(aws), nothing)
+    observe.snapshot(pipeline(aws), nothing)
     assert aws.clock() == began
 
 

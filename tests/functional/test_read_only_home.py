@@ -126,7 +126,10 @@ def test_a_home_that_is_closed_holds_nothing(tmp_path: Path) -> None:
         "import os\n"
         "from pathlib import Path\n"
         "from imgpipe_cli.cli import main\n"
+        "from imgpipe_cli.commands.program import whole_program\n"
         "from imgpipe_cli.diagnose.doctor import local_cloud, machine\n"
+        "from imgpipe_cli.render import faults, screen\n"
+        "whole_program()\n"  # the code itself may lie where the other user cannot read it
         "os.seteuid(65534)\n"
         "codes = [main(['local', word]) for word in ('status', 'logs', 'stop', 'models')]\n"
         "state = Path(os.environ['IMGPIPE_STATE_DIR'])\n"

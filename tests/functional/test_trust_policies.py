@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.deploy import deployed, runner
+from imgpipe_cli.deploy import deployed, observe
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Event, Note
 from imgpipe_cli.session.settings import Settings
@@ -37,7 +37,7 @@ def trusts() -> list[dict[str, Any]]:
 
 def stored(account: BehavingAccount) -> Settings:
     line = pipeline(BehavingAws(account))
-    found = deployed.settings(runner.observe_all(line, nothing), NAMES)
+    found = deployed.settings(observe.snapshot(line, nothing), NAMES)
     assert found is not None
     return found
 

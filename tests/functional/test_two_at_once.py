@@ -18,7 +18,7 @@ import pytest
 from moto.backends import get_backend
 
 from imgpipe_cli.aws.client import Aws, AwsError
-from imgpipe_cli.deploy import conflicts, pipeline_info, runner, token_rotation
+from imgpipe_cli.deploy import conflicts, observe, pipeline_info, token_rotation
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.resources.token_parameter import fingerprint
 from imgpipe_cli.errors import Problem
@@ -205,7 +205,7 @@ def test_a_pipeline_that_is_made_during_the_look_is_neither_lost_nor_somebody_el
         if not local:
             aws.place = replace(aws.place, access_key_id=None, secret_access_key=None)
         assert aws.place.is_local == local
-        snapshot = runner.observe_all(pipeline(aws), nothing)
+        snapshot = observe.snapshot(pipeline(aws), nothing)
         assert snapshot["settings"].exists
         assert snapshot["token"].owned
 
@@ -230,7 +230,7 @@ class CountingAws(SharedAws):
     @classmethod
     def one_look(cls) -> int:
         aws = cls()
-        runner.observe_all(pipeline(aws), nothing)
+        observe.snapshot(pipeline(aws), nothing)
         return aws.calls
 
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from get_result import app as get_result_app
 from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256, Cloud, played_cloud
 from tests.support.cli import remember
+from tests.support.loopback import Handler, serving
 from web import app as web_app
 
 PROJECT = "imgpipe"
@@ -75,35 +74,14 @@ class Pipeline:
 def refusing() -> Iterator[str]:
     """The URL of an AWS that knows nobody's keys: a command that gets so far ends there, and at once."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Refusing(Handler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.body()
             text = "<Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>No.</Message></Error>"
-            data = f"<ErrorResponse>{text}</ErrorResponse>".encode()
-            self.send_response(403)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.send(403, f"<ErrorResponse>{text}</ErrorResponse>".encode())
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    with _serving(Handler) as url:
+    with serving(Refusing) as url:
         yield url
-
-
-@contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def answer(cloud: Cloud, method: str, target: str, headers: Mapping[str, str], body: str) -> dict[str, Any]:
@@ -133,24 +111,15 @@ def pipeline(kind: str) -> Iterator[Pipeline]:
     with played_cloud(kind) as cloud:
         cloud.keep_versions()
 
-        class Handler(BaseHTTPRequestHandler):
+        class Gateway(Handler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
                 given = {name.lower(): value for name, value in self.headers.items()}
-                body = self.rfile.read(length).decode("utf-8", "replace")
-                found = answer(cloud, self.command, self.path, given, body)
-                data = str(found["body"]).encode()
-                self.send_response(found["statusCode"])
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                found = answer(cloud, self.command, self.path, given, self.body().decode("utf-8", "replace"))
+                self.send(found["statusCode"], str(found["body"]).encode())
 
             do_POST = do_GET
 
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Nothing on stderr."""
-
-        with _serving(Handler) as url:
+        with serving(Gateway) as url:
             yield Pipeline(cloud, f"{url}/prod")

@@ -58,7 +58,7 @@ def test_a_process_takes_any_zone_and_browser(cli: Cli) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TZ": "XXX-14", "BROWSER": '"%s'}
     late = calm(process("list", "--since", "9999-12-31T23:59:59+00:00", env=environment))
     assert (late.code, late.out) == (2, "")
-    asked = "from imgpipe_cli import browser; print(browser.browser_there())"
+    asked = "from imgpipe_cli.pictures import browser; print(browser.browser_there())"
     found = subprocess.run(
         [sys.executable, "-c", asked], env=environment, check=True, capture_output=True, text=True
     )

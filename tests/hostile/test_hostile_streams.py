@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import loopback
 from tests.support.api_server import PlayedApi, item, serving
 from tests.support.cli import PROGRAM, Printed, remember
+from tests.support.loopback import Handler
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams and signals of POSIX")
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"  # the cursor
@@ -148,7 +149,7 @@ def trickling() -> Iterator[tuple[str, threading.Event]]:
     """The URL of a server whose answers never end, and when it was asked."""
     asked, over = threading.Event(), threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Trickling(Handler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -160,15 +161,9 @@ def trickling() -> Iterator[tuple[str, threading.Event]]:
 
         do_POST = do_GET
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Not in the tests' output."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/prod", asked
+    with loopback.serving(Trickling) as url:
+        yield f"{url}/prod", asked
         over.set()
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ class Cloud:
         name = result_object(name_of(key))
         if name not in self.objects(RESULTS):
             return None
-        return load(self.results_s3.get_object(Bucket=RESULTS_BUCKET, Key=name)["Body"].read())
+        return dict(load(self.results_s3.get_object(Bucket=RESULTS_BUCKET, Key=name)["Body"].read()))
 
     def objects(self, prefix: str) -> list[str]:
         answer = self.results_s3.list_objects_v2(Bucket=RESULTS_BUCKET, Prefix=prefix)

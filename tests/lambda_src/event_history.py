@@ -25,7 +25,9 @@ from imgpipe_cli.diagnose.retry.failures import Current, judged, settled
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from imgpipe_cli.pictures.waiting import is_final
 from ingest.app import Unfinished
+from shared.result_item import ResultItem, Stored
 from shared.result_objects import index_of
+from shared.results import REMOVED
 from tests.lambda_src.conftest import ANSWERS, BUCKET, RESULTS_BUCKET, Cloud, error, jpeg
 
 ATTEMPTS = 3
@@ -36,7 +38,6 @@ NAMES = Names("imgpipe", "123456789012", "eu-west-1")
 FEATURES = {"DetectLabels": "labels", "DetectFaces": "faces"}
 
 Event = dict[str, Any]
-Item = dict[str, Any]
 Billed = tuple[str, str, str]
 """Key, version, feature: what should be paid once."""
 
@@ -94,7 +95,7 @@ class Invocation:
     single: with one event. alone: no other ran at the same time. beside: what those others paid.
     """
 
-    before: Mapping[str, Item | None]
+    before: Mapping[str, Stored | None]
     single: bool
     troubled: bool
     billed: Counter[Billed] = field(default_factory=Counter)
@@ -127,7 +128,7 @@ class History:
     displaced: Counter[Billed] = field(default_factory=Counter)
     turned_back: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
-    items: dict[str, Item | None] = field(default_factory=dict)
+    items: dict[str, Stored | None] = field(default_factory=dict)
     running: list[Invocation] = field(default_factory=list)
     ticks: int = 0
 
@@ -252,7 +253,7 @@ class History:
     def _settled(self, delivery: Delivery) -> bool:
         return all(settled(event, *self._look(event.key)) for event in queued(delivery))
 
-    def _look(self, key: str) -> tuple[Current | None, Item | None]:
+    def _look(self, key: str) -> tuple[Current | None, ResultItem | None]:
         item = self.cloud.results.get(key)
         try:
             head = self.cloud.s3.head_object(Bucket=BUCKET, Key=key)
@@ -334,7 +335,7 @@ class History:
 
     # --- what must be true ---------------------------------------------------------------------
 
-    def item(self, key: str) -> Item | None:
+    def item(self, key: str) -> Stored | None:
         return self.cloud.verdicts.read(key)
 
     def _check(self, run: Invocation) -> None:
@@ -363,9 +364,9 @@ class History:
             else:  # between the records of one event it was stored, gave way, and was needed again
                 self.displaced[key, version, feature] += count - 1
 
-    def _check_age(self, before: Item | None, after: Item | None) -> None:
+    def _check_age(self, before: Stored | None, after: Stored | None) -> None:
         """A result gives way to that of an older version only when the newer version is no more."""
-        old, new = ((item or {}).get("versionId") for item in (before, after))
+        old, new = (str(item.get("versionId")) if item else "" for item in (before, after))
         if old in self.ages and new in self.ages and self.ages[new] < self.ages[old]:
             assert all(old not in stack for stack in self.versions.values()), "an older version's result"
 
@@ -429,7 +430,8 @@ def _after(trouble: Trouble | Beside, number: int) -> None:
         raise Killed
 
 
-def answers(item: Item | None) -> set[tuple[str, str]]:
+def answers(item: Stored | None) -> set[tuple[str, str]]:
     """(version, feature) of all that an item has an answer for."""
-    item = item or {}
+    if not item or item["status"] == REMOVED:
+        return set()
     return {(item["versionId"], feature) for feature in FEATURES.values() if feature in item}

@@ -209,7 +209,7 @@ def test_rekognition_down_for_longer_than_all_attempts(history: History) -> None
         history.deliver(of(history, event), Trouble(place="labels", how="broken"))
     assert len(history.failed) == 1
     item = history.item(KEY)
-    assert item and item["error"]["retryable"]
+    assert item and item["status"] == "failed" and item["error"]["retryable"]
     history.check_end()
     history.redrive()
     history.check_final(KEY)

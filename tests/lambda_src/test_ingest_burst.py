@@ -25,6 +25,7 @@ from imgpipe_cli.session.settings import Settings
 from ingest.app import Unfinished, serve
 from ingest.work import Needs
 from shared import log
+from shared.result_item import Stored
 from tests.lambda_src.conftest import ANSWERS, NOW, jpeg
 
 PICTURES = 1_000
@@ -91,12 +92,12 @@ class Store:
     """Verdicts in memory."""
 
     def __init__(self) -> None:
-        self.items: dict[str, Mapping[str, Any]] = {}
+        self.items: dict[str, Stored] = {}
 
-    def read(self, key: str) -> dict[str, Any] | None:
-        return dict(self.items[key]) if key in self.items else None
+    def read(self, key: str) -> Stored | None:
+        return self.items.get(key)
 
-    def replace(self, item: Mapping[str, Any], *, seen: Mapping[str, Any] | None) -> bool:
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         fits = self.items.get(item["objectKey"]) == seen
         if fits:
             self.items[item["objectKey"]] = item

@@ -183,7 +183,7 @@ def test_the_null_version_is_told_apart_by_its_sequencer(cloud: Cloud) -> None:
     from ingest.event import Arrival, Removal
     from ingest.history import tombstone
 
-    stored = {"status": "done", "sequencer": "2" * 32, "versionId": "null", "labels": [], "models": {}}
+    stored: Any = {"status": "done", "sequencer": "2" * 32, "versionId": "null", "labels": [], "models": {}}
     arrival = Arrival(bucket="b", key="a", version_id="null", etag="", sequencer="3" * 32, size_bytes=1)
     assert not isinstance(plan(arrival, stored, ["labels"]), Skip)
     removal = Removal(bucket="b", key="a", version_id="null", sequencer="1" * 32)

@@ -94,8 +94,8 @@ def test_throttled_properties_are_asked_again_and_the_rest_is_not(
 
 
 def test_a_threshold_leaves_properties_whole() -> None:
-    item = {"labels": [{"Confidence": 60.0}], "properties": PROPERTIES}
-    assert at_least(item, 99) == {"labels": [], "properties": PROPERTIES}
+    item: Any = {"labels": [{"Confidence": 60.0}], "properties": PROPERTIES}
+    assert dict(at_least(item, 99)) == {"labels": [], "properties": PROPERTIES}
 
 
 def test_trimming_takes_findings_and_never_properties() -> None:

@@ -19,6 +19,7 @@ from web import app as web_app
 from web.needs import PageLimits
 
 if TYPE_CHECKING:
+    from shared.result_item import Tombstone
     from tests.lambda_src.conftest import Call, Cloud
 
 IN_BUCKET = pytest.mark.parametrize("store_kind", ["bucket"])
@@ -94,7 +95,7 @@ def test_exactly_one_store_must_be_named(environment: dict[str, str]) -> None:
 # --- both stores decide alike --------------------------------------------------------------------
 
 
-def _candidates() -> list[dict[str, Any]]:
+def _candidates() -> list[Any]:
     versions: list[dict[str, str]] = [{}, {"versionId": "v1"}, {"versionId": "v2"}]
     return [
         {"objectKey": "a.jpg", "status": status, "sequencer": number * 32, **version}
@@ -105,7 +106,7 @@ def _candidates() -> list[dict[str, Any]]:
 def test_both_stores_replace_exactly_what_was_seen(unversioned_cloud: Cloud) -> None:
     """Every pair of what is stored and what the writer saw."""
     cloud = unversioned_cloud
-    verdict = {"objectKey": "a.jpg", "status": "done", "sequencer": "3" * 32}
+    verdict: Any = {"objectKey": "a.jpg", "status": "done", "sequencer": "3" * 32}
     for stored, seen in itertools.product([None, *_candidates()], repeat=2):
         cloud.lose("a.jpg")
         if stored:
@@ -234,7 +235,7 @@ def test_an_older_result_that_comes_in_between_loses(cloud: Cloud, pictures: Sim
 )
 def test_looking_again_has_an_end(cloud: Cloud, status: int, code: str) -> None:
     cloud.fail(cloud.results_s3, "PutObject", status, code)
-    mark = {"objectKey": "a.jpg", "status": "removed", "sequencer": "1" * 32}
+    mark: Tombstone = {"objectKey": "a.jpg", "status": "removed", "sequencer": "1" * 32}
     with pytest.raises(ClientError, match=code):
         cloud.verdicts.replace(mark, seen=None)
 

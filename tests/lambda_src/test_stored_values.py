@@ -54,7 +54,7 @@ def crowd() -> dict[str, Any]:
 
 
 def test_a_small_item_is_left_alone() -> None:
-    item = {"objectKey": "a.jpg", "labels": [{"Name": "Cat", "Confidence": 50}]}
+    item: Any = {"objectKey": "a.jpg", "labels": [{"Name": "Cat", "Confidence": 50}]}
     assert trimmed(item, {}) == item
 
 

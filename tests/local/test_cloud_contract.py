@@ -24,7 +24,7 @@ from imgpipe_cli.local.process.files import LocalFiles
 PROGRAM = """
 import json, os, sys
 from pathlib import Path
-from imgpipe_cli.local import private_names
+from imgpipe_cli.local.emulator import private_names
 from imgpipe_cli.local.process.environment import prepare
 from imgpipe_cli.local.process.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))
@@ -55,7 +55,7 @@ print(json.dumps(found))
 NOBODY = """
 import json, os, sys
 from pathlib import Path
-from imgpipe_cli.local import anonymous, private_names
+from imgpipe_cli.local.emulator import private_names; from imgpipe_cli.local.guard import anonymous
 from imgpipe_cli.local.process.environment import prepare
 from imgpipe_cli.local.process.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from imgpipe_cli.local.process.files import LocalFiles, read_json
 from imgpipe_cli.local.process.lock import FileLock, held
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
+from tests.support.loopback import Handler
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -70,7 +71,7 @@ def test_start_is_idempotent_and_stop_says_whether_one_ran(folder: Path, files: 
 
 def test_two_starts_at_once_give_one_process(folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from imgpipe_cli.local import control\n"
+        "import sys; from pathlib import Path; from imgpipe_cli.local.process import control\n"
         "print(control.start(Path(sys.argv[1]), command=sys.argv[2:]).pid)"
     )
     commands = [
@@ -306,20 +307,14 @@ class Impostor(ThreadingHTTPServer):
         self.heard: list[str] = []
 
 
-class Echo(BaseHTTPRequestHandler):
+class Echo(Handler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Impostor)
         self.server.heard.append(f"{self.path} {self.headers}")
         body = json.dumps({**self.server.told, "items": [], "next": None}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.send(200, body)
 
     do_POST = do_GET
-
-    def log_message(self, *_args: object) -> None:
-        pass
 
 
 def port_of(cloud: control.LocalCloud) -> int:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from imgpipe_cli.cli import main
-from imgpipe_cli.commands.local_models import offer
+from imgpipe_cli.commands.object_model import offer
 from imgpipe_cli.events import Downloaded, Event
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import ModelFolder

@@ -124,8 +124,8 @@ DEFECTS = (
     Defect(
         "other-run-not-noticed",
         "a lost race",
-        "imgpipe_cli/deploy/runner.py",
-        "if not settled or observe_all(pipeline, lambda _event: None, only=settled.keys()) == settled:",
-        "if not settled or observe_all(pipeline, lambda _event: None, only=settled.keys()):",
+        "imgpipe_cli/deploy/conflicts.py",
+        "if not settled or observe.snapshot(pipeline, lambda _event: None, only=settled.keys()) == settled:",
+        "if not settled or observe.snapshot(pipeline, lambda _event: None, only=settled.keys()):",
     ),
 )

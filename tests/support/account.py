@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy import conflicts, runner
+from imgpipe_cli.deploy import apply, destroy, observe
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.steps import STEPS
@@ -101,8 +101,8 @@ def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
 
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
-    snapshot = runner.observe_all(line, nothing)
-    return conflicts.up(line, snapshot, migrate.begin(settings, snapshot), emit, lambda _stored: settings)
+    snapshot = observe.snapshot(line, nothing)
+    return apply.apply(line, snapshot, migrate.begin(settings, snapshot), emit, lambda _stored: settings)
 
 
 def finished(settings: Settings = SETTINGS, *, kind: type[RecordingAws] = RecordingAws) -> None:
@@ -122,8 +122,8 @@ def down(
     aws: Aws, *, workers: int = 8, emit: Emit = nothing, keep: frozenset[str] = frozenset()
 ) -> list[str]:
     line = pipeline(aws, workers=workers)
-    removals = runner.planned_removals(line, runner.observe_all(line, nothing), emit, keep=keep)
-    return runner.down(line, removals, emit, keep=keep)
+    removals = destroy.planned_removals(line, observe.snapshot(line, nothing), emit, keep=keep)
+    return destroy.destroy(line, removals, emit, keep=keep)
 
 
 # --- everything that is there --------------------------------------------------------------------

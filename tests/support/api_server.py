@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
+
+from shared.result_item import ResultItem
+from tests.support import loopback
+from tests.support.loopback import Handler
 
 TOKEN = "correct-horse"
 
@@ -32,18 +34,18 @@ class Answer:
     drop: int | None = None
 
 
-Page = Callable[[str | None], tuple[list[dict[str, Any]], str | None]]
+Page = Callable[[str | None], tuple[list[ResultItem], str | None]]
 
 
 def item(
     key: str, version: str | None = "v1", at: str = "2026-11-22T10:00:00.000Z", **more: Any
-) -> dict[str, Any]:
-    """A verdict as the API gives it."""
+) -> ResultItem:
+    """A result as the API gives it, as far as commands read it."""
     found = {"objectKey": key, "status": "done", "versionId": version, "analyzedAt": at}
-    return {**found, "features": ["labels"], "labels": [], **more}
+    return cast("ResultItem", {**found, "features": ["labels"], "labels": [], **more})
 
 
-def failed(key: str, *, retryable: bool, **more: Any) -> dict[str, Any]:
+def failed(key: str, *, retryable: bool, **more: Any) -> ResultItem:
     error = {"code": "throttled", "message": "Too busy.", "hint": "Wait.", "retryable": retryable}
     return item(key, status="failed", error=error, **more)
 
@@ -55,7 +57,7 @@ class PlayedApi:
     busy: which requests the gateway refuses for now.
     """
 
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, ResultItem] = field(default_factory=dict)
     instead: list[Answer] = field(default_factory=list)
     private: bool = False
     page_size: int = 100
@@ -67,7 +69,7 @@ class PlayedApi:
     closing: bool = False
     url: str = ""
 
-    def store(self, *items: dict[str, Any]) -> None:
+    def store(self, *items: ResultItem) -> None:
         self.stored |= {one["objectKey"]: one for one in items}
 
     def answer(self, request: Request) -> Answer:
@@ -99,7 +101,7 @@ class PlayedApi:
         return Answer(body=found)
 
     def _newest(self, limit: int) -> Page:
-        def page(after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        def page(after: str | None) -> tuple[list[ResultItem], str | None]:
             newest = sorted(self.stored.values(), key=lambda one: str(one["analyzedAt"]), reverse=True)
             start = int(after or 0)
             end = start + limit
@@ -113,7 +115,7 @@ def serving() -> Iterator[PlayedApi]:
     """The API on a free port of loopback; `url` is its base with the stage."""
     api = PlayedApi()
 
-    class Handler(BaseHTTPRequestHandler):
+    class PlayedHandler(Handler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -127,9 +129,9 @@ def serving() -> Iterator[PlayedApi]:
                 name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
             }
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._send(api.answer(Request(parts.path, query, headers)))
+            self._answer(api.answer(Request(parts.path, query, headers)))
 
-        def _send(self, answer: Answer) -> None:
+        def _answer(self, answer: Answer) -> None:
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(body)))
@@ -141,23 +143,9 @@ def serving() -> Iterator[PlayedApi]:
                 # Not even an orderly end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64  # many readers at once
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}/prod"
-    try:
+    with loopback.serving(PlayedHandler) as url:
+        api.url = f"{url}/prod"
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus
 
 import boto3
@@ -18,6 +18,7 @@ from ingest.app import serve
 from ingest.table_store import VerdictTable
 from ingest.work import Needs
 from shared.dynamo_types import from_attributes, plain
+from shared.result_item import ResultItem, Stored
 from shared.results import shown
 from tests.support.cli import make_bucket
 
@@ -139,10 +140,10 @@ class PlayedLambda:
         found = self.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[name])
         return int(found["Attributes"][name])
 
-    def results(self) -> dict[str, dict[str, Any]]:
+    def results(self) -> dict[str, ResultItem]:
         """The stored results as the API shows them."""
         rows = self.client("dynamodb").scan(TableName=self.names.table)["Items"]
-        items = [shown(plain(from_attributes(row))) for row in rows]
+        items = [shown(cast("Stored", plain(from_attributes(row)))) for row in rows]
         return {one["objectKey"]: one for one in items if one}
 
 

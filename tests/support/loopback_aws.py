@@ -7,17 +7,16 @@ the one that IAM gives.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs
 
+from tests.support import loopback
 from tests.support.cli import ACCOUNT
+from tests.support.loopback import Handler
 
 Parameters = dict[str, str]
 
@@ -173,27 +172,23 @@ def _denial(arn: str, action: str) -> dict[str, str]:
 
 @contextmanager
 def serving() -> Iterator[LoopbackAws]:
-    class Handler(BaseHTTPRequestHandler):
+    played = LoopbackAws("")
+
+    class Aws(Handler):
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            given = {key: values[0] for key, values in parse_qs(text).items()}
-            self._send("text/xml", *played.post(given, authorization=self.headers.get("Authorization", "")))
+            given = {key: values[0] for key, values in parse_qs(self.body().decode()).items()}
+            self._answer("text/xml", *played.post(given, authorization=self.headers.get("Authorization", "")))
 
         def do_GET(self) -> None:
             if self.path.startswith("/s3/"):
-                self._send("application/xml", *played.s3())
+                self._answer("application/xml", *played.s3())
                 return
-            self._send("application/json", *played.get(self.path.split("?")[0]))
+            self._answer("application/json", *played.get(self.path.split("?")[0]))
 
-        def _send(self, kind: str, status: int, body: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            if kind == "application/json" and status >= 400:
-                self.send_header("x-amzn-ErrorType", json.loads(body)["Code"])
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body.encode())
+        def _answer(self, kind: str, status: int, body: str) -> None:
+            is_error = kind == "application/json" and status >= 400
+            code = {"x-amzn-ErrorType": json.loads(body)["Code"]} if is_error else {}
+            self.send(status, body.encode(), {"Content-Type": kind, **code})
 
         do_HEAD = do_GET
 
@@ -201,13 +196,5 @@ def serving() -> Iterator[LoopbackAws]:
             assert timestamp is None  # only ever asked for the Date of the answer
             return format_datetime(datetime.now(UTC) + played.ahead, usegmt=True)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Not in the tests' output."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        played = LoopbackAws(f"http://127.0.0.1:{server.server_port}")
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield played
-        finally:
-            server.shutdown()
+    with loopback.serving(Aws) as played.url:
+        yield played

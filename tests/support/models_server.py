@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests.support import loopback
 
 
 @dataclass
@@ -33,28 +34,20 @@ class Shop:
 
 @contextmanager
 def serving(shop: Shop) -> Iterator[Shop]:
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class ShopHandler(loopback.Handler):
         def do_GET(self) -> None:
             _answer(self, shop)
 
-        def log_message(self, format: str, *args: object) -> None:
-            del format, args
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    shop.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield shop
-    finally:
-        if shop.silent is not None:
-            shop.silent.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback.serving(ShopHandler) as url:
+        shop.port = int(url.rpartition(":")[2])
+        try:
+            yield shop
+        finally:
+            if shop.silent is not None:
+                shop.silent.set()
 
 
-def _answer(handler: http.server.BaseHTTPRequestHandler, shop: Shop) -> None:
+def _answer(handler: loopback.Handler, shop: Shop) -> None:
     wanted = handler.headers.get("Range")
     shop.asked.append(wanted)
     shop.paths.append(handler.path)

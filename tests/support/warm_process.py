@@ -168,7 +168,7 @@ def _load() -> None:
 
     import boto3
 
-    from imgpipe_cli import cli
+    from imgpipe_cli.commands.program import whole_program
     from imgpipe_cli.render import screen
     from tests.support.faster_emulation import SDK, replace
 
@@ -177,7 +177,7 @@ def _load() -> None:
     session = boto3.Session("none", "none", region_name="us-east-1")
     for service in ("apigatewayv2", "dynamodb", "iam", "lambda", "logs", "s3", "sqs", "ssm", "sts"):
         session.client(service)
-    assert cli.app() and screen
+    assert whole_program() and screen
     gc.freeze()
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ import pytest
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
+from tests.support import loopback
+from tests.support.loopback import Page
 
 DENIED = (
     "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole on resource: "
@@ -285,40 +285,10 @@ def test_a_parameter_that_the_sdk_refuses() -> None:
     assert "BadParameters" in found.message
 
 
-class Answering:
-    """A server that gives one answer to everything."""
-
-    status = 200
-    body = b""
-    url = ""
-
-
 @pytest.fixture
-def answering() -> Iterator[Answering]:
-    answer = Answering()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_GET = do_HEAD = do_POST
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    answer.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield answer
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def answering() -> Iterator[Page]:
+    with loopback.answering(Page()) as answer:
+        yield answer
 
 
 @pytest.mark.usefixtures("keys")
@@ -337,7 +307,7 @@ def answering() -> Iterator[Answering]:
         (400, "Throttling", "Rate exceeded", "throttled"),
     ],
 )
-def test_what_sts_answers(answering: Answering, status: int, code: str, message: str, expected: str) -> None:
+def test_what_sts_answers(answering: Page, status: int, code: str, message: str, expected: str) -> None:
     answering.status = status
     answering.body = (
         f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -347,7 +317,7 @@ def test_what_sts_answers(answering: Answering, status: int, code: str, message:
 
 
 @pytest.mark.usefixtures("keys")
-def test_what_a_json_service_answers(answering: Answering) -> None:
+def test_what_a_json_service_answers(answering: Page) -> None:
     answering.status = 400
     answering.body = json.dumps({"__type": "AccessDeniedException", "Message": DENIED}).encode()
     found = _cause(
@@ -358,7 +328,7 @@ def test_what_a_json_service_answers(answering: Answering) -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_head_without_a_body(answering: Answering) -> None:
+def test_a_head_without_a_body(answering: Page) -> None:
     answering.status = 403
     found = _cause(Place(region="eu-west-1", endpoint=answering.url), "s3", "head_bucket", Bucket="bucket")
     assert found.code == "access_denied"
@@ -366,13 +336,13 @@ def test_a_head_without_a_body(answering: Answering) -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_web_page_in_place_of_aws(answering: Answering) -> None:
+def test_a_web_page_in_place_of_aws(answering: Page) -> None:
     answering.body = b"<html><p>Sign in to the network<br></html>"
     assert _cause(Place(region="eu-west-1", endpoint=answering.url)).code == "not_aws"
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_web_page_in_place_of_a_listing(answering: Answering) -> None:
+def test_a_web_page_in_place_of_a_listing(answering: Page) -> None:
     answering.body = b"<html><p>Sign in to the network<br></html>"
     aws = Aws(Place(region="eu-west-1", endpoint=answering.url))
     with pytest.raises(AwsError) as caught:
@@ -381,7 +351,7 @@ def test_a_web_page_in_place_of_a_listing(answering: Answering) -> None:
 
 
 def test_a_role_that_the_profile_may_not_take(
-    answering: Answering, aws_config: Path, monkeypatch: pytest.MonkeyPatch
+    answering: Page, aws_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws_config.write_text(
         "[profile base]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n"

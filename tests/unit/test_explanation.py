@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.diagnose.explain.attempts import Attempt
 from imgpipe_cli.diagnose.explain.evidence import Evidence, Version
 from imgpipe_cli.diagnose.explain.explanation import Conclusion, conclusion
@@ -22,6 +22,7 @@ from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.times import iso
+from shared.result_item import ResultItem
 from tests.support.api_server import item
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -76,7 +77,7 @@ def queued(version_id: str | None = "v2") -> Peek:
     return Peek((event,), searched=1, waiting=1)
 
 
-def failure(*, retryable: bool, at: datetime = NOW) -> dict[str, Any]:
+def failure(*, retryable: bool, at: datetime = NOW) -> ResultItem:
     error = {"code": "access_denied", "message": "Not allowed.", "hint": "Wait.", "retryable": retryable}
     return item("a.jpg", "v2", iso(at), status="failed", error=error)
 

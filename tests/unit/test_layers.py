@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import imgpipe_cli
+from imgpipe_cli.commands import program
 
 ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
@@ -68,13 +69,13 @@ def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
             start = parent[: len(parent) - node.level + 1] if node.level else []
             base = ".".join([*start, *([node.module] if node.module else [])])
             # `from imgpipe_cli import errors` imports a module, `from imgpipe_cli.errors import ...` a name.
-            names = [alias.name for alias in node.names]
-            is_root = base == PACKAGE
-            yield from (f"{base}.{name}" if is_root and _is_part(name) else base for name in names)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            yield from (name if _is_module(name) else base for name in names)
 
 
-def _is_part(name: str) -> bool:
-    return (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file()
+def _is_module(name: str) -> bool:
+    path = ROOT.parent.joinpath(*name.split("."))
+    return name.startswith(f"{PACKAGE}.") and (path.is_dir() or path.with_suffix(".py").is_file())
 
 
 def may_import(own: str, other: str) -> bool:
@@ -138,13 +139,13 @@ def test_the_package_is_small_enough_to_read_at_a_glance() -> None:
     ("module", "source"),
     [
         ("imgpipe_cli.aws.client", "from imgpipe_cli import deploy"),
-        ("imgpipe_cli.aws.client", "from ..deploy import runner"),
+        ("imgpipe_cli.aws.client", "from ..deploy import plan"),
         ("imgpipe_cli.aws.client", "from .. import deploy"),
-        ("imgpipe_cli.deploy.runner", "def f():\n    from imgpipe_cli.render.text import safe"),
-        ("imgpipe_cli.deploy.runner", "if TYPE_CHECKING:\n    from imgpipe_cli.render.text import safe"),
+        ("imgpipe_cli.deploy.plan", "def f():\n    from imgpipe_cli.render.text import safe"),
+        ("imgpipe_cli.deploy.plan", "if TYPE_CHECKING:\n    from imgpipe_cli.render.text import safe"),
         ("imgpipe_cli.system.threads", "import imgpipe_cli.aws.names"),
         ("imgpipe_cli.pictures.upload", "import boto3"),
-        ("imgpipe_cli.deploy.runner", "from botocore.exceptions import ClientError"),
+        ("imgpipe_cli.deploy.plan", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),
         ("imgpipe_cli.render.screen", "import typer"),
         ("imgpipe_cli.pictures.waiting", "import imgpipe_cli.local.process.control"),
@@ -155,11 +156,45 @@ def test_a_breach_is_found(module: str, source: str) -> None:
 
 
 def test_importing_the_command_line_loads_nothing_slow() -> None:
-    code = "import sys, imgpipe_cli.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = (
+        "import sys, imgpipe_cli.commands.program; "
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "typer" in loaded
     assert not loaded & {"boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}
+
+
+# The modules of commands, each of which may be imported by its name in the list of commands only.
+COMMANDS = {f"{PACKAGE}.commands.{entry.module}" for entry in program.COMMANDS.values()}
+
+
+def commands_imported(module: str, source: str) -> list[str]:
+    return [name for name in imports(ast.parse(source), module, False) if name in COMMANDS - {module}]
+
+
+def test_no_module_imports_a_command() -> None:
+    code = {_module(path): source for path, source in _code().items()}
+    assert code.keys() >= COMMANDS
+    own = {module: source for module, source in code.items() if part_of(module) == "commands"}
+    assert {module for module, source in own.items() if "\ndef register(" in source} == COMMANDS
+    assert [(module, found) for module in code if (found := commands_imported(module, code[module]))] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from imgpipe_cli.commands.upload import finite",
+        "from imgpipe_cli.commands import completion, upload",
+        "from . import upload",
+        "from .upload import finite",
+        "def f():\n    import imgpipe_cli.commands.upload",
+    ],
+)
+def test_a_command_that_imports_another_is_found(source: str) -> None:
+    assert commands_imported("imgpipe_cli.commands.watch", source) == ["imgpipe_cli.commands.upload"]
+    assert commands_imported("imgpipe_cli.commands.upload", source) == []
 
 
 # Folder of deploy -> the modules of deploy that it may import besides its own.

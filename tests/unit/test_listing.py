@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from imgpipe_cli.pictures.listing import Wanted, filtered, matching, page_size, pages, status_of
 from imgpipe_cli.session.times import iso
+from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
 
 LABELS = [
@@ -21,11 +21,11 @@ LABELS = [
 class Stored:
     """Pages of results; counts those that were asked for."""
 
-    def __init__(self, *found: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, *found: Sequence[ResultItem]) -> None:
         self._pages = found
         self.asked = 0
 
-    def results(self, *, limit: int, after: str | None) -> tuple[list[Mapping[str, Any]], str | None]:
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         assert limit == 100
         self.asked += 1
         place = int(after or 0)

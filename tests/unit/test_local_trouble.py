@@ -12,15 +12,18 @@ from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
 from imgpipe_cli.commands.options import Options
 from imgpipe_cli.commands.runtime import Run
+from imgpipe_cli.commands.watch import _Teller
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.pictures.feed import Feed
 from imgpipe_cli.pictures.listing import CutShort
 from imgpipe_cli.pictures.waiting import Waiter
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Target
 from tests.support.api_server import Clock, PlayedApi
+from tests.support.cli import remember
 
 GONE = LocalStatus(None, Path("/data"), 0, Path("/log"))
 THERE = replace(GONE, cloud=LocalCloud("http://127.0.0.1:1", "k", "s", "000000000000", "us-east-1", 1))
@@ -116,3 +119,22 @@ def test_a_list_that_ends_with_the_cloud_keeps_its_cursor() -> None:
     assert found.code == "local_ended"
     assert "imgpipe local start" in found.hint
     assert found.hint.endswith("Add --after abc to go on from here.")
+
+
+@pytest.mark.parametrize("status", [GONE, THERE], indirect=True, ids=["ended", "at another port"])
+@pytest.mark.usefixtures("status")
+def test_whoever_took_the_port_of_the_cloud_gets_no_token_from_watch(
+    played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = control.status().cloud
+    monkeypatch.setattr(control, "running", lambda: there)
+    back = LocalCloud("http://127.0.0.1:2", "k", "s", "000000000000", "us-east-1", 1)
+    known = remember(played.url, target=Target("demo", local=True), endpoint=back.endpoint)
+    teller = _Teller(
+        run("watch"), known, Feed(Api(known.api_url, known.token), since="2026-01-01T00:00:00Z"), 50
+    )
+    teller.look(0.0)
+    assert played.asked == []
+    monkeypatch.setattr(control, "running", lambda: back)
+    teller.look(100.0)
+    assert played.asked != []

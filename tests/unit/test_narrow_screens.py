@@ -9,8 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import RenderableType
-from rich.text import Text
 
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
@@ -20,6 +18,7 @@ from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent, Transf
 from imgpipe_cli.render import examinations, failures, listings, policies, verdicts
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.render.styled import Drawn, Text
 from imgpipe_cli.render.text import fitted, whole_words
 from tests.support.api_server import failed, item
 
@@ -95,7 +94,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, *, columns: int = 60, term: str = 
         yield told
 
 
-def _drawn(drawing: RenderableType, columns: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def _drawn(drawing: Drawn, columns: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with terminal(monkeypatch, columns=columns) as told:
         Screen().show(drawing)
     lines: list[str] = told.out.getvalue().splitlines()
@@ -219,7 +218,7 @@ def test_notes_results_and_errors_have_whole_words(columns: int, monkeypatch: py
         screen = Screen()
         screen.line(LONG)
         screen.note(LONG)
-        screen.event(Refused("a.gif", "x", LONG, LONG))
+        screen.progress.event(Refused("a.gif", "x", LONG, LONG))
         screen.problem("up", Problem("x", LONG, hint=LONG))
     lines = (told.out.getvalue() + told.err.getvalue()).splitlines()
     assert _too_long(lines, columns) == []
@@ -254,8 +253,8 @@ PROGRESS = (
 
 def test_of_an_upload_of_nothing_no_bar_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch, term="xterm") as told, Screen() as screen:
-        screen.transfers(0)
-        screen.event(Refused("a.jpg", "not_found", "There is no such file.", ""))
+        screen.progress.transfers(0)
+        screen.progress.event(Refused("a.jpg", "not_found", "There is no such file.", ""))
     assert told.err.getvalue() == "refused a.jpg: There is no such file.\n"
 
 
@@ -264,16 +263,16 @@ def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.Monk
     target: Any = SimpleNamespace(local=False, project="p", profile=None)
     with terminal(monkeypatch, term=term) as told, Screen(quiet=True) as screen:
         screen.target(target, "1", "r", None)
-        screen.steps(STEPS)
-        screen.transfers(1)
+        screen.progress.steps(STEPS)
+        screen.progress.transfers(1)
         for event in PROGRESS:
-            screen.event(event)
+            screen.progress.event(event)
         screen.aside("By the way.")
-        screen.waiting(3)
-        with screen.busy("starting_local"):
+        screen.progress.waiting(3)
+        with screen.progress.busy("starting_local"):
             pass
         assert told.err.getvalue() == ""
-        screen.event(Refused("a.gif", "x", "It is a GIF.", "Convert it."))
+        screen.progress.event(Refused("a.gif", "x", "It is a GIF.", "Convert it."))
         screen.problem("up", Problem("x", "It failed."))
         screen.line("1 sent.")
     assert told.err.getvalue() == "refused a.gif: It is a GIF. Convert it.\nError: It failed.\n"
@@ -284,7 +283,7 @@ def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.Monk
 def test_what_takes_a_while_says_so_with_a_spinner_where_one_can_move(
     term: str, moves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with terminal(monkeypatch, term=term) as told, Screen() as screen, screen.busy("starting_local"):
+    with terminal(monkeypatch, term=term) as told, Screen() as screen, screen.progress.busy("starting_local"):
         pass
     shown = told.err.getvalue()
     assert "Starting the local cloud on this machine." in shown
@@ -293,6 +292,10 @@ def test_what_takes_a_while_says_so_with_a_spinner_where_one_can_move(
 
 
 def test_a_spinner_ends_also_where_what_it_stands_for_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    with terminal(monkeypatch, term="xterm") as told, pytest.raises(Problem), Screen().busy("starting_local"):
+    with (
+        terminal(monkeypatch, term="xterm") as told,
+        pytest.raises(Problem),
+        Screen().progress.busy("starting_local"),
+    ):
         raise Problem("x", "It did not start.")
     assert told.err.getvalue().count(SHOW) == 1

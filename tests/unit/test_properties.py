@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.console import Console
-
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.render.verdicts import line, verdict
 from imgpipe_cli.session.settings import FEATURES, Settings
+from shared.result_item import ResultItem
 
-ITEM: dict[str, Any] = {
+ITEM: ResultItem = {
     "objectKey": "a.jpg",
+    "bucket": "any",
+    "models": {},
+    "durationMs": 250,
     "status": "done",
     "analyzedAt": "2026-11-22T18:30:05.250Z",
     "features": ["properties"],
     "properties": {
         "Quality": {"Brightness": 47.25, "Sharpness": 88.5, "Contrast": 61.0},
         "DominantColors": [
-            {"Red": 47, "Green": 79, "Blue": 79, "HexCode": "#2f4f4f", "CSSColor": "darkslategrey"}
-            | {"SimplifiedColor": "grey", "PixelPercent": 75.0},
-            {"Red": 255, "Green": 215, "Blue": 0, "HexCode": "#ffd700", "CSSColor": ""}
-            | {"SimplifiedColor": "yellow", "PixelPercent": 25.0},
+            {
+                "Red": 47,
+                "Green": 79,
+                "Blue": 79,
+                "HexCode": "#2f4f4f",
+                "PixelPercent": 75.0,
+                "CSSColor": "darkslategrey",
+            },
+            {
+                "Red": 255,
+                "Green": 215,
+                "Blue": 0,
+                "HexCode": "#ffd700",
+                "PixelPercent": 25.0,
+                "CSSColor": "",
+            },
         ],
     },
 }
@@ -48,10 +60,7 @@ def test_properties_cost_three_quarters_of_a_picture() -> None:
 
 
 def test_the_table_shows_quality_and_colors_by_their_share() -> None:
-    console = Console(width=100, color_system=None, file=None)
-    with console.capture() as captured:
-        console.print(verdict(ITEM, 70))
-    shown = captured.get()
+    shown = "\n".join(line.plain.rstrip(" ") for line in verdict(ITEM, 70).lines(100))
     rows = [row.split() for row in shown.splitlines() if "%" in row or "of 100" in row]
     assert [row[0] for row in rows] == ["Brightness", "Sharpness", "Contrast", "darkslategrey", "#ffd700"]
     assert "47.2 of 100" in shown

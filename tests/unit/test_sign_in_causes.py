@@ -7,9 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,9 @@ from imgpipe_cli.aws.sdk_settings import proxy_fault
 from imgpipe_cli.diagnose.doctor import network
 from imgpipe_cli.diagnose.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
+from tests.support import loopback
 from tests.support.cli import process
+from tests.support.loopback import Page
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/admin\n"
 KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n"
@@ -438,46 +438,15 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 # --- what a proxy answers --------------------------------------------------------------------------
 
 
-class Page:
-    """One answer to everything, as a proxy or a network's sign-in page gives it."""
-
-    url = ""
-    status = 403
-    kind = "text/html; charset=utf-8"
-    body = b"<html><head><title>403</title></head><body>Blocked by policy</body></html>"
+BLOCKED = b"<html><head><title>403</title></head><body>Blocked by policy</body></html>"
+HTML = "text/html; charset=utf-8"
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    answer = Page()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # answers Expect: 100-continue; the SDK would wait a second for that
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.close_connection = True
-            self.send_response(answer.status)
-            if answer.kind:
-                self.send_header("Content-Type", answer.kind)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_GET = do_HEAD = do_PUT = do_CONNECT = do_POST
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing on stderr."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    answer.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield answer
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    """One answer to everything, as a proxy or a network's sign-in page gives it."""
+    with loopback.answering(Page(403, BLOCKED, {"Content-Type": HTML})) as answer:
+        yield answer
 
 
 CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -498,17 +467,18 @@ def test_a_page_of_a_proxys_is_no_missing_permission(
     page: Page, service: str, operation: str, params: dict[str, Any]
 ) -> None:
     for page.status in (403, 407):
-        for page.body in (Page.body, *OTHER_PAGES):
-            for page.kind in (Page.kind, *([] if operation == "head_bucket" else [""])):
+        for page.body in (BLOCKED, *OTHER_PAGES):
+            for kind in (HTML, *([] if operation == "head_bucket" else [""])):
+                page.headers = {"Content-Type": kind} if kind else {}
                 found = _cause(None, service, operation, page.url, **params)
-                assert found.code == "not_aws", (page.status, page.body, page.kind)
+                assert found.code == "not_aws", (page.status, page.body, kind)
                 assert "proxy" in found.hint
 
 
 @pytest.mark.usefixtures("keys")
 def test_a_page_is_no_sign_in(page: Page) -> None:
     page.status = 200
-    for page.body in (Page.body, *OTHER_PAGES):
+    for page.body in (BLOCKED, *OTHER_PAGES):
         assert _cause(None, endpoint=page.url).code == "not_aws"
 
 

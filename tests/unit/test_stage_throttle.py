@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Observed
+from imgpipe_cli.deploy.resource import Call, Context, Observed
 from imgpipe_cli.deploy.resources.api_gateway import Stage
-from imgpipe_cli.session.settings import Settings
 
 NAMES = Names("imgpipe", "123456789012", "eu-west-1", "aws")
 OURS = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
@@ -17,10 +16,10 @@ OURS = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
 
 def updates(routes: dict[str, Any]) -> list[Any]:
     """What is set on a stage that is as it was made, but for the settings of its routes."""
-    made = next(Stage().diff(Observed(exists=False, facts={"id": "a"}), NAMES, Settings()))
+    made = next(Stage().diff(Context(Observed(exists=False, facts={"id": "a"}), NAMES)))
     assert isinstance(made.call, Call)
     stage = {**made.call.params, "RouteSettings": routes}
-    changes = list(Stage().diff(Observed(exists=True, facts={"id": "a", "stage": stage}), NAMES, Settings()))
+    changes = list(Stage().diff(Context(Observed(exists=True, facts={"id": "a", "stage": stage}), NAMES)))
     return [change.call.params["RouteSettings"] for change in changes if isinstance(change.call, Call)]
 
 

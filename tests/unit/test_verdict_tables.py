@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any
@@ -12,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from imgpipe_cli.render import verdicts
+from imgpipe_cli.render.rich_drawing import renderable
+from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
 
 LABELS = [
@@ -40,11 +41,20 @@ TEXT = [
 ]
 
 
-def drawn(found: Mapping[str, Any], min_confidence: float = 70.0, **console: Any) -> str:
+def drawn(
+    found: ResultItem, min_confidence: float = 70.0, *, columns: int = 100, colored: bool = False
+) -> str:
+    """As a terminal shows it; away from one the lines are the same, without colors."""
     stream = io.StringIO()
-    options = {"width": 100, "color_system": None, "markup": False, "highlight": False, **console}
-    Console(file=stream, **options).print(verdicts.verdict(found, min_confidence))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+    options: dict[str, Any] = {"color_system": "standard", "force_terminal": True} if colored else {}
+    console = Console(file=stream, width=columns, highlight=False, **options)
+    table = verdicts.verdict(found, min_confidence)
+    console.print(renderable(table, columns), crop=False)
+    shown = "\n".join(line.rstrip() for line in stream.getvalue().split("\n")).strip("\n")
+    if not colored:
+        plain = "\n".join(line.plain.rstrip() for line in table.lines(columns)).strip("\n")
+        assert shown == plain
+    return shown
 
 
 def _golden(text: str) -> str:
@@ -180,9 +190,9 @@ HOSTILE = "\x1b[2J\u202egpj.exe\n[red]x[/red]"
     ],
     ids=["key", "label", "category", "moderation", "text", "face", "failure", "unavailable"],
 )
-def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any]) -> None:
+def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> None:
     # A terminal with colors: our own codes are there, and none of theirs.
-    text = drawn(found, width=300, color_system="standard", force_terminal=True)
+    text = drawn(found, columns=300, colored=True)
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
     assert SHOWN in text.lower()  # an emotion is shown in lower case
@@ -203,5 +213,5 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: Mapping[str, Any
         ),
     ],
 )
-def test_in_the_feed_a_verdict_is_one_line(found: Mapping[str, Any], line: str) -> None:
+def test_in_the_feed_a_verdict_is_one_line(found: ResultItem, line: str) -> None:
     assert verdicts.line(found, 70.0) == line

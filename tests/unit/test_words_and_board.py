@@ -119,7 +119,7 @@ class Thing(Resource):
     def observe(self, aws: Any, names: Any) -> Observed:
         raise NotImplementedError
 
-    def diff(self, seen: Any, names: Any, settings: Any) -> Any:
+    def diff(self, context: Any) -> Any:
         raise NotImplementedError
 
 
@@ -213,10 +213,10 @@ def test_down_waits_only_for_what_is_there() -> None:
 
 def test_progress_is_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen()
-    screen.steps(STEPS)
-    screen.event(Changing("one", "a", "create", "bucket x"))
+    screen.progress.steps(STEPS)
+    screen.progress.event(Changing("one", "a", "create", "bucket x"))
     for step, resource in (("one", "a"), ("one", "b"), ("two", "c")):
-        screen.event(_settled(step, resource))
+        screen.progress.event(_settled(step, resource))
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -227,10 +227,10 @@ def test_progress_is_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -
 
 def test_uploads_are_plain_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen()
-    screen.transfers(3)
-    screen.event(Sent("k/a.jpg", "a.jpg", "v1", replaced=False))
-    screen.event(Sent("k/b.jpg", "b.jpg", "v2", replaced=True))
-    screen.event(Refused("\x1b.jpg", "unsupported_format", "It is a GIF.", "Convert it."))
+    screen.progress.transfers(3)
+    screen.progress.event(Sent("k/a.jpg", "a.jpg", "v1", replaced=False))
+    screen.progress.event(Sent("k/b.jpg", "b.jpg", "v2", replaced=True))
+    screen.progress.event(Refused("\x1b.jpg", "unsupported_format", "It is a GIF.", "Convert it."))
     assert capsys.readouterr().err.splitlines() == [
         "sent a.jpg as k/a.jpg",
         "sent b.jpg as k/b.jpg (a new version of it)",

@@ -12,8 +12,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import FUNCTIONS, STAGE, Names
-from imgpipe_cli.deploy.resource import Call, Change, Computed, Observed, Resource, TransientError
-from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource, TransientError
 
 # Route -> the function that answers it.
 ROUTES: Mapping[str, str] = {
@@ -131,7 +130,8 @@ class ApiResource(Resource):
         }
         return Observed(exists=True, facts=facts, orphans=orphans)
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         if not seen.exists:
             params = {
                 "Name": names.api,
@@ -154,9 +154,9 @@ class ApiResource(Resource):
             call = _call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
             yield Change("open", f"endpoint of API {names.api}", call)
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
-        for found in (*seen.facts["doubles"], seen.facts["id"]):
-            yield Change("delete", f"API {names.api} ({found})", _call("delete_api", ApiId=found))
+    def removals(self, context: Context) -> Iterator[Change]:
+        for found in (*context.seen.facts["doubles"], context.seen.facts["id"]):
+            yield Change("delete", f"API {context.names.api} ({found})", _call("delete_api", ApiId=found))
 
 
 class Routing(Resource):
@@ -183,7 +183,8 @@ class Routing(Resource):
         )
         return Observed(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         found = seen.facts["id"]
         targets: dict[str, str] = {}
         for function in dict.fromkeys(ROUTES.values()):
@@ -269,9 +270,10 @@ class Stage(Resource):
             return Observed(exists=False, facts={"id": found or NEW_API})
         return Observed(exists=True, facts={"id": found, "stage": stage})
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen = context.seen
         logs = {
-            "DestinationArn": names.log_group_arn(names.access_log_group),
+            "DestinationArn": context.names.log_group_arn(context.names.access_log_group),
             "Format": _ACCESS_LOG,
         }
         wanted = {"AutoDeploy": True, "DefaultRouteSettings": _THROTTLE, "AccessLogSettings": logs}

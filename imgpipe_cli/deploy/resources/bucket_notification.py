@@ -7,11 +7,10 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Change, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.s3_bucket import BUSY
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Verb
-from imgpipe_cli.session.settings import Settings
 
 _ID = "imgpipe-ingest"
 _EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
@@ -55,8 +54,9 @@ class Notification(Resource):
         ours = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
         return Observed(exists=bool(ours), facts={"document": document})
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
-        document = seen.facts["document"]
+    def diff(self, context: Context) -> Iterator[Change]:
+        names = context.names
+        document = context.seen.facts["document"]
         wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
         functions = document.get(_KINDS[0], [])
         ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
@@ -65,12 +65,12 @@ class Notification(Resource):
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
             yield _put("set" if not ours else "update", merged, names)
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
-        document = seen.facts["document"]
+    def removals(self, context: Context) -> Iterator[Change]:
+        document = context.seen.facts["document"]
         rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
         kept = {kind: value for kind, value in rest.items() if value != []}
         # Somebody else's destination that is gone by now must not keep ours from going.
-        yield _put("remove", kept, names, SkipDestinationValidation=True)
+        yield _put("remove", kept, context.names, SkipDestinationValidation=True)
 
 
 def _put(verb: Verb, document: Mapping[str, Any], names: Names, **options: bool) -> Change:

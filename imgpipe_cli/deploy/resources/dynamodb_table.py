@@ -8,7 +8,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import INDEX, Names, plain_tags
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
@@ -89,7 +89,8 @@ class Table(Resource):
             },
         )
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         if not seen.exists:
             params = {
                 "TableName": names.table,
@@ -113,7 +114,8 @@ class Table(Resource):
             }
             yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
+    def removals(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         if seen.detail == "deleting":
             return
         if seen.owned and seen.facts["protected"]:
@@ -125,13 +127,13 @@ class Table(Resource):
             )
         yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
 
-    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
         """Another projection of the index works as well; each result costs more."""
         kept = ((seen.facts.get("index") or {}).get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
         if kept != "KEYS_ONLY":
             yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
 
-    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
         query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
         return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}
@@ -159,7 +161,8 @@ class Expiry(Resource):
         # ENABLING can last an hour and hinders nobody.
         return Observed(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         if not seen.facts.get("on"):
             if seen.facts.get("other"):
                 raise Problem(

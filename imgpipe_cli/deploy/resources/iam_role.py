@@ -9,7 +9,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
-from imgpipe_cli.deploy.resource import Call, Change, Observed, Resource, Routine, TransientError
+from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, Routine, TransientError
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
@@ -170,10 +170,11 @@ class Role(Resource):
             },
         )
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         role = names.role(self.function)
-        trust = trust_policy(names, source_account=settings.source_account)
-        policy = permissions(self.function, names, settings)
+        trust = trust_policy(names, source_account=context.settings.source_account)
+        policy = permissions(self.function, names, context.settings)
         if not seen.exists:
             params = {
                 "RoleName": role,
@@ -204,8 +205,8 @@ class Role(Resource):
         for attached in find("list_attached_role_policies", "AttachedPolicies"):
             yield f"role {role} has the policy {attached['PolicyArn']}, which imgpipe did not attach"
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
-        role = names.role(self.function)
+    def removals(self, context: Context) -> Iterator[Change]:
+        role = context.names.role(self.function)
 
         def detach(aws: Aws, _emit: Emit) -> None:
             _strip(aws, role)

@@ -16,6 +16,7 @@ from imgpipe_cli.deploy.resource import (
     Call,
     Change,
     Computed,
+    Context,
     Fallback,
     Observed,
     Resource,
@@ -108,18 +109,20 @@ class LogGroup(Resource):
                 return Observed(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
         return Observed(exists=False, facts={"retention": None})
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
-        group = self._group(names)
-        if not seen.exists:
-            call = Call("logs", "create_log_group", {"logGroupName": group, "tags": names.tags}, _LOGS_BUSY)
+    def diff(self, context: Context) -> Iterator[Change]:
+        group = self._group(context.names)
+        if not context.seen.exists:
+            call = Call(
+                "logs", "create_log_group", {"logGroupName": group, "tags": context.names.tags}, _LOGS_BUSY
+            )
             yield Change("create", f"log group {group}", call)
-        if seen.facts["retention"] != RETENTION_DAYS:
+        if context.seen.facts["retention"] != RETENTION_DAYS:
             params = {"logGroupName": group, "retentionInDays": RETENTION_DAYS}
             call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
             yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
-        group = self._group(names)
+    def removals(self, context: Context) -> Iterator[Change]:
+        group = self._group(context.names)
         call = Call("logs", "delete_log_group", {"logGroupName": group}, _LOGS_BUSY)
         yield Change("delete", f"log group {group}", call)
 
@@ -225,9 +228,10 @@ class Function(Resource):
             facts["token_sha256"] = self._token_hash(aws, names)
         return replace(seen, facts=facts)
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names, settings = context.seen, context.names, context.settings
         function = names.function(self.shape.function)
-        configuration = self._configuration(seen, names, settings)
+        configuration = self._configuration(context)
         code = {"ZipFile": Zip(self.shape.function)}
         if not seen.exists:
             params = {
@@ -235,7 +239,7 @@ class Function(Resource):
                 **configuration,
                 "Code": code,
                 "Architectures": _ARCHITECTURES,
-                "Tags": {**names.tags, ROLE_TAG: _grant(seen, settings)},
+                "Tags": {**names.tags, ROLE_TAG: _grant(context)},
             }
             call = Call("lambda", "create_function", params, _PASSING)
             yield Change("create", f"function {function}", call)
@@ -255,7 +259,7 @@ class Function(Resource):
             call = Call("lambda", "update_function_code", params, _PASSING)
             yield Change("update", f"code of function {function}", call)
         yield from capping(function, seen.facts["reserved"], self._cap(settings), LAMBDA_BUSY)
-        yield from self._given_anew(seen, names, settings, configuration)
+        yield from self._given_anew(context, configuration)
         added = _added(seen.facts["configuration"])
         differing = [*_differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
         if differing:
@@ -269,16 +273,15 @@ class Function(Resource):
                 hint="Remove the cause. If imgpipe up says the same again, imgpipe down and up make it anew.",
             )
 
-    def _given_anew(
-        self, seen: Observed, names: Names, settings: Settings, configuration: Mapping[str, Any]
-    ) -> Iterator[Change]:
+    def _given_anew(self, context: Context, configuration: Mapping[str, Any]) -> Iterator[Change]:
         """Give the function its role anew where that is another one of the same name: first some other role,
         then the tag, then the right one, as with any wrong role. A stop in between is gone on from there.
 
         Where the role's trust policy names the account again, its own is given to it again before the tag
         says so: Lambda refuses that if it cannot take the role now.
         """
-        wanted, granted, role = _grant(seen, settings), seen.facts["granted"], seen.facts["role_id"]
+        seen, names = context.seen, context.names
+        wanted, granted, role = _grant(context), seen.facts["granted"], seen.facts["role_id"]
         # While there is no role there is none to give.
         if granted == wanted or isinstance(wanted, Computed):
             return
@@ -293,7 +296,7 @@ class Function(Resource):
             )
             return Change("update", f"role of function {function}{what}", call)
 
-        if same and settings.source_account:
+        if same and context.settings.source_account:
             yield give(" again, since its trust policy names the account", **configuration)
         if lost:
             # Never that of the ingest function, which `token --rotate` may not hand to anybody.
@@ -309,9 +312,10 @@ class Function(Resource):
     def _cap(self, settings: Settings) -> int | None:
         return settings.cap if self.shape.capped else None
 
-    def _configuration(self, seen: Observed, names: Names, settings: Settings) -> dict[str, Any]:
+    def _configuration(self, context: Context) -> dict[str, Any]:
+        names = context.names
         shape = self.shape
-        environment = shape.environment(names, settings, seen.facts["token_sha256"])
+        environment = shape.environment(names, context.settings, context.seen.facts["token_sha256"])
         return {
             "Runtime": RUNTIME,
             "Role": names.role_arn(shape.function),
@@ -328,18 +332,20 @@ class Function(Resource):
             },
         }
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
-        if seen.detail == "deleting":
+    def removals(self, context: Context) -> Iterator[Change]:
+        if context.seen.detail == "deleting":
             return
-        function = names.function(self.shape.function)
+        function = context.names.function(self.shape.function)
         call = Call("lambda", "delete_function", {"FunctionName": function}, LAMBDA_BUSY)
         yield Change("delete", f"function {function}", call)
 
 
-def _grant(seen: Observed, settings: Settings) -> str:
+def _grant(context: Context) -> str:
     """What the tag says once the function has its role."""
-    role: str = seen.facts["role_id"]
-    return role if settings.source_account or isinstance(role, Computed) else f"{role}{_WITHOUT_ACCOUNT}"
+    role: str = context.seen.facts["role_id"]
+    if context.settings.source_account or isinstance(role, Computed):
+        return role
+    return f"{role}{_WITHOUT_ACCOUNT}"
 
 
 class Zip(bytes):

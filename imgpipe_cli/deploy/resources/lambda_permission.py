@@ -9,10 +9,9 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Change, Computed, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
-from imgpipe_cli.session.settings import Settings
 
 _PASSING = (
     *LAMBDA_BUSY,
@@ -70,7 +69,7 @@ class Permission(Resource):
                 return Observed(exists=True, facts={**facts, "statement": _essence(statement)})
         return Observed(exists=False, facts=facts)
 
-    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
         """Statements by which others call the function, past the API, its token and its throttle."""
         for statement, who in external_access(seen.facts["document"], names.account):
             yield f"statement {statement} lets {who} call function {names.function(self.function)}"
@@ -80,7 +79,8 @@ class Permission(Resource):
             return seen
         return replace(seen, facts={**seen.facts, "source": self._source_arn(aws, names)})
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         function, source = names.function(self.function), seen.facts["source"]
         account = {"SourceAccount": names.account} if self._source_account else {}
         conditions = {"aws:sourcearn": source}

@@ -6,9 +6,17 @@ from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import IAM_DELAY, MISSING, Call, Change, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import (
+    IAM_DELAY,
+    MISSING,
+    Call,
+    Change,
+    Context,
+    Observed,
+    Resource,
+    TransientError,
+)
 from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
-from imgpipe_cli.session.settings import Settings
 
 
 class Retries(Resource):
@@ -37,7 +45,8 @@ class Retries(Resource):
         }
         return Observed(exists=True, facts=facts)
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
         if seen.exists and wanted.items() <= seen.facts.items():
             return

@@ -44,7 +44,7 @@ class ResultsBucket(S3Bucket):
         # Most pipelines have none: one call says so, where the configuration takes eight more.
         return super().observe(aws, names) if self.exists(aws, names) else MISSING
 
-    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         """Counted in the index, as with the table: the marks of removed pictures are no results."""
         pages = aws.pages("s3", "list_objects_v2", Bucket=names.results_bucket, Prefix=INDEX)
         return {"results": sum(page.get("KeyCount", 0) for page in pages)}

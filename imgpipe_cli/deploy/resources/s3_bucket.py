@@ -10,11 +10,19 @@ from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, Routine, TransientError
+from imgpipe_cli.deploy.resource import (
+    MISSING,
+    Call,
+    Change,
+    Context,
+    Observed,
+    Resource,
+    Routine,
+    TransientError,
+)
 from imgpipe_cli.deploy.resources.emptying import count_versions, empty_bucket
 from imgpipe_cli.deploy.resources.policy_document import statements
 from imgpipe_cli.events import Emit
-from imgpipe_cli.session.settings import Settings
 
 _BLOCK_ALL = {
     "BlockPublicAcls": True,
@@ -88,12 +96,13 @@ class S3Bucket(Resource):
             return MISSING  # it went while it was looked at
         return Observed(exists=True, owned=names.owns(found["tags"]), unclaimed=not used, facts=found)
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        names = context.names
         bucket = self.bucket(names)
-        if not seen.exists:
+        if not context.seen.exists:
             yield Change("create", f"bucket {bucket}", _create(bucket, names))
             return
-        for what, differs, operation, params in self._configuration(seen.facts, names):
+        for what, differs, operation, params in self._configuration(context.seen.facts, names):
             if differs:
                 call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, BUSY))
                 yield Change("set", f"{what} of bucket {bucket}", call)
@@ -148,8 +157,8 @@ class S3Bucket(Resource):
         cors = _merged(facts["cors"], self.cors)
         yield ("CORS", cors != facts["cors"], "put_bucket_cors", {"CORSConfiguration": {"CORSRules": cors}})
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
-        bucket = self.bucket(names)
+    def removals(self, context: Context) -> Iterator[Change]:
+        bucket = self.bucket(context.names)
 
         def empty(aws: Aws, emit: Emit) -> None:
             empty_bucket(aws, bucket, emit, step=self.step, resource=self.name)
@@ -159,7 +168,7 @@ class S3Bucket(Resource):
         call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, BUSY))
         yield Change("delete", f"bucket {bucket}", call)
 
-    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         return count_versions(aws, self.bucket(names))
 
 

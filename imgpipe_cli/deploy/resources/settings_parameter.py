@@ -12,6 +12,7 @@ from imgpipe_cli.deploy.resource import (
     Call,
     Change,
     ConflictError,
+    Context,
     Observed,
     Resource,
     TransientError,
@@ -87,7 +88,7 @@ class Overwrite(Call):
     tags: Sequence[Mapping[str, str]] = ()
     over: int | None = None
 
-    def run(self, aws: Aws, emit: Emit) -> None:  # noqa: ARG002
+    def run(self, aws: Aws, _emit: Emit) -> None:
         name = self.params["Name"]
         if self.over is not None:
             self._refuse_other(self._there(aws, name))
@@ -124,8 +125,9 @@ class SettingsParameter(Resource):
         # A run may have been killed before it could tag what it made with Overwrite: nobody else writes this.
         return replace(seen, owned=True) if seen.untagged and _reads(seen.facts["value"]) else seen
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:
-        parameter, text = names.settings_parameter, settings.to_json()
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
+        parameter, text = names.settings_parameter, context.settings.to_json()
         if not seen.exists:
             yield put_parameter(parameter, "String", text, names)
             return
@@ -140,8 +142,8 @@ class SettingsParameter(Resource):
             call = Overwrite("ssm", "put_parameter", params, _BUSY, tags=names.tag_list, over=over)
             yield Change("update", f"parameter {parameter}", call)
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
-        yield delete_parameter(names.settings_parameter)
+    def removals(self, context: Context) -> Iterator[Change]:
+        yield delete_parameter(context.names.settings_parameter)
 
 
 def stored_settings(seen: Observed, names: Names) -> Settings:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import MISSING, Call, Change, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.external_access import external_access
-from imgpipe_cli.session.settings import Settings
 
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Far more than an event of S3's; and the most that SQS takes.
@@ -72,7 +71,8 @@ class FailureQueue(Resource):
             },
         )
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
+    def diff(self, context: Context) -> Iterator[Change]:
+        seen, names = context.seen, context.names
         attributes = {"MessageRetentionPeriod": str(_FOURTEEN_DAYS_S)}
         if not seen.exists:
             params = {
@@ -94,7 +94,7 @@ class FailureQueue(Resource):
         if seen.facts["redrive"]:  # looked at a few times, an event would leave it
             yield self._set("redrive policy", {"RedrivePolicy": ""}, seen, names)
 
-    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:  # noqa: ARG002
+    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
         if seen.exists and seen.facts["policy"]:
             for statement, who in external_access(json.loads(seen.facts["policy"]), names.account):
                 yield f"statement {statement} lets {who} use queue {names.queue}"
@@ -103,9 +103,9 @@ class FailureQueue(Resource):
         params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
         return Change("set", f"{what} of queue {names.queue}", Call("sqs", "set_queue_attributes", params))
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:
-        call = Call("sqs", "delete_queue", {"QueueUrl": seen.facts["url"]})
-        yield Change("delete", f"queue {names.queue}", call)
+    def removals(self, context: Context) -> Iterator[Change]:
+        call = Call("sqs", "delete_queue", {"QueueUrl": context.seen.facts["url"]})
+        yield Change("delete", f"queue {context.names.queue}", call)
 
-    def contents(self, aws: Aws, names: Names, seen: Observed) -> Mapping[str, int]:  # noqa: ARG002
+    def contents(self, _aws: Aws, _names: Names, seen: Observed) -> Mapping[str, int]:
         return {"failed_events": seen.facts["messages"]}

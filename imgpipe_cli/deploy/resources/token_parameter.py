@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Change, NewSecret, Observed, Resource
+from imgpipe_cli.deploy.resource import Change, Context, NewSecret, Observed, Resource
 from imgpipe_cli.deploy.resources.settings_parameter import (
     delete_parameter,
     observe_parameter,
     put_parameter,
     refuse_other_type,
 )
-from imgpipe_cli.session.settings import Settings
 
 NEW_TOKEN = NewSecret("new token", lambda: secrets.token_urlsafe(32))
 
@@ -65,11 +64,12 @@ class TokenParameter(Resource):
         aws.known.learn("token_sha256", look)
         return seen[0]
 
-    def diff(self, seen: Observed, names: Names, settings: Settings) -> Iterator[Change]:  # noqa: ARG002
-        if not seen.exists:
+    def diff(self, context: Context) -> Iterator[Change]:
+        names = context.names
+        if not context.seen.exists:
             yield put_parameter(names.token_parameter, "SecureString", NEW_TOKEN, names)
         else:
-            refuse_other_type(seen, names.token_parameter, "SecureString")
+            refuse_other_type(context.seen, names.token_parameter, "SecureString")
 
-    def removals(self, seen: Observed, names: Names) -> Iterator[Change]:  # noqa: ARG002
-        yield delete_parameter(names.token_parameter)
+    def removals(self, context: Context) -> Iterator[Change]:
+        yield delete_parameter(context.names.token_parameter)

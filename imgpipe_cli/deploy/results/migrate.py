@@ -14,19 +14,18 @@ Copying never puts an older result over a newer one, so it may be repeated, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy import runner
+from imgpipe_cli.deploy import conflicts, plan
+from imgpipe_cli.deploy.destroy import Removal, remove_all
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
-from imgpipe_cli.deploy.reconcile import Outcome
-from imgpipe_cli.deploy.resource import MISSING, Change, Resource, Routine, Step
+from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
     REFUSED_TO_ALL,
-    Item,
     ResultStore,
     batches,
     is_about_one,
@@ -39,6 +38,9 @@ from imgpipe_cli.events import Copied, Emit, Note, Waiting
 from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.system.threads import Pool
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
 
 # The resources of each store, outermost first: they go when the results have moved.
 _RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}
@@ -91,70 +93,51 @@ def refuse_lasting(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -
     """Raise a Problem where the store that a move takes the results from could not go at its end."""
     for _, resource in pipeline.resources():
         if settings.move and resource.name in _RESOURCES[source(settings)] and snapshot[resource.name].exists:
-            list(resource.removals(snapshot[resource.name], pipeline.names))
+            list(resource.removals(Context(snapshot[resource.name], pipeline.names)))
 
 
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
     return next(found for found in pipeline.resources() if found[1].name == _RESOURCES[kind][0])
 
 
-def _stages(settings: Settings) -> list[Settings]:
-    """What is carried out one after the other; the last is the pipeline at rest."""
+def stages(settings: Settings) -> list[Settings]:
+    """The settings to carry out one after the other; the last are those of the pipeline at rest."""
     rest = settings.at_rest
     stages = [settings, replace(rest, move="switch"), replace(rest, move="close"), rest]
     return stages[{"copy": 0, "switch": 1, "close": 2, "": 3}[settings.move] :]
 
 
-# --- up ------------------------------------------------------------------------------------------
+# --- one stage after the other ---------------------------------------------------------------------
 
 
-def up(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
-    """Make everything as it should be, the place of the results too; by resource name. Raises Problem, and
-    ConflictError."""
-    refuse_lasting(pipeline, snapshot, settings)
-    snapshot = dict(snapshot)
-    outcomes: dict[str, Outcome] = {}
-    for stage in _stages(settings):
-        for name, outcome in runner.up(pipeline, snapshot, stage, emit).items():
-            before = outcomes.get(name)
-            outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
-            snapshot[name] = outcome.seen
-        if stage.move:
-            try:
-                _carry_out(pipeline, snapshot, stage, emit)
-            except Problem:
-                with suppress(Problem):  # the first failure is the cause, not that this look fails too
-                    _refuse_conflict(pipeline, snapshot)  # what failed may be the doing of another run
-                raise
-    return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
+def carry_out(pipeline: Pipeline, snapshot: Snapshot, stage: Settings, emit: Emit) -> None:
+    """Do the work of one stage of a move, once its resources are right; the snapshot is kept up to date.
 
-
-def _carry_out(pipeline: Pipeline, snapshot: Snapshot, stage: Settings, emit: Emit) -> None:
-    """What a part of the move does once its resources are right; `looks` is kept up to date."""
+    Raises Problem, and ConflictError."""
     aws, names = pipeline.aws, pipeline.names
     old, new = store(source(stage), aws, names), store(stage.destination, aws, names)
     if stage.move == "copy":
         copied = copy(old, new, emit)
-        _refuse_conflict(pipeline, snapshot)
+        refuse_conflict(pipeline, snapshot)
         emit(Note("results_copied", f"{copied} from {old.name} to {new.name}"))
     elif stage.move == "switch":
         emit(Note("results_switched", new.name))
         copy(old, new, emit)
         for _ in _while_old_runs_may_last(aws, emit):
             copy(old, new, emit)
-        _refuse_conflict(pipeline, snapshot)
+        refuse_conflict(pipeline, snapshot)
     else:
         count = _until_quiet(old, new, emit)
         # Another run may have turned the move round: the old store may be the one in use again.
-        _refuse_conflict(pipeline, snapshot)
+        refuse_conflict(pipeline, snapshot)
         emit(Note("results_verified", f"{count} from {old.name} are in {new.name}"))
         _take_away(pipeline, snapshot, source(stage), emit)
         emit(Note("store_removed", old.name))
 
 
-def _refuse_conflict(pipeline: Pipeline, snapshot: Snapshot) -> None:
+def refuse_conflict(pipeline: Pipeline, snapshot: Snapshot) -> None:
     """Raises ConflictError where the settings are not those that this run has written for this part."""
-    runner.refuse_conflict(pipeline, {"settings": snapshot["settings"]})
+    conflicts.refuse_conflict(pipeline, {"settings": snapshot["settings"]})
 
 
 def _until_quiet(old: ResultStore, new: ResultStore, emit: Emit) -> int:
@@ -188,11 +171,11 @@ def _while_old_runs_may_last(aws: Aws, emit: Emit) -> Iterator[None]:
 
 def _take_away(pipeline: Pipeline, snapshot: Snapshot, kind: str, emit: Emit) -> None:
     going = [
-        runner.Removal(step, resource, snapshot[resource.name])
+        Removal(step, resource, snapshot[resource.name])
         for step, resource in pipeline.resources()
         if resource.name in _RESOURCES[kind] and snapshot[resource.name].exists
     ]
-    runner.take_away(pipeline, going, emit)
+    remove_all(pipeline, going, emit)
     snapshot.update(dict.fromkeys(_RESOURCES[kind], MISSING))
 
 
@@ -213,7 +196,7 @@ def copy(old: ResultStore, new: ResultStore, emit: Emit) -> int:
         if not done and len(refused) >= REFUSED_TO_ALL:
             raise error
 
-    def put(item: Item) -> bool:
+    def put(item: Stored) -> bool:
         try:
             return new.put(item, absent=name_of(item) not in known)
         except AwsError as error:
@@ -252,12 +235,14 @@ def _read(one: ResultStore) -> Mapping[str, str]:
 # --- dry run -------------------------------------------------------------------------------------
 
 
-def plan(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[tuple[Step, Resource, Change]]:
+def planned(
+    pipeline: Pipeline, snapshot: Snapshot, settings: Settings
+) -> list[tuple[Step, Resource, Change]]:
     """Every call that `up` would send, in the order in which it would; copying and removing as one each."""
-    planned: list[tuple[Step, Resource, Change]] = []
+    changes: list[tuple[Step, Resource, Change]] = []
     told: dict[str, list[Change]] = {}
-    for stage in _stages(settings):
-        for step, resource, change in runner.plan(pipeline, snapshot, stage):
+    for stage in stages(settings):
+        for step, resource, change in plan.planned(pipeline, snapshot, stage):
             earlier = told.setdefault(resource.name, [])
             # What an earlier part of the move does is not done again, and nothing is created twice.
             again = change in earlier or (
@@ -265,17 +250,17 @@ def plan(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[tup
             )
             if not again:
                 earlier.append(change)
-                planned.append((step, resource, change))
-        if stage.move and stage == _stages(settings)[0]:
-            planned.append(_planned_copy(pipeline, snapshot, stage))
+                changes.append((step, resource, change))
+        if stage.move and stage == stages(settings)[0]:
+            changes.append(_planned_copy(pipeline, snapshot, stage))
         if stage.move == "close":
-            planned += [
+            changes += [
                 (step, resource, change)
                 for step, resource in pipeline.resources()
                 if resource.name in _RESOURCES[source(stage)]
-                for change in resource.removals(snapshot[resource.name], pipeline.names)
+                for change in resource.removals(Context(snapshot[resource.name], pipeline.names))
             ]
-    return planned
+    return changes
 
 
 def _planned_copy(pipeline: Pipeline, snapshot: Snapshot, stage: Settings) -> tuple[Step, Resource, Change]:

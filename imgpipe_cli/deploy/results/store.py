@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from imgpipe_cli.aws.client import Aws, AwsError
@@ -19,7 +19,9 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.lambdas.source import shared
 from imgpipe_cli.system.threads import Pool
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import Stored
+
 T = TypeVar("T")
 
 # Objects read or written at once.
@@ -61,12 +63,12 @@ class ResultStore(Protocol):
 
     def items(
         self, known: Mapping[str, str], refused: Callable[[str, AwsError], None] = _raise
-    ) -> Iterator[Item]:
+    ) -> Iterator[Stored]:
         """The items whose digest is not the known one; refused is told of each that cannot be read. Raises
         AwsError."""
         ...
 
-    def put(self, item: Item, *, absent: bool) -> bool:
+    def put(self, item: Stored, *, absent: bool) -> bool:
         """Store the item unless what is there counts more; whether it was stored. Raises AwsError.
 
         absent: nothing was there a moment ago, so a look can be saved.
@@ -86,11 +88,11 @@ def batches(things: Iterable[T]) -> Iterator[list[T]]:
         yield some
 
 
-def _digest(item: Item) -> str:
+def _digest(item: Stored) -> str:
     return hashlib.md5(shared("result_objects").dump(item), usedforsecurity=False).hexdigest()
 
 
-def name_of(item: Item) -> str:
+def name_of(item: Stored) -> str:
     """Under which name both stores tell their items."""
     return str(shared("result_objects").name_of(item["objectKey"]))
 
@@ -113,16 +115,16 @@ class TableStore:
         self,
         known: Mapping[str, str],
         refused: Callable[[str, AwsError], None] = _raise,  # noqa: ARG002 (a table is read as a whole)
-    ) -> Iterator[Item]:
+    ) -> Iterator[Stored]:
         return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
 
-    def _all(self) -> Iterator[Item]:
+    def _all(self) -> Iterator[Stored]:
         read = shared("dynamo_types").from_attributes
         # Consistent: a result that was written a moment ago counts too.
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
             yield from (read(attributes) for attributes in page["Items"])
 
-    def put(self, item: Item, *, absent: bool) -> bool:
+    def put(self, item: Stored, *, absent: bool) -> bool:
         for look in range(_LOOKS):
             stored = None if absent and look == 0 else self._get(item["objectKey"])
             if not shared("result_objects").counts_more(item, stored):
@@ -131,7 +133,7 @@ class TableStore:
                 return True
         raise AwsError("Conflict", _TOO_BUSY, service="dynamodb", operation="put_item")
 
-    def _get(self, key: str) -> Item | None:
+    def _get(self, key: str) -> Stored | None:
         found = self.aws.call(
             "dynamodb",
             "get_item",
@@ -141,16 +143,17 @@ class TableStore:
         ).get("Item")
         return shared("dynamo_types").from_attributes(found) if found else None
 
-    def _put(self, item: Item, seen: Item | None) -> bool:
+    def _put(self, item: Stored, seen: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
         write = shared("dynamo_types").to_attributes
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(objectKey)"}
         if seen is not None:
-            compared = [name for name in ("sequencer", "status", "analyzedAt") if name in seen]
+            before: Mapping[str, Any] = seen
+            compared = [name for name in ("sequencer", "status", "analyzedAt") if name in before]
             condition = {
                 "ConditionExpression": " AND ".join(f"#{name} = :{name}" for name in compared),
                 "ExpressionAttributeNames": {f"#{name}": name for name in compared},
-                "ExpressionAttributeValues": write({f":{name}": seen[name] for name in compared}),
+                "ExpressionAttributeValues": write({f":{name}": before[name] for name in compared}),
             }
         try:
             self.aws.call("dynamodb", "put_item", TableName=self.table, Item=write(item), **condition)
@@ -186,8 +189,8 @@ class BucketStore:
 
     def items(
         self, known: Mapping[str, str], refused: Callable[[str, AwsError], None] = _raise
-    ) -> Iterator[Item]:
-        def read(name: str) -> Item | None:
+    ) -> Iterator[Stored]:
+        def read(name: str) -> Stored | None:
             """None: removed since it was listed."""
             try:
                 found = self.get(name)
@@ -203,7 +206,7 @@ class BucketStore:
             for some in batches(names):
                 yield from (item for item in pool.map(read, some) if item is not None)
 
-    def get(self, name: str) -> tuple[Item, str] | None:
+    def get(self, name: str) -> tuple[Stored, str] | None:
         """The stored item and its ETag. Raises AwsError."""
         answer = self.aws.find(
             "s3",
@@ -222,7 +225,7 @@ class BucketStore:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise AwsError(_NO_RESULT, "what is stored there is no result") from error
 
-    def put(self, item: Item, *, absent: bool) -> bool:
+    def put(self, item: Stored, *, absent: bool) -> bool:
         """As the ingest function does it: the entry of the index first, so that no result is without one."""
         rules = shared("result_objects")
         entry = rules.index_of(item)
@@ -239,7 +242,7 @@ class BucketStore:
                 return True
         raise AwsError("Conflict", _TOO_BUSY, service="s3", operation="put_object")
 
-    def _put(self, item: Item, etag: str | None) -> bool:
+    def _put(self, item: Stored, etag: str | None) -> bool:
         """Put the item in place of the object with this ETag; False when that has changed since."""
         rules = shared("result_objects")
         options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError, is_aws
-from imgpipe_cli.deploy import pipeline_info, runner
+from imgpipe_cli.deploy import pipeline_info, plan
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.readiness import callable_at_its_url, refusal
 from imgpipe_cli.deploy.resource import Observed, Step
@@ -65,7 +65,7 @@ def pipeline_of(connection: Connection) -> Iterator[Check]:
     project = connection.target.project
     try:
         part = Step("doctor", "", resources)
-        runner.refuse_not_owned(Pipeline((part,), connection.aws, connection.names), snapshot)
+        plan.refuse_not_owned(Pipeline((part,), connection.aws, connection.names), snapshot)
     except Problem as error:
         yield of_problem("pipeline", error)
         return

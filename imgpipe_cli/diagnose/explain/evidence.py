@@ -5,16 +5,16 @@ What it means is explanation.py's matter. A part that is missing is evidence too
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy import deployed, pipeline_info, runner
+from imgpipe_cli.deploy import deployed, observe, pipeline_info, plan
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
 from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
@@ -27,7 +27,9 @@ from imgpipe_cli.session.target import Connection, Remembered
 from imgpipe_cli.session.times import milliseconds
 from imgpipe_cli.system.threads import Pool
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
+
 
 _VERSIONS = 100
 # The clocks of S3 and of the functions differ a little.
@@ -69,7 +71,7 @@ class Evidence:
     now: datetime
     versions: tuple[Version, ...]
     near: tuple[str, ...]
-    result: Item | None
+    result: ResultItem | None
     result_error: str
     parts: tuple[ResourceState, ...]
     attempts: tuple[Attempt, ...]
@@ -121,12 +123,12 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
         )
 
 
-def read_result(pipeline: Remembered, key: str) -> Item | None:
+def read_result(pipeline: Remembered, key: str) -> ResultItem | None:
     """The stored result, None if there is none. The one place where a result is read for an explanation."""
     return Api(pipeline.api_url, pipeline.token).result(key)
 
 
-def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
+def _result(pipeline: Remembered | None, key: str) -> tuple[ResultItem | None, str]:
     if pipeline is None:
         return None, "there is no API"
     try:
@@ -139,9 +141,9 @@ def _result(pipeline: Remembered | None, key: str) -> tuple[Item | None, str]:
 
 def _looks(connection: Connection) -> tuple[Snapshot, list[ResourceState]]:
     pipeline = Pipeline(STEPS, connection.aws, connection.names)
-    snapshot = runner.observe_all(pipeline, lambda _event: None)
+    snapshot = observe.snapshot(pipeline, lambda _event: None)
     settings = deployed.settings(snapshot, connection.names) or Settings()
-    return snapshot, runner.states(pipeline, snapshot, settings)
+    return snapshot, plan.states(pipeline, snapshot, settings)
 
 
 def _versions(connection: Connection, key: str) -> tuple[Version, ...]:
@@ -185,7 +187,7 @@ def _queue(connection: Connection, snapshot: Snapshot, key: str) -> Peek | None:
 
 
 def _ingest_lines(
-    reader: LogReader, versions: Sequence[Version], result: Item | None
+    reader: LogReader, versions: Sequence[Version], result: ResultItem | None
 ) -> tuple[list[Line], bool]:
     """What the ingest function said while the newest version waited for its verdict."""
     if not versions:
@@ -194,7 +196,7 @@ def _ingest_lines(
     return _read(reader, "ingest", start, _until(versions[0], result))
 
 
-def _until(version: Version, result: Item | None) -> datetime:
+def _until(version: Version, result: ResultItem | None) -> datetime:
     final = result is not None and not result.get("error", {}).get("retryable")
     if result is not None and final and result.get("versionId") in (None, version.version_id):
         return datetime.fromisoformat(result["analyzedAt"]) + _AFTER

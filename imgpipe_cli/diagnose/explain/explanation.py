@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from imgpipe_cli.deploy.runner import ResourceState
+from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.diagnose.explain import parts
 from imgpipe_cli.diagnose.explain.attempts import Attempt
-from imgpipe_cli.diagnose.explain.evidence import Evidence, Item, Version
+from imgpipe_cli.diagnose.explain.evidence import Evidence, Version
 from imgpipe_cli.diagnose.retry import reasons
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.waiting import TRIED_FOR
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 State = Literal["done", "failed", "pending", "not_found"]
 
@@ -98,7 +101,7 @@ def _removed(current: Version) -> Conclusion:
 # --- there is a result ---------------------------------------------------------------------------
 
 
-def _stored(found: Evidence, result: Item) -> Conclusion:
+def _stored(found: Evidence, result: ResultItem) -> Conclusion:
     if result["status"] != "failed":
         if found.current is None:
             why = "The result is there, but the picture is no longer in the bucket."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
@@ -25,9 +25,11 @@ from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.pictures.waiting import is_final, is_retrying
 from imgpipe_cli.system.threads import Pool
 
-Item = Mapping[str, Any]
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
+
 State = Literal["done", "failed", "pending", "gone", "nothing", "unknown"]
-Look = tuple["Current | None", Item | None]
+Look = tuple["Current | None", "ResultItem | None"]
 Refusal = ApiUnavailable | Problem
 Answer = TypeVar("Answer")
 
@@ -67,13 +69,13 @@ class Picture:
     hint: str = ""
     helps: bool = False
     current: Current | None = None
-    item: Item | None = None
+    item: ResultItem | None = None
     events: tuple[FailedEvent, ...] = ()
     removals: tuple[FailedEvent, ...] = ()
 
 
 def judged(
-    key: str, current: Current | None, item: Item | None, events: Sequence[FailedEvent], now: datetime
+    key: str, current: Current | None, item: ResultItem | None, events: Sequence[FailedEvent], now: datetime
 ) -> Picture:
     """How a picture stands. item: the stored result; events: those of the key in the failure queue."""
     removals = tuple(
@@ -129,7 +131,7 @@ def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
     ]
 
 
-def settled(event: FailedEvent, current: Current | None, item: Item | None) -> bool:
+def settled(event: FailedEvent, current: Current | None, item: ResultItem | None) -> bool:
     """True once nothing is to be done for an event any more, so that it may leave the queue.
 
     While there is a picture, that is when it has its verdict: its removal was of an older one then.
@@ -141,14 +143,14 @@ def settled(event: FailedEvent, current: Current | None, item: Item | None) -> b
     return event.kind == "arrival" or item is None or not _removes(event, item)
 
 
-def _is_of(item: Item, current: Current) -> bool:
+def _is_of(item: ResultItem, current: Current) -> bool:
     """Whether the result is that of the current object, and not of one that had the key before."""
     if current.version_id in (None, "null"):
         return bool(item.get("eTag") == current.etag)
     return bool(item.get("versionId") == current.version_id)
 
 
-def _removes(event: FailedEvent, item: Item) -> bool:
+def _removes(event: FailedEvent, item: ResultItem) -> bool:
     """Whether the removal, once carried out, would take this result away."""
     return bool(item["sequencer"] <= event.sequencer.upper().ljust(_SEQUENCER_DIGITS, "0"))
 
@@ -183,7 +185,7 @@ class Places:
             raise problem(error, "list the pictures in the bucket") from error
         return [key for key, etag in objects if stored.get(key, ("", ""))[1] != etag]
 
-    def results(self, *, limit: int, after: str | None) -> tuple[list[Item], str | None]:
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         """A page of results, as the API gives it."""
         return self._asked(lambda: self.api.results(limit=limit, after=after))
 
@@ -274,7 +276,9 @@ def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
     """The features that are asked, and paid, when the picture is looked at again: at most these."""
     if picture.current is None or picture.code in _REFUSED_UNASKED:
         return []
-    item = picture.item if picture.item and _is_of(picture.item, picture.current) else {}
+    item = picture.item
+    if item is None or not _is_of(item, picture.current):
+        return list(features)
     return [one for one in features if one not in item and one not in item.get("unavailable", {})]
 
 
@@ -283,11 +287,11 @@ def event_due_s(picture: Picture, now: datetime) -> float:
     return max((picture.current.at + reasons.USUAL - now).total_seconds(), 0.0) if picture.current else 0.0
 
 
-def with_verdict(picture: Picture, item: Item) -> Picture:
+def with_verdict(picture: Picture, item: ResultItem) -> Picture:
     """The picture with a verdict that is final."""
-    error = item.get("error") or {"code": "", "message": "", "hint": ""}
-    said = {"code": error["code"], "why": error["message"], "hint": error["hint"]}
-    return replace(picture, state=item["status"], item=item, **said)
+    error = item.get("error")
+    code, why, hint = (error["code"], error["message"], error["hint"]) if error else ("", "", "")
+    return replace(picture, state=item["status"], item=item, code=code, why=why, hint=hint)
 
 
 def events_of(entries: Iterable[Entry]) -> dict[str, tuple[FailedEvent, ...]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from imgpipe_cli.aws.client import AwsError
@@ -27,7 +27,6 @@ from imgpipe_cli.diagnose.retry import failure_queue
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.diagnose.retry.failures import (
     Current,
-    Item,
     Look,
     Picture,
     Places,
@@ -42,6 +41,9 @@ from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection
 from imgpipe_cli.session.times import iso
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 # A new account may run ten functions at once; the page, the API and new pictures need some of them.
 _AT_ONCE = 4
@@ -273,7 +275,7 @@ class _Caller:
         return judged(picture.key, *seen, events, datetime.now(UTC))
 
 
-def _written(item: Item | None) -> object:
+def _written(item: ResultItem | None) -> object:
     return item and item["analyzedAt"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.system.state_dir import to_read
 
@@ -20,6 +21,19 @@ def models_folder(state: Path | None = None) -> Path:
     """`<state>/models`: one place, shared by all pipelines and kept over restarts of the local cloud; makes
     nothing."""
     return (state if state is not None else to_read()) / "models"
+
+
+def object_model() -> tuple[ModelFolder, Model]:
+    """Where the object model lies, and which it is."""
+    # Looked up at each call, so that tests can put another model into the catalogue.
+    return ModelFolder(models_folder()), catalogue.OBJECTS
+
+
+def is_installed() -> bool:
+    """Whether the object model is there, by its size only: its hash takes a while."""
+    folder, model = object_model()
+    stamp = folder.stamp(model)
+    return stamp is not None and stamp[1] == model.size_bytes
 
 
 @dataclass(frozen=True)

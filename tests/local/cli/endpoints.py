@@ -7,16 +7,16 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.local.rekognition import Rekognition
 from tests.local.conftest import free_port
+from tests.support import loopback
+from tests.support.loopback import Handler
 from tests.support.machine import client, until
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
@@ -85,28 +85,13 @@ def rekognition(s3_url: str) -> Iterator[str]:
             raise KeyError(key) from error
         return bytes(found["Body"].read())
 
-    class Handler(BaseHTTPRequestHandler):
+    class Analysis(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            request = json.loads(self.body())
             status, answer = analysis.answer(self.headers["X-Amz-Target"].rpartition(".")[2], request, read)
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, json.dumps(answer).encode(), {"Content-Type": "application/x-amz-json-1.1"})
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback.serving(Analysis) as url:
+        yield url

@@ -145,7 +145,7 @@ class Site:
         key = f"{uuid.uuid4().hex}.jpg"
         put = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=jpeg(8))
         now = datetime.now(UTC)
-        item = {
+        item: Any = {
             "objectKey": key,
             "status": "done",
             "sequencer": "1".ljust(32, "0"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.loopback import Handler, serving
 from tests.support.operations import is_read
 
 
@@ -39,12 +38,14 @@ def _named(method: str, path: str, target: str | None, body: bytes) -> str:
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
-    class Handler(BaseHTTPRequestHandler):
+    recorder = Recorder("")
+
+    class Forwarding(Handler):
         protocol_version = "HTTP/1.1"
 
         def forward(self) -> None:
             goal = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             path = f"{goal.path or '/'}{f'?{goal.query}' if goal.query else ''}"
             recorder.calls.append(_named(self.command, path, self.headers.get("X-Amz-Target"), body))
             connection = http.client.HTTPConnection(goal.hostname or "", goal.port or 80, timeout=60)
@@ -70,16 +71,5 @@ def recording() -> Iterator[Recorder]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = forward
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    recorder = Recorder(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Forwarding) as recorder.url:
         yield recorder
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,0 +1,144 @@
+"""The engine of `up`: rounds of stages of resources.
+
+A round carries out the stages of the settings one after the other: a single one, or those of a move of the
+results. A stage reconciles all its resources side by side. Where another run has changed something meanwhile,
+or AWS refuses for good what the settings ask for, another round begins with a fresh snapshot.
+
+There is no list of what was done: an interrupted run is continued by running again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from imgpipe_cli.deploy import conflicts, plan
+from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.reconcile import Reconciler, Watch
+from imgpipe_cli.deploy.resource import ConflictError, Context, Outlasted, Resource, Step
+from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
+from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.schedule import Outcome, in_order
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.events import Changing, Emit, Event, Settled
+from imgpipe_cli.session.settings import Settings
+
+_ROUNDS = 6
+
+
+def apply(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    settings: Settings,
+    emit: Emit,
+    asked: Callable[[Settings], Settings],
+) -> dict[str, Outcome]:
+    """Make everything as it should be; by resource name. Raises Problem.
+
+    asked: what was asked for, over the settings of another run that wrote its own before this one did.
+    The settings in the outcome are those of another run where that one wrote its own later.
+
+    Round after round, until nobody else has changed anything meanwhile and AWS takes what the settings say.
+    """
+    changed: set[str] = set()
+    settled: set[str] = set()
+    excused = False
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Changing):
+            changed.add(event.resource)
+        if isinstance(event, Settled):
+            settled.add(event.resource)
+        emit(event)
+
+    for _ in range(_ROUNDS):
+        theirs = ""
+        fallback: Mapping[str, Any] = {}
+        try:
+            outcomes = _round(pipeline, snapshot, settings, tell)
+            if changed:
+                conflicts.refuse_conflict(pipeline, {name: outcomes[name].seen for name in conflicts.SHARED})
+            return {name: Outcome(name in changed, found.seen) for name, found in outcomes.items()}
+        except ConflictError as overtaken:
+            theirs = overtaken.stored
+        except Problem as problem:
+            fallback = _fallback(problem, settings, emit)
+            # A run that has another token or API changes things back; a fresh look at everything tells.
+            if not fallback and (problem.code != "does_not_settle" or excused):
+                raise
+            excused = excused or not fallback
+        snapshot = conflicts.observe_again(pipeline, emit)
+        settings = replace(stored_settings(snapshot["settings"], pipeline.names), **fallback)
+        if theirs:
+            settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
+            # Once this run's settings were in force, the later ones count.
+            settings = settings if "settings" in settled else asked(settings)
+        settings = migrate.begin(settings, snapshot)
+    raise Problem(
+        "overtaken",
+        "Other runs of imgpipe keep changing this pipeline.",
+        hint="Let them end, then run imgpipe up again.",
+    )
+
+
+def _round(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
+    """One stage after the other; by resource name. Raises Problem, and ConflictError."""
+    migrate.refuse_lasting(pipeline, snapshot, settings)
+    snapshot = dict(snapshot)
+    outcomes: dict[str, Outcome] = {}
+    for stage in migrate.stages(settings):
+        for name, outcome in reconcile_all(pipeline, snapshot, stage, emit).items():
+            before = outcomes.get(name)
+            outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
+            snapshot[name] = outcome.seen
+        if stage.move:
+            try:
+                migrate.carry_out(pipeline, snapshot, stage, emit)
+            except Problem:
+                with suppress(Problem):  # the first failure is the cause, not that this look fails too
+                    migrate.refuse_conflict(pipeline, snapshot)  # another run may be the reason
+                raise
+    return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
+
+
+def reconcile_all(
+    pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit
+) -> dict[str, Outcome]:
+    """Reconcile every resource that the settings ask for, side by side; by resource name. Raises Problem, and
+    ConflictError."""
+    plan.refuse_not_owned(pipeline, snapshot, settings)
+    # What cannot be repaired stops before anything is changed.
+    for _, resource in pipeline.resources(settings):
+        if snapshot[resource.name].ready:
+            list(resource.diff(Context(snapshot[resource.name], pipeline.names, settings)))
+    stop = threading.Event()
+    watch = Watch(pipeline.aws.clock, lambda settled: conflicts.refuse_conflict(pipeline, settled))
+
+    def reconcile(step: Step, resource: Resource) -> Outcome:
+        reconciler = Reconciler(pipeline, step, resource, emit, stop, watch)
+        outcome = reconciler.reconcile(snapshot[resource.name], settings)
+        if resource.name in conflicts.SHARED:
+            watch.settled[resource.name] = outcome.seen
+        return outcome
+
+    wanted = list(pipeline.resources(settings))
+    needs = {resource.name: set(resource.needs) for _, resource in wanted}
+    try:
+        return in_order(wanted, needs, reconcile, pipeline.workers, stop)
+    except Problem:
+        with suppress(Problem):  # the first failure is the cause, not that this look fails too
+            watch.look(now=True)  # what failed may be the doing of another run
+        raise
+
+
+def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:
+    """The settings to go on with after this problem, by name; nothing where there are none, or they are in
+    force already."""
+    fallback = problem.passing.fallback if isinstance(problem, Outlasted) else None
+    if fallback is None or replace(settings, **fallback.settings) == settings:
+        return {}
+    emit(fallback.note)
+    return fallback.settings

@@ -1,0 +1,164 @@
+"""How far a command is: what moves on a terminal's stderr, and plain lines where nothing can move.
+
+Rich is imported only when something really moves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgpipe_cli.render.console import console, fitting
+from imgpipe_cli.render.text import count, detail, note, safe
+
+if TYPE_CHECKING:
+    from imgpipe_cli.deploy.resource import Step
+    from imgpipe_cli.events import Downloaded, Event, Sent, Transferred
+    from imgpipe_cli.render.board import Board
+    from imgpipe_cli.render.screen import Screen
+
+
+class Progress:
+    """The progress of one command. Thread-safe for events: it shares its screen's lock."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._lock = screen.lock
+        self._board: Board | None = None
+        self._live: Any = None
+        self._transfers: Any = None
+        self._download: Any = None
+        self._status: Any = None
+
+    def close(self) -> None:
+        """End what is drawn live; what was drawn stays."""
+        with self._lock:
+            live, self._live = self._live, None
+            transfers, self._transfers = self._transfers, None
+            status, self._status = self._status, None
+            download, self._download = self._download, None
+        for view in (live, transfers, status, download):
+            if view is not None:
+                view.stop()
+
+    def above(self, text: str) -> bool:
+        """Print above what moves; False where nothing does that text would disturb."""
+        view = next((view for view in (self._live, self._transfers) if view is not None), None)
+        if view is not None:
+            view.console.print(fitting(text, sys.stderr), markup=False, highlight=False, soft_wrap=True)
+        return view is not None
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """A spinner is gone meanwhile."""
+        if self._status is not None:
+            self._status.stop()
+        yield
+        if self._status is not None:
+            self._status.start()
+
+    def _moves(self) -> bool:
+        return self._screen.interactive and not (self._screen.json or self._screen.quiet)
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        """From now on show where each of these steps stands."""
+        from imgpipe_cli.render.board import Board
+
+        self._board = Board(steps)
+        if self._moves() and not self._screen.verbose:
+            from imgpipe_cli.render.live import StepView
+
+            self._live = StepView(self._board)
+
+    def only(self, resources: set[str]) -> None:
+        if self._board is not None:
+            self._board.only(resources)
+
+    def transfers(self, files: int) -> None:
+        """From now on show how far an upload of so many pictures is."""
+        if files and self._moves():
+            from imgpipe_cli.render.live import TransferView
+
+            self._transfers = TransferView(files)
+
+    def waiting(self, verdicts: int) -> None:
+        """From now on show how many verdicts are waited for; 0 ends it."""
+        with self._lock:
+            if not self._moves():
+                return
+            if self._status is None and verdicts:
+                self._status = console(sys.stderr).status("")
+                self._status.start()
+            if self._status is not None:
+                self._status.update(f"waiting for {count(verdicts, 'verdict')}")
+        if not verdicts:
+            self.close()
+
+    @contextlib.contextmanager
+    def busy(self, code: str) -> Iterator[None]:
+        """While this lasts, say so: a spinner on a terminal, else a line."""
+        from imgpipe_cli.events import Note
+
+        if not self._moves():
+            self.event(Note(code))
+            yield
+            return
+        self._status = console(sys.stderr).status(note(code, ""))
+        self._status.start()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def event(self, event: Event) -> None:
+        """Take any event; what is not shown here is simply not shown."""
+        from imgpipe_cli.events import Downloaded, Note, PassedOver, Refused, Sent, Transferred
+
+        match event:
+            case Note(code=code, detail=detail):
+                if not self._screen.quiet:
+                    self._screen.note(note(code, detail))
+            case Refused(source=source, message=message, hint=hint):
+                if self._transfers is not None:
+                    self._transfers.refused()
+                self._screen.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
+            case PassedOver():
+                if self._transfers is not None:
+                    self._transfers.refused()
+            case Sent() | Transferred():
+                self._transferred(event)
+            case Downloaded():
+                self._downloaded(event)
+            case _:
+                self._progress(event)
+
+    def _transferred(self, event: Sent | Transferred) -> None:
+        from imgpipe_cli.events import Sent
+
+        if self._transfers is not None:
+            self._transfers.event(event)
+        elif isinstance(event, Sent) and not (self._screen.json or self._screen.quiet):
+            again = " (a new version of it)" if event.replaced else ""
+            self._screen.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
+
+    def _downloaded(self, event: Downloaded) -> None:
+        if self._download is None and self._moves():
+            from imgpipe_cli.render.live import DownloadView
+
+            self._download = DownloadView(event.name, event.total_bytes)
+        if self._download is not None:
+            self._download.event(event)
+
+    def _progress(self, event: Event) -> None:
+        if self._board is None or self._screen.quiet:
+            return
+        with self._lock:
+            self._board.event(event)
+            if self._screen.verbose and (words := detail(event)):
+                self._screen.note(f"     {words}")
+            if self._live is None:
+                for row in self._board.news():
+                    summary = f": {row.summary}" if row.summary else ""
+                    self._screen.note(f"{row.number}  {row.title:<20} {row.state}{summary}")
