@@ -81,8 +81,8 @@ reference: $(VENV)/.dev ## renew the pages of docs/reference that follow from th
 	$(PY) -m tests.docs.reference
 
 captures: $(VENV)/.dev ## renew the outputs and screenshots in README and docs from a real run
-	$(PY) -m tests.docs.capture
-	$(PY) -m tests.browser.take_screenshots
+	PYTHONPATH=lambda_src $(PY) -m tests.docs.capture
+	PYTHONPATH=lambda_src $(PY) -m tests.browser.take_screenshots
 
 check: lint types audit workflows pages test ## lint, types, audit, documentation, tests
 
@@ -109,7 +109,7 @@ bench: $(VENV)/.dev ## measure the speed that docs/explanation/performance.md sh
 POINTS ?= each
 
 crash-matrix: $(VENV)/.dev ## break every request of up and down once and look what is left; POINTS=300 for fewer, all for all
-	$(PY) -m tests.crash_matrix --points $(POINTS)
+	PYTHONPATH=lambda_src $(PY) -m tests.crash_matrix --points $(POINTS)
 
 # Proves what could not be run where the weights are not at hand: hash, boxes, no label that is not in a picture.
 verify-model: $(VENV)/.dev ## FILE=yolox_tiny.onnx: the real object model on the sample pictures

@@ -30,9 +30,9 @@ COMMANDS: Mapping[str, Entry] = {
     "upload": Entry("upload", "Send pictures (JPEG or PNG) into the pipeline."),
     "result": Entry("result", "Show what was found in pictures."),
     "list": Entry("list", "Show the results, newest first."),
-    "explain": Entry("explain", "Tell a picture's story step by step, and what to do next."),
-    "retry": Entry("retry", "List what failed, by reason, and have it looked at again."),
-    "watch": Entry("watch", "Show verdicts as they arrive, from any uploader, until Ctrl-C."),
+    "explain": Entry("explain", "Show a picture's story step by step, and the next step."),
+    "retry": Entry("retry", "List failed pictures by reason, and analyze them again."),
+    "watch": Entry("watch", "Show results as they arrive, from any uploader, until Ctrl-C."),
     "logs": Entry(
         "logs", "Show what the functions log; with --verbose also Lambda's own lines and tracebacks."
     ),
@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "doctor": Entry("doctor", "Check machine, credentials, account, pipeline; say what to do."),
     "policy": Entry("policy", "Print the smallest IAM policy with which the commands work."),
-    "down": Entry("down", "Remove the pipeline: show what will go, ask, remove it, look again."),
+    "down": Entry("down", "Remove the pipeline: show what will go, ask, remove it, check again."),
     "local faults": Entry(
         "local_faults",
         "Make the local Rekognition throttle, fail or be slow; without options: show what is on.",

@@ -2,8 +2,8 @@
 
 python -m tests.docs.capture [NAME...]
 
-A block to renew stands behind a line `<!-- captured: NAME -->`. The commands of each name stand in SCENES, in the
-order of one story: later scenes count on the earlier ones.
+A block to renew stands behind a line `<!-- captured: NAME -->`. The commands of each name stand in SCENES, in
+the order of one story: later scenes count on the earlier ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, 
 
 COLUMNS = 100
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Name -> commands; a line of a command behind `| ` is a shell's.
+# Name -> commands, each as a shell takes it.
 SCENES: Mapping[str, Sequence[str]] = {
     "up": ("imgpipe up --local --features labels,faces,text",),
     "upload": ("imgpipe upload astronaut.jpg --wait",),
@@ -42,7 +42,9 @@ SCENES: Mapping[str, Sequence[str]] = {
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
 ANSWERS = {"[Y/n]": "n", "Type the project's name": "imgpipe"}
-_MARKED = re.compile(r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE)
+_MARKED = re.compile(
+    r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
+)
 _MOVE = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|\x1b\[\?\d+[hl]|\x1b\][^\x07]*\x07")
 
 
@@ -95,7 +97,7 @@ def _on_terminal(machine: Machine, line: str) -> str:
     child, terminal = pty.fork()
     if not child:
         os.chdir(machine.folder)
-        os.execvpe("sh", ["sh", "-c", line], environment)  # noqa: S606 - the shell is what is shown
+        os.execvpe("sh", ["sh", "-c", line], environment)
     output = _read(terminal)
     os.waitpid(child, 0)
     return rendered(output)

@@ -9,14 +9,15 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from imgpipe_cli import cli
 from imgpipe_cli.commands.help_pages import EXAMPLES
-from tests.support.machine import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "reference"
 _SHARED = "Options of every command:"
 _MADE = "<!-- Made by `make reference`; do not edit. -->\n"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine import ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 CODE = sorted((ROOT / "imgpipe_cli").rglob("*.py")) + sorted((ROOT / "lambda_src").rglob("*.py"))
@@ -46,9 +45,8 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
     tree = ast.parse(source)
     notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in notes:
-            if " " in node.value:
-                yield node.lineno, node.value
+        if isinstance(node, ast.Constant) and id(node) not in notes and " " in str(node.value):
+            yield node.lineno, str(node.value)
 
 
 def breaches(text: str) -> list[str]:

@@ -160,7 +160,7 @@ def test_a_terminal_is_asked_with_the_price(
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     printed = cli("retry")
     assert printed.code == 1
-    assert "Look again at 3 pictures? Rekognition is asked at most 3 times, about $0.003" in printed.err
+    assert "Analyze 3 pictures again? Rekognition is asked at most 3 times, about $0.003" in printed.err
     assert "Nothing was changed." in printed.err
     assert failed.events == []
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
