@@ -101,4 +101,4 @@ def test_every_command_of_the_page_about_the_tutorial_works(machine: Machine, pi
     # A reader has this pipeline only; here another one was used last.
     out = shell(machine, "export IMGPIPE_PROJECT=imgpipe\n" + "".join(blocks))
     assert '"imgpipe-results"' in out and '"objectKey":"sample.jpg"' in out and '"done"' in out
-    assert machine.imgpipe("status", "--local", "--project", "imgpipe", code=3).out == ""
+    machine.imgpipe("status", "--local", "--project", "imgpipe", code=3)  # not set up any more
