@@ -15,12 +15,13 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from imgpipe_cli.aws.not_found import codes_of
 from imgpipe_cli.aws.sdk_errors import code_of, is_foreign, told
 from imgpipe_cli.aws.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault, without_password
 from imgpipe_cli.system.single_flight import KnownValues
@@ -466,14 +467,14 @@ class Aws:
             raise
 
     def find(
-        self, service: str, operation: str, *, missing: tuple[str, ...], **params: Any
+        self, service: str, operation: str, *, missing: Collection[str] | None = None, **params: Any
     ) -> dict[str, Any] | None:
-        """Like call, but None for the given error codes. Every other error is raised: a denied
-        call must never read as "not there"."""
+        """Like call, but None for these error codes: if none are named, for those by which the service says
+        that something is not there. Every other error is raised: a denied call must never read so."""
         try:
             return self.call(service, operation, **params)
         except AwsError as error:
-            if error.code in missing:
+            if error.code in (codes_of(service) if missing is None else missing):
                 return None
             raise
 
@@ -484,13 +485,19 @@ class Aws:
             yield from paginator.paginate(**params)
 
     def items(
-        self, service: str, operation: str, key: str, *, missing: tuple[str, ...] = (), **params: Any
+        self,
+        service: str,
+        operation: str,
+        key: str,
+        *,
+        missing: Collection[str] | None = None,
+        **params: Any,
     ) -> list[Any]:
-        """What all pages of an operation hold under a key; empty for the given error codes."""
+        """What all pages of an operation hold under a key; empty for the same error codes as in `find`."""
         try:
             return [item for page in self.pages(service, operation, **params) for item in page.get(key, [])]
         except AwsError as error:
-            if error.code in missing:
+            if error.code in (codes_of(service) if missing is None else missing):
                 return []
             raise
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from imgpipe_cli.aws.client import THROTTLED, AwsError
+from imgpipe_cli.aws.iam.action_names import action_of
 from imgpipe_cli.aws.sign_in_errors import SIGN_IN
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 
@@ -96,7 +97,7 @@ def denied_action(error: AwsError) -> str | None:
     if error.code not in _DENIED:
         return None
     found = _ADDITIONAL_TEXT.search(error.message) or _DENIED_TEXT.search(error.message)
-    return _spelled(found["action"]) if found else _action(error)
+    return _spelled(found["action"]) if found else action_of(error.service, error.operation)
 
 
 def _denied(error: AwsError, where: str) -> Problem:
@@ -144,21 +145,12 @@ def _locked(error: AwsError, where: str) -> Problem:
 
 def _spelled(action: str) -> str:
     """The action as policies have it: SQS writes it in small letters."""
-    from imgpipe_cli.aws.iam.actions import CALLS
+    if not action.startswith("sqs:"):
+        return action
+    from botocore.session import get_session
 
-    known = {name.lower(): name for entry in CALLS.values() for name in entry.actions}
-    return known.get(action.lower(), action)
-
-
-def _action(error: AwsError) -> str:
-    """The permission of the call itself: answers without a text (HEAD) name none."""
-    from imgpipe_cli.aws.iam.actions import actions_of
-
-    try:
-        return actions_of(error.service, error.operation).actions[0]
-    except (KeyError, IndexError):
-        operation = "".join(part.title() for part in error.operation.split("_"))
-        return f"{error.service}:{operation}"
+    known = (f"sqs:{name}" for name in get_session().get_service_model("sqs").operation_names)
+    return next((name for name in known if name.lower() == action.lower()), action)
 
 
 def _fixed(code: str, message: str, hint: str) -> Callable[[AwsError, str], Problem]:

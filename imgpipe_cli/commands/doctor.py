@@ -30,13 +30,14 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> Result:
         """Check machine, credentials, account, pipeline; say what to do. Changes nothing."""
-        from imgpipe_cli.aws.iam import actions
+        from imgpipe_cli.aws.iam.uses import COMMANDS
+        from imgpipe_cli.deploy import permissions
         from imgpipe_cli.diagnose.doctor.checks import addressed, exit_code
         from imgpipe_cli.diagnose.doctor.examination import Subject, examine
         from imgpipe_cli.render import examinations
 
-        wanted = actions.COMMANDS if commands is None else tuple(_listed(commands))
-        actions.check_commands(wanted)
+        wanted = COMMANDS if commands is None else tuple(_listed(commands))
+        permissions.check_commands(wanted)
         configuration = _configuration(run)
         # Reading what is remembered must not make the folder.
         run.targets = Targets(state_dir.location())

@@ -65,7 +65,7 @@ def _reachable(run: Run) -> Remembered:
 
 def _saved(pipeline: Remembered, path: Path) -> Result:
     from imgpipe_cli.pictures.standalone_page import is_saved_page, saved_page
-    from imgpipe_cli.system import private_files
+    from imgpipe_cli.system import file_io
 
     try:
         if path.exists() and not is_saved_page(path):
@@ -76,7 +76,7 @@ def _saved(pipeline: Remembered, path: Path) -> Result:
                 exit_code=ExitCode.USAGE,
             )
         # It holds no token, so whoever may read the folder may read it.
-        private_files.write(path, saved_page(pipeline), mode=0o666)
+        file_io.write(path, saved_page(pipeline), mode=0o666)
     except OSError as error:
         raise Problem(
             "not_saved",

@@ -42,23 +42,24 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> Result:
         """Print the smallest IAM policy with which the commands work. Asks AWS nothing."""
-        from imgpipe_cli.aws.iam import actions
+        from imgpipe_cli.aws.iam.uses import COMMANDS
+        from imgpipe_cli.deploy import permissions
         from imgpipe_cli.render import policies
 
-        wanted = actions.COMMANDS if commands is None else _listed(commands)
-        actions.check_commands(wanted)
+        wanted = COMMANDS if commands is None else _listed(commands)
+        permissions.check_commands(wanted)
         if explain:
             found = policies.explanation(wanted)
             return Result(data=found, show=lambda screen: policies.explain(screen, found))
         names = _names(run, account)
-        whole = actions.document(names, wanted)
-        parts = actions.fitted(whole)
+        whole = permissions.document(names, wanted)
+        parts = permissions.fitted(whole)
         for what, value in (("account", names.account), ("region", names.region)):
             if value == _ANY:
                 run.screen.aside(f"The {what} is not known, and * stands for it; --{what} names it.")
         if part is None and run.options.json:
             return Result(data={"policies": parts})
-        chosen = _chosen(parts, part, actions.size(whole))
+        chosen = _chosen(parts, part, permissions.size(whole))
         return Result(
             data={"policies": [chosen]}, show=lambda screen: screen.line(policies.text(chosen), exact=True)
         )
@@ -101,7 +102,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _chosen(parts: list[dict[str, Any]], part: int | None, size: int) -> dict[str, Any]:
-    from imgpipe_cli.aws.iam.actions import SIZE_MAX
+    from imgpipe_cli.deploy.permissions import SIZE_MAX
 
     if part is None and len(parts) > 1:
         numbers = " and ".join(f"--part {number}" for number in range(1, len(parts) + 1))

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.uses import Use
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.aws.not_found import ANY
 from imgpipe_cli.errors import ExitCode, Problem, sentence
 from imgpipe_cli.events import REMOVING, Emit, Note, Verb
 from imgpipe_cli.session.settings import Settings
@@ -175,18 +177,7 @@ class Outlasted(Problem):
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
 IAM_DELAY = "waiting for IAM to spread the new role"
 # "Not found" in the words of the services: a removal that meets one of these is done.
-GONE = frozenset(
-    {
-        "ResourceNotFoundException",
-        "NoSuchEntity",
-        "NoSuchBucket",
-        "NotFoundException",
-        "ParameterNotFound",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "QueueDoesNotExist",
-        "404",
-    }
-)
+GONE = ANY
 
 
 @dataclass(frozen=True)
@@ -216,7 +207,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Routine:
-    """Work that needs a loop, such as emptying a bucket; printed by its name and its operations."""
+    """Work that needs a loop, such as emptying a bucket; printed by its name.
+
+    operations: all that it may send, "s3.delete_objects".
+    """
 
     name: str
     operations: tuple[str, ...]
@@ -282,6 +276,7 @@ class Resource(ABC):
     """One thing in AWS.
 
     name: unique among all resources. title: what it is to users, as the subject of a sentence.
+    iam: every operation that is sent for it, with the IAM actions that this needs.
     needs: resources that must be right before this one is touched (this one is removed before they are).
     parent: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serialize: AWS takes one change at a time, then a new look.
@@ -293,6 +288,7 @@ class Resource(ABC):
 
     name: str
     title: str
+    iam: ClassVar[tuple[Use, ...]]
     needs: tuple[str, ...] = ()
     parent: str | None = None
     serialize: bool = False

@@ -1,26 +1,35 @@
-"""Rules that the functions and the command line share, loaded from the functions' own source, so that the
-two can never disagree."""
+"""The rules that the functions and the command line share, loaded from the functions' own source, so that the
+two can never disagree.
+
+Each name is a module of lambda_src, loaded when it is first used. `dynamo_types` needs boto3; the others need
+the standard library only, and import their neighbors relatively.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
-import threading
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from imgpipe_cli.lambdas import package
 
-_loading = threading.Lock()  # a module is registered before it is complete
+if TYPE_CHECKING:
+    from shared import dynamo_types, events, identity, picture, result_objects
+    from web import modules as page_modules
+
+__all__ = ["dynamo_types", "events", "identity", "page_modules", "picture", "result_objects"]
+
+# A package of ours: `shared` by itself could be anybody's.
+_PACKAGE = "imgpipe_cli._lambda_src"
 
 
-def shared(module: str) -> Any:
-    """A module of lambda_src/shared that needs no other, under a name of ours: its own could be anybody's."""
-    name = f"imgpipe_cli._shared_{module}"
-    with _loading:
-        if name in sys.modules:
-            return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, package.source() / "shared" / f"{module}.py")
-        assert spec is not None and spec.loader is not None
-        loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded)
-        return loaded
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(name)
+    if _PACKAGE not in sys.modules:
+        root = ModuleType(_PACKAGE)
+        root.__path__ = [str(package.source())]
+        sys.modules.setdefault(_PACKAGE, root)
+    place = "web.modules" if name == "page_modules" else f"shared.{name}"
+    return importlib.import_module(f"{_PACKAGE}.{place}")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgpipe_cli.lambdas import picture
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.sources import Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not
@@ -124,7 +124,7 @@ def _mark(source: Source) -> Mark | None:
 
 def _content(source: Source, mark: Mark) -> bytes | None:
     """What it holds, in short; of what is too large to be sent, only how much. None: it cannot be read."""
-    if mark[0] > picture.MAX_BYTES:
+    if mark[0] > functions.picture.MAX_BYTES:
         return str(mark[0]).encode()
     try:
         return hashlib.sha256(source.read()).digest()

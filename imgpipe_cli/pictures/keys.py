@@ -34,11 +34,6 @@ def argument(key: str) -> str:
     return f"-- {shlex.quote(key)}" if key.startswith("-") else shlex.quote(key)
 
 
-def is_folder(key: str, size_bytes: int | None) -> bool:
-    """An object that only makes a folder show in the console; `ingest.event` has the same rule."""
-    return key.endswith("/") and not size_bytes
-
-
 def check_key(key: str) -> str:
     """Return the key as it was typed, or raise a usage Problem if no picture can have it."""
     key = decoded(key)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgpipe_cli.events import PassedOver
-from imgpipe_cli.lambdas import picture
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 
 # So many of several are named.
 _NAMED = 3
@@ -53,13 +53,13 @@ class Source:
         if self.data is not None:
             return self.data
         assert self.path is not None
-        return regular_files.read(self.path, at_most=at_most or picture.MAX_BYTES + 1)
+        return file_io.read(self.path, at_most=at_most or functions.picture.MAX_BYTES + 1)
 
     def is_beside_pictures(self) -> bool:
         """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video."""
         if not self.found or Path(self.name).suffix.lower() in _PICTURE_SUFFIXES:
             return False
-        return not picture.is_picture(self.read(_HEAD_BYTES))
+        return not functions.picture.is_picture(self.read(_HEAD_BYTES))
 
     def size_bytes(self) -> int:
         """As the file says; 0 where nothing says it."""
@@ -125,7 +125,7 @@ def folder(
                     folders.append((path, below))
             elif hidden:
                 on_hidden(PassedOver(str(path), "hidden"))
-            elif not regular_files.is_special(path):
+            elif not file_io.is_special(path):
                 yield Source(below, str(path), path, found=True)
         waiting += reversed(folders)
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import importlib.util
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from imgpipe_cli.lambdas import package
+from imgpipe_cli.lambdas.source import page_modules
 from imgpipe_cli.session.target import Remembered
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 
 MARK = '<meta name="generator" content="imgpipe open --save">'
 """By this a file is known as one that may be written again."""
@@ -26,7 +25,7 @@ MARK = '<meta name="generator" content="imgpipe open --save">'
 def saved_page(pipeline: Remembered) -> str:
     """The page for this pipeline as one HTML text."""
     folder = package.source() / "web" / "page"
-    script = "\n" + _modules(folder.parent).joined(folder)
+    script = "\n" + page_modules.joined(folder)
     style = "\n" + (folder / "style.css").read_text(encoding="utf-8")
     icon = base64.b64encode((folder / "icon.svg").read_bytes().strip()).decode()
     policy = html.escape(_policy(pipeline, script, style), quote=False)
@@ -85,15 +84,6 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _modules(web: Path) -> Any:
-    """lambda_src/web/modules.py, under a name of ours: its own could be anybody's."""
-    spec = importlib.util.spec_from_file_location("imgpipe_cli._page_modules", web / "modules.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def is_saved_page(path: Path) -> bool:
     """Whether the file is one that `imgpipe open --save` wrote. Raises OSError, NotRegular among them."""
-    return MARK.encode() in regular_files.read(path, at_most=8192)
+    return MARK.encode() in file_io.read(path, at_most=8192)

@@ -13,11 +13,11 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all, problem
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Transferred
-from imgpipe_cli.lambdas import picture
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.sources import Source, expanded, few, nothing, pictures_of_twins, told_apart
 from imgpipe_cli.pictures.stored_picture import head
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _limited(stream: Iterable[bytes]) -> bytes:
     data = bytearray()
     for part in stream:
         data += part
-        if len(data) > picture.MAX_BYTES:
+        if len(data) > functions.picture.MAX_BYTES:
             break
     return bytes(data)
 
@@ -173,7 +173,7 @@ def _nothing_there(text: str) -> Refused:
 
 def _unreadable(name: str, error: OSError) -> Refused:
     why = error.strerror or str(error)
-    if isinstance(error, regular_files.NotRegular):
+    if isinstance(error, file_io.NotRegular):
         hint = "Send what comes out of it through standard input: imgpipe upload - --key photo.jpg."
         return Refused(name, "not_a_file", f"It cannot be read: {why}.", hint)
     return Refused(name, "unreadable", f"It cannot be read: {why}.", "Check its permissions.")
@@ -240,7 +240,7 @@ def _send_one(aws: Aws, names: Names, source: Source, emit: Emit) -> Sent | _Den
     params: dict[str, Any] = {
         "Bucket": names.bucket,
         "Key": source.key,
-        "ContentType": picture.content_type(data),
+        "ContentType": functions.picture.content_type(data),
         "ExpectedBucketOwner": names.account,
     }
     try:
@@ -269,12 +269,12 @@ def _put(aws: Aws, body: _Body, params: Mapping[str, Any]) -> tuple[dict[str, An
     return aws.call("s3", "put_object", Body=body, **params), True
 
 
-def _refusal(source: Source, data: bytes) -> picture.Refusal | None:
-    if len(data) <= picture.MAX_BYTES:
-        return picture.refusal(data)
+def _refusal(source: Source, data: bytes) -> functions.picture.Refusal | None:
+    if len(data) <= functions.picture.MAX_BYTES:
+        return functions.picture.refusal(data)
     # Of standard input only so much was read.
     size = source.size_bytes()
-    return picture.refusal(data, size_bytes=max(size, len(data)), cut=size < len(data))
+    return functions.picture.refusal(data, size_bytes=max(size, len(data)), cut=size < len(data))
 
 
 def is_current(aws: Aws, names: Names, key: str, version_id: str | None) -> bool:

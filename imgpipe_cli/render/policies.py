@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.aws.iam import actions
+from imgpipe_cli.deploy import permissions
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.styled import Text
 
@@ -22,7 +22,7 @@ def text(policy: Mapping[str, Any]) -> str:
 def explanation(commands: Sequence[str]) -> dict[str, Any]:
     """Which call needs what and who sends it, and of the whole: what it admits, what is wider than the
     pipeline, and what was not verified."""
-    needed = actions.needs(commands)
+    needed = permissions.needs(commands)
     scopes = {grant.scope for entry in needed.values() for grant in entry.grants}
     return {
         "calls": [
@@ -34,7 +34,7 @@ def explanation(commands: Sequence[str]) -> dict[str, Any]:
             }
             for call, entry in needed.items()
         ],
-        "admits": actions.admits(commands),
+        "admits": permissions.admits(commands),
         "wide": {scope.name: scope.why for scope in sorted(scopes, key=lambda one: one.name) if scope.why},
         "unverified": {
             ".".join(call): entry.unverified for call, entry in needed.items() if entry.unverified

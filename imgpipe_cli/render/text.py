@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from imgpipe_cli.events import Changing, Counted, Event, Waiting
-from imgpipe_cli.lambdas import picture
+from imgpipe_cli.lambdas import source as functions
 
 # What is drawn as nothing: Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern.
 _BLANK = re.compile(
@@ -97,7 +97,7 @@ def _escape(char: str) -> str:
 
 def size(size_bytes: float) -> str:
     """1536 -> "1.5 KB", as the functions write sizes too."""
-    return picture.size_text(size_bytes)
+    return functions.picture.size_text(size_bytes)
 
 
 def count(number: int, one: str) -> str:

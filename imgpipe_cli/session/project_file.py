@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.system import regular_files
+from imgpipe_cli.system import file_io
 
 FILE = "imgpipe.toml"
 _MAX_BYTES = 64 * 1024
@@ -57,7 +57,7 @@ def _check_number(key: str, value: float) -> None:
 def _text(path: Path) -> str:
     """What is in the file; nothing without one."""
     try:
-        data = regular_files.read(path, at_most=_MAX_BYTES + 1)
+        data = file_io.read(path, at_most=_MAX_BYTES + 1)
         text = data.decode("utf-8-sig")  # Windows editors may add a mark at the start
     except FileNotFoundError:
         return ""

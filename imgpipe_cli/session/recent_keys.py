@@ -14,7 +14,7 @@ from typing import Any
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.target import Target
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import state_dir, to_read
 
 _FILE = "recent-keys.json"
@@ -56,7 +56,7 @@ def _place(target: Target) -> str:
 
 def _read() -> dict[str, list[str]]:
     try:
-        document: Any = json.loads(regular_files.read(_path(), at_most=_MAX_BYTES))
+        document: Any = json.loads(file_io.read(_path(), at_most=_MAX_BYTES))
         if document["version"] != _VERSION:
             return {}
         return {str(place): [str(key) for key in keys] for place, keys in document["keys"].items()}
@@ -67,7 +67,7 @@ def _read() -> dict[str, list[str]]:
 def _write(kept: dict[str, list[str]]) -> None:
     try:
         document = json.dumps({"version": _VERSION, "keys": kept}, ensure_ascii=False)
-        private_files.write(state_dir() / _FILE, document)
+        file_io.write(state_dir() / _FILE, document)
     except (OSError, Problem):
         return
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from imgpipe_cli.aws.names import check_project
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import state_dir, to_read, unusable
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Targets:
         """The target of the last command that set it, and all pipelines, those that were only begun last.
         What cannot be read is nothing: it is only a convenience."""
         try:
-            document = json.loads(regular_files.read(self._path, at_most=_MAX_BYTES))
+            document = json.loads(file_io.read(self._path, at_most=_MAX_BYTES))
             if document["version"] != _VERSION:
                 return Target(), []
             known: list[Begun] = [
@@ -153,7 +153,7 @@ class Targets:
         if self._folder is None:
             state_dir()
         try:
-            private_files.write(self._path, json.dumps(document, indent=1))
+            file_io.write(self._path, json.dumps(document, indent=1))
         except OSError as error:
             raise unusable(self._path.parent, error) from error
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from ingest import limits
 from ingest.bucket_store import VerdictBucket
-from ingest.event import Arrival, Ignored, Record, Removal, Unreadable, parse_event
 from ingest.faults import TryAgain
 from ingest.patience import Patience
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs, arrived, removed
 from shared.aws_clients import dynamodb_client, s3_client, session
+from shared.events import Arrival, Ignored, Record, Removal, Unreadable, parse_event
 from shared.log import about, log, log_failure
 from shared.results import FEATURES
 from shared.stores import Store

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ingest.analysis import Findings, Unavailable
-from ingest.event import Arrival, Removal
+from shared.events import Arrival, Removal
+from shared.identity import is_of
 from shared.results import FEATURES, REMOVED
 
 if TYPE_CHECKING:
@@ -127,14 +128,7 @@ def _is_same_object(stored: Stored, arrival: Arrival) -> TypeGuard[StoredItem]:
     if arrival.version_id in (None, "null") and not arrival.by_hand:
         # Without versions every overwrite is another object under the same name.
         return bool(stored["sequencer"] == arrival.sequencer)
-    return is_of(arrival, stored)
-
-
-def is_of(current: Arrival, stored: StoredItem) -> bool:
-    """Whether a result is that of the current object, whatever its event was."""
-    if current.version_id in (None, "null"):
-        return bool(stored.get("eTag") == current.etag)
-    return bool(stored.get("versionId") == current.version_id)
+    return is_of(stored, version_id=arrival.version_id, etag=arrival.etag)
 
 
 def answered(stored: Mapping[str, Any]) -> dict[str, Findings | Unavailable]:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest.event import Arrival, Removal, is_folder
 from ingest.faults import NOT_FOUND_CODES, Gone, NotShown
 from shared.aws_clients import aws_code
+from shared.events import Arrival, Removal, is_folder
 from shared.picture import Measure, NeedMore, content_type, measure
 
 if TYPE_CHECKING:

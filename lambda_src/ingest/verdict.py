@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingest.analysis import Findings, Outcome, Unavailable
-from ingest.event import Arrival
 from ingest.faults import Fault
 from ingest.trim import trimmed
+from shared.events import Arrival
 from shared.results import FEATURES
 
 if TYPE_CHECKING:

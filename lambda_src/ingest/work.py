@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from ingest import limits
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
-from ingest.event import Arrival, Removal
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
-from ingest.history import Answered, Skip, Work, is_of, plan, tombstone
+from ingest.history import Answered, Skip, Work, plan, tombstone
 from ingest.patience import Patience
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
+from shared.events import Arrival, Removal
+from shared.identity import is_of
 from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
 from shared.results import REMOVED
@@ -193,7 +194,7 @@ def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
 
 def _of_current(stored: StoredItem, removal: Removal, needs: Needs) -> bool:
     current = read_current(needs.s3, removal)
-    return current is not None and is_of(current, stored)
+    return current is not None and is_of(stored, version_id=current.version_id, etag=current.etag)
 
 
 def _busy() -> Fault:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
-from imgpipe_cli.lambdas.picture import size_text
+from imgpipe_cli.lambdas.source import picture
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
 from tests.support.machine import EXAMPLES, jpeg
 
@@ -43,7 +43,7 @@ def test_three_pictures_come_back_with_labels_and_boxes(tab: Tab) -> None:
         item = tab.site.get("result", tab.site.token, key=key_of(tab, name))
         detail = tab.open_detail(name)
         expect(detail.locator(".frame img")).to_have_js_property("complete", value=True)
-        size = size_text((EXAMPLES / name).stat().st_size)
+        size = picture.size_text((EXAMPLES / name).stat().st_size)
         expect(detail.locator(".about")).to_contain_text(f"pixels, {size}, image/")
         drawn = boxes(detail)
         wanted = {

@@ -8,13 +8,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.aws.iam import actions
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy import permissions
 from imgpipe_cli.session.target import Target
 from tests.support.cli import ACCOUNT, NAMES, REGION, Cli, remember
 
 WHERE = ("--region", REGION)
-(WHOLE,) = actions.fitted(actions.document(NAMES))
+(WHOLE,) = permissions.fitted(permissions.document(NAMES))
 LONG = ("--project", "a-project-of-24-letters0")
 
 
@@ -41,14 +41,14 @@ def test_after_the_local_cloud_it_is_still_the_policy_for_aws(cli: Cli) -> None:
     remember("http://127.0.0.1:1", target=Target("demo", local=True), account="000000000000")
     printed = cli("policy", *WHERE)
     assert "000000000000" not in printed.out
-    assert [json.loads(printed.out)] == actions.fitted(actions.document(Names("demo", "*", REGION)))
+    assert [json.loads(printed.out)] == permissions.fitted(permissions.document(Names("demo", "*", REGION)))
 
 
 def test_for_some_commands_only(cli: Cli) -> None:
     printed = cli(
         "policy", "--project", "demo", *WHERE, "--account", ACCOUNT, "--for", "upload, result,upload"
     )
-    assert json.loads(printed.out) == actions.document(NAMES, ["upload", "result"])
+    assert json.loads(printed.out) == permissions.document(NAMES, ["upload", "result"])
 
 
 def test_iam_takes_it(cli: Cli) -> None:

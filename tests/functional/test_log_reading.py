@@ -131,7 +131,9 @@ def record(key: str, version: str = "v1") -> str:
                 "condition": "RetriesExhausted",
                 "approximateInvokeCount": 3,
             },
-            "requestPayload": {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]},
+            "requestPayload": {
+                "Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}]
+            },
             "responsePayload": {"errorMessage": "busy", "errorType": "Unfinished"},
         }
     )

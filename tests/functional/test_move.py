@@ -19,7 +19,7 @@ from imgpipe_cli.deploy.results.store import BucketStore, store
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Note, Waiting
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.session.settings import Settings, moved_to
 from shared.result_item import Stored
 from tests.support import exhaustive
@@ -96,12 +96,11 @@ def deployed() -> Settings:
 
 
 def index() -> set[str]:
-    rules = shared("result_objects")
     return {entry["Key"] for entry in BucketStore(PlainHttpAws(), NAMES.results_bucket).listed(rules.INDEX)}
 
 
 def right_index(items: list[Stored]) -> set[str]:
-    return {entry for one in items if (entry := shared("result_objects").index_of(one))}
+    return {entry for one in items if (entry := rules.index_of(one))}
 
 
 def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = nothing) -> Any:
@@ -248,7 +247,7 @@ def test_what_is_no_result_is_named_and_kept() -> None:
 def test_the_index_is_repaired_beside_what_is_no_result(body: bytes) -> None:
     finished(IN_S3, kind=PlainHttpAws)
     fill("s3", some := [item("a", 1), item("z", 2)])
-    aws, rules = PlainHttpAws(), shared("result_objects")
+    aws = PlainHttpAws()
     theirs = rules.index_object("2026-11-21T08:00:00.000Z", "notes")
     for key in map(rules.index_of, some):
         aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
@@ -268,7 +267,7 @@ def test_the_index_is_repaired_beside_what_is_no_result(body: bytes) -> None:
 def test_one_result_that_is_refused_stops_no_other_repair(operation: str) -> None:
     finished(IN_S3, kind=PlainHttpAws)
     fill("s3", some := [item(key, number) for number, key in enumerate(("a", "bad", "z"))])
-    aws, rules = Refusing(operation, "bad"), shared("result_objects")
+    aws = Refusing(operation, "bad")
     for key in map(rules.index_of, some):
         aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
     done = reindex.repair(aws, NAMES.results_bucket)
@@ -422,7 +421,7 @@ def test_down_takes_both_stores_in_the_middle_of_a_move(part: str) -> None:
 def test_repair_puts_the_index_right() -> None:
     finished(IN_S3, kind=PlainHttpAws)
     fill("s3")
-    aws, rules = PlainHttpAws(), shared("result_objects")
+    aws = PlainHttpAws()
     lost = rules.index_of(ITEMS[0])
     left = rules.index_object("2026-11-21T08:00:00.000Z", "a.jpg")
     announced = rules.index_object("2026-11-22T11:59:00.000Z", "coming.jpg")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import UPLOAD_PREFIX
-from imgpipe_cli.deploy.resources.api_gateway import ROUTES
+from imgpipe_cli.deploy.resources.api_routes import ROUTES
 from imgpipe_cli.deploy.resources.token_parameter import read_token
 from shared import http_api
 from tests.support.account import IN_S3, NAMES, SETTINGS, RecordingAws, finished, fresh_account

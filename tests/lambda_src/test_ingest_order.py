@@ -180,8 +180,8 @@ def test_a_result_stored_during_its_removal_is_removed(cloud: Cloud, pictures: S
 
 def test_the_null_version_is_told_apart_by_its_sequencer(cloud: Cloud) -> None:
     """A bucket whose versions were suspended calls every new object "null"."""
-    from ingest.event import Arrival, Removal
     from ingest.history import tombstone
+    from shared.events import Arrival, Removal
 
     stored: Any = {"status": "done", "sequencer": "2" * 32, "versionId": "null", "labels": [], "models": {}}
     arrival = Arrival(bucket="b", key="a", version_id="null", etag="", sequencer="3" * 32, size_bytes=1)

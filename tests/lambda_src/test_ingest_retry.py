@@ -15,7 +15,7 @@ from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.failures import Current, Picture
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from ingest.app import Unfinished
-from ingest.event import Arrival, comparable_sequencer, parse_event
+from shared.events import Arrival, comparable_sequencer, parse_event
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud

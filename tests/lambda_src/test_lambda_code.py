@@ -39,8 +39,9 @@ def imports(tree: ast.AST, *, typing_only: bool = False) -> Iterator[tuple[str, 
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], typing_only) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            yield str(node.module).partition(".")[0], typing_only
+            assert node.level <= 1, "no further than to a neighbor"
+            if not node.level:
+                yield str(node.module).partition(".")[0], typing_only
         checking = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         yield from imports(node, typing_only=typing_only or checking)
 

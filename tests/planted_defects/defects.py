@@ -86,7 +86,7 @@ DEFECTS = (
     Defect(
         "short-sequencers-sort-first",
         "a wrong order of events",
-        "lambda_src/ingest/event.py",
+        "lambda_src/shared/events.py",
         'text.upper().ljust(SEQUENCER_DIGITS, "0")',
         'text.upper().rjust(SEQUENCER_DIGITS, "0")',
     ),

@@ -19,7 +19,7 @@ import pytest
 import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.lambdas import package
+from imgpipe_cli.lambdas import package, source
 
 REAL = package.source()
 TEXT = {".py", ".html", ".css", ".js", ".svg"}
@@ -129,3 +129,33 @@ def test_an_installation_without_the_code_says_so(tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
         module.build("web")
     assert caught.value.code == "no_lambda_code"
+
+
+def test_the_command_line_loads_the_functions_rules_and_nobody_elses(tmp_path: Path) -> None:
+    """Also where another package of that name can be imported."""
+    for name in ("shared", "web"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')")
+    code = (
+        "from imgpipe_cli.lambdas import source\n"
+        "for name in source.__all__:\n"
+        "    print(getattr(source, name).__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(REAL.parent)))},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [Path(path).name for path in done.stdout.splitlines()] == [
+        "modules.py" if name == "page_modules" else f"{name}.py" for name in source.__all__
+    ]
+    assert all(Path(path).is_relative_to(REAL) for path in done.stdout.splitlines())
+
+
+def test_a_rule_that_there_is_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing_shared"):
+        _ = source.nothing_shared

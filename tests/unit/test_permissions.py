@@ -14,17 +14,21 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from imgpipe_cli.aws.iam import actions, scopes
+from imgpipe_cli.aws.iam import scopes
+from imgpipe_cli.aws.iam.action_names import action_of
 from imgpipe_cli.aws.iam.scopes import Scope
+from imgpipe_cli.aws.iam.uses import COMMANDS
 from imgpipe_cli.aws.names import PROJECT_MAX, Names
 from imgpipe_cli.commands.program import program
+from imgpipe_cli.deploy import permissions
+from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import ExitCode, Problem
 
 NAMES = Names("demo", "123456789012", "eu-west-1")
 LONGEST = Names("x" * PROJECT_MAX, "123456789012", "ap-southeast-1")
-# Of these no pipeline's resource can be named; permission_scopes.py says why.
+# Of these no pipeline's resource can be named; aws/iam/scopes.py says why.
 WIDE = {"Account", "AnyLogs", "ApiGatewayRole", "ApiTags", "Apis"}
 # The local cloud is not AWS, and doctor also tells what it may not ask.
 WITHOUT_POLICY = {"local", "policy", "doctor"}
@@ -44,9 +48,9 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("commands", [actions.COMMANDS, *((one,) for one in actions.COMMANDS)])
+@pytest.mark.parametrize("commands", [COMMANDS, *((one,) for one in COMMANDS)])
 def test_only_the_pipelines_own_resources_are_named(commands: Sequence[str]) -> None:
-    for statement in actions.document(NAMES, commands)["Statement"]:
+    for statement in permissions.document(NAMES, commands)["Statement"]:
         assert not [action for action in statement["Action"] if "*" in action]
         if statement["Sid"] in WIDE:
             continue
@@ -58,7 +62,7 @@ def test_only_the_pipelines_own_resources_are_named(commands: Sequence[str]) -> 
 
 
 def test_a_star_stands_alone_only_for_what_has_no_resources() -> None:
-    alone = [one for one in actions.document(NAMES)["Statement"] if "*" in one["Resource"]]
+    alone = [one for one in permissions.document(NAMES)["Statement"] if "*" in one["Resource"]]
     services = {one["Sid"]: {action.partition(":")[0] for action in one["Action"]} for one in alone}
     assert services == {"AnyLogs": {"logs"}, "Account": {"lambda", "servicequotas"}}
 
@@ -69,7 +73,7 @@ def test_what_is_wider_than_the_pipeline_says_why() -> None:
 
 
 def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:
-    ids = [one["Sid"] for one in actions.document(NAMES)["Statement"]]
+    ids = [one["Sid"] for one in permissions.document(NAMES)["Statement"]]
     assert len(set(ids)) == len(ids)
     assert all(one.isalnum() and one.isascii() for one in ids)
 
@@ -77,53 +81,53 @@ def test_ids_of_statements_are_unique_and_such_as_iam_takes() -> None:
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1"])
 def test_the_whole_policy_of_a_usual_name_is_one_that_iam_takes(region: str) -> None:
     names = Names("imgpipe", "123456789012", region)
-    (policy,) = actions.fitted(actions.document(names, optional=False))
-    assert actions.size(policy) <= actions.SIZE_MAX
-    _, *second = actions.fitted(actions.document(names))
-    needed = grants(actions.document(names, optional=False))
+    (policy,) = permissions.fitted(permissions.document(names, optional=False))
+    assert permissions.size(policy) <= permissions.SIZE_MAX
+    _, *second = permissions.fitted(permissions.document(names))
+    needed = grants(permissions.document(names, optional=False))
     assert not second or grants(second[0]).isdisjoint(needed), "what is needed is in the first"
 
 
 def test_what_is_optional_is_in_the_policy_and_says_what_is_so_without_it() -> None:
-    every, needed = (grants(actions.document(NAMES, optional=optional)) for optional in (True, False))
+    every, needed = (grants(permissions.document(NAMES, optional=optional)) for optional in (True, False))
     assert {action for action, _ in every - needed} == {
         "lambda:GetAccountSettings",
         "servicequotas:ListAWSDefaultServiceQuotas",
         "servicequotas:ListServiceQuotas",
     }
-    optional = [entry for entry in actions.CALLS.values() if entry.optional]
+    optional = [entry for entry in permissions.CALLS.values() if entry.optional]
     assert all(entry.optional.startswith("without it, up ") for entry in optional)
 
 
-@pytest.mark.parametrize("command", actions.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_what_one_command_needs_is_one_policy_whatever_the_name(command: str) -> None:
-    assert len(actions.fitted(actions.document(LONGEST, [command]))) == 1
+    assert len(permissions.fitted(permissions.document(LONGEST, [command]))) == 1
 
 
 def test_a_policy_that_is_too_long_is_divided_and_nothing_is_lost() -> None:
-    whole = actions.document(LONGEST)
-    assert actions.size(whole) > actions.SIZE_MAX
-    parts = actions.fitted(whole)
-    assert all(actions.size(part) <= actions.SIZE_MAX for part in parts)
+    whole = permissions.document(LONGEST)
+    assert permissions.size(whole) > permissions.SIZE_MAX
+    parts = permissions.fitted(whole)
+    assert all(permissions.size(part) <= permissions.SIZE_MAX for part in parts)
     assert set().union(*map(grants, parts)) == grants(whole)
     conditions = [one["Condition"] for part in parts for one in part["Statement"] if "Condition" in one]
     assert conditions == [{"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}]
 
 
 def test_the_policy_of_all_commands_is_the_policies_of_each() -> None:
-    each = [actions.document(NAMES, [command]) for command in actions.COMMANDS]
+    each = [permissions.document(NAMES, [command]) for command in COMMANDS]
     one_by_one = set().union(*map(grants, each))
-    assert grants(actions.document(NAMES)) == one_by_one
+    assert grants(permissions.document(NAMES)) == one_by_one
 
 
 def test_every_command_that_calls_aws_has_a_policy() -> None:
-    assert set(actions.COMMANDS) == set(program().commands) - WITHOUT_POLICY
+    assert set(COMMANDS) == set(program().commands) - WITHOUT_POLICY
 
 
 @pytest.mark.parametrize("commands", [["fly"], ["up", "local"], []])
 def test_a_command_that_is_none_is_wrong_usage(commands: list[str]) -> None:
     with pytest.raises(Problem) as refused:
-        actions.document(NAMES, commands)
+        permissions.document(NAMES, commands)
     assert refused.value.exit_code is ExitCode.USAGE
     assert "up, upload" in refused.value.hint
 
@@ -136,62 +140,78 @@ OF_LAMBDA = {"list_tags"}
 FOLDERS_WITHOUT_POLICY = {"local", "doctor"}
 
 
+_SDK = botocore.session.get_session()
+
+
 @cache
-def operations() -> dict[str, set[str]]:
-    """Service -> its operations, by boto3's names."""
-    session = botocore.session.get_session()
-    services = {service for service, _ in actions.CALLS}
-    return {
-        service: {xform_name(name) for name in session.get_service_model(service).operation_names}
-        for service in services
-    }
+def operations(service: str) -> set[str]:
+    """Its operations, by boto3's names; none where AWS has no such service."""
+    if service not in _SDK.get_available_services():
+        return set()
+    return {xform_name(name) for name in _SDK.get_service_model(service).operation_names}
 
 
 def named_in(source: str) -> tuple[set[tuple[str, str]], set[str]]:
-    """The calls that the code names by service and operation, and all operations that it names."""
-    known = operations()
+    """The calls that the code names by service and operation, of any service, and the operations of imgpipe's
+    services that it names alone."""
+    known = set().union(*(operations(service) for service, _ in permissions.CALLS))
     pairs: set[tuple[str, str]] = set()
     alone: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
-            words = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
-            pairs |= {(one, two) for one, two in pairwise(words) if two in known.get(str(one), ())}  # type: ignore[misc]  # both are strings then
-        elif isinstance(node, ast.Constant) and any(node.value in names for names in known.values()):
+            words = [str(arg.value) if isinstance(arg, ast.Constant) else "" for arg in node.args]
+            pairs |= {(one, two) for one, two in pairwise(words) if two in operations(one)}
+        elif isinstance(node, ast.Constant) and node.value in known:
             alone.add(str(node.value))
     return pairs, alone
 
 
 def test_every_call_in_the_code_has_a_row() -> None:
     """Also one that no test provokes."""
-    root = Path(actions.__file__).parents[2]
+    root = Path(permissions.__file__).parents[1]
     files = [path for path in root.rglob("*.py") if FOLDERS_WITHOUT_POLICY.isdisjoint(path.parts)]
-    code = {path: named_in(path.read_text()) for path in files if path != Path(actions.__file__)}
+    code = {path: named_in(path.read_text()) for path in files if path != Path(permissions.__file__)}
     pairs = {pair for found, _ in code.values() for pair in found}
-    assert pairs - actions.CALLS.keys() == set()
-    with_rows = {operation for _, operation in actions.CALLS} | OF_THE_SDK
+    assert pairs - permissions.CALLS.keys() == set()
+    with_rows = {operation for _, operation in permissions.CALLS} | OF_THE_SDK
     assert {operation for _, found in code.values() for operation in found} - with_rows == OF_LAMBDA
 
 
 def test_a_call_in_the_code_is_found() -> None:
     assert named_in('Overwrite("ssm", "put_parameter", {})')[0] == {("ssm", "put_parameter")}
+    assert named_in('Call("sns", "create_topic", {})')[0] == {("sns", "create_topic")}
     assert named_in('part("get_bucket_tagging", "Tags")')[1] == {"get_bucket_tagging"}
 
 
-def test_a_call_without_a_row_is_an_error() -> None:
-    assert actions.actions_of("s3", "head_bucket").actions == ("s3:ListBucket",)
-    with pytest.raises(KeyError):
-        actions.actions_of("s3", "list_buckets")
+@pytest.mark.parametrize("resource", [resource for step in STEPS for resource in step.resources])
+def test_a_resource_names_only_operations_that_exist(resource: Resource) -> None:
+    assert resource.iam
+    assert [row for row in resource.iam if row.operation not in operations(row.service)] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "action"),
+    [
+        ("sns.create_topic", "sns:CreateTopic"),
+        ("s3.head_bucket", "s3:ListBucket"),
+        ("apigatewayv2.delete_api", "apigateway:DELETE"),
+        ("sqs.delete_message_batch", "sqs:DeleteMessage"),
+    ],
+)
+def test_iam_s_name_of_an_operation(call: str, action: str) -> None:
+    service, operation = call.split(".")
+    assert action_of(service, operation) == action
 
 
 def test_who_is_calling_may_be_asked_by_everybody() -> None:
-    assert actions.actions_of("sts", "get_caller_identity").actions == ()
+    assert permissions.CALLS["sts", "get_caller_identity"].actions == ()
 
 
 def test_what_a_role_is_passed_to_is_bound_and_only_up_and_token_pass_one() -> None:
     passing = {
         command
-        for command in actions.COMMANDS
-        if "iam:PassRole" in json.dumps(actions.document(NAMES, [command]))
+        for command in COMMANDS
+        if "iam:PassRole" in json.dumps(permissions.document(NAMES, [command]))
     }
     assert passing == {"up", "token"}
 
@@ -199,23 +219,23 @@ def test_what_a_role_is_passed_to_is_bound_and_only_up_and_token_pass_one() -> N
 def test_a_rotation_of_the_token_concerns_the_functions_that_check_it_only() -> None:
     shapes = [one.shape for step in STEPS for one in step.resources if isinstance(one, Function)]
     assert {one.function for one in shapes if one.needs_token} == set(scopes.TOKEN_HOLDERS)
-    resources = {resource for _, resource in grants(actions.document(NAMES, ["token"]))}
+    resources = {resource for _, resource in grants(permissions.document(NAMES, ["token"]))}
     concerned = {arn for arn in resources if ":function:" in arn or ":role/" in arn}
     held = scopes.TOKEN_HOLDERS
     assert concerned == {*map(NAMES.function_arn, held), *map(NAMES.role_arn, held)}
 
 
 def test_an_explanation_reads_no_log_of_the_page() -> None:
-    explain = grants(actions.document(NAMES, ["explain"]))
+    explain = grants(permissions.document(NAMES, ["explain"]))
     read = {resource for action, resource in explain if action == "logs:FilterLogEvents"}
     groups = (NAMES.log_group_arn(NAMES.log_group(function)) for function in ("ingest", "get_result"))
     assert read == {f"{arn}:*" for arn in groups}
 
 
-@pytest.mark.parametrize("command", actions.actions_of("s3", "head_object").commands)
+@pytest.mark.parametrize("command", permissions.CALLS["s3", "head_object"].commands)
 def test_who_asks_for_a_picture_is_told_that_there_is_none(command: str) -> None:
     """S3 answers 403, not 404, to who may not list the bucket; `upload --wait` took it for still there."""
-    assert ("s3:ListBucket", NAMES.bucket_arn) in grants(actions.document(NAMES, [command]))
+    assert ("s3:ListBucket", NAMES.bucket_arn) in grants(permissions.document(NAMES, [command]))
 
 
 def test_tags_of_apis_are_no_tags_of_other_things_of_api_gateway() -> None:
@@ -226,12 +246,13 @@ def test_tags_of_apis_are_no_tags_of_other_things_of_api_gateway() -> None:
 
 
 def test_only_the_role_of_api_gateway_itself_may_be_made_for_it() -> None:
-    made = [arn for action, arn in grants(actions.document(NAMES)) if action == "iam:CreateServiceLinkedRole"]
+    granted = grants(permissions.document(NAMES))
+    made = [arn for action, arn in granted if action == "iam:CreateServiceLinkedRole"]
     linked = "role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"
     assert made == [f"arn:aws:iam::123456789012:{linked}"]
 
 
 def test_other_worlds_of_aws_have_their_own_arns() -> None:
-    policy = actions.document(Names("demo", "123456789012", "cn-north-1", "aws-cn"))
+    policy = permissions.document(Names("demo", "123456789012", "cn-north-1", "aws-cn"))
     arns = {arn for _, arn in grants(policy)} - {"*"}
     assert all(arn.startswith("arn:aws-cn:") for arn in arns)

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Call, Context, Observed
-from imgpipe_cli.deploy.resources.api_gateway import Stage
+from imgpipe_cli.deploy.resources.api_stage import Stage
 
 NAMES = Names("imgpipe", "123456789012", "eu-west-1", "aws")
 OURS = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}

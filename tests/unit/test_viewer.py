@@ -15,7 +15,7 @@ import pytest
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.pictures.standalone_page import bucket_origin, is_saved_page, saved_page
 from imgpipe_cli.session.target import Remembered, Target
-from imgpipe_cli.system.regular_files import NotRegular
+from imgpipe_cli.system.file_io import NotRegular
 
 BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
 ON_AWS = Remembered(

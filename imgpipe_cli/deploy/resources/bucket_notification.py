@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import UPLOADS
+from imgpipe_cli.aws.iam.uses import LOOK, UP_AND_DOWN, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.s3_bucket import BUSY
@@ -39,6 +41,10 @@ class Notification(Resource):
 
     name = "notification"
     title = "the trigger, by which the bucket tells the ingest function of pictures,"
+    iam = (
+        *uses(LOOK, UPLOADS, "s3.get_bucket_notification_configuration"),
+        *uses(UP_AND_DOWN, UPLOADS, "s3.put_bucket_notification_configuration"),
+    )
     # Everything that the first event needs is there before the first event can come.
     needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
     parent = "bucket"
@@ -47,7 +53,6 @@ class Notification(Resource):
         found = aws.find(
             "s3",
             "get_bucket_notification_configuration",
-            missing=("NoSuchBucket", "404"),
             Bucket=names.bucket,
         )
         document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}

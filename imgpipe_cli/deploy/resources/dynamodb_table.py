@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.scopes import TABLE, TABLE_INDEX
+from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
 from imgpipe_cli.aws.names import INDEX, Names, plain_tags
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
@@ -41,7 +43,6 @@ _MADE_ALREADY = (
         hint="Time to live was switched off less than an hour ago: run imgpipe up when the hour is over.",
     ),
 )
-_NOT_THERE = ("ResourceNotFoundException", "ResourceNotFound")  # moto says the latter
 
 
 class Table(Resource):
@@ -49,6 +50,15 @@ class Table(Resource):
 
     name = "table"
     title = "the results table"
+    iam = (
+        *uses(LOOK, TABLE, "dynamodb.describe_table", "dynamodb.list_tags_of_resource"),
+        *uses(
+            UP, TABLE, Op("dynamodb.create_table", also=("dynamodb:TagResource",)), "dynamodb.update_table"
+        ),
+        # `up` removes it once its results are in a bucket.
+        *uses(UP_AND_DOWN, TABLE, "dynamodb.delete_table"),
+        *uses(UP_AND_DOWN, TABLE_INDEX, "dynamodb.scan"),
+    )
     needs = ("settings",)
     serialize = True
 
@@ -144,6 +154,10 @@ class Expiry(Resource):
 
     name = "table.ttl"
     title = "the expiry of old results in the results table"
+    iam = (
+        *uses(LOOK, TABLE, "dynamodb.describe_time_to_live"),
+        *uses(UP, TABLE, "dynamodb.update_time_to_live"),
+    )
     needs = ("table",)
     parent = "table"
 
@@ -151,7 +165,7 @@ class Expiry(Resource):
         return "table" in settings.stores
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        found = aws.find("dynamodb", "describe_time_to_live", missing=_NOT_THERE, TableName=names.table)
+        found = aws.find("dynamodb", "describe_time_to_live", TableName=names.table)
         if found is None:
             return MISSING
         ttl = found["TimeToLiveDescription"]
@@ -178,7 +192,7 @@ class Expiry(Resource):
 
 
 def _description(aws: Aws, name: str) -> dict[str, Any] | None:
-    found = aws.find("dynamodb", "describe_table", missing=_NOT_THERE, TableName=name)
+    found = aws.find("dynamodb", "describe_table", TableName=name)
     return None if found is None else found["Table"]
 
 
@@ -189,7 +203,7 @@ def _in_passing(table: Mapping[str, Any]) -> bool:
 def _tags(aws: Aws, arn: str) -> Any:
     """The answer with the table's tags, or the denial; None where there is no table (yet, or any more)."""
     try:
-        return aws.find("dynamodb", "list_tags_of_resource", missing=_NOT_THERE, ResourceArn=arn)
+        return aws.find("dynamodb", "list_tags_of_resource", ResourceArn=arn)
     except AwsError as error:
         # Also what is answered while the table is being made: its status tells which it is.
         if error.code == "AccessDeniedException":

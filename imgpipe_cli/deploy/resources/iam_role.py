@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import ROLES
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, Routine, TransientError
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
 _POLICY = "imgpipe"
-_NOT_THERE = ("NoSuchEntity",)
 _NEW = TransientError("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
 _BUSY = TransientError("ConcurrentModification", why="IAM is still working on another change of the role")
 # "must delete policies first", "must detach all policies first": an instance profile never passes.
@@ -120,7 +121,7 @@ def role_id(aws: Aws, names: Names, function: str) -> str | None:
     """The id of a function's role, looked up once a run: another one of the same name has another id."""
 
     def look() -> str | None:
-        found = aws.find("iam", "get_role", missing=_NOT_THERE, RoleName=names.role(function))
+        found = aws.find("iam", "get_role", RoleName=names.role(function))
         return None if found is None else str(found["Role"]["RoleId"])
 
     return aws.known.get(_id_of(function), look)
@@ -133,6 +134,13 @@ def _id_of(function: str) -> str:
 class Role(Resource):
     """A function's execution role with one inline policy."""
 
+    iam = (
+        *uses(LOOK, ROLES, "iam.get_role", "iam.get_role_policy"),
+        *uses(UP, ROLES, Op("iam.create_role", also=("iam:TagRole",))),
+        *uses(UP, ROLES, "iam.put_role_policy", "iam.update_assume_role_policy"),
+        *uses(("status", "down"), ROLES, "iam.list_role_policies", "iam.list_attached_role_policies"),
+        *uses(DOWN, ROLES, "iam.delete_role_policy", "iam.detach_role_policy", "iam.delete_role"),
+    )
     needs = ("settings",)
 
     def __init__(self, function: str) -> None:
@@ -143,7 +151,7 @@ class Role(Resource):
 
     def observe(self, aws: Aws, names: Names) -> Observed:
         role = names.role(self.function)
-        find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+        find = partial(aws.find, "iam", RoleName=role)
         found: dict[str, Any] = {}
 
         def look() -> str | None:
@@ -198,7 +206,7 @@ class Role(Resource):
         role = names.role(self.function)
         if seen.facts["boundary"]:
             yield f"role {role} has the permissions boundary {seen.facts['boundary']}"
-        find = partial(aws.items, "iam", missing=_NOT_THERE, RoleName=role)
+        find = partial(aws.items, "iam", RoleName=role)
         for policy in find("list_role_policies", "PolicyNames"):
             if policy != _POLICY:
                 yield f"role {role} has the inline policy {policy}, which imgpipe did not make"
@@ -211,7 +219,12 @@ class Role(Resource):
         def detach(aws: Aws, _emit: Emit) -> None:
             _strip(aws, role)
 
-        operations = ("delete_role_policy", "detach_role_policy")
+        operations = (
+            "iam.list_role_policies",
+            "iam.delete_role_policy",
+            "iam.list_attached_role_policies",
+            "iam.detach_role_policy",
+        )
         yield Change(
             "detach", f"policies of role {role}", Routine("strip_role", operations, detach, (_BUSY,))
         )
@@ -221,7 +234,7 @@ class Role(Resource):
 
 def _strip(aws: Aws, role: str) -> None:
     """Take every policy off the role, also those that others attached: a role with one cannot go."""
-    find = partial(aws.find, "iam", missing=_NOT_THERE, RoleName=role)
+    find = partial(aws.find, "iam", RoleName=role)
     found = aws.together(
         {
             "own": lambda: find("delete_role_policy", PolicyName=_POLICY),

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imgpipe_cli.deploy.resource import Call, Change, Fallback, TransientError
+from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 from imgpipe_cli.events import Note
-
-_NOT_VISIBLE = TransientError(
-    "ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60
-)
 
 
 def _refused(cap: int) -> TransientError:
@@ -24,12 +21,9 @@ def _refused(cap: int) -> TransientError:
     )
 
 
-def capping(
-    function: str, reserved: int | None, cap: int | None, busy: tuple[TransientError, ...]
-) -> Iterator[Change]:
-    """What gives the function the concurrency that it shall have. reserved: what it has. busy: what Lambda
-    answers while it is at work on the function."""
-    passing = (*busy, _NOT_VISIBLE)
+def capping(function: str, reserved: int | None, cap: int | None) -> Iterator[Change]:
+    """What gives the function the concurrency that it shall have. reserved: what it has."""
+    passing = (*LAMBDA_BUSY, NOT_VISIBLE)
     if cap is not None and reserved != cap:
         params = {"FunctionName": function, "ReservedConcurrentExecutions": cap}
         call = Call("lambda", "put_function_concurrency", params, (*passing, _refused(cap)))

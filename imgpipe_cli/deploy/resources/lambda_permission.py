@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import FUNCTION
+from imgpipe_cli.aws.iam.uses import LOOK, UP, uses
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource, TransientError
+from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observed, Resource
 from imgpipe_cli.deploy.resources.external_access import external_access
-from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
+from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 
 _PASSING = (
     *LAMBDA_BUSY,
-    TransientError("ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60),
+    NOT_VISIBLE,
 )
 
 
@@ -25,6 +27,10 @@ class Permission(Resource):
     Statements of one function are never added side by side: AWS may lose one of them.
     """
 
+    iam = (
+        *uses(LOOK, FUNCTION, "lambda.get_policy"),
+        *uses(UP, FUNCTION, "lambda.add_permission", "lambda.remove_permission"),
+    )
     serialize = True
 
     def __init__(
@@ -55,7 +61,6 @@ class Permission(Resource):
                 "policy": lambda: aws.find(
                     "lambda",
                     "get_policy",
-                    missing=("ResourceNotFoundException",),
                     FunctionName=names.function(self.function),
                 ),
                 "source": lambda: self._source_arn(aws, names),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import INGEST
+from imgpipe_cli.aws.iam.uses import LOOK, UP, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import (
     IAM_DELAY,
@@ -16,7 +18,7 @@ from imgpipe_cli.deploy.resource import (
     Resource,
     TransientError,
 )
-from imgpipe_cli.deploy.resources.lambda_function import LAMBDA_BUSY
+from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 
 
 class Retries(Resource):
@@ -24,6 +26,10 @@ class Retries(Resource):
 
     name = "retries"
     title = "the ingest function's retry policy"
+    iam = (
+        *uses(LOOK, INGEST, "lambda.get_function_event_invoke_config"),
+        *uses(UP, INGEST, "lambda.put_function_event_invoke_config"),
+    )
     needs = ("function.ingest", "queue")
     parent = "function.ingest"
 
@@ -31,7 +37,6 @@ class Retries(Resource):
         found = aws.find(
             "lambda",
             "get_function_event_invoke_config",
-            missing=("ResourceNotFoundException",),
             FunctionName=names.function("ingest"),
         )
         if found is None:
@@ -69,9 +74,7 @@ class Retries(Resource):
                 "InvalidParameterValueException", "is invalid", "the new queue is not visible yet"
             ),
             *LAMBDA_BUSY,
-            TransientError(
-                "ResourceNotFoundException", "", "the new function is not visible everywhere yet", 60
-            ),
+            NOT_VISIBLE,
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)
         yield Change("set", f"retries of function {names.function('ingest')}", call)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import RESULTS, STORED
+from imgpipe_cli.aws.iam.uses import UP, UP_AND_DOWN, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import MISSING, Observed
-from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
+from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket, uses_of_removal
 from imgpipe_cli.session.settings import Settings
 
 INDEX = "index/"
@@ -30,6 +32,12 @@ class ResultsBucket(S3Bucket):
 
     name = "results_bucket"
     title = "the results bucket"
+    iam = (
+        *S3Bucket.iam,
+        *uses(UP_AND_DOWN, RESULTS, "s3.list_objects_v2"),
+        # `up` removes it once its results are in the table.
+        *uses_of_removal(UP, RESULTS, STORED),
+    )
     step = "table"
     versioned = False
     lifecycle = (ABORT_MULTIPART, _TOMBSTONES)

@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.iam.scopes import BUCKETS, OBJECTS, Scope
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, Use, uses
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.aws.not_found import codes_of
 from imgpipe_cli.deploy.resource import (
     MISSING,
     Call,
@@ -52,6 +55,19 @@ BUSY = TransientError(
 # Something was uploaded meanwhile: look and empty again.
 _NOT_EMPTY = TransientError("BucketNotEmpty", why="something was uploaded meanwhile")
 
+_NAMESPACE = "whether a bucket in the account's own namespace needs more than other buckets is not known"
+
+
+def uses_of_removal(commands: tuple[str, ...], buckets: Scope, objects: Scope) -> tuple[Use, ...]:
+    """What it takes to empty these buckets and to remove them."""
+    # Of a bucket without versions too: the list of its versions names them all "null".
+    versions = ("s3:DeleteObjectVersion",)
+    return (
+        *uses(commands, objects, Op("s3.delete_object", versions), Op("s3.delete_objects", versions)),
+        *uses(commands, objects, "s3.abort_multipart_upload"),
+        *uses(commands, buckets, "s3.delete_bucket"),
+    )
+
 
 class S3Bucket(Resource):
     """Encrypted, private, ACLs off, TLS only.
@@ -59,6 +75,26 @@ class S3Bucket(Resource):
     step: the name of the step it is part of, for what is told while it is being emptied.
     """
 
+    iam: ClassVar[tuple[Use, ...]] = (
+        *uses(LOOK, BUCKETS, "s3.head_bucket", "s3.get_bucket_tagging", "s3.get_bucket_versioning"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_encryption", "s3.get_public_access_block"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_ownership_controls", "s3.get_bucket_policy"),
+        *uses(LOOK, BUCKETS, "s3.get_bucket_lifecycle_configuration", "s3.get_bucket_cors"),
+        *uses(LOOK, BUCKETS, "s3.list_object_versions", "s3.list_multipart_uploads"),
+        *uses(
+            UP,
+            BUCKETS,
+            Op(
+                "s3.create_bucket",
+                also=("s3:PutBucketOwnershipControls", "s3:TagResource"),
+                unverified=_NAMESPACE,
+            ),
+        ),
+        *uses(UP, BUCKETS, "s3.put_bucket_tagging", "s3.put_bucket_encryption", "s3.put_bucket_policy"),
+        *uses(UP, BUCKETS, "s3.put_public_access_block", "s3.put_bucket_ownership_controls"),
+        *uses(UP, BUCKETS, "s3.put_bucket_lifecycle_configuration"),
+        *uses_of_removal(DOWN, BUCKETS, OBJECTS),
+    )
     needs = ("settings",)
     step: str
     versioned: bool
@@ -163,7 +199,13 @@ class S3Bucket(Resource):
         def empty(aws: Aws, emit: Emit) -> None:
             empty_bucket(aws, bucket, emit, step=self.step, resource=self.name)
 
-        operations = ("list_object_versions", "delete_objects", "abort_multipart_upload")
+        operations = (
+            "s3.list_object_versions",
+            "s3.delete_objects",
+            "s3.delete_object",
+            "s3.list_multipart_uploads",
+            "s3.abort_multipart_upload",
+        )
         yield Change("empty", f"bucket {bucket}", Routine("empty_bucket", operations, empty))
         call = Call("s3", "delete_bucket", {"Bucket": bucket}, (_NOT_EMPTY, BUSY))
         yield Change("delete", f"bucket {bucket}", call)
@@ -178,7 +220,6 @@ def _head(aws: Aws, names: Names, bucket: str) -> Any:
         return aws.find(
             "s3",
             "head_bucket",
-            missing=("404", "NoSuchBucket"),
             Bucket=bucket,
             ExpectedBucketOwner=names.account,
         )
@@ -195,12 +236,12 @@ def _head(aws: Aws, names: Names, bucket: str) -> Any:
 
 def _is_used(aws: Aws, bucket: str) -> bool | None:
     """Whether anything is in it, or on its way into it; None where there is no such bucket any more."""
-    snapshot: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (
+    snapshot: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
         ("list_object_versions", {"MaxKeys": 1}, ("Versions", "DeleteMarkers")),
         ("list_multipart_uploads", {"MaxUploads": 1}, ("Uploads",)),
     )
     for operation, limit, kinds in snapshot:
-        found = aws.find("s3", operation, missing=("NoSuchBucket",), Bucket=bucket, **limit)
+        found = aws.find("s3", operation, Bucket=bucket, **limit)
         if found is None:
             return None
         if any(found.get(kind) for kind in kinds):
@@ -212,7 +253,7 @@ def _reads(aws: Aws, names: Names, bucket: str) -> dict[str, Callable[[], Any]]:
     """Name -> a read of one part of the bucket's configuration, in the form that is compared."""
 
     def part(operation: str, absent: str, key: str, default: Any = None) -> Any:
-        answer = aws.find("s3", operation, missing=(absent, "NoSuchBucket"), Bucket=bucket)
+        answer = aws.find("s3", operation, missing=(absent, *codes_of("s3")), Bucket=bucket)
         return default if answer is None else answer.get(key, default)
 
     def tags() -> dict[str, str]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import PARAMETERS
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import Names, plain_tags
+from imgpipe_cli.aws.not_found import codes_of
 from imgpipe_cli.deploy.resource import (
     Call,
     Change,
@@ -22,23 +25,28 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import Settings
 
-_NOT_THERE = ("ParameterNotFound", "InvalidResourceId")
 _NO_VERSION = "ParameterVersionNotFound"
 # Two runs that write at once; SSM says: "Try again in a few seconds."
 _BUSY = (TransientError("TooManyUpdates", why="SSM is still working on another change of the parameter"),)
+
+# No kms: action: the account's default key for SecureString lets everybody of the account in.
+PARAMETER_USES = (
+    *uses(LOOK, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
+    *uses(UP, PARAMETERS, Op("ssm.put_parameter", also=("ssm:AddTagsToResource",))),
+    # The value that `Overwrite` writes where another run has removed the parameter has no tags yet.
+    *uses(UP, PARAMETERS, "ssm.add_tags_to_resource"),
+    *uses(DOWN, PARAMETERS, "ssm.delete_parameter"),
+)
 
 
 def observe_parameter(aws: Aws, names: Names, parameter: str) -> Observed:
     """A parameter of ours; facts: value, None if it is not there, type and version."""
     found = aws.together(
         {
-            "parameter": lambda: aws.find(
-                "ssm", "get_parameter", missing=_NOT_THERE, Name=parameter, WithDecryption=True
-            ),
+            "parameter": lambda: aws.find("ssm", "get_parameter", Name=parameter, WithDecryption=True),
             "tags": lambda: aws.find(
                 "ssm",
                 "list_tags_for_resource",
-                missing=_NOT_THERE,
                 ResourceType="Parameter",
                 ResourceId=parameter,
             ),
@@ -104,7 +112,7 @@ class Overwrite(Call):
                 self._refuse_other(before)
 
     def _there(self, aws: Aws, name: str) -> Mapping[str, Any]:
-        found = aws.find("ssm", "get_parameter", missing=(*_NOT_THERE, _NO_VERSION), Name=name)
+        found = aws.find("ssm", "get_parameter", missing=(*codes_of("ssm"), _NO_VERSION), Name=name)
         return found["Parameter"] if found else {}
 
     def _refuse_other(self, there: Mapping[str, Any]) -> None:
@@ -117,6 +125,7 @@ class SettingsParameter(Resource):
 
     name = "settings"
     title = "the record of the pipeline's settings"
+    iam = PARAMETER_USES
     visible_within_s = 20.0
     last_writer_wins = True
 

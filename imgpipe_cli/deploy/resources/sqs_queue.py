@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam.scopes import QUEUE
+from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.deploy.resources.external_access import external_access
@@ -13,10 +15,6 @@ from imgpipe_cli.deploy.resources.external_access import external_access
 _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Far more than an event of S3's; and the most that SQS takes.
 _SMALLEST_B, _LARGEST_B = 256 * 1024, 1024 * 1024
-_NO_QUEUE = (
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-)
 _DELETED = "SQS keeps the name of the removed queue for 60 s"
 _QUEUE_PASSING = (
     TransientError("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
@@ -29,10 +27,15 @@ class FailureQueue(Resource):
 
     name = "queue"
     title = "the failure queue"
+    iam = (
+        *uses(LOOK, QUEUE, "sqs.get_queue_url", "sqs.get_queue_attributes", "sqs.list_queue_tags"),
+        *uses(UP, QUEUE, Op("sqs.create_queue", also=("sqs:TagQueue",)), "sqs.set_queue_attributes"),
+        *uses(DOWN, QUEUE, "sqs.delete_queue"),
+    )
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        found = aws.find("sqs", "get_queue_url", missing=_NO_QUEUE, QueueName=names.queue)
+        found = aws.find("sqs", "get_queue_url", QueueName=names.queue)
         if found is None:
             return MISSING
         url = found["QueueUrl"]
@@ -41,11 +44,10 @@ class FailureQueue(Resource):
                 "attributes": lambda: aws.find(
                     "sqs",
                     "get_queue_attributes",
-                    missing=_NO_QUEUE,
                     QueueUrl=url,
                     AttributeNames=["All"],
                 ),
-                "tags": lambda: aws.find("sqs", "list_queue_tags", missing=_NO_QUEUE, QueueUrl=url),
+                "tags": lambda: aws.find("sqs", "list_queue_tags", QueueUrl=url),
             }
         )
         if details["attributes"] is None or details["tags"] is None:

@@ -7,9 +7,12 @@ import secrets
 from collections.abc import Iterator
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.iam import scopes
+from imgpipe_cli.aws.iam.uses import TOKEN, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Change, Context, NewSecret, Observed, Resource
 from imgpipe_cli.deploy.resources.settings_parameter import (
+    PARAMETER_USES,
     delete_parameter,
     observe_parameter,
     put_parameter,
@@ -29,7 +32,6 @@ def read_token(aws: Aws, names: Names) -> str | None:
     found = aws.find(
         "ssm",
         "get_parameter",
-        missing=("ParameterNotFound",),
         Name=names.token_parameter,
         WithDecryption=True,
     )
@@ -51,6 +53,7 @@ class TokenParameter(Resource):
 
     name = "token"
     title = "the access token"
+    iam = (*PARAMETER_USES, *uses(TOKEN, scopes.TOKEN, "ssm.put_parameter", "ssm.add_tags_to_resource"))
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Observed:

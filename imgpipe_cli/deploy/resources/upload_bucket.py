@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imgpipe_cli.aws.iam.scopes import UPLOADS
+from imgpipe_cli.aws.iam.uses import UP, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
 
@@ -33,6 +35,7 @@ class Bucket(S3Bucket):
 
     name = "bucket"
     title = "the upload bucket"
+    iam = (*S3Bucket.iam, *uses(UP, UPLOADS, "s3.put_bucket_versioning", "s3.put_bucket_cors"))
     step = "bucket"
     versioned = True
     lifecycle = _LIFECYCLE

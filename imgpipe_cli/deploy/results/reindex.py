@@ -17,7 +17,7 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.results.store import PARALLEL, REFUSED_TO_ALL, BucketStore, is_about_one
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.system.threads import Pool
 
@@ -64,7 +64,6 @@ class _Repair:
         self._done = 0
 
     def run(self, now_s: float) -> Repaired:
-        rules = shared("result_objects")
         # The entries first: a result that comes later brings its own.
         there = {entry["Key"] for entry in self._store.listed(rules.INDEX)}
         right: set[str] = set()
@@ -84,8 +83,8 @@ class _Repair:
 
     def _is_unread(self, entry: str) -> bool:
         """Whether the entry may belong to a result that could not be read: then it stays."""
-        found = shared("result_objects").parse_index(entry)
-        return bool(found) and found[1] in self._refused
+        found = rules.parse_index(entry)
+        return found is not None and found[1] in self._refused
 
     def _change(self, operation: str, entry: str, **params: Any) -> bool:
         try:
@@ -93,7 +92,7 @@ class _Repair:
         except AwsError as error:
             if not is_about_one(error):
                 raise
-            found = shared("result_objects").parse_index(entry)
+            found = rules.parse_index(entry)
             self._refused[found[1] if found else entry] = error
             return False
         self._done += 1
@@ -102,6 +101,5 @@ class _Repair:
 
 def _young(entry: str, now_s: float) -> bool:
     """Whether an entry may be ahead of its result; what imgpipe did not put there is not."""
-    rules = shared("result_objects")
     found = rules.parse_index(entry)
-    return bool(found) and now_s * 1000 - rules.milliseconds(found[0]) < _YOUNG_S * 1000
+    return found is not None and now_s * 1000 - rules.milliseconds(found[0]) < _YOUNG_S * 1000

@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import urlencode
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas.source import dynamo_types
+from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
@@ -89,12 +90,12 @@ def batches(things: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _digest(item: Stored) -> str:
-    return hashlib.md5(shared("result_objects").dump(item), usedforsecurity=False).hexdigest()
+    return hashlib.md5(rules.dump(item), usedforsecurity=False).hexdigest()
 
 
 def name_of(item: Stored) -> str:
     """Under which name both stores tell their items."""
-    return str(shared("result_objects").name_of(item["objectKey"]))
+    return str(rules.name_of(item["objectKey"]))
 
 
 @dataclass(frozen=True)
@@ -119,15 +120,15 @@ class TableStore:
         return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
 
     def _all(self) -> Iterator[Stored]:
-        read = shared("dynamo_types").from_attributes
+        read = dynamo_types.from_attributes
         # Consistent: a result that was written a moment ago counts too.
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
-            yield from (read(attributes) for attributes in page["Items"])
+            yield from (cast("Stored", read(attributes)) for attributes in page["Items"])
 
     def put(self, item: Stored, *, absent: bool) -> bool:
         for look in range(_LOOKS):
             stored = None if absent and look == 0 else self._get(item["objectKey"])
-            if not shared("result_objects").counts_more(item, stored):
+            if not rules.counts_more(item, stored):
                 return False
             if self._put(item, stored):
                 return True
@@ -141,11 +142,11 @@ class TableStore:
             Key={"objectKey": {"S": key}},
             ConsistentRead=True,
         ).get("Item")
-        return shared("dynamo_types").from_attributes(found) if found else None
+        return cast("Stored", dynamo_types.from_attributes(found)) if found else None
 
     def _put(self, item: Stored, seen: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
-        write = shared("dynamo_types").to_attributes
+        write = dynamo_types.to_attributes
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(objectKey)"}
         if seen is not None:
             before: Mapping[str, Any] = seen
@@ -179,8 +180,8 @@ class BucketStore:
         # S3's ETag is the MD5 of an object put in one piece, with the bucket's own encryption. With a KMS key
         # it is not; then every item reads as different, and is compared one by one.
         return {
-            shared("result_objects").name_of_result(entry["Key"]): entry["ETag"].strip('"')
-            for entry in self.listed(shared("result_objects").RESULTS)
+            rules.name_of_result(entry["Key"]): entry["ETag"].strip('"')
+            for entry in self.listed(rules.RESULTS)
         }
 
     def listed(self, prefix: str) -> Iterator[dict[str, Any]]:
@@ -213,13 +214,13 @@ class BucketStore:
             "get_object",
             missing=("NoSuchKey", "404"),
             Bucket=self.bucket,
-            Key=shared("result_objects").result_object(name),
+            Key=rules.result_object(name),
         )
         if answer is None:
             return None
         try:
-            item = shared("result_objects").load(answer["Body"].read())
-            shared("result_objects").index_of(item)  # its key and time can be read
+            item = rules.load(answer["Body"].read())
+            rules.index_of(item)  # its key and time can be read
             name_of(item)
             return item, str(answer["ETag"])
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -227,7 +228,6 @@ class BucketStore:
 
     def put(self, item: Stored, *, absent: bool) -> bool:
         """As the ingest function does it: the entry of the index first, so that no result is without one."""
-        rules = shared("result_objects")
         entry = rules.index_of(item)
         for look in range(_LOOKS):
             found = None if absent and look == 0 else self.get(name_of(item))
@@ -244,11 +244,14 @@ class BucketStore:
 
     def _put(self, item: Stored, etag: str | None) -> bool:
         """Put the item in place of the object with this ETag; False when that has changed since."""
-        rules = shared("result_objects")
         options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         if item["status"] == "removed":
             options["Tagging"] = urlencode([rules.TOMBSTONE_TAG])
-        put = {"Bucket": self.bucket, "Key": rules.result_object(name_of(item)), "Body": rules.dump(item)}
+        put: dict[str, Any] = {
+            "Bucket": self.bucket,
+            "Key": rules.result_object(name_of(item)),
+            "Body": rules.dump(item),
+        }
         try:
             self.aws.call("s3", "put_object", ContentType="application/json", **put, **options)
         except AwsError as error:

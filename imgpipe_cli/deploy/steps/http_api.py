@@ -5,9 +5,11 @@ from __future__ import annotations
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.names import STAGE, Names
 from imgpipe_cli.deploy.resource import Computed, Step
-from imgpipe_cli.deploy.resources.api_gateway import NEW_API, ApiResource, Routing, Stage, api_id
-from imgpipe_cli.deploy.resources.lambda_function import LogGroup
+from imgpipe_cli.deploy.resources.api_gateway import NEW_API, ApiResource, api_id
+from imgpipe_cli.deploy.resources.api_routes import Routing
+from imgpipe_cli.deploy.resources.api_stage import Stage
 from imgpipe_cli.deploy.resources.lambda_permission import Permission
+from imgpipe_cli.deploy.resources.log_group import LogGroup
 
 
 def _api_permission(function: str, route: str) -> Permission:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_function import Function, LogGroup, Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_function import Function
+from imgpipe_cli.deploy.resources.log_group import LogGroup
 from imgpipe_cli.session.settings import Settings
 
 

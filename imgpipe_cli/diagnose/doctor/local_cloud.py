@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgpipe_cli import __version__
 from imgpipe_cli.diagnose.doctor.checks import Check, Verdict
-from imgpipe_cli.lambdas.picture import size_text
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import Condition as ModelCondition
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
@@ -85,7 +85,7 @@ def disk_of(state: Path, *, asked: bool) -> Iterator[Check]:
 
 def disk(free_bytes: int, folder: Path, *, asked: bool) -> Check:
     """Room for the state folder, where the local cloud keeps pictures and results."""
-    seen = f"{size_text(free_bytes)} free for {folder}"
+    seen = f"{functions.picture.size_text(free_bytes)} free for {folder}"
     if free_bytes >= _LITTLE_BYTES:
         return Check("disk", "ok", seen)
     fix = "Make room, or name a folder on another disk in IMGPIPE_STATE_DIR."

@@ -9,8 +9,9 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import denied_action
-from imgpipe_cli.aws.iam.actions import COMMANDS, document
+from imgpipe_cli.aws.iam.uses import COMMANDS
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.permissions import document
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
@@ -216,8 +217,14 @@ def _simulate(aws: Aws, params: Mapping[str, Any], actions: list[str]) -> Simula
     """Halved until IAM takes it: it refuses actions together that `require different authorization
     information`, and which those are is written nowhere."""
     try:
+        # A caller that IAM does not know is no empty answer.
         results = aws.items(
-            "iam", "simulate_principal_policy", "EvaluationResults", **params, ActionNames=actions
+            "iam",
+            "simulate_principal_policy",
+            "EvaluationResults",
+            missing=(),
+            **params,
+            ActionNames=actions,
         )
     except AwsError as error:
         if error.code != "InvalidInput":

@@ -13,6 +13,7 @@ from imgpipe_cli.diagnose.explain.evidence import Evidence, Version
 from imgpipe_cli.diagnose.retry import reasons
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 from imgpipe_cli.errors import ExitCode
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.waiting import TRIED_FOR
 
@@ -50,7 +51,7 @@ def conclusion(found: Evidence) -> Conclusion:
         return _absent(found)
     if current is not None and current.removed:
         return _removed(current)
-    if current is not None and keys.is_folder(found.key, current.size_bytes):
+    if current is not None and functions.events.is_folder(found.key, current.size_bytes):
         why = f"{found.key} only makes a folder show; there is nothing to look at."
         pictures = f"See the pictures in it: imgpipe list --prefix {keys.argument(found.key)}"
         return Conclusion("not_found", "folder", why, pictures)

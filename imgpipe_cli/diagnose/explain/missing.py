@@ -12,7 +12,8 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.pipeline_info import not_set_up
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.pictures.keys import argument, is_folder
+from imgpipe_cli.lambdas import source as functions
+from imgpipe_cli.pictures.keys import argument
 from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.session.target import Connection
 
@@ -55,7 +56,7 @@ def why_missing(connection: Connection, keys: list[str]) -> dict[str, Missing]:
 def _missing(key: str, found: dict[str, Any] | AwsError | None, there: list[str]) -> Missing:
     if isinstance(found, AwsError):
         return Missing(_not_looked(found))
-    if found and is_folder(key, found["ContentLength"]):
+    if found and functions.events.is_folder(key, found["ContentLength"]):
         return Missing(_folder(key))
     return _pending(key, found) if found else _absent(key, there)
 

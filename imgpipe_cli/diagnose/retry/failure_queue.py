@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import unquote_plus
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.session.times import from_milliseconds
 
 _BATCH = 10
@@ -34,7 +34,8 @@ _LONG_HIDDEN_S = 120
 class FailedEvent:
     """One event for which every attempt failed. since: when it came into the queue.
 
-    record: as S3 sent it. kind "other": what needs no verdict, such as a folder.
+    record: as S3 sent it. kind "other": what needs no verdict, such as a folder. sequencer: as the ingest
+    function compares it; "" where the event does not tell.
     """
 
     since: datetime | None
@@ -235,28 +236,19 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def _event(record: Mapping[str, Any], about: FailedEvent, bucket: str | None) -> FailedEvent:
-    """about: what is known of all events in the message."""
-    its_bucket = str(record["s3"]["bucket"]["name"])
-    if bucket not in (None, its_bucket):
-        raise _OtherBucket(its_bucket)
-    thing = record["s3"]["object"]
-    # Strict, as the function reads it: a key that cannot be decoded is not another key that is gone.
-    key = unquote_plus(str(thing["key"]), errors="strict")
-    marker = "DeleteMarkerCreated" in str(record["eventName"])
+    """The record as the ingest function reads it. about: what is known of all events in the message.
+
+    Raises ValueError for a record that it cannot read, or that is none of S3's.
+    """
+    found = functions.events.parse_record(record)
+    if isinstance(found, functions.events.Unreadable) or found.key is None:
+        raise ValueError("the ingest function cannot read this record")
+    if bucket not in (None, found.bucket):
+        raise _OtherBucket(found.bucket)
+    event = replace(about, key=found.key, record=record)
+    if isinstance(found, functions.events.Ignored):
+        return replace(event, kind="other")
+    came = isinstance(found, functions.events.Arrival)
     return replace(
-        about,
-        # That of a delete marker is the marker's own.
-        version_id=None if marker else thing.get("versionId"),
-        key=key,
-        kind=_kind(str(record["eventName"]).removeprefix("s3:"), key, thing),
-        sequencer=str(thing.get("sequencer") or ""),
-        record=record,
+        event, kind="arrival" if came else "removal", version_id=found.version_id, sequencer=found.sequencer
     )
-
-
-def _kind(name: str, key: str, thing: Mapping[str, Any]) -> Literal["arrival", "removal", "other"]:
-    if name.startswith("ObjectRemoved:"):
-        return "removal"
-    if not name.startswith("ObjectCreated:") or (key.endswith("/") and not thing.get("size")):
-        return "other"
-    return "arrival"

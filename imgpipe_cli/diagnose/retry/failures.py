@@ -18,8 +18,8 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.diagnose.retry import reasons
 from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
-from imgpipe_cli.pictures.keys import is_folder
 from imgpipe_cli.pictures.listing import PAGE, pages
 from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.pictures.waiting import is_final, is_retrying
@@ -35,7 +35,6 @@ Answer = TypeVar("Answer")
 
 # The functions behind the API share the account's concurrency, in a new account ten, with everything else.
 _READERS = 4
-_SEQUENCER_DIGITS = 32
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
 _REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels", "customer_key")
 # Final, and yet another try may end well: the reason lay not in the picture.
@@ -85,7 +84,7 @@ def judged(
     if removals:
         why = "The picture was removed, and its result could not be."
         return facts(key, "failed", "not_removed", why, "", helps=True)
-    if current is None or is_folder(key, current.size_bytes):
+    if current is None or functions.events.is_folder(key, current.size_bytes):
         return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
         return _without_verdict(facts, key, current, _own(events, current), now)
@@ -144,15 +143,12 @@ def settled(event: FailedEvent, current: Current | None, item: ResultItem | None
 
 
 def _is_of(item: ResultItem, current: Current) -> bool:
-    """Whether the result is that of the current object, and not of one that had the key before."""
-    if current.version_id in (None, "null"):
-        return bool(item.get("eTag") == current.etag)
-    return bool(item.get("versionId") == current.version_id)
+    return functions.identity.is_of(item, version_id=current.version_id, etag=current.etag)
 
 
 def _removes(event: FailedEvent, item: ResultItem) -> bool:
     """Whether the removal, once carried out, would take this result away."""
-    return bool(item["sequencer"] <= event.sequencer.upper().ljust(_SEQUENCER_DIGITS, "0"))
+    return item["sequencer"] <= event.sequencer
 
 
 # --- looking -------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from imgpipe_cli.diagnose.retry.failures import (
     survey,
 )
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection
@@ -54,8 +55,6 @@ _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 15.0
 # When the answer to a call was lost, its verdict is looked for as long as the function may run.
 _LONGEST_RUN_S = 130.0
-# The mark that tells the ingest function; `ingest.event.BY_HAND` is the other end.
-_BY_HAND = {"imgpipe": "retry"}
 
 
 def event_of(picture: Picture, names: Names) -> dict[str, Any]:
@@ -86,7 +85,7 @@ def _arrival(key: str, current: Current, sequencer: str, names: Names) -> dict[s
     if sequencer:
         thing["sequencer"] = sequencer
     return {
-        **_BY_HAND,
+        **functions.events.BY_HAND,
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": names.region,

@@ -29,7 +29,7 @@ from imgpipe_cli.local.process.memory import memory_bytes
 from imgpipe_cli.local.process.own_routes import OwnRoutes
 from imgpipe_cli.local.rekognition.endpoint import Analysis, CallerReads, RekognitionService, register
 from imgpipe_cli.local.rekognition.faults import FaultSwitch
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -198,7 +198,7 @@ class Cloud:
             self._touch()
 
     def _announce(self, key: Key) -> None:
-        private_files.write(self._files.port, str(self._port))
+        file_io.write(self._files.port, str(self._port))
         write_json(
             self._files.cloud,
             {

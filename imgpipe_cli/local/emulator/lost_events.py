@@ -11,11 +11,10 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote_plus
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas.source import events, identity, result_objects
 from imgpipe_cli.local.process.environment import ACCOUNT
 
 LOGGER = logging.getLogger("imgpipe.local.events")
@@ -23,8 +22,8 @@ LOGGER = logging.getLogger("imgpipe.local.events")
 _SETTINGS = re.compile(r"/imgpipe/([^/]+)/settings")
 _REMOVED = "removed"
 
-# By key: the version and the ETag of the object that a result is about; None where that was removed.
-About = dict[str, tuple[str | None, str] | None]
+# By key: the result, or None where its picture was removed.
+About = dict[str, Mapping[str, Any] | None]
 
 
 class LostEvents:
@@ -45,7 +44,7 @@ class LostEvents:
             results = {**self._in_bucket(names), **self._in_table(names)}
             for key, found in objects.items():
                 version = found.get("version_id")
-                is_folder = key.endswith("/") and not found.get("size")
+                is_folder = events.is_folder(key, found.get("size"))
                 if is_folder or _has(results.get(key), found) or (names.bucket, key, version) in waiting:
                     continue
                 self._fire(names.bucket, key, found)
@@ -69,7 +68,7 @@ class LostEvents:
             etag=found.get("etag", ""),
             version_id=found.get("version_id"),
             # Without a place in the order of events: it counts while this is the current object.
-            record_extra={"imgpipe": "retry"},
+            record_extra=dict(events.BY_HAND),
         )
 
     def _pipelines(self) -> Iterator[Names]:
@@ -90,43 +89,35 @@ class LostEvents:
         for items in (table or {}).get("items", {}).values():
             for item in items.values():
                 plain = {name: value.get("S") for name, value in item.items()}
-                about[plain["objectKey"]] = _of(plain)
+                about[plain["objectKey"]] = _unless_removed(plain)
         return about
 
     def _in_bucket(self, names: Names) -> About:
         objects = self._objects(names.results_bucket)
-        results = shared("result_objects")
         about: About = {}
-        for name in [name for name in objects if name.startswith(results.RESULTS)]:
+        for name in [name for name in objects if name.startswith(result_objects.RESULTS)]:
             body = self._s3._read_body(names.results_bucket, name, objects[name])
             try:
-                item = results.load(body)
+                item = result_objects.load(body)
             except ValueError:
                 continue
-            about[item["objectKey"]] = _of(item)
+            about[item["objectKey"]] = _unless_removed(item)
         return about
 
 
-def _of(item: Mapping[str, Any]) -> tuple[str | None, str] | None:
-    if item["status"] == _REMOVED:
-        return None
-    return item.get("versionId"), str(item.get("eTag", ""))
+def _unless_removed(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return None if item["status"] == _REMOVED else item
 
 
-def _has(result: tuple[str | None, str] | None, found: Mapping[str, Any]) -> bool:
+def _has(result: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
     """Whether this is the result of this very object."""
-    if result is None:
-        return False
-    version = found.get("version_id")
-    return result[0] == version if version else result[1] == str(found.get("etag", "")).strip('"')
+    etag = str(found.get("etag", "")).strip('"')
+    return result is not None and identity.is_of(result, version_id=found.get("version_id"), etag=etag)
 
 
 def _about(record: Mapping[str, Any]) -> tuple[str, str, str | None] | None:
     """(bucket, key, version) that an event is about; without the version for one of a removal."""
-    try:
-        thing = record["s3"]["object"]
-        removed = "ObjectRemoved" in record["eventName"]
-        version = None if removed else thing.get("versionId")
-        return record["s3"]["bucket"]["name"], unquote_plus(thing["key"]), version
-    except (KeyError, TypeError):
-        return None
+    found = events.parse_record(record)
+    if isinstance(found, events.Arrival):
+        return found.bucket, found.key, found.version_id
+    return (found.bucket, found.key, None) if isinstance(found, events.Removal) else None

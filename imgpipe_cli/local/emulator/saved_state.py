@@ -16,7 +16,7 @@ from typing import Any
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process.files import LocalFiles, make_folders
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 PENDING = "imgpipe-pending-events"
 # The functions' zips, each named by its SHA-256.
@@ -93,7 +93,7 @@ def take_older(files: LocalFiles, damages: list[Damage], reader: Reader) -> None
         if here.exists():
             here.rename(files.damaged / f"{now}-{here.name}")
         if reader.is_good(before):
-            private_files.write(here, before.read_bytes(), durable=True)
+            file_io.write(here, before.read_bytes(), durable=True)
         elif before.exists():
             before.rename(files.damaged / f"{now}-older-{before.name}")
     # An older list of functions may name code that the latest no longer has.
@@ -101,7 +101,7 @@ def take_older(files: LocalFiles, damages: list[Damage], reader: Reader) -> None
         here = files.state / CODE / code.name
         if code.suffix == ".zip" and not here.exists() and reader.is_good(code):
             here.parent.mkdir(mode=0o700, exist_ok=True)
-            private_files.write(here, code.read_bytes(), durable=True)
+            file_io.write(here, code.read_bytes(), durable=True)
 
 
 def refusal(files: LocalFiles, damages: list[Damage], reader: Reader) -> Problem:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imgpipe_cli.local.emulator.saved_state import CODE, reason
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 LOGGER = logging.getLogger("imgpipe.local.snapshots")
 
@@ -111,7 +111,7 @@ class Snapshots:
                 failed = error
         if failed is not None:
             raise failed
-        private_files.sync_folder(self._folder)
+        file_io.sync_folder(self._folder)
         return written
 
     async def run(self) -> None:
@@ -135,7 +135,7 @@ class Snapshots:
         path = self._folder / f"{name}.json"
         if self._saved.get(name) == digest and path.exists():
             return False
-        private_files.write(path, encoded, durable=True)
+        file_io.write(path, encoded, durable=True)
         self._saved[name] = digest
         return True
 
@@ -152,12 +152,12 @@ class Snapshots:
                 continue
             kept = self._older / path.relative_to(self._folder)
             kept.parent.mkdir(mode=0o700, exist_ok=True)
-            private_files.write(kept, content, durable=True)
+            file_io.write(kept, content, durable=True)
             self._kept[path] = digest
         for code in self._older.glob(f"{CODE}/*.zip"):
             if not (self._folder / CODE / code.name).exists():
                 code.unlink(missing_ok=True)
-        private_files.sync_folder(self._older)
+        file_io.sync_folder(self._older)
 
     def _stable(self, name: str, text: Callable[[], str | None]) -> str | None:
         for attempt in range(_ATTEMPTS):

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 from imgpipe_cli.local.emulator.saved_state import reason
 from imgpipe_cli.local.guard.access import Allowed, Asked
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 # Actions that leave nothing behind which would have to be kept; all others are taken to.
 _NOT_STORING = (
@@ -70,7 +70,7 @@ class Storage:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been removed
             if shutil.disk_usage(self._folder).free < spare + self._coming + size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            private_files.try_room(self._folder, max(largest, size))
+            file_io.try_room(self._folder, max(largest, size))
         except OSError as error:
             return reason(error)
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 
 
 class Consent:
@@ -14,7 +14,7 @@ class Consent:
         self._path = path
         self.answer: str | None = None
         try:
-            self.answer = regular_files.read(path, at_most=16).decode("ascii").strip() or None
+            self.answer = file_io.read(path, at_most=16).decode("ascii").strip() or None
         except (OSError, ValueError):
             self.answer = None
 
@@ -22,6 +22,6 @@ class Consent:
         self.answer = answer
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_files.write(self._path, answer)
+            file_io.write(self._path, answer)
         except OSError:
             return  # then it is asked again

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import to_read, unusable
 
 # Far more than any of ours has: what is longer is not ours.
@@ -116,7 +116,7 @@ def make_folders(files: LocalFiles) -> None:
 def read_json(path: Path, **fields: type) -> dict[str, Any] | None:
     """A JSON object that has these fields, each of its type; None where there is none to be read."""
     try:
-        value = json.loads(regular_files.read(path, at_most=_MAX_BYTES))
+        value = json.loads(file_io.read(path, at_most=_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     # Not isinstance: to it, true is a number.
@@ -134,7 +134,7 @@ def read_cloud(files: LocalFiles) -> dict[str, Any] | None:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace a private file with a JSON object."""
-    private_files.write(path, json.dumps(value))
+    file_io.write(path, json.dumps(value))
 
 
 def size_bytes(folder: Path) -> int:

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 if sys.platform == "win32":
     import msvcrt
@@ -25,7 +25,7 @@ class FileLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; never waits."""
         # Python makes descriptors non-inheritable, so a Lambda worker cannot keep the lock of a killed cloud.
-        descriptor = private_files.open_own(self._path, os.O_RDWR)
+        descriptor = file_io.open_own(self._path, os.O_RDWR)
         try:
             _lock(descriptor)
         except OSError:
@@ -53,7 +53,7 @@ class FileLock:
 def held(path: Path) -> bool:
     """Whether some process holds the lock now; also where we may only read its file."""
     try:
-        descriptor = private_files.open_there(path)
+        descriptor = file_io.open_there(path)
     except OSError:
         return False
     try:

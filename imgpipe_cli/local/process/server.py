@@ -25,7 +25,7 @@ from imgpipe_cli.local.process.files import LocalFiles, make_folders, write_json
 from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.local.process.spawn import CANNOT_WRITE
 from imgpipe_cli.local.rekognition.endpoint import Analysis, load_analysis
-from imgpipe_cli.system import private_files, regular_files
+from imgpipe_cli.system import file_io
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.emulator.embedded import Cloud
@@ -169,7 +169,7 @@ def _listen(files: LocalFiles, wanted: int) -> socket.socket:
 
 def _remembered(files: LocalFiles) -> int:
     try:
-        port = int(regular_files.read(files.port, at_most=16))
+        port = int(file_io.read(files.port, at_most=16))
     except (OSError, ValueError):
         return USUAL_PORT
     return port if 0 < port < 65_536 else USUAL_PORT
@@ -206,7 +206,7 @@ def _sweep(files: LocalFiles) -> None:
     shutil.rmtree(files.tmp, ignore_errors=True)
     make_folders(files)
     for folder in (files.root, files.data, files.state, files.older):
-        private_files.sweep(folder)
+        file_io.sweep(folder)
 
 
 def _more_files() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgpipe_cli.local.process.files import LocalFiles
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 
 SERVER = (sys.executable, "-P", "-m", "imgpipe_cli.local")
 
@@ -45,7 +45,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start the server detached, its output appended to the log."""
     # Private: the log may name keys of pictures.
-    log = private_files.open_own(files.log, os.O_WRONLY | os.O_APPEND)
+    log = file_io.open_own(files.log, os.O_WRONLY | os.O_APPEND)
     try:
         child = _detached([*command, "--folder", str(files.root), *arguments], files.root, log)
     finally:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
-from imgpipe_cli.lambdas.source import shared
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.local.rekognition.errors import invalid_format, invalid_parameter, too_large
 from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, TooManyParts, essence
 
@@ -90,7 +90,7 @@ def _frame(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
     if picture.format == "JPEG":
         # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time and memory.
         picture.draft(None, (picture.width // shrink, picture.height // shrink))
-    held, size_text = _held_bytes(picture, data), shared("picture").size_text
+    held, size_text = _held_bytes(picture, data), functions.picture.size_text
     if held > MAX_DECODED_BYTES:
         raise too_large(
             f"decoding it takes {size_text(held)}, the local Rekognition allows "

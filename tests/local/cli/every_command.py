@@ -137,11 +137,11 @@ def _move_to_bucket(operator: Operator, machine: Machine) -> None:
 
 def _left_over(entry: str) -> str:
     """An entry of the index that has no result, and is old enough not to be one that is just coming."""
-    from imgpipe_cli.lambdas.source import shared
+    from imgpipe_cli.lambdas.source import result_objects as rules
 
-    rules = shared("result_objects")
-    found: str = rules.index_object("2026-01-01T00:00:00.000Z", rules.parse_index(entry)[1])
-    return found
+    found = rules.parse_index(entry)
+    assert found
+    return rules.index_object("2026-01-01T00:00:00.000Z", found[1])
 
 
 def _move_to_table(operator: Operator, machine: Machine) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imgpipe_cli.deploy.resources.api_gateway import ROUTES
+from imgpipe_cli.deploy.resources.api_routes import ROUTES
 from tests.local.cli.conftest import Pipeline
 from tests.support import exhaustive
 from tests.support.machine import EXAMPLES, ROOT, Machine

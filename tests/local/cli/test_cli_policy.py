@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws.iam import actions, scopes
+from imgpipe_cli.aws.iam import scopes
+from imgpipe_cli.aws.iam.uses import COMMANDS
 from imgpipe_cli.aws.names import FUNCTIONS, Names
+from imgpipe_cli.deploy import permissions
 from tests.local.cli import any_call
 from tests.local.cli.every_command import use
 from tests.local.cli.operator_user import CHECKED_AGAINST_ANY, Operator, make_operator
@@ -31,7 +33,7 @@ def operator(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """
     machine.imgpipe("up", "--local", "--project", "neighbour", "--no-model")
     found = make_operator(machine, tmp_path_factory.mktemp("operator"), NAMES)
-    found.allow(actions.document(NAMES))
+    found.allow(permissions.document(NAMES))
     use(found, machine)
     s3 = machine.client("s3")
     # Of a bucket that is not there, the local cloud says so without looking at rights.
@@ -45,11 +47,11 @@ def operator(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iter
     machine.imgpipe("down", "--local", "--project", "neighbour", "--yes", code=None)
 
 
-@pytest.mark.parametrize("command", actions.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_sends_exactly_the_calls_that_its_policy_is_made_of(
     operator: Operator, command: str
 ) -> None:
-    rows = {call for call, entry in actions.CALLS.items() if command in entry.commands}
+    rows = {call for call, entry in permissions.CALLS.items() if command in entry.commands}
     assert operator.sent[command] - rows - {WHO} == set(), "calls without a row for this command"
     assert rows - operator.sent[command] == set(), "rows that no use of this command needs"
 
@@ -58,13 +60,13 @@ def test_a_command_sends_exactly_the_calls_that_its_policy_is_made_of(
 VARYING = ("up", "explain", "token", "status", "down")
 
 
-@pytest.mark.parametrize("command", actions.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_action_is_allowed_on_what_the_commands_calls_are_about(
     operator: Operator, command: str
 ) -> None:
     allowed_on: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     used_on: dict[tuple[str, str, str], set[str]] = {}
-    for call, entry in actions.needs([command]).items():
+    for call, entry in permissions.needs([command]).items():
         touched = operator.touched[command, call]
         for grant in entry.grants:
             if grant.scope.why or grant.scope in UNNAMED:
@@ -146,7 +148,7 @@ NOT_CHECKED_HERE = {
 
 def allowed() -> dict[tuple[str, str], list[str]]:
     """(statement, action) -> ARNs."""
-    statements = actions.document(NAMES)["Statement"]
+    statements = permissions.document(NAMES)["Statement"]
     return {(one["Sid"], action): one["Resource"] for one in statements for action in one["Action"]}
 
 
@@ -156,7 +158,7 @@ def asks_for(statement: str, action: str) -> tuple[str, str, dict[str, Any]] | N
         return None
     if action in INSTEAD:
         return INSTEAD[action]
-    for (service, operation), entry in actions.CALLS.items():
+    for (service, operation), entry in permissions.CALLS.items():
         for grant in entry.grants:
             if grant.scope is scopes.API_TAGS:
                 continue  # of the tags that a call brings along
@@ -186,7 +188,7 @@ def asked(operator: Operator, statement: str, action: str, names: Names = NAMES)
 def test_without_one_action_of_one_statement_its_call_is_denied(
     operator: Operator, statement: str, action: str
 ) -> None:
-    policy = actions.document(NAMES)
+    policy = permissions.document(NAMES)
     less = [
         {**one, "Action": [name for name in one["Action"] if (one["Sid"], name) != (statement, action)]}
         for one in policy["Statement"]
@@ -198,7 +200,7 @@ def test_without_one_action_of_one_statement_its_call_is_denied(
 def test_what_only_aws_checks_is_listed_with_its_resources() -> None:
     unproven = {pair: arns for pair, arns in allowed().items() if pair not in CHECKED}
     assert unproven == {pair: sorted(arns) for pair, arns in NOT_CHECKED_HERE.items()}
-    (passing,) = [one for one in actions.document(NAMES)["Statement"] if "iam:PassRole" in one["Action"]]
+    (passing,) = [one for one in permissions.document(NAMES)["Statement"] if "iam:PassRole" in one["Action"]]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 
 
@@ -212,7 +214,7 @@ WIDE = {"Account", "Apis", "ApiTags", "AnyLogs", "ApiList"}
     [(s, a) for s, a in CHECKED if s not in WIDE and a not in CHECKED_AGAINST_ANY],
 )
 def test_the_neighbours_resources_are_out_of_reach(operator: Operator, statement: str, action: str) -> None:
-    operator.allow(actions.document(NAMES))
+    operator.allow(permissions.document(NAMES))
     assert asked(operator, statement, action, NEIGHBOUR) == "denied"
 
 
@@ -253,16 +255,16 @@ def test_the_neighbours_resources_are_out_of_reach(operator: Operator, statement
 def test_what_no_command_sends_is_denied_on_the_pipeline_too(
     operator: Operator, service: str, operations: str
 ) -> None:
-    operator.allow(actions.document(NAMES))
+    operator.allow(permissions.document(NAMES))
     client, known = operator.client(service), any_call.of(NAMES)
     found = {name: any_call.answer(client, name, known) for name in operations.split()}
     assert found == dict.fromkeys(found, "denied")
 
 
-@pytest.mark.parametrize("command", actions.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_alone_needs_no_more_than_it_is_said_to(operator: Operator, command: str) -> None:
     """Its own policy is a part of the whole one, and denies what only other commands send."""
-    own = actions.document(NAMES, [command])
+    own = permissions.document(NAMES, [command])
     operator.allow(own)
     allowed = {action for one in own["Statement"] for action in one["Action"]}
     others = [pair for pair in CHECKED if pair[1] not in allowed]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.system import private_files
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import state_dir
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")
@@ -19,29 +19,29 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")
 def test_a_file_is_made_and_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 250)  # the longest names have no room for an ending
     for content in ("one\n", "日本\n"):
-        private_files.write(path, content)
+        file_io.write(path, content)
         assert path.read_bytes() == content.encode()
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    private_files.write(path, "old")
+    file_io.write(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        private_files.write(path, "\ud800")
+        file_io.write(path, "\ud800")
     assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
     (tmp_path / "folder" / "x").mkdir(parents=True)
     with pytest.raises(OSError, match="folder"):
-        private_files.write(tmp_path / "folder", "new")
+        file_io.write(tmp_path / "folder", "new")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "folder"]
 
 
 @posix
 def test_a_file_is_private_unless_it_is_meant_for_others(tmp_path: Path) -> None:
-    private_files.write(tmp_path / "own", "x")
+    file_io.write(tmp_path / "own", "x")
     before = os.umask(0o022)
     try:
-        private_files.write(tmp_path / "shown", "x", mode=0o666)
+        file_io.write(tmp_path / "shown", "x", mode=0o666)
     finally:
         os.umask(before)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("own", "shown")]
@@ -54,13 +54,13 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
     theirs.write_text("untouched")
     for name in ("page.html", f"page.html.{os.getpid()}", f"page.html.{os.getpid()}.tmp"):
         (tmp_path / name).symlink_to(theirs)
-    private_files.write(tmp_path / "page.html", "page")
+    file_io.write(tmp_path / "page.html", "page")
     assert (theirs.read_text(), (tmp_path / "page.html").read_text()) == ("untouched", "page")
     assert not (tmp_path / "page.html").is_symlink()
 
 
 def test_no_other_module_makes_files_where_others_may() -> None:
-    package = Path(private_files.__file__).parents[1]
+    package = Path(file_io.__file__).parents[1]
     making = re.compile(r"write_text\(|write_bytes\(|O_CREAT|O_TRUNC|\.open\([^)]*\"[wax]b?\"")
     sources = {
         path.relative_to(package).as_posix(): path.read_text("utf-8") for path in package.rglob("*.py")
@@ -68,7 +68,7 @@ def test_no_other_module_makes_files_where_others_may() -> None:
     found = {name for name, source in sources.items() if making.search(source)}
     in_models = {"local/models/install.py", "local/models/download.py"}
     # The browser's has a random name that must be new; the models' are in their own private folder.
-    assert found == {"system/private_files.py", "pictures/browser.py", *in_models}
+    assert found == {"system/file_io.py", "pictures/browser.py", *in_models}
 
 
 @posix
@@ -97,9 +97,9 @@ def test_a_state_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch:
 
 @posix
 def test_an_own_file_is_never_a_link(tmp_path: Path) -> None:
-    os.close(private_files.open_own(tmp_path / "log", os.O_WRONLY | os.O_APPEND))
+    os.close(file_io.open_own(tmp_path / "log", os.O_WRONLY | os.O_APPEND))
     assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o600
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="link"):
-        private_files.open_own(tmp_path / "link", os.O_WRONLY | os.O_APPEND)
+        file_io.open_own(tmp_path / "link", os.O_WRONLY | os.O_APPEND)
     assert not (tmp_path / "elsewhere").exists()

@@ -1,28 +1,57 @@
-"""Writing files in one step, in folders where somebody else may have put something under any name.
+"""Reading and writing files where somebody else may have put something under any name.
 
-A reader finds the old file or the new one, never half of either, and a link that waits where we write is not
-followed.
+A file is written in one step: a reader finds the old one or the new one, never half of either, and a link in
+its place is replaced, not followed. What is read may be a pipe that nobody writes to, a device without an
+end, or a file of any size: never more is read than asked for, and nothing waits.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from pathlib import Path
 
-# Windows has no such flag, and lets only administrators make links.
+# Windows has no such flags: it lets only administrators make links, and has no pipes among its files.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
 _SCRATCH = (".imgpipe-", ".tmp")
 
 
+class NotRegular(OSError):
+    """A pipe, a device or a socket in the place of a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(None, "it is a pipe, a device or a socket, not a file", str(path))
+
+
+def is_special(path: Path) -> bool:
+    """True for what is neither a file nor a folder; False where that cannot be found out."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def read(path: Path, *, at_most: int) -> bytes:
+    """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
+    if is_special(path):
+        raise NotRegular(path)
+    # Asked again once it is open: the file of this name may have been replaced meanwhile.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise NotRegular(path)
+        return file.read(at_most)
+
+
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
     """Replace a file, or make it, in one step. mode: as far as the user's umask allows. durable: what the new
     file holds is on the disk before it takes the old one's place. Raises OSError."""
-    scratch = path.with_name(f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS | _BINARY, mode)
+    scratch, descriptor = _scratch(path.parent, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
@@ -37,8 +66,7 @@ def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: boo
 
 def try_room(folder: Path, size: int) -> None:
     """Raise the OSError that a file of so many bytes would meet in this folder now; leaves nothing."""
-    scratch = folder / f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, PRIVATE)
+    scratch, descriptor = _scratch(folder, PRIVATE)
     try:
         if size and sys.platform == "linux":
             os.posix_fallocate(descriptor, 0, size)
@@ -77,6 +105,12 @@ def open_there(path: Path) -> int:
         return os.open(path, os.O_RDWR | _NO_LINKS)
     except OSError:
         return os.open(path, os.O_RDONLY | _NO_LINKS)
+
+
+def _scratch(folder: Path, mode: int) -> tuple[Path, int]:
+    """A new file with a name that nobody can know, and its descriptor to write to. Raises OSError."""
+    path = folder / f"{_SCRATCH[0]}{os.urandom(8).hex()}{_SCRATCH[1]}"
+    return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS | _BINARY, mode)
 
 
 def _replace(scratch: Path, path: Path) -> None:

@@ -1,6 +1,7 @@
 """S3 event notifications: what happened to which object.
 
 Parsing never raises: a record that cannot be read becomes `Unreadable`, so that it cannot fail the others.
+Standard library only: the command line loads this very file, under another package name.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from shared.results import key_possible
+from .results import key_possible
 
 SEQUENCER_DIGITS = 32
 
-BY_HAND = ("imgpipe", "retry")
-"""What `imgpipe retry` puts into a record beside S3's own members; S3 never does."""
+BY_HAND: Mapping[str, str] = {"imgpipe": "retry"}
+"""`imgpipe retry` adds this to a record, beside S3's own members; S3 never does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class Ignored:
     """Nothing to do: a test event, a folder, an event of another service or kind."""
 
     reason: str
+    bucket: str | None = None
     key: str | None = None
 
 
@@ -103,7 +105,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
         case "ObjectCreated":
             size = _size(thing.get("size"))
             if is_folder(key, size):
-                return Ignored(reason="a folder", key=key)
+                return Ignored(reason="a folder", bucket=bucket, key=key)
             return Arrival(
                 bucket=bucket,
                 key=key,
@@ -111,7 +113,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
                 etag=_text(thing.get("eTag") or "", "ETag").strip('"'),
                 sequencer=sequencer,
                 size_bytes=size,
-                by_hand=record.get(BY_HAND[0]) == BY_HAND[1],
+                by_hand=BY_HAND.items() <= record.items(),
                 at=_moment(record.get("eventTime")),
             )
         case "ObjectRemoved":
@@ -119,7 +121,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
             version_id = None if detail == "DeleteMarkerCreated" else version_id
             return Removal(bucket=bucket, key=key, version_id=version_id, sequencer=sequencer)
         case _:
-            return Ignored(reason=f"{kind} events", key=key)
+            return Ignored(reason=f"{kind} events", bucket=bucket, key=key)
 
 
 def is_folder(key: str, size_bytes: int | None) -> bool:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest.event import Arrival, Ignored, Removal, Unreadable, comparable_sequencer, parse_event
+from imgpipe_cli.diagnose.retry.failure_queue import entry_of
+from shared.events import Arrival, Ignored, Removal, Unreadable, comparable_sequencer, parse_event
+from shared.identity import is_of
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud
@@ -104,3 +106,49 @@ def test_a_broken_record_is_said_to_be_unreadable(record: Any) -> None:
 @pytest.mark.parametrize("event", [{}, {"Event": "s3:TestEvent", "Bucket": "b"}, {"Records": None}])
 def test_an_event_without_records_has_none(event: dict[str, Any]) -> None:
     assert parse_event(event) == []
+
+
+@pytest.mark.parametrize(
+    ("version_id", "etag", "expected"),
+    [
+        ("v1", "e1", True),
+        ("v1", "other", True),  # the version alone decides
+        ("v2", "e1", False),
+        (None, "e1", True),
+        (None, "other", False),
+        ("null", "e1", True),  # the version of all that is stored while versions are suspended
+        ("null", "other", False),
+    ],
+)
+def test_a_result_is_of_its_version_or_without_versions_of_its_bytes(
+    version_id: str | None, etag: str, expected: bool
+) -> None:
+    assert is_of({"versionId": "v1", "eTag": "e1"}, version_id=version_id, etag=etag) is expected
+    assert not is_of({}, version_id=version_id, etag=etag)
+
+
+@pytest.mark.parametrize("change", [{"eventVersion": "3.0"}, {"eventSource": "aws:sqs"}, {"eventName": 1}])
+def test_the_command_line_reads_a_record_as_the_function_does(change: dict[str, Any]) -> None:
+    """In the failure queue too, where a record that nobody understands stays."""
+    records = [CREATED["Records"][0], {**CREATED["Records"][0], **change}]
+    body = json.dumps({"requestPayload": {"Records": records}})
+    entry = entry_of({"MessageId": "m", "ReceiptHandle": "r", "Body": body}, "uploads")
+    assert entry.trouble == "a record in it cannot be read"
+    (event,) = entry.events
+    (arrival, _other) = parse_event({"Records": records})
+    assert isinstance(arrival, Arrival)
+    read = (event.key, event.version_id, event.sequencer, event.kind)
+    assert read == (arrival.key, arrival.version_id, arrival.sequencer, "arrival")
+
+
+@pytest.mark.parametrize("name", ["ObjectRestore:Completed", "ObjectCreated:Put"])
+def test_an_event_that_needs_no_result_is_told_apart_by_its_bucket(name: str) -> None:
+    folder = {"bucket": {"name": "uploads"}, "object": {"key": "pics/", "size": 0}}
+    record = {**CREATED["Records"][0], "eventName": name, "s3": folder}
+    message = {
+        "MessageId": "m",
+        "ReceiptHandle": "r",
+        "Body": json.dumps({"requestPayload": {"Records": [record]}}),
+    }
+    assert [event.kind for event in entry_of(message, "uploads").events] == ["other"]
+    assert entry_of(message, "elsewhere").trouble == "it is about the bucket uploads"
