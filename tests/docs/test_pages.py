@@ -15,6 +15,9 @@ OUTSIDE = [page for page in PAGES if page.parent == ROOT]
 _LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 # The package is on no index.
 _FROM_AN_INDEX = re.compile(r"\b(?:pip|pipx|uv tool|uv pip) install(?: -\S+)* ['\"]?imgpipe\b")
+_PATH = re.compile(r"`((?:imgpipe_cli|lambda_src|tests|benchmarks|docs|examples)/[\w./-]*)`")
+# The command that CONTRIBUTING adds as an example.
+_EXAMPLE = "imgpipe_cli/commands/where.py"
 _MOST_LINES = {"README.md": 200, "CONTRIBUTING.md": 120, "CHANGELOG.md": 40}
 
 
@@ -31,6 +34,12 @@ def test_links_lead_to_a_page_and_its_heading(page: Path) -> None:
         target = page.parent / link["path"]
         assert target.exists(), link[0]
         assert not link["anchor"] or link["anchor"] in anchors(target), link[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = set(_PATH.findall(page.read_text(encoding="utf-8"))) - {_EXAMPLE}
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.name)
