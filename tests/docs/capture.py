@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, until
 
-COLUMNS = 100
+# As wide as the pages of the site.
+COLUMNS = 88
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Name -> commands, each as a shell takes it.
 SCENES: Mapping[str, Sequence[str]] = {
