@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, until
 
-# As wide as the pages of the site.
-COLUMNS = 88
+# About as wide as the pages of the site; on less, lines of `up` are cut.
+COLUMNS = 96
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Name -> commands, each as a shell takes it.
 SCENES: Mapping[str, Sequence[str]] = {
@@ -42,7 +42,7 @@ SCENES: Mapping[str, Sequence[str]] = {
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
-ANSWERS = {"[Y/n]": "n", "Type the project's name": "imgpipe"}
+ANSWERS = {"[Y/n] ": "n", "Type the project's name": "imgpipe"}
 _MARKED = re.compile(
     r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
 )
