@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imgpipe_cli.aws.client import THROTTLED, AwsError
+from imgpipe_cli.aws.backoff import THROTTLED
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.iam.action_names import action_of
 from imgpipe_cli.aws.sign_in_errors import SIGN_IN
 from imgpipe_cli.errors import ExitCode, Problem, sentence

@@ -1,9 +1,14 @@
-"""What the SDK raises, and what others answer in AWS's place: our codes for it, and sentences."""
+"""What the SDK raises, and what others answer in AWS's place, as an `AwsError`: our codes, and sentences."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from imgpipe_cli.aws.sdk_settings import Setting, without_password
 
 _CODES = {
     "NoCredentialsError": "NoCredentials",
@@ -26,6 +31,40 @@ _CODES = {
     "HTTPClientError": "Unreachable",
     "ConnectionError": "Unreachable",
 }
+
+
+class AwsError(Exception):
+    """One failed call.
+
+    code: AWS's error code, or one of ours for what never reached AWS: Unreachable, NoCredentials,
+    BrokenCredentials, HalfAPair, MfaNeeded, CrtNeeded, SsoLogin, AwsLogin, BadKeys, BadProfile, BadFile,
+    BadSetting, NoRegion, BadRegion, BadParameters, NotAws.
+    status: the HTTP status, 0 when there was no answer.
+    setting: the variable or profile of the user's that it is about, where that is known.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        service: str = "",
+        operation: str = "",
+        status: int = 0,
+        setting: Setting | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.service = service
+        self.operation = operation
+        self.status = status
+        self.setting = setting
+
+    @property
+    def lost(self) -> bool:
+        """True if the call may have been carried out although no good answer arrived."""
+        return self.code == "Unreachable" or self.status >= 500
 
 
 def code_of(error: Exception) -> str:
@@ -59,3 +98,50 @@ def is_foreign(status: int, headers: Mapping[str, str], operation: str) -> bool:
     if operation.startswith("head_"):  # it has no body that could name a code; emulators' 404 may be a page
         return "html" in headers.get("content-type", "") and status != 404
     return not any(name in headers for name in ("x-amzn-requestid", "x-amz-request-id"))
+
+
+@contextlib.contextmanager
+def errors_of(service: str, operation: str) -> Iterator[None]:
+    """Whatever the SDK raises in between arrives as an AwsError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except ClientError as error:
+        raise from_client_error(error, service, operation) from error
+    except BotoCoreError as error:
+        raise from_botocore(error, service, operation) from error
+    except (ResponseParserError, KeyError) as error:  # a page that is XML by chance lacks what the SDK takes
+        raise AwsError("NotAws", str(error), service=service, operation=operation) from error
+
+
+def from_client_error(error: Any, service: str, operation: str) -> AwsError:
+    details = error.response.get("Error") or {}
+    # S3 names what it does not like beside its message.
+    named = [str(value) for key, value in details.items() if key.startswith("Argument")]
+    answer = error.response.get("ResponseMetadata", {})
+    status = int(answer.get("HTTPStatusCode", 0))
+    code = str(details.get("Code") or status)
+    if code.isdigit() and is_foreign(status, answer.get("HTTPHeaders", {}), operation):
+        code = "NotAws"
+    return AwsError(
+        code,
+        " ".join([str(details.get("Message") or details.get("message") or error), *_bracketed(named)]),
+        service=service,
+        operation=operation,
+        status=status,
+    )
+
+
+def _bracketed(named: Sequence[str]) -> list[str]:
+    return [f"({', '.join(named)})"] if named else []
+
+
+def from_botocore(error: Exception, service: str, operation: str) -> AwsError:
+    text = without_password(str(error))
+    # The SDK says only that it failed; a proxy that refuses has a reason.
+    reason = re.search(r"Tunnel connection failed: [^'\")]+", repr(getattr(error, "kwargs", "")))
+    if reason:
+        text = f"{text} ({reason[0]})"
+    return AwsError(code_of(error) or "Unreachable", text, service=service, operation=operation)

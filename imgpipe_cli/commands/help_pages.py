@@ -6,69 +6,14 @@ Drawn with the parser's own formatter: Rich would take longer to load than the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 import typer.core
 
-GROUPS: Mapping[str, Sequence[str]] = {
-    "Every day": ("upload", "result", "list", "watch", "open"),
-    "Look into it": ("status", "explain", "retry", "logs", "doctor"),
-    "Set up": ("up", "down", "token", "policy"),
-    "This machine": ("local",),
-}
-# By the words behind `imgpipe`. No line is longer than a narrow terminal.
-EXAMPLES: Mapping[str, Sequence[str]] = {
-    "": (
-        "imgpipe up --local",
-        "imgpipe upload photo.jpg --wait",
-        "imgpipe list --label Cat",
-        "imgpipe down",
-    ),
-    "up": (
-        "imgpipe up --local",
-        "imgpipe up --region eu-west-1 --features labels,text",
-        "imgpipe up --dry-run",
-    ),
-    "upload": (
-        "imgpipe upload photo.jpg --wait",
-        "imgpipe upload holiday/ --prefix 2026/",
-        "imgpipe upload - --key photo.jpg < photo.jpg",
-    ),
-    "result": ("imgpipe result photo.jpg", "imgpipe result photo.jpg --json"),
-    "list": (
-        "imgpipe list --label Cat --min-confidence 90",
-        "imgpipe list --status failed --since 2h",
-        "imgpipe list --limit 0 --json",
-    ),
-    "explain": ("imgpipe explain photo.jpg",),
-    "retry": ("imgpipe retry", "imgpipe retry photo.jpg", "imgpipe retry --missing --dry-run"),
-    "watch": ("imgpipe watch --since 10m", "imgpipe watch inbox/ --existing"),
-    "logs": ("imgpipe logs ingest --since 20m --errors", "imgpipe logs --follow"),
-    "open": ("imgpipe open", "imgpipe open --save viewer.html"),
-    "token": ("imgpipe token", "imgpipe token --rotate"),
-    "status": ("imgpipe status", "imgpipe status --json"),
-    "doctor": ("imgpipe doctor", "imgpipe doctor --aws --for up,upload"),
-    "policy": (
-        "imgpipe policy > policy.json",
-        "imgpipe policy --for upload,result",
-        "imgpipe policy --explain",
-    ),
-    "down": ("imgpipe down --dry-run", "imgpipe down --keep-bucket"),
-    "local": ("imgpipe up --local", "imgpipe local status"),
-    "local start": ("imgpipe local start",),
-    "local stop": ("imgpipe local stop",),
-    "local status": ("imgpipe local status",),
-    "local logs": ("imgpipe local logs --lines 20 --follow",),
-    "local env": ('eval "$(imgpipe local env)"',),
-    "local faults": ("imgpipe local faults --tps 5", "imgpipe local faults --off"),
-    "local models": ("imgpipe local models",),
-    "local models fetch": (
-        "imgpipe local models fetch",
-        "imgpipe local models fetch --from yolox.onnx",
-    ),
-}
+from imgpipe_cli.commands.table import EXAMPLES, sections
+
 _SHARED = frozenset({"project", "profile", "region", "local", "json", "verbose", "quiet", "help"})
 # What the parser adds of numbers, such as 0<=x<=100: the sentences say what is needed of it.
 _RANGE = re.compile(r"(; |\s*\[)(?:[\d.]+<=?)?x[<>]=?[\d.]+\]$")
@@ -143,12 +88,10 @@ class GroupPage(_Page, typer.core.TyperGroup):
         self.examples(ctx, formatter)
 
     def _groups(self) -> Iterator[tuple[str, list[str]]]:
-        named = {name for names in GROUPS.values() for name in names}
-        if not named.issuperset(self.commands):
-            yield "Commands", list(self.commands)
-            return
-        for title, names in GROUPS.items():
-            yield title, [name for name in names if name in self.commands]
+        headed = sections()
+        if not {name for names in headed.values() for name in names}.issuperset(self.commands):
+            headed = {"Commands": list(self.commands)}
+        yield from headed.items()
 
 
 def _section(formatter: Any, title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imgpipe_cli.commands.options import Options
-
-# Commands that print one JSON document a line, and not only one.
-_STREAMING = frozenset({"watch", "logs", "list", "local logs"})
-# Commands that change nothing: a reader who has seen enough, as head has, has all of it.
-_READING = frozenset(
-    {
-        *("imgpipe", "result", "list", "explain", "watch", "logs", "status", "doctor", "policy"),
-        *("local status", "local logs", "local env", "local models"),
-    }
-)
+    from imgpipe_cli.commands.table import Entry
 
 
 class Invocation:
@@ -41,9 +32,19 @@ class Invocation:
     @property
     def streams(self) -> bool:
         """Whether it prints one JSON document a line."""
-        return self.command in _STREAMING or (self.command == "upload" and self.waits)
+        entry = self._entry()
+        return entry is not None and (
+            entry.streams == "always" or (entry.streams == "waiting" and self.waits)
+        )
 
     @property
     def only_reads(self) -> bool:
-        """Whether nothing is lost with output that nobody takes: help changes nothing either."""
-        return not self.begun or self.command in _READING
+        """Whether nothing is lost with output that nobody takes, as that of help."""
+        entry = self._entry()
+        return entry.reads if entry is not None else self.command == "imgpipe"
+
+    def _entry(self) -> Entry | None:
+        """None for `imgpipe` itself, and for what the table does not list."""
+        from imgpipe_cli.commands.table import COMMANDS
+
+        return COMMANDS.get(self.command)

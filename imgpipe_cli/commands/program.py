@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,55 +13,7 @@ import typer.core
 from imgpipe_cli import __version__
 from imgpipe_cli.commands.help_pages import ARGUMENTS, GroupPage
 from imgpipe_cli.commands.options import SHARED_PARAMETERS, read
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A command as it stands in the list of commands. summary: the first sentence of its own help."""
-
-    module: str
-    summary: str
-
-
-# By the words behind `imgpipe`. With the sentences here, the list of commands needs no command's module.
-COMMANDS: Mapping[str, Entry] = {
-    "up": Entry("up", "Set up the pipeline: carry out the steps that are missing."),
-    "upload": Entry("upload", "Send pictures (JPEG or PNG) into the pipeline."),
-    "result": Entry("result", "Show what was found in pictures."),
-    "list": Entry("list", "Show the results, newest first."),
-    "explain": Entry("explain", "Show a picture's story step by step, and the next step."),
-    "retry": Entry("retry", "List failed pictures by reason, and analyze them again."),
-    "watch": Entry("watch", "Show results as they arrive, from any uploader, until Ctrl-C."),
-    "logs": Entry(
-        "logs", "Show what the functions log; with --verbose also Lambda's own lines and tracebacks."
-    ),
-    "open": Entry("open", "Open the web page in the browser, already signed in."),
-    "token": Entry("token", "Print the access token, and nothing else, on standard output."),
-    "status": Entry(
-        "status", "Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs."
-    ),
-    "doctor": Entry("doctor", "Check machine, credentials, account, pipeline; say what to do."),
-    "policy": Entry("policy", "Print the smallest IAM policy with which the commands work."),
-    "down": Entry("down", "Remove the pipeline: show what will go, ask, remove it, check again."),
-    "local faults": Entry(
-        "local_faults",
-        "Make the local Rekognition throttle, fail or be slow; without options: show what is on.",
-    ),
-    "local start": Entry("local", "Start the local cloud; pipelines set up earlier are there again."),
-    "local stop": Entry("local", "Stop the local cloud and keep its data."),
-    "local status": Entry(
-        "local", "Show whether the local cloud runs, what it can do, and what it does not simulate."
-    ),
-    "local logs": Entry("local", "Show the local cloud's own log."),
-    "local env": Entry(
-        "local", 'Print what `aws` and boto3 need to reach the local cloud: eval "$(imgpipe local env)".'
-    ),
-    "local models": Entry("local_models", "List or install models."),
-}
-_GROUP_HELP = {
-    "imgpipe": "A serverless image-analysis pipeline: set up, used and removed from the command line.",
-    "local": "The cloud on this machine: start, stop, status, logs, env, models, faults.",
-}
+from imgpipe_cli.commands.table import COMMANDS, GROUPS
 
 
 class _Stub(typer.core.TyperCommand):
@@ -101,7 +52,7 @@ def program() -> GroupPage:
     app = typer.Typer(
         name="imgpipe",
         cls=_LazyGroup,
-        help=_GROUP_HELP["imgpipe"],
+        help=GROUPS[""].summary,
         no_args_is_help=True,
         # Plain help starts twice as fast.
         rich_markup_mode=None,
@@ -120,7 +71,7 @@ def program() -> GroupPage:
     }
     group.commands["local"] = _LazyGroup(
         name="local",
-        help=_GROUP_HELP["local"],
+        help=GROUPS["local"].summary,
         no_args_is_help=True,
         rich_markup_mode=None,
         commands=inner,

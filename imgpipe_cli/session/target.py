@@ -256,7 +256,7 @@ def connect(
     on_busy: Callable[[str], None] | None = None,
 ) -> Connection:
     """Sign in and learn the account. start_local starts the local cloud when it is not running.
-    services: what will be called next; their clients are made meanwhile. on_busy: as of `Aws`.
+    services: what will be called next; their clients are made meanwhile. on_busy: as of `Backoff`.
 
     Raises Problem: not signed in, local cloud not running, or another account than remembered.
     """
@@ -266,7 +266,7 @@ def connect(
 
     try:
         aws = Aws(place(target, start_local))
-        aws.on_busy = on_busy
+        aws.backoff.on_busy = on_busy
         aws.client("sts")
         aws.prepare(services)
         identity = aws.call("sts", "get_caller_identity")

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from imgpipe_cli import cli
-from imgpipe_cli.commands.help_pages import EXAMPLES
+from imgpipe_cli.commands.table import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -38,7 +38,7 @@ def commands() -> str:
         "`imgpipe --install-completion` lets your shell complete commands, options, projects and keys.\n",
         _block("## Options of every command", shared.strip("\n")),
     ]
-    for path in EXAMPLES:
+    for path in sorted(EXAMPLES, key=lambda path: path.startswith("local")):
         text, _, rest = _help(path).partition(_SHARED)
         examples = rest.partition("\nExamples:")[2]
         if examples:

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from imgpipe_cli.aws.client import AwsError, Patience
+from imgpipe_cli.aws.client import AwsError, Timeouts
 from imgpipe_cli.deploy import observe
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
@@ -92,7 +92,7 @@ def test_a_service_that_is_busy_for_a_minute_is_waited_for(service: str, refusal
     told: list[str] = []
     with behaving_account(BucketDefaults(), _Busy(service, refusal, lag=60)) as account:
         aws = BehavingAws(account)
-        aws.on_busy = told.append
+        aws.backoff.on_busy = told.append
         assert not any(seen.exists for seen in observe.snapshot(pipeline(aws), nothing).values())
         assert 60 <= account.clock.now < _LIMIT_S
     assert len(told) == 1
@@ -141,7 +141,7 @@ def test_what_must_not_be_sent_twice_is_sent_once() -> None:
 def test_a_caller_in_a_hurry_does_not_wait() -> None:
     with behaving_account(_Busy("sqs", _TOO_OFTEN["sqs"])) as account:
         aws = BehavingAws(account)
-        aws.patience = Patience(attempts=2, busy_s=0)
+        aws.backoff.timeouts = Timeouts(attempts=2, busy_s=0)
         with pytest.raises(AwsError):
             aws.call("sqs", "list_queues")
         assert account.met["_Busy"] == 2

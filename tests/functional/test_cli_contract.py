@@ -114,6 +114,14 @@ def test_wrong_usage_exits_2_and_says_what_and_where_to_look(
         (("--json",), "imgpipe"),
         (("--project", "demo", "--json", "up", "--nope"), "up"),
         (("--json", "local", "fly"), "local fly"),
+        # Wherever it stands, also behind what is wrong and before what is not known.
+        (("fly", "--json"), "fly"),
+        (("--nope", "list", "--json"), "list"),
+        (("local", "fly", "--json"), "local fly"),
+        (("local", "models", "fly", "--json"), "local models fly"),
+        (("list", "--limit", "many", "--json"), "list"),
+        (("result", "--json"), "result"),
+        (("result", "k", "--json", "--timeout"), "result"),
     ],
 )
 def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str, ...], command: str) -> None:
@@ -122,6 +130,28 @@ def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str
     assert printed.err == ""
     assert printed.error == "bad_usage"
     assert (printed.document["command"], printed.document["status"]) == (command, "usage")
+
+
+def test_what_is_the_value_of_an_option_is_no_option(cli: Cli) -> None:
+    printed = cli("list", "--label", "--json", "--nope")
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.err.startswith("Error: No such option: --nope")
+
+
+@pytest.mark.parametrize(
+    ("line", "one_line"),
+    [
+        ("list --nope", True),
+        ("local logs --nope", True),
+        ("upload x --wait --nope", True),
+        ("upload x --nope", False),
+        ("result k --wait --nope", False),
+    ],
+)
+def test_where_json_comes_line_by_line_an_error_is_a_line_too(cli: Cli, line: str, one_line: bool) -> None:
+    printed = cli(*line.split(), "--json")
+    assert printed.error == "bad_usage"
+    assert (printed.out.count("\n") == 1) is one_line
 
 
 # --- exit codes ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.commands.help_pages import EXAMPLES, GROUPS
 from imgpipe_cli.commands.options import SHARED_PARAMETERS
-from imgpipe_cli.commands.program import COMMANDS, program, whole_program
+from imgpipe_cli.commands.program import program, whole_program
+from imgpipe_cli.commands.table import COMMANDS, EXAMPLES, sections
 from tests.support.cli import Cli
 
 APP: Any = whole_program()
@@ -82,10 +83,10 @@ def test_the_examples_are_of_pages_that_there_are() -> None:
 
 def test_the_commands_stand_by_what_they_are_for(cli: Cli) -> None:
     out = cli("--help").out
-    assert sorted(name for names in GROUPS.values() for name in names) == sorted(APP.commands)
-    places = [out.index(f"\n{title}:\n") for title in GROUPS]
+    assert sorted(name for names in sections().values() for name in names) == sorted(APP.commands)
+    places = [out.index(f"\n{title}:\n") for title in sections()]
     assert places == sorted(places)
-    for title, names in GROUPS.items():
+    for title, names in sections().items():
         section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in section.splitlines() if line[2] != " "] == list(names)
 
@@ -131,6 +132,25 @@ def test_only_the_module_of_the_command_that_is_called_is_imported(line: str, mo
     loaded = done.stderr.splitlines()[-1].split()
     own = {f"imgpipe_cli.commands.{entry.module}" for entry in COMMANDS.values()}
     assert [name for name in loaded if name in own] == [f"imgpipe_cli.commands.{name}" for name in modules]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"), [("re", {"result", "retry"}), ("local sta", {"start", "status"})]
+)
+def test_commands_are_completed_without_importing_one(line: str, offered: set[str]) -> None:
+    code = "import sys; from imgpipe_cli.cli import main; sys.exit(main([]))"
+    words = f"imgpipe {line}"
+    variables = {"_IMGPIPE_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        env={**os.environ, **variables, "COMP_CWORD": str(words.count(" "))},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert set(done.stdout.split()) == offered
+    assert "imgpipe_cli.commands.program" in done.stderr
+    assert not [entry.module for entry in COMMANDS.values() if f"commands.{entry.module}\n" in done.stderr]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)

@@ -275,7 +275,7 @@ class BehavingAws(Aws):
 
     def _new_client(self, service: str, **how: Any) -> Any:
         client = super()._new_client(service, **how)
-        self._account.listen(client, 1 if how.get("once") else self.patience.attempts)
+        self._account.listen(client, 1 if how.get("once") else self.backoff.timeouts.attempts)
         return client
 
 

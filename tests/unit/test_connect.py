@@ -44,8 +44,8 @@ def test_waiting_for_a_busy_sign_in_is_told_and_its_end_is_a_sentence(
     told: list[str] = []
 
     def busy(aws: Aws, *_call: str) -> None:
-        assert aws.on_busy is not None
-        aws.on_busy("502")
+        assert aws.backoff.on_busy is not None
+        aws.backoff.on_busy("502")
         raise AwsError("502", "", service="sts", operation="get_caller_identity", status=502)
 
     monkeypatch.setattr(Aws, "call", busy)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import imgpipe_cli
-from imgpipe_cli.commands import program
+from imgpipe_cli.commands import table
 
 ROOT = Path(imgpipe_cli.__file__).parent
 PACKAGE = "imgpipe_cli"
@@ -166,8 +166,18 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
     assert not loaded & {"boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}
 
 
+def test_rich_is_imported_only_for_what_terminals_show() -> None:
+    """Elsewhere the same lines come without it: it takes longer to load than a result takes to read."""
+    found = {
+        _module(path)
+        for path, source in _code().items()
+        if any(name.split(".")[0] == "rich" for name in imports(ast.parse(source), _module(path), False))
+    }
+    assert found == {f"{PACKAGE}.render.{name}" for name in ("console", "live", "rich_drawing")}
+
+
 # The modules of commands, each of which may be imported by its name in the list of commands only.
-COMMANDS = {f"{PACKAGE}.commands.{entry.module}" for entry in program.COMMANDS.values()}
+COMMANDS = {f"{PACKAGE}.commands.{entry.module}" for entry in table.COMMANDS.values()}
 
 
 def commands_imported(module: str, source: str) -> list[str]:

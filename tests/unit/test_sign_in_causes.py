@@ -18,6 +18,7 @@ from botocore.credentials import AssumeRoleProvider
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.sdk_settings import proxy_fault
+from imgpipe_cli.aws.sign_in import SignIn
 from imgpipe_cli.diagnose.doctor import network
 from imgpipe_cli.diagnose.doctor.checks import of_error
 from imgpipe_cli.errors import Problem
@@ -276,7 +277,7 @@ def test_a_profile_for_aws_login_names_what_it_needs(config: Config) -> None:
     config("[profile work]\nlogin_session = arn:aws:iam::123456789012:user/me\n")
     with pytest.raises(AwsError) as caught:
         error = raised.MissingDependencyException(msg='You will need to pip install "botocore[crt]".')
-        raise Aws(Place("eu-west-1", "work"))._not_signed_in(error)
+        raise SignIn(Place("eu-west-1", "work")).failure(error)
     found = problem(caught.value)
     assert found.message.startswith("login_session of profile work: Missing Dependency: ")
     assert 'pip install "botocore[crt]"' in found.hint
@@ -294,7 +295,7 @@ def test_a_sign_in_that_has_ended_names_the_command_and_the_profile(
     config: Config, error: Exception, hint: str
 ) -> None:
     config("[profile work]\noutput = json\n")
-    assert f"Run {hint}, then" in problem(Aws(Place("eu-west-1", "work"))._not_signed_in(error)).hint
+    assert f"Run {hint}, then" in problem(SignIn(Place("eu-west-1", "work")).failure(error)).hint
 
 
 def test_a_code_is_not_asked_for_where_nobody_can_type_it(config: Config) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli.aws.client import Aws, AwsError, Patience
+from imgpipe_cli.aws.client import Aws, AwsError, Timeouts
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.steps import SERVICES
 from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
@@ -18,7 +18,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.target import Connection, Remembered, Target, place
 
 # A call takes at most about 20 seconds with this, and a check at most _LIMIT_S.
-_PATIENCE = Patience(connect_s=3, read_s=8, attempts=2, busy_s=0)
+_TIMEOUTS = Timeouts(connect_s=3, read_s=8, attempts=2, busy_s=0)
 _LIMIT_S = 25.0
 # Where the identity is asked for when no region is configured: any will do.
 _ANY_REGION = "us-east-1"
@@ -108,7 +108,7 @@ class _Local:
     def _pipeline(self) -> Iterator[Check]:
         subject = self._subject
         try:
-            aws = Aws(place(subject.target), patience=_PATIENCE)
+            aws = Aws(place(subject.target), timeouts=_TIMEOUTS)
         except Problem:
             yield Check("pipeline", "not_checked", "the local cloud is not running")
             return
@@ -151,11 +151,11 @@ class _Aws:
 
     def _session(self) -> tuple[Aws, str | None, AwsError | None]:
         """The clients and the region in force, or those of any region and what is wrong. Raises AwsError."""
-        aws = Aws(place(self._subject.target), patience=_PATIENCE)
+        aws = Aws(place(self._subject.target), timeouts=_TIMEOUTS)
         try:
             return aws, aws.region, None
         except AwsError as error:
-            return Aws(replace(aws.place, region=_ANY_REGION), patience=_PATIENCE), None, error
+            return Aws(replace(aws.place, region=_ANY_REGION), timeouts=_TIMEOUTS), None, error
 
     def _without_session(self, error: AwsError) -> dict[str, Check]:
         """The profile is not there, or its file cannot be read: nothing of AWS can be asked."""

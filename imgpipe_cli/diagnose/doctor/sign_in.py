@@ -113,7 +113,7 @@ class SignIn:
         region, main = self._aws.region, MAIN_REGIONS.get(self._aws.partition)
         if main in (None, region):
             return None
-        elsewhere = Aws(replace(self._aws.place, region=main), patience=self._aws.patience)
+        elsewhere = Aws(replace(self._aws.place, region=main), timeouts=self._aws.backoff.timeouts)
         try:
             account = elsewhere.call("sts", "get_caller_identity")["Account"]
         except AwsError:
