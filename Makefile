@@ -6,7 +6,8 @@ PY := $(BIN)/python
 IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all test-slice check ci lint types audit workflows fmt lock live live-clean bench crash-matrix verify-model clean
+.PHONY: help demo setup test test-all test-slice check ci lint types audit workflows docs pages reference captures \
+  release fmt lock live live-clean bench crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -67,7 +68,28 @@ audit: $(VENV)/.dev ## licenses and known vulnerabilities of the locked dependen
 workflows: $(VENV)/.dev ## what GitHub would run, checked for known weaknesses
 	$(BIN)/zizmor --offline --no-progress .github/workflows
 
-check: lint types audit workflows test ## lint, types, audit, tests
+SITE := build/docs
+
+# -n: every reference is looked up; -W: a broken link, image or heading, or a page in no list, is an error.
+pages: $(VENV)/.dev ## build the documentation into build/docs, strictly
+	$(PY) -m sphinx --quiet --nitpicky --fail-on-warning --keep-going --builder html docs $(SITE)
+
+docs: pages ## build the documentation and show it at http://127.0.0.1:8000
+	$(PY) -m http.server --bind 127.0.0.1 --directory $(SITE) 8000
+
+reference: $(VENV)/.dev ## renew the pages of docs/reference that follow from the program
+	$(PY) -m tests.docs.reference
+
+captures: $(VENV)/.dev ## renew the outputs and screenshots in README and docs from a real run
+	PYTHONPATH=lambda_src $(PY) -m tests.docs.capture
+	PYTHONPATH=lambda_src $(PY) -m tests.browser.take_screenshots
+
+check: lint types audit workflows pages test ## lint, types, audit, documentation, tests
+
+release: $(VENV)/.dev ## build wheel and sdist into dist, and try each in an empty environment
+	rm -rf dist
+	$(PY) -m build --no-isolation
+	$(PY) .ci/check_release.py dist
 
 ci: check test-slice ## what CI runs
 
@@ -81,13 +103,13 @@ live: $(VENV)/.dev ## the same on real AWS: needs an account, costs under two US
 live-clean: $(VENV)/.dev ## take away what an interrupted make live has left; REGION=eu-west-1 where it was another
 	$(PY) -m tests.live.leftovers $(if $(REGION),--region $(REGION))
 
-bench: $(VENV)/.dev ## measure the speed that the README's table shows
+bench: $(VENV)/.dev ## measure the speed that docs/explanation/performance.md shows
 	$(PY) benchmarks/run.py
 
 POINTS ?= each
 
 crash-matrix: $(VENV)/.dev ## break every request of up and down once and look what is left; POINTS=300 for fewer, all for all
-	$(PY) -m tests.crash_matrix --points $(POINTS)
+	PYTHONPATH=lambda_src $(PY) -m tests.crash_matrix --points $(POINTS)
 
 # Proves what could not be run where the weights are not at hand: hash, boxes, no label that is not in a picture.
 verify-model: $(VENV)/.dev ## FILE=yolox_tiny.onnx: the real object model on the sample pictures

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a script can branch on; listed in the README."""
+    """The exit codes that a script can branch on; docs/reference/output.md lists them."""
 
     DONE = 0
     FAILED = 1

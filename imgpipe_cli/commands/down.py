@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         workers: WorkersOption = 16,
     ) -> Result:
-        """Remove the pipeline: show what will go, ask, remove it, look again."""
+        """Remove the pipeline: show what will go, ask, remove it, check again."""
         from imgpipe_cli.deploy import destroy, observe
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.steps import SERVICES, STEPS

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
             ),
         ],
     ) -> Result:
-        """Tell a picture's story step by step, and what to do next."""
+        """Show a picture's story step by step, and the next step."""
         from imgpipe_cli.deploy.steps import SERVICES
         from imgpipe_cli.diagnose.explain import explanation
         from imgpipe_cli.diagnose.explain.evidence import gather

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         run: Run,
         status: Annotated[
             str | None,
-            typer.Option("--status", metavar="|".join(_STATUSES), help="Only those with this verdict."),
+            typer.Option("--status", metavar="|".join(_STATUSES), help="Only results with this status."),
         ] = None,
         label: Annotated[
             str | None, typer.Option("--label", metavar="NAME", help="Only those that show this.")

@@ -49,7 +49,7 @@ def register(group: typer.Typer) -> None:
     ) -> Result:
         """Make the local Rekognition throttle, fail or be slow; without options: show what is on.
 
-        What is given replaces what was on before. Faults end with the local cloud.
+        The given faults replace those of before. Faults end with the local cloud.
         """
         from imgpipe_cli.local.process import control
         from imgpipe_cli.local.rekognition.faults import Faults

@@ -103,4 +103,4 @@ def _show(screen: Screen, models: list[dict[str, Any]]) -> None:
 def _show_installed(screen: Screen, folder: ModelFolder, model: Model, *, already: bool) -> None:
     screen.line(f"{model.name} is {'already ' if already else ''}installed: {folder.path(model)}")
     if not already:
-        screen.line("The local cloud uses it from the next picture on; earlier verdicts stay as they are.")
+        screen.line("The local cloud uses it from the next picture on; earlier results stay as they are.")

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
             ),
         ],
         min_confidence: MinConfidenceOption = None,
-        wait: Annotated[bool, typer.Option("--wait", help="Wait for verdicts still to come.")] = False,
+        wait: Annotated[bool, typer.Option("--wait", help="Wait for results still to come.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
     ) -> Result:
         """Show what was found in pictures."""

@@ -52,13 +52,13 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list what failed; nothing is changed.")
         ] = False,
-        timeout: Annotated[float, timeout_option("How long to wait for the next verdict (180).")] = TIMEOUT_S,
+        timeout: Annotated[float, timeout_option("How long to wait for the next result (180).")] = TIMEOUT_S,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
-        """List what failed, by reason, and have it looked at again.
+        """List failed pictures by reason, and analyze them again.
 
         Without KEY, --reason and --all: what may end well this time. Events leave the failure queue once
-        their pictures have a verdict.
+        their pictures have a result.
         """
         from imgpipe_cli.render import failures as shown
 
@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
             _tell_finished(run, found, named)
             return _answer(run, found, None, chosen, unknown, price)
         if chosen and not yes and (not named or len(chosen) > _UNASKED):
-            need_confirmation(yes, "Having pictures looked at again")
+            need_confirmation(yes, "Analyzing pictures again")
             answer = run.screen.ask(shown.question(chosen, price)) or ""
             if answer.lower() not in ("y", "yes"):
                 raise Problem("not_confirmed", "Nothing was changed.", exit_code=ExitCode.FAILED)

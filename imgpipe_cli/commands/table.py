@@ -61,7 +61,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "watch": Entry(
         "watch",
-        "Show verdicts as they arrive, from any uploader, until Ctrl-C.",
+        "Show results as they arrive, from any uploader, until Ctrl-C.",
         ("imgpipe watch --since 10m", "imgpipe watch inbox/ --existing"),
         "Every day",
         reads=True,
@@ -82,14 +82,14 @@ COMMANDS: dict[str, Entry] = {
     ),
     "explain": Entry(
         "explain",
-        "Tell a picture's story step by step, and what to do next.",
+        "Show a picture's story step by step, and the next step.",
         ("imgpipe explain photo.jpg",),
         "Look into it",
         reads=True,
     ),
     "retry": Entry(
         "retry",
-        "List what failed, by reason, and have it looked at again.",
+        "List failed pictures by reason, and analyze them again.",
         ("imgpipe retry", "imgpipe retry photo.jpg", "imgpipe retry --missing --dry-run"),
         "Look into it",
     ),
@@ -120,7 +120,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "down": Entry(
         "down",
-        "Remove the pipeline: show what will go, ask, remove it, look again.",
+        "Remove the pipeline: show what will go, ask, remove it, check again.",
         ("imgpipe down --dry-run", "imgpipe down --keep-bucket"),
         "Set up",
     ),

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         key: Annotated[
             str | None, typer.Option("--key", metavar="KEY", help="The key of the one picture that is sent.")
         ] = None,
-        wait: Annotated[bool, typer.Option("--wait", help="Wait for each verdict and show it.")] = False,
+        wait: Annotated[bool, typer.Option("--wait", help="Wait for each result and show it.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:

@@ -42,14 +42,14 @@ def register(app: typer.Typer) -> None:
         ] = None,
         since: Annotated[
             str | None,
-            typer.Option("--since", metavar="TIME", help=f"Also verdicts since then: {SINCE_HELP}."),
+            typer.Option("--since", metavar="TIME", help=f"Also results since then: {SINCE_HELP}."),
         ] = None,
         existing: Annotated[
             bool, typer.Option("--existing", help="Also send what is in the folder already.")
         ] = False,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
-        """Show verdicts as they arrive, from any uploader, until Ctrl-C."""
+        """Show results as they arrive, from any uploader, until Ctrl-C."""
         from imgpipe_cli.pictures.api import Api
         from imgpipe_cli.pictures.feed import Feed
 

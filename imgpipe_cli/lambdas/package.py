@@ -26,7 +26,7 @@ def source() -> Path:
     raise Problem(
         "no_lambda_code",
         "The functions' code (lambda_src) is missing from this installation.",
-        hint="Install imgpipe again: pip install --force-reinstall imgpipe.",
+        hint="Install imgpipe again from its checkout: pipx install --force .",
     )
 
 

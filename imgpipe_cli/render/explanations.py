@@ -40,7 +40,7 @@ def show(
         for line in lines:
             screen.line(f"  {log_lines.text(line, verbose=verbose).replace(chr(10), chr(10) + '  ')}")
     screen.line(f"{_STATES[conclusion.state]}: {safe(conclusion.why)}")
-    screen.line(f"What to do: {safe(conclusion.advice)}")
+    screen.line(f"Next step: {safe(conclusion.advice)}")
 
 
 def _words(moment: Moment) -> Iterator[str]:

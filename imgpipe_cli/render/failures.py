@@ -55,7 +55,7 @@ def _keys(code: str, pictures: Sequence[Picture], *, every_key: bool) -> str:
 
 
 def _told(pictures: Sequence[Picture]) -> str:
-    """What happened; where pictures of one reason tell different things, the first few of them."""
+    """Cause; where pictures of one reason tell different things, the first few of them."""
     told = list(dict.fromkeys(f"{safe(one.why)} {safe(one.hint)}".rstrip() for one in pictures))
     more = [f"{len(told) - _FEW:,} other messages"] if len(told) > _FEW else []
     return "\n".join([*told[:_FEW], *more])
@@ -67,7 +67,7 @@ def _table(groups: Mapping[str, Sequence[Picture]]) -> Columns:
         Column("Pictures", whole=True, right=True),
         Column("Queued", whole=True, right=True),
         Column("Retry", whole=True),
-        Column("What happened", least=SENTENCE),
+        Column("Cause", least=SENTENCE),
     )
     for code, some in groups.items():
         helps, style = _helps(some[0])
@@ -96,7 +96,7 @@ def _queue(found: Found) -> Iterator[str]:
     contents = found.contents
     over = sum(len(one.events) for one in found.pictures if one.state in ("done", "gone"))
     if over:
-        yield f"{count(over, 'event')} of the failure queue can go: the pictures have a verdict, or are gone."
+        yield f"{count(over, 'event')} of the failure queue can go: the pictures have a result, or are gone."
     strangers = _strangers(contents)
     for message_id, why in strangers[:_NAMED]:
         yield f"The message {safe(message_id)} of the failure queue is left alone: {safe(why)}."
@@ -130,7 +130,7 @@ def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
 
 def question(chosen: Sequence[Picture], price: str) -> str:
     """What is asked before anything happens. price: what `cost` says."""
-    return " ".join(filter(None, [f"Look again at {count(len(chosen), 'picture')}?", price, "[y/N]"]))
+    return " ".join(filter(None, [f"Analyze {count(len(chosen), 'picture')} again?", price, "[y/N]"]))
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -178,9 +178,9 @@ def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: 
     if done is None:
         if not found.pictures and not found.contents.entries:
             return "Nothing has failed."
-        plan = f"Nothing was changed. imgpipe retry would look again at {count(len(chosen), 'picture')}."
+        plan = f"Nothing was changed. imgpipe retry would analyze {count(len(chosen), 'picture')} again."
         return f"{plan} {price}".rstrip()
-    parts = ["No picture was looked at again."] if found.pictures and not (done.outcomes or done.left) else []
+    parts = ["No picture was analyzed again."] if found.pictures and not (done.outcomes or done.left) else []
     if done.outcomes or done.left:
         before = {one.key for one in found.pictures if one.state == "done"}
         states = ["before" if one.key in before else one.state for one in done.outcomes]

@@ -155,9 +155,9 @@ NOTES = {
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",
     "feed_back": "Connected again.",
-    "replaced_meanwhile": "{detail}: replaced or removed since it was sent, so this picture gets no verdict; "
+    "replaced_meanwhile": "{detail}: replaced or removed since it was sent, so this picture gets no result; "
     "imgpipe result KEY shows what is there now.",
-    "some_pending": "{detail} still without a verdict; ask again with imgpipe result KEY --wait.",
+    "some_pending": "{detail} still without a result; ask again with imgpipe result KEY --wait.",
     "folder_gone": "The folder cannot be read just now ({detail}): looking again.",
     "no_log_lines": "No log lines {detail}.",
     "following": "Following the log of {detail}. Stop with Ctrl-C.",

@@ -33,7 +33,7 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         options = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: no TOML, or a number of thousands of digits
-        raise _bad(f"{FILE} is not valid TOML: {error}", "Mend that line.") from error
+        raise _bad(f"{FILE} is not valid TOML: {error}", "Repair that line.") from error
     for key, value in options.items():
         if key not in _KEYS:
             raise _bad(f"{FILE} has an unknown option {key!r}", f"Known are {', '.join(_KEYS)}.")

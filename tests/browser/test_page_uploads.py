@@ -284,7 +284,7 @@ def test_waiting_ends_with_what_to_check(tab: Tab) -> None:
     expect(tab.page.locator("#count")).to_contain_text("No pictures yet.")
     expect(card).to_contain_text("Queued for analysis")
     tab.page.clock.fast_forward(181_000)
-    expect(card).to_contain_text("No verdict after three minutes.")
+    expect(card).to_contain_text("No result after three minutes.")
     expect(card).to_contain_text("imgpipe status")
     expect(card).not_to_have_attribute("aria-busy", "true")
     asked = len(tab.requests)

@@ -112,7 +112,7 @@ def test_the_dry_run_lists_by_reason_and_changes_nothing(cli: Cli, failed: Playe
     assert rows["throttled"][1:5] == ["2", "2", "may", "help"]
     assert rows["timed_out"][1:5] == ["1", "1", "may", "help"]
     assert rows["unsupported_format"][1:4] == ["1", "no", "use"]
-    assert "imgpipe retry would look again at 3 pictures." in printed.out
+    assert "imgpipe retry would analyze 3 pictures again." in printed.out
     assert (failed.events, failed.waiting(), failed.results()) == ([], 3, before)
 
 
@@ -154,7 +154,7 @@ def test_a_terminal_is_asked_with_the_price(
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     printed = cli("retry")
     assert printed.code == 1
-    assert "Look again at 3 pictures? Rekognition is asked at most 3 times, about $0.003" in printed.err
+    assert "Analyze 3 pictures again? Rekognition is asked at most 3 times, about $0.003" in printed.err
     assert "Nothing was changed." in printed.err
     assert failed.events == []
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))

@@ -252,7 +252,7 @@ def test_an_older_result_is_not_taken_for_the_new_picture(cli: Cli, played: Play
     printed = cli("upload", "cat.jpg", "--wait", "--timeout", "0")
     assert printed.code == 4
     assert printed.out == "1 sent, 0 analyzed, 1 pending.\n"
-    assert "cat.jpg still without a verdict" in printed.err
+    assert "cat.jpg still without a result" in printed.err
 
 
 def test_without_a_bucket_it_exits_3(cli: Cli, played: PlayedApi) -> None:

@@ -119,7 +119,7 @@ def test_keys_that_look_alike_are_two_pictures(history: History) -> None:
 
 @pytest.mark.parametrize("place", ["read", "picture", "labels", "write"])
 def test_two_copies_at_once_pay_at_most_twice_and_keep_one_result(history: History, place: Place) -> None:
-    """No claim is written before paying: see CONTRIBUTING."""
+    """No claim is written before paying: see docs/decisions/no-claim.md."""
     event = history.put("a.jpg")
     copy = Delivery([event])
     history.waiting.append(copy)

@@ -110,7 +110,7 @@ def test_libraries_are_held_against_the_ranges_and_the_sdk_against_itself() -> N
     bad = machine.libraries(REQUIREMENTS, SDK, (good | {"botocore": "1.40.0", "rich": "12.0"}).get)
     assert bad.verdict == "failed"
     assert bad.seen == "rich 12.0 (needed: >=13.9); botocore 1.40.0 (needed: <1.44.0,>=1.43.106)"
-    assert bad.fix.startswith("pip install")
+    assert "pipx install" in bad.fix
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_local_extra_matters_where_it_is_asked_for(
 ) -> None:
     found = machine.local_extra(REQUIREMENTS, installed.get, asked=asked)
     assert found.verdict == verdict
-    assert "imgpipe[local]" in f"{found.seen}{found.fix}" or verdict == "ok"
+    assert ".[local]" in f"{found.seen}{found.fix}" or verdict == "ok"
 
 
 @pytest.mark.parametrize(

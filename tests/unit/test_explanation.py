@@ -319,7 +319,7 @@ def test_a_story_is_told_in_order_and_safely(capsys: pytest.CaptureFixture[str])
     assert "\x1b" not in out
     assert "attempt 1 failed after 1.5 s" in out
     assert "The results table is missing." in out
-    assert out.splitlines()[-1].startswith("What to do: ")
+    assert out.splitlines()[-1].startswith("Next step: ")
     assert document(evidence, said, moments)["verdict"]["state"] == said.state
 
 

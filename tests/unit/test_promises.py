@@ -1,4 +1,4 @@
-"""Every test that CONTRIBUTING.md names for a promise is there."""
+"""Every test that the documentation names for a guarantee is there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-CONTRIBUTING = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PROMISES = CONTRIBUTING.partition("## Promises")[2].partition("## Decisions")[0]
+ROOT = TESTS.parent
+GUARANTEES = (ROOT / "docs" / "explanation" / "guarantees.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 # A function, a file, or a file or folder with its path.
 _NAMED = re.compile(r"`(?P<name>(?:tests/[\w/]+(?:\.py)?)|(?:test_\w+(?:\.py)?))`")
 
@@ -19,15 +21,15 @@ def sources() -> str:
 
 
 def test_each_promise_names_its_test() -> None:
-    promises = PROMISES.split("- [x] ")[1:]
-    assert len(promises) > 30
+    promises = GUARANTEES.split("- [x] ")[1:]
+    assert len(promises) > 60
     assert [promise for promise in promises if not (_NAMED.search(promise) or "`make " in promise)] == []
 
 
-@pytest.mark.parametrize("name", sorted({found["name"] for found in _NAMED.finditer(CONTRIBUTING)}))
+@pytest.mark.parametrize("name", sorted({found["name"] for found in _NAMED.finditer(TEXT)}))
 def test_what_is_named_is_there(name: str) -> None:
     if name.startswith("tests/"):
-        assert (TESTS.parent / name).exists()
+        assert (ROOT / name).exists()
     elif name.endswith(".py"):
         assert list(TESTS.rglob(name))
     else:

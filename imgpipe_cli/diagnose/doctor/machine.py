@@ -22,8 +22,8 @@ Installed = Callable[[str], str | None]
 _OLDEST, _NEWEST = (3, 11), (3, 14)
 # Read by imgpipe itself, and not by the parser of its options.
 _OWN_VARIABLES = frozenset({"IMGPIPE_STATE_DIR", "IMGPIPE_LOCAL_LOG"})
-_INSTALL = "pip install --upgrade imgpipe"
-_INSTALL_LOCAL = "pip install 'imgpipe[local]'"
+_INSTALL = "in imgpipe's checkout: pipx install --force ."
+_INSTALL_LOCAL = "in imgpipe's checkout: pipx install --force '.[local]'"
 
 
 # --- Python and its packages ---------------------------------------------------------------------

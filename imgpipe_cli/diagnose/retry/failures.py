@@ -115,8 +115,8 @@ def _without_verdict(
         return facts(key, "failed", code, why, "", helps=True)
     if now - current.at < reasons.LATEST:
         why = "The picture is new, its event is still on the way."
-        return facts(key, "pending", reasons.NO_EVENT_YET, why, "It gets its verdict by itself.")
-    why = "No event of the picture led to a verdict."
+        return facts(key, "pending", reasons.NO_EVENT_YET, why, "It gets its result by itself.")
+    why = "No event of the picture led to a result."
     return facts(key, "failed", reasons.NEVER_RECEIVED, why, "", helps=True)
 
 

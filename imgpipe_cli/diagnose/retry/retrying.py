@@ -263,7 +263,7 @@ class _Caller:
             if found.state in ("done", "gone") or _written(found.item) != before:
                 return found
             aws.sleep(_PAUSE_S)
-        why = "The answer of the ingest function was lost, and no verdict has come."
+        why = "The answer of the ingest function was lost, and no result has come."
         return replace(picture, state="pending", code="answer_lost", why=why)
 
     def _now(self, picture: Picture, events: Sequence[FailedEvent]) -> Picture:

@@ -16,7 +16,7 @@ from types import ModuleType
 from imgpipe_cli.errors import Problem
 
 MINISTACK = "1.5.33"
-INSTALL = "Install it with: pip install 'imgpipe[local]'"
+INSTALL = "Install it from imgpipe's checkout: pipx install --force '.[local]'"
 
 # module: attributes that must exist.
 _NAMES = {

@@ -216,6 +216,6 @@ def _no_network(source: _Source, error: Exception | None) -> Problem:
     return Problem(
         "no_network",
         f"{source.host} cannot be reached ({reason}).",
-        hint="Behind a proxy set HTTPS_PROXY. What has arrived is kept; a file from elsewhere: "
+        hint="Behind a proxy set HTTPS_PROXY. The part that has arrived is kept; a file from elsewhere: "
         "imgpipe local models fetch --from FILE.",
     )

@@ -252,7 +252,7 @@ function stillNothing(key, card, error) {
       ? `${error.message} The picture is in the bucket. See imgpipe status whether every step is ready; imgpipe result tells more with the key ${key}.`
       : `Sent, but: ${error.message}`;
   card.end(
-    "No verdict",
+    "No result",
     words,
     () => follow(key, card).catch((next) => stillNothing(key, card, next)),
     "Look again",

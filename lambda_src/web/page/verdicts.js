@@ -33,7 +33,7 @@ async function loop() {
     wait = found ? FIRST_MS : Math.min(wait * 1.4, LONGEST_MS);
     if (found) lastNews = Date.now();
     else if (Date.now() - lastNews > GIVE_UP_MS)
-      endAll(new ApiError(0, "no_verdict", "No verdict after three minutes."));
+      endAll(new ApiError(0, "no_verdict", "No result after three minutes."));
   }
   running = false;
 }

@@ -52,4 +52,4 @@ def test_readers_name_a_disk_that_is_full_when_the_cloud_starts_again(tmp_path: 
     why = "The local cloud cannot write to its disk: File too large."
     hint = f"Hint: Make room for {own.state}/local/data, then run imgpipe open again"
     assert f"Error: {why}\n{hint}" in opened.err
-    assert f"Failed: {why}\nWhat to do: Make room for" in explained.out
+    assert f"Failed: {why}\nNext step: Make room for" in explained.out

@@ -1,4 +1,4 @@
-"""The HTTP API as the contract in the README words it, asked by a program that knows nothing of imgpipe."""
+"""The HTTP API as the contract words it, asked by a program that knows nothing of imgpipe."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tests.local.cli.conftest import Pipeline
 from tests.support.inventory import inventory
-from tests.support.machine import EXAMPLES, IMGPIPE, Machine
+from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine
 
 PROJECT = "walk"
 
@@ -88,3 +89,16 @@ def test_the_tutorials_walk_works_with_aws_and_curl(machine: Machine, pipeline: 
     assert json.loads(rows)["Count"] == 1
     shell(machine, f"imgpipe down --local --project {PROJECT} --yes")
     assert inventory(machine.client, PROJECT) == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(aws_program() is None, reason="NOT COVERED: there is no aws command line here")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="NOT COVERED: there is no curl here")
+def test_every_command_of_the_page_about_the_tutorial_works(machine: Machine, pipeline: Pipeline) -> None:
+    page = (ROOT / "docs" / "tutorial" / "original.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 10
+    # A reader has this pipeline only; here another one was used last.
+    out = shell(machine, "export IMGPIPE_PROJECT=imgpipe\n" + "".join(blocks))
+    assert '"imgpipe-results"' in out and '"objectKey":"sample.jpg"' in out and '"done"' in out
+    machine.imgpipe("status", "--local", "--project", "imgpipe", code=3)  # not set up any more

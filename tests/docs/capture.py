@@ -1,0 +1,146 @@
+"""Renews the outputs shown in README and docs, from a real run on a local cloud.
+
+python -m tests.docs.capture [NAME...]
+
+A block to renew stands behind a line `<!-- captured: NAME -->`. The commands of each name stand in SCENES, in
+the order of one story: later scenes count on the earlier ones.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, until
+
+# About as wide as the pages of the site; on less, lines of `up` are cut.
+COLUMNS = 96
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Name -> commands, each as a shell takes it.
+SCENES: Mapping[str, Sequence[str]] = {
+    "up": ("imgpipe up --local --features labels,faces,text",),
+    "upload": ("imgpipe upload astronaut.jpg --wait",),
+    "upload-sign": ("imgpipe upload sign.png --wait",),
+    "up-again": ("imgpipe up",),
+    "status": ("imgpipe status",),
+    "result-json": ("imgpipe result astronaut.jpg --json | jq '.data[0].labels[].Name'",),
+    "list": ("imgpipe list",),
+    "explain": ("imgpipe explain astronaut.jpg",),
+    "explain-unknown": ("imgpipe explain astronout.jpg",),
+    "logs": ("imgpipe logs ingest --since 1m",),
+    "results-s3": ("imgpipe up --results s3 --yes",),
+    "retry-nothing": ("imgpipe retry",),
+    "down-dry": ("imgpipe down --dry-run",),
+    "down": ("imgpipe down",),
+}
+# No command is silent for so long, unless it waits for an answer.
+QUIET_S = 60
+ANSWERS = {"[Y/n] ": "n", "Type the project's name": "imgpipe"}
+_MARKED = re.compile(
+    r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
+)
+_MOVE = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|\x1b\[\?\d+[hl]|\x1b\][^\x07]*\x07")
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or [name for page in PAGES for name in marked(page.read_text(encoding="utf-8"))]
+    last = max(list(SCENES).index(name) for name in wanted)
+    with tempfile.TemporaryDirectory() as home, machine_in(Path(home)) as machine:
+        for picture in ("astronaut.jpg", "sign.png"):
+            shutil.copy(EXAMPLES / picture, machine.folder)
+        shown = {name: _shown(machine, name) for name in list(SCENES)[: last + 1]}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(renewed(text, {name: shown[name] for name in wanted}), encoding="utf-8")
+
+
+def marked(text: str) -> Iterator[str]:
+    """The names of the blocks of a page."""
+    return (found["name"] for found in _MARKED.finditer(text))
+
+
+def renewed(text: str, shown: Mapping[str, str]) -> str:
+    """The page with its blocks replaced. Raises KeyError for a name that is in no scene."""
+
+    def block(found: re.Match[str]) -> str:
+        SCENES[found["name"]]
+        new = shown.get(found["name"])
+        return found[0] if new is None else f"{found['mark']}```text\n{new}\n```\n"
+
+    return _MARKED.sub(block, text)
+
+
+def _shown(machine: Machine, name: str) -> str:
+    if name == "list":
+        until(lambda: len(machine.imgpipe("list", "--json").lines()) == 2, what="two results")
+    parts = [f"$ {line}\n{_on_terminal(machine, line)}" for line in SCENES[name]]
+    print(*parts, sep="\n")
+    return "\n".join(parts)
+
+
+def _on_terminal(machine: Machine, line: str) -> str:
+    """What a terminal shows once the command has ended."""
+    bins = machine.folder / "bin"
+    bins.mkdir(exist_ok=True)
+    program = bins / "imgpipe"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {" ".join(IMGPIPE)} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    environment = machine.environment(
+        {"PATH": f"{bins}:{os.environ['PATH']}", "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    )
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(machine.folder)
+        os.execvpe("sh", ["sh", "-c", line], environment)
+    output = _read(terminal)
+    os.waitpid(child, 0)
+    return rendered(output)
+
+
+def _read(terminal: int) -> str:
+    data, left = b"", dict(ANSWERS)
+    while True:
+        if not select.select([terminal], [], [], QUIET_S)[0]:
+            raise TimeoutError(f"the command asks what no answer is given to: {data.decode()}")
+        try:
+            data += os.read(terminal, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            return data.decode()
+        for question in [question for question in left if question.encode() in data]:
+            os.write(terminal, f"{left.pop(question)}\n".encode())
+
+
+def rendered(output: str) -> str:
+    """The lines that stand on the screen at the end: moves of the cursor and erasures are carried out."""
+    lines, row, column, at = [""], 0, 0, 0
+    while at < len(output):
+        if move := _MOVE.match(output, at):
+            at = move.end()
+            if move[2] == "A":
+                row = max(0, row - int(move[1] or 1))
+            elif move[2] == "K":
+                lines[row] = "" if move[1] == "2" else lines[row][:column]
+            continue
+        letter, at = output[at], at + 1
+        if letter == "\r":
+            column = 0
+        elif letter == "\n":
+            row += 1
+            if row == len(lines):
+                lines.append("")
+        elif letter >= " ":
+            lines[row] = f"{lines[row][:column]:<{column}}{letter}{lines[row][column + 1 :]}"
+            column += 1
+    kept = [line.rstrip() for line in lines]
+    return "\n".join(kept).strip("\n")
+
+
+if __name__ == "__main__":
+    main()

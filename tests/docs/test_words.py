@@ -1,0 +1,95 @@
+"""One word per idea: docs, help and messages keep to docs/reference/glossary.md and to plain sentences."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+CODE = sorted((ROOT / "imgpipe_cli").rglob("*.py")) + sorted((ROOT / "lambda_src").rglob("*.py"))
+# A word that was replaced -> the word of today. Identifiers in code and in `code` keep their names.
+REPLACED = {
+    r"verdicts?": "result",
+    r"converg\w+": "reconcile",
+    r"strays?": "orphan",
+    r"adoptable": "unclaimed",
+    r"torn": "indeterminate",
+    r"strangers?": "external access",
+    r"overtaken": "conflict",
+    r"looked at again|looks? at (?:it|them|pictures?) again": "analyzed again",
+    r"(?:is|are|was|were) told": "reports",
+    r"taken in hand": "processed",
+    r"put right|mend(?:s|ed|ing)?": "repair",
+    r"not ours|is ours|are ours": "managed by imgpipe",
+}
+_OLD = {re.compile(rf"\b(?:{old})\b", re.IGNORECASE): new for old, new in REPLACED.items()}
+# At the start of a text, a line, a list's entry or a table's cell, or behind a sentence's end.
+_BEGIN = re.compile(r"(?:^[\s>#|*-]*|[.!?|] +)(?:What|Who|Whoever)\b(?!\?)", re.MULTILINE)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`[^`]*`")
+
+
+def prose(page: Path) -> str:
+    """The page without its code: outputs are messages, which are checked where they are made."""
+    return _INLINE.sub("`...`", _FENCED.sub("", page.read_text(encoding="utf-8")))
+
+
+def messages(source: str) -> Iterator[tuple[int, str]]:
+    """The line and text of each string with several words that the program may show; no docstrings."""
+    tree = ast.parse(source)
+    notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in notes and " " in str(node.value):
+            yield node.lineno, str(node.value)
+
+
+def breaches(text: str) -> list[str]:
+    found = [f"{match[0].strip()!r}: name the subject" for match in _BEGIN.finditer(text)]
+    return found + [f"{match[0]!r}: say {new!r}" for old, new in _OLD.items() for match in old.finditer(text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_keeps_to_the_words(page: Path) -> None:
+    assert breaches(prose(page)) == []
+
+
+def test_help_and_messages_keep_to_the_words() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{line}": found
+        for path in CODE
+        for line, text in messages(path.read_text(encoding="utf-8"))
+        if (found := breaches(text))
+    }
+    assert found == {}
+
+
+def test_help_in_docstrings_keeps_to_the_words() -> None:
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert breaches(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What failed is listed.",
+        "It ends. Who asks gets it.",
+        "- Whoever looks",
+        "| a | What it is |",
+        "The Verdict is stored.",
+        "Another run is told.",
+        "It has been looked at again.",
+    ],
+)
+def test_a_breach_is_found(text: str) -> None:
+    assert len(breaches(text)) == 1
+
+
+@pytest.mark.parametrize("text", ["Results tell what was found.", "imgpipe shows who asked.", "What?"])
+def test_other_sentences_may_hold_these_words(text: str) -> None:
+    assert breaches(text) == []
