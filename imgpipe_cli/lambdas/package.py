@@ -6,7 +6,6 @@ import base64
 import functools
 import hashlib
 import io
-import zipfile
 from pathlib import Path
 
 from imgpipe_cli.errors import Problem
@@ -33,6 +32,8 @@ def source() -> Path:
 @functools.cache
 def build(function: str) -> bytes:
     """The zip of lambda_src/<function>. Stored, not compressed: zlib's output differs between builds."""
+    import zipfile  # who only asks where the code is need not pay for loading it
+
     root = source()
     files = [
         path for part in (function, _SHARED) for path in (root / part).rglob("*") if _belongs(path, root)

@@ -1,8 +1,8 @@
 """Reading and writing files where somebody else may have put something under any name.
 
 A file is written in one step: a reader finds the old one or the new one, never half of either, and a link in
-its place is replaced, not followed. What is read may be a pipe that nobody writes to, a device without an
-end, or a file of any size: never more is read than asked for, and nothing waits.
+its place is replaced, not followed. A name that is read may stand for a pipe that nobody writes to, a device
+without an end, or a file of any size: never more is read than asked for, and nothing waits.
 """
 
 from __future__ import annotations

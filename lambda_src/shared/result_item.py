@@ -54,7 +54,7 @@ class ResultItem(TypedDict):
     """Bytes; absent where neither the event nor S3 told. From S3."""
 
     contentType: NotRequired[str]
-    """What the content really is, such as `image/jpeg`; absent for no picture. From its first bytes."""
+    """The content's true type, such as `image/jpeg`; absent for no picture. From its first bytes."""
 
     width: NotRequired[int]
     """Pixels, as stored in the file, before any EXIF rotation. From the picture's header."""
@@ -241,4 +241,4 @@ class Tombstone(TypedDict):
 
 
 Stored = StoredItem | Tombstone
-"""What the store holds for a key."""
+"""The store's entry for a key: a result, or the mark of a removed picture."""
