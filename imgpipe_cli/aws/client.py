@@ -19,7 +19,7 @@ from imgpipe_cli.aws.backoff import STANDARD, Backoff, Timeouts
 from imgpipe_cli.aws.not_found import codes_of
 from imgpipe_cli.aws.sdk_errors import AwsError, errors_of, from_botocore, from_client_error
 from imgpipe_cli.aws.sign_in import Credentials, Place, SignIn
-from imgpipe_cli.system.single_flight import KnownValues
+from imgpipe_cli.system.single_flight import SingleFlight
 from imgpipe_cli.system.threads import Pool
 
 # What callers need, all from here.
@@ -59,7 +59,7 @@ class Aws:
         self.sleep = sleep
         self.clock = clock
         self.backoff = Backoff(timeouts, sleep=sleep, clock=clock)
-        self.known = KnownValues()
+        self.known: SingleFlight[str | None] = SingleFlight()
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
         self._pools: dict[str, Pool] = {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import ApiUnavailable
 from imgpipe_cli.pictures.waiting import is_retrying
 
@@ -109,8 +110,4 @@ def filtered(item: ResultItem, min_confidence: float) -> ResultItem:
 
     Properties are about the whole picture and have no confidence: they stay.
     """
-    kept: dict[str, Any] = dict(item)
-    for feature in ("labels", "moderation", "faces", "text"):
-        if feature in kept:
-            kept[feature] = [entry for entry in kept[feature] if entry["Confidence"] >= min_confidence]
-    return cast("ResultItem", kept)
+    return functions.results.at_least(item, min_confidence)

@@ -1,61 +1,72 @@
-"""Values that never change once they exist, each looked up once for all who ask at the same time."""
+"""Values that are found once for all who ask at the same time, and remembered."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
 
 
-class KnownValues:
-    """What was found so far, by key. Thread-safe."""
+class SingleFlight(Generic[Value]):
+    """The values found so far, by key. Thread-safe.
 
-    def __init__(self) -> None:
+    None, and an error, reach those who asked meanwhile and are not remembered: who asks later looks again.
+    """
+
+    def __init__(self, capacity: int | None = None) -> None:
+        """capacity: so many values are kept, those asked for last; None: all."""
+        self._capacity = capacity
         self._lock = threading.Lock()
-        self._known: dict[str, str] = {}
-        self._flights: dict[str, Future[str | None]] = {}
+        self._known: OrderedDict[Hashable, Value] = OrderedDict()
+        self._flights: dict[Hashable, Future[Value]] = {}
 
-    def get(self, key: str, find: Callable[[], str | None]) -> str | None:
-        """The value: remembered, or the answer of a look, which may be one that another began.
-
-        That there is none is not remembered: who asks later looks again.
-        """
-        value = self._known.get(key)
-        return self.learn(key, find, join=True) if value is None else value
-
-    def learn(self, key: str, find: Callable[[], str | None], *, join: bool = False) -> str | None:
-        """Look the value up again, also for those who ask for it meanwhile, and remember it.
-
-        join: an answer that is already on its way will do.
-        """
-        own: Future[str | None] = Future()
+    def get(self, key: Hashable, find: Callable[[], Value]) -> Value:
+        """The value: remembered, or the answer of a look, which may be one that another began."""
         with self._lock:
-            flight = self._flights.get(key) if join else None
-            if flight is None:
-                self._flights[key] = own
-        if flight is not None:
-            return flight.result()
-        try:
-            value = find()
-        except BaseException as error:
-            self._landed(key, own, None)
-            own.set_exception(error)
-            raise
-        self._landed(key, own, value)
-        own.set_result(value)
-        return value
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+            begun = self._flights.get(key)
+            own = begun or self._begin(key)
+        return own.result() if begun else self._land(key, own, find)
 
-    def forget(self, key: str) -> None:
+    def learn(self, key: Hashable, find: Callable[[], Value]) -> Value:
+        """Look the value up again, also for those who ask meanwhile without knowing it, and remember it."""
+        with self._lock:
+            own = self._begin(key)
+        return self._land(key, own, find)
+
+    def forget(self, key: Hashable) -> None:
         """Who asks for the value next looks it up again."""
         with self._lock:
             self._known.pop(key, None)
 
-    def _landed(self, key: str, flight: Future[str | None], value: str | None) -> None:
+    def _begin(self, key: Hashable) -> Future[Value]:
+        own = self._flights[key] = Future()
+        return own
+
+    def _land(self, key: Hashable, own: Future[Value], find: Callable[[], Value]) -> Value:
+        try:
+            value = find()
+        except BaseException as error:
+            self._remember(key, own, None)
+            own.set_exception(error)
+            raise
+        self._remember(key, own, value)
+        own.set_result(value)
+        return value
+
+    def _remember(self, key: Hashable, own: Future[Value], value: Value | None) -> None:
         with self._lock:
-            if self._flights.get(key) is not flight:
+            if self._flights.get(key) is not own:
                 return  # somebody has begun to look later: that answer is the newer one
             del self._flights[key]
-            if value is None:
-                self._known.pop(key, None)
-            else:
+            self._known.pop(key, None)
+            if value is not None:
                 self._known[key] = value
+            while self._capacity is not None and len(self._known) > self._capacity:
+                self._known.popitem(last=False)

@@ -15,15 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
-from ingest.verdict_store import REVISION
 from shared.bucket_results import read_object
 from shared.dynamo_types import plain
-from shared.result_objects import TOMBSTONE_TAG, dump, index_of, name_of, result_object
-from shared.results import REMOVED
+from shared.result_objects import CHANGED, index_of, name_of, put_request
+from shared.results import REVISION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,11 +30,6 @@ if TYPE_CHECKING:
 
 _LOOKS = 5
 """How often is looked again when the object changes under our hands; then it is left to Lambda's retry."""
-
-# The object has changed, is being changed by another writer just now, or is gone.
-_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
-
-_TYPE = "application/json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,28 +57,16 @@ class VerdictBucket:
             if entry and not announced:
                 self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
                 announced = True
+            request = put_request(plain(item), found[1] if found else None)
             try:
-                self._put_result(item, found[1] if found else None)
+                self.s3.put_object(Bucket=self.bucket, **request)
             except ClientError as error:
-                if error.response["Error"]["Code"] not in _CHANGED or look == _LOOKS:
+                if error.response["Error"]["Code"] not in CHANGED or look == _LOOKS:
                     raise
                 continue
             self._forget(current, entry)
             return True
         raise AssertionError("unreachable")
-
-    def _put_result(self, item: Stored, etag: str | None) -> None:
-        """Raises ClientError with one of _CHANGED when the object is no longer the one with this ETag."""
-        options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        if item["status"] == REMOVED:
-            options["Tagging"] = urlencode([TOMBSTONE_TAG])
-        self.s3.put_object(
-            Bucket=self.bucket,
-            Key=result_object(name_of(item["objectKey"])),
-            Body=dump(plain(item)),
-            ContentType=_TYPE,
-            **options,
-        )
 
     def _forget(self, entry: str | None, current: str | None) -> None:
         """Remove an entry of the index, unless it is also that of the result which stands."""

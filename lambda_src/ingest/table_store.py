@@ -6,18 +6,15 @@ Needs `dynamodb:GetItem` and `dynamodb:PutItem` on the table, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
-from ingest.verdict_store import REVISION
-from shared.dynamo_types import from_attributes, to_attributes
+from shared.dynamo_types import from_attributes, to_attributes, unchanged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef
 
     from shared.result_item import Stored
 
@@ -36,25 +33,8 @@ class VerdictTable:
         return cast("Stored", from_attributes(answer["Item"])) if answer.get("Item") else None
 
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
-        request: PutItemInputTypeDef = {
-            "TableName": self.name,
-            "Item": to_attributes(item),
-            "ConditionExpression": "attribute_not_exists(#key)",
-            "ExpressionAttributeNames": {"#key": "objectKey"},
-        }
-        if seen is not None:
-            before: Mapping[str, Any] = seen
-            # "status" is a word reserved by DynamoDB, so all names go through aliases.
-            request["ConditionExpression"] = " AND ".join(
-                f"#{name} = :{name}" if name in before else f"attribute_not_exists(#{name})"
-                for name in REVISION
-            )
-            request["ExpressionAttributeNames"] = {f"#{name}": name for name in REVISION}
-            request["ExpressionAttributeValues"] = to_attributes(
-                {f":{name}": before[name] for name in REVISION if name in before}
-            )
         try:
-            self.dynamodb.put_item(**request)
+            self.dynamodb.put_item(TableName=self.name, Item=to_attributes(item), **unchanged(seen))
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False

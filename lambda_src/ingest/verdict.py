@@ -15,6 +15,7 @@ from ingest.analysis import Findings, Outcome, Unavailable
 from ingest.faults import Fault
 from ingest.trim import trimmed
 from shared.events import Arrival
+from shared.result_objects import iso
 from shared.results import FEATURES
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def item(
         "objectKey": arrival.key,
         "bucket": arrival.bucket,
         "status": "failed" if examination.fault else "done",
-        "analyzedAt": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "analyzedAt": iso(time),
         "day": time.date().isoformat(),
         "eTag": facts.etag,
         "sequencer": sequencer,

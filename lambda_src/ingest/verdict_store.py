@@ -28,10 +28,6 @@ class VerdictStore(Protocol):
         ...
 
 
-REVISION = ("sequencer", "status", "versionId", "analyzedAt")
-"""What of an item is another after every write that matters."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class PatientStore:
     """A store while there is something to lose: what was bought, and is stored nowhere yet."""

@@ -1,7 +1,8 @@
 """Python values to DynamoDB attribute values and back, with exact numbers.
 
 boto3's serializer refuses floats ("Float types are not supported. Use Decimal types instead.") and `json`
-refuses the Decimals that its deserializer returns; both conversions live here and nowhere else.
+refuses the Decimals that its deserializer returns; both conversions live here and nowhere else. The command
+line loads this very file, under another package name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from .results import REVISION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -86,6 +89,25 @@ def _number(text: str) -> int | float:
     if abs(number) >= _EXACT:
         return int(Decimal(text)) if number.is_integer() else number
     return int(number) if number.is_integer() else number
+
+
+def unchanged(seen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """PutItem's condition that the table still holds the result that was `seen`; None: none of this key."""
+    if seen is None:
+        return {
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": "objectKey"},
+        }
+    return {
+        "ConditionExpression": " AND ".join(
+            f"#{name} = :{name}" if name in seen else f"attribute_not_exists(#{name})" for name in REVISION
+        ),
+        # "status" is a word reserved by DynamoDB, so all names go through aliases.
+        "ExpressionAttributeNames": {f"#{name}": name for name in REVISION},
+        "ExpressionAttributeValues": to_attributes(
+            {f":{name}": seen[name] for name in REVISION if name in seen}
+        ),
+    }
 
 
 def stored_size(value: Any) -> int:

@@ -13,6 +13,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from .results import MAX_KEY_BYTES, REMOVED
 
 if TYPE_CHECKING:
     from shared.result_item import Stored
@@ -23,13 +26,15 @@ INDEX = "index/"
 TOMBSTONE_TAG = ("imgpipe", "tombstone")
 """Object tag of a removed picture's mark. The bucket's lifecycle takes away what carries it."""
 
+CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
+"""Error codes of a `put_request` when the object has changed, is just being changed, or is gone."""
+
 _ENDING = ".json"
 _TIME_DIGITS = 13
 _LAST_MS = 10**_TIME_DIGITS - 1
 """Milliseconds since 1970 until the year 2286; times are counted back from here."""
 
-_MAX_KEY_BYTES = 1024
-_ROOM = _MAX_KEY_BYTES - max(len(RESULTS) + len(_ENDING), len(INDEX) + _TIME_DIGITS + 1)
+_ROOM = MAX_KEY_BYTES - max(len(RESULTS) + len(_ENDING), len(INDEX) + _TIME_DIGITS + 1)
 # "." and ".." as parts of a path are dropped by some tools, and control characters break the XML of listings.
 _AWKWARD = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f\ufffe\uffff]")
 _ENTRY = re.compile(rf"{INDEX}(\d{{{_TIME_DIGITS}}})/(.+)", re.DOTALL)
@@ -71,7 +76,8 @@ def parse_index(object_key: str) -> tuple[str, str] | None:
     found = _ENTRY.fullmatch(object_key)
     if not found:
         return None
-    return _text(_LAST_MS - int(found[1])), found[2]
+    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=_LAST_MS - int(found[1]))
+    return iso(time), found[2]
 
 
 def index_start(day: date) -> str:
@@ -95,8 +101,8 @@ def milliseconds(text: str) -> int:
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-def _text(milliseconds: int) -> str:
-    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+def iso(time: datetime) -> str:
+    """A time of the UTC as results have it, such as 2026-11-22T18:30:05.250Z: text order is time order."""
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -107,6 +113,22 @@ def dump(item: Mapping[str, Any]) -> bytes:
     """
     text = json.dumps(item, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
+
+
+def put_request(item: Mapping[str, Any], etag: str | None) -> dict[str, Any]:
+    """PutObject's parameters, without the bucket, for a result in place of the object with this ETag.
+
+    etag: None: only where there is none. Numbers are int and float only.
+    """
+    request = {
+        "Key": result_object(name_of(item["objectKey"])),
+        "Body": dump(item),
+        "ContentType": "application/json",
+        **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}),
+    }
+    if item["status"] == REMOVED:
+        request["Tagging"] = urlencode([TOMBSTONE_TAG])
+    return request
 
 
 def load(data: bytes) -> Stored:

@@ -23,6 +23,9 @@ Properties are one map about the whole picture, as Rekognition's ImageProperties
 REMOVED: Final = "removed"
 """`status` of a tombstone. Internal: readers answer 404."""
 
+REVISION = ("sequencer", "status", "versionId", "analyzedAt")
+"""Fields of a stored item of which one at least is another after every write that matters."""
+
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in UTF-8.
 

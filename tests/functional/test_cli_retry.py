@@ -17,9 +17,9 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
-from tests.support.api_server import PlayedApi, Request, serving
+from tests.support.api_server import PlayedApi
 from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
-from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account
+from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 
@@ -72,13 +72,7 @@ def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedLambda]:
 
 @pytest.fixture
 def api(lambda_: PlayedLambda) -> Iterator[PlayedApi]:
-    """The API, which tells what is stored."""
-    with serving() as played:
-
-        def read(_request: Request) -> None:
-            played.stored = lambda_.results()
-
-        played.before = read
+    with serving_results(lambda_) as played:
         remember(played.url)
         yield played
 

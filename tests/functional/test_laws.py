@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from imgpipe_cli.aws.names import Names
@@ -12,8 +10,9 @@ from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.events import Event, Settled, Skipped
+from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
+from tests.support import laws
 from tests.support.account import (
     IN_S3,
     NAMES,
@@ -26,6 +25,7 @@ from tests.support.account import (
     pipeline,
     up,
 )
+from tests.support.laws import World
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -49,38 +49,31 @@ def test_every_resource_has_a_title_to_begin_a_sentence_with(resource: Resource)
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_nothing_is_seen_in_an_empty_account(resource: Resource) -> None:
-    assert not resource.observe(RecordingAws(), NAMES).exists
+    laws.nothing_is_seen(World(), resource)
 
 
 @STORES
 def test_after_up_everything_is_there_ready_and_ours(settings: Settings) -> None:
     """Everything that these settings ask for, and nothing of the other store."""
     finished(settings)
-    snapshot = observe.snapshot(pipeline(RecordingAws()), nothing)
-    there = {name for name, seen in snapshot.items() if seen.exists and seen.ready and seen.owned}
-    assert there == _wanted(settings)
-    states = plan.states(pipeline(RecordingAws()), snapshot, settings)
-    assert {state.resource: state.state for state in states} == dict.fromkeys(there, "ready")
-
-
-def _wanted(settings: Settings) -> set[str]:
-    return {resource.name for step in STEPS for resource in step.resources if resource.wanted(settings)}
+    laws.everything_is_managed(World(settings=settings))
+    laws.everything_is_in_the_inventory(World(settings=settings))
 
 
 def test_a_pipeline_has_exactly_one_store() -> None:
-    assert _wanted(SETTINGS) ^ _wanted(IN_S3) == {"table", "table.ttl", "results_bucket"}
+    table, s3 = (World(settings=settings).resources.keys() for settings in (SETTINGS, IN_S3))
+    assert table ^ s3 == {"table", "table.ttl", "results_bucket"}
 
 
 @STORES
 def test_a_second_up_sends_no_write_at_all(settings: Settings) -> None:
     finished(settings)
-    again = RecordingAws()
-    events: list[Event] = []
-    up(again, settings, emit=events.append)
-    assert again.writes == []
-    settled = [event for event in events if isinstance(event, Settled)]
-    assert {event.resource for event in settled} == _wanted(settings)
-    assert not any(event.changed for event in settled)
+    laws.a_second_up_writes_nothing(World(settings=settings))
+
+
+@STORES
+def test_every_call_has_its_permission(settings: Settings) -> None:
+    laws.every_call_has_its_permission(World(settings=settings))
 
 
 @STORES
@@ -109,11 +102,7 @@ def test_down_leaves_an_empty_account_and_may_be_run_again(settings: Settings) -
     before = inventory()
     finished(settings)
     assert inventory() != before
-    assert down(RecordingAws()) == []
-    assert inventory() == before
-    again = RecordingAws()
-    assert down(again) == []
-    assert again.writes == []
+    laws.down_leaves_nothing(World(settings=settings), before)
 
 
 def test_down_of_what_never_was_sends_nothing() -> None:
@@ -124,84 +113,9 @@ def test_down_of_what_never_was_sends_nothing() -> None:
 
 @pytest.mark.parametrize("resource", OWNABLE)
 def test_a_foreign_twin_is_refused_and_left_alone(resource: Resource) -> None:
-    """Everything of another owner with our names: nothing is changed, nothing is removed."""
-    aws = RecordingAws()
     settings = SETTINGS if resource.wanted(SETTINGS) else IN_S3
-    up(aws, settings)
-    _disown(aws, resource)
-    before = inventory()
-    guest = RecordingAws()
-    with pytest.raises(Problem) as refused:
-        up(guest, settings)
-    assert refused.value.code == "not_ours"
-    assert resource.name in refused.value.message
-    assert guest.writes == []
-    events: list[Event] = []
-    down(guest, emit=events.append)
-    assert resource.name in {event.resource for event in events if isinstance(event, Skipped)}
-    left = inventory()
-    kept = {name for name in before if _is_of(resource, name)}
-    assert kept
-    for name in kept:
-        assert _itself(left[name]) == _itself(before[name])
-
-
-def _itself(found: Any) -> Any:
-    """Without what is told by comparing it with the role and the token, which `down` has removed."""
-    if "variables" not in found:
-        return found
-    tags, variables = dict(found["tags"]), dict(found["variables"])
-    tags.pop("RoleId")
-    variables.pop("TOKEN_SHA256", None)
-    return {**found, "tags": tags, "variables": variables}
-
-
-def _disown(aws: RecordingAws, resource: Resource) -> None:
-    """Take our tags off, as if somebody else had made it."""
-    name, function = resource.name, resource.name.rsplit(".", 1)[-1]
-    keys = list(NAMES.tags)
-    match name.split(".")[0]:
-        case "settings" | "token":
-            parameter = NAMES.settings_parameter if name == "settings" else NAMES.token_parameter
-            where: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": parameter}
-            aws.call("ssm", "remove_tags_from_resource", **where, TagKeys=keys)
-            # Settings that read as imgpipe's and have no tags are ours.
-            aws.call("ssm", "add_tags_to_resource", **where, Tags=[{"Key": "Project", "Value": "another"}])
-        case "bucket" | "results_bucket":
-            bucket = NAMES.bucket if name == "bucket" else NAMES.results_bucket
-            tags = {"TagSet": [{"Key": "Project", "Value": "another"}]}
-            aws.call("s3", "put_bucket_tagging", Bucket=bucket, Tagging=tags)
-        case "table":
-            aws.call("dynamodb", "untag_resource", ResourceArn=NAMES.table_arn, TagKeys=keys)
-        case "role":
-            aws.call("iam", "untag_role", RoleName=NAMES.role(function), TagKeys=keys)
-        case "function":
-            aws.call("lambda", "untag_resource", Resource=NAMES.function_arn(function), TagKeys=keys)
-        case "logs":
-            group = NAMES.access_log_group if function == "api" else NAMES.log_group(function)
-            aws.call("logs", "untag_resource", resourceArn=NAMES.log_group_arn(group), tagKeys=keys)
-        case "queue":
-            url = aws.call("sqs", "get_queue_url", QueueName=NAMES.queue)["QueueUrl"]
-            aws.call("sqs", "untag_queue", QueueUrl=url, TagKeys=keys)
-        case other:
-            raise AssertionError(f"no way known to disown {other}")
-
-
-def _is_of(resource: Resource, entry: str) -> bool:
-    """Whether an entry of the inventory is that resource."""
-    kind, _, rest = resource.name.partition(".")
-    names = {
-        "settings": f"parameter {NAMES.settings_parameter}",
-        "token": f"parameter {NAMES.token_parameter}",
-        "bucket": f"bucket {NAMES.bucket}",
-        "table": f"table {NAMES.table}",
-        "results_bucket": f"bucket {NAMES.results_bucket}",
-        "role": f"role {NAMES.role(rest)}",
-        "function": f"function {NAMES.function(rest)}",
-        "logs": f"logs {NAMES.access_log_group if rest == 'api' else NAMES.log_group(rest)}",
-        "queue": f"queue {NAMES.queue}",
-    }
-    return entry == names[kind]
+    finished(settings)
+    laws.a_twin_is_refused_and_left_alone(World(settings=settings), resource)
 
 
 def _make_bucket(bucket: str) -> RecordingAws:

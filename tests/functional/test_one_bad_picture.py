@@ -31,9 +31,9 @@ from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.system.threads import Pool
 from tests.support.account import RecordingAws, fresh_account, nothing
-from tests.support.api_server import TOKEN, PlayedApi, Request, item, serving
+from tests.support.api_server import TOKEN, PlayedApi, item
 from tests.support.cli import NAMES, REGION, Cli, make_bucket
-from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account
+from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()
@@ -86,12 +86,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture
 def places(account: Account) -> Iterator[Places]:
-    with serving() as api:
-
-        def stored(_request: Request) -> None:
-            api.stored = account.lambda_.results()
-
-        api.before = stored
+    with serving_results(account.lambda_) as api:
         yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.deploy import destroy, observe, plan
-from imgpipe_cli.deploy.steps import STEPS
+from imgpipe_cli.deploy.resource import Change
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
-from tests.support import exhaustive
+from tests.support import exhaustive, laws
 from tests.support.account import (
     IN_S3,
     NAMES,
@@ -25,6 +25,7 @@ from tests.support.account import (
     pipeline,
     up,
 )
+from tests.support.laws import World
 from tests.support.retagging import retag
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -52,8 +53,24 @@ TAGS = pytest.mark.parametrize(
 
 def names_unique(settings: Settings) -> set[str]:
     """The resources that are found by their name. An API is not: its name is not unique."""
-    resources = (r for step in STEPS for r in step.resources if r.parent is None and r.wanted(settings))
-    return {resource.name for resource in resources} - {"api"}
+    found = World(settings=settings).resources
+    return {name for name, resource in found.items() if resource.parent is None} - {"api"}
+
+
+def inside(settings: Settings) -> set[str]:
+    """The resources that live inside one of those."""
+    found, unique = World(settings=settings).resources, names_unique(settings)
+    return {name for name, resource in found.items() if resource.parent in unique}
+
+
+def things(settings: Settings) -> list[Change]:
+    """The removal of each of them, which names it."""
+    return laws.removals(World(settings=settings, connect=PlainHttpAws))
+
+
+def retag_all(found: list[Change], tags: Mapping[str, str]) -> None:
+    for call in map(laws.sent, found):
+        retag(PlainHttpAws().client, call.service, call.params, tags)
 
 
 def everything() -> dict[str, Any]:
@@ -91,14 +108,17 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     # What reads as imgpipe's settings and has no tags is ours: nobody else writes it.
     parameter: dict[str, Any] = {"Name": NAMES.settings_parameter, "Value": "theirs", "Overwrite": True}
     PlainHttpAws().call("ssm", "put_parameter", **parameter)
-    retag(tags)
+    ours = things(settings)
+    called = {removal.what for removal in ours if not removal.what.startswith("API")}
+    assert f"role {NAMES.role('web')}" in called
+    retag_all(ours, tags)
     before = everything()
 
     refused_up = PlainHttpAws()
     with pytest.raises(Problem) as refused:
         up(refused_up, settings)
     assert (refused.value.code, refused_up.writes) == ("not_ours", [])
-    for name in called(settings):
+    for name in called:
         assert name in refused.value.message
     assert "--project" in refused.value.hint
     assert "Project=demo and ManagedBy=imgpipe" in refused.value.hint
@@ -106,8 +126,7 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     line = pipeline(PlainHttpAws())
     states = plan.states(line, observe.snapshot(line, nothing), settings)
     not_owned = {state.resource for state in states if state.state == "not_owned"}
-    inside = {"table.ttl", "retries", "notification", "permission.bucket"}
-    assert not_owned - inside - {"permission.api.get_result", "permission.api.web"} == names_unique(settings)
+    assert not_owned == names_unique(settings) | inside(settings)
 
     told = {state.resource: state.differences for state in states if state.differences}
     assert told.keys() == names_unique(settings)
@@ -125,25 +144,8 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     # An API of that name is told where it may be ours.
     maybe = {} if tags else {"api": "the HTTP API"}
     assert skipped.keys() == names_unique(settings) | maybe.keys()
-    assert set(skipped.values()) == called(settings) | set(maybe.values())
+    assert set(skipped.values()) == called | set(maybe.values())
     assert everything() == before
-
-
-def called(settings: Settings) -> set[str]:
-    """How messages name the things."""
-    functions = ("ingest", "get_result", "web")
-    groups = [*(NAMES.log_group(one) for one in functions), NAMES.access_log_group]
-    store = f"table {NAMES.table}" if settings.results == "table" else f"bucket {NAMES.results_bucket}"
-    return {
-        f"parameter {NAMES.settings_parameter}",
-        f"parameter {NAMES.token_parameter}",
-        f"bucket {NAMES.bucket}",
-        store,
-        f"queue {NAMES.queue}",
-        *(f"role {NAMES.role(one)}" for one in functions),
-        *(f"function {NAMES.function(one)}" for one in functions),
-        *(f"log group {group}" for group in groups),
-    }
 
 
 @TAGS
@@ -172,7 +174,8 @@ def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
     finished(kind=PlainHttpAws)
     put_something_into(SETTINGS)
     aws = PlainHttpAws()
-    retag({})
+    ours = things(SETTINGS)
+    retag_all(ours, {})
     began = aws.clock()
     snapshot = observe.snapshot(pipeline(aws), nothing)
     assert 30 <= aws.clock() - began < 35
@@ -182,7 +185,7 @@ def test_what_has_no_tags_is_looked_at_again_and_told_as_such() -> None:
     untagged = {event.resource for event in events if isinstance(event, Skipped) and event.why == "untagged"}
     functions = {f"function.{one}" for one in ("ingest", "get_result", "web")}  # these keep the tag RoleId
     assert untagged == {*names_unique(SETTINGS), "api"} - {"bucket", "settings"} - functions
-    retag({"Project": "theirs"})
+    retag_all(ours, {"Project": "theirs"})
     began = aws.clock()
     observe.snapshot(pipeline(aws), nothing)
     assert aws.clock() == began
@@ -211,10 +214,11 @@ def test_tags_that_were_lost_can_be_given_back() -> None:
     finished(kind=PlainHttpAws)
     put_something_into(SETTINGS)
     before = everything()
-    retag({})
+    ours = things(SETTINGS)
+    retag_all(ours, {})
     with pytest.raises(Problem):
         up(PlainHttpAws())
-    retag(NAMES.tags)
+    retag_all(ours, NAMES.tags)
     aws = PlainHttpAws()
     up(aws)
     assert aws.writes == []

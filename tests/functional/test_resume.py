@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from imgpipe_cli.events import Event, Skipped
 from imgpipe_cli.session.settings import Settings
-from tests.support import exhaustive
+from tests.support import exhaustive, laws
 from tests.support.account import (
     IN_S3,
     SETTINGS,
@@ -21,61 +20,36 @@ from tests.support.account import (
     inventory,
     up,
 )
+from tests.support.laws import Undisturbed, World
 
 # What an interrupted run may send again: the same value once more, which changes nothing.
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 
 
-@dataclass(frozen=True)
-class Undisturbed:
-    """The calls of `up` and of `down` without any fault, one after the other, and what is there between."""
-
-    settings: Settings
-    up: list[tuple[str, str]]
-    down: list[tuple[str, str]]
-    there: dict[str, object]
-
-
 @pytest.fixture(scope="module", params=[SETTINGS, IN_S3], ids=["table", "s3"])
-def undisturbed(request: pytest.FixtureRequest) -> Undisturbed:
-    settings: Settings = request.param
-    with fresh_account():
-        first, last = RecordingAws(), RecordingAws()
-        up(first, settings, workers=1)
-        there = inventory()
-        down(last, workers=1)
-    return Undisturbed(settings, first.writes, last.writes, there)
+def world(request: pytest.FixtureRequest) -> World:
+    return World(settings=request.param)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: World) -> Undisturbed:
+    return Undisturbed.of(world)
 
 
 @pytest.mark.loops
-def test_up_killed_after_any_call_is_finished_by_the_next_up(undisturbed: Undisturbed) -> None:
-    calls, there = undisturbed.up, undisturbed.there
-    assert len(calls) > 30
-    for die_after in exhaustive.points(len(calls), keep=6):
-        with fresh_account():
-            killed, resumed = RecordingAws(die_after=die_after), RecordingAws()
-            with pytest.raises(Killed):
-                up(killed, undisturbed.settings, workers=1)
-            up(resumed, undisturbed.settings, workers=1)
-            assert inventory() == there, f"killed after call {die_after}: {killed.writes[-1]}"
-            # Exactly the remaining calls: nothing is done twice, nothing is left out.
-            assert killed.writes == calls[: die_after + 1]
-            assert Counter(resumed.writes) == Counter(calls[die_after + 1 :])
+def test_up_killed_after_any_call_is_finished_by_the_next_up(world: World, undisturbed: Undisturbed) -> None:
+    assert len(undisturbed.up) > 30
+    for die_after in exhaustive.points(len(undisturbed.up), keep=6):
+        laws.a_killed_up_is_finished_by_the_next(world, undisturbed, die_after)
 
 
 @pytest.mark.loops
-def test_down_killed_after_any_call_is_finished_by_the_next_down(undisturbed: Undisturbed) -> None:
-    calls = undisturbed.down
-    with fresh_account():
-        empty = inventory()
-    for die_after in exhaustive.points(len(calls), keep=8):
-        with fresh_account():
-            finished(undisturbed.settings)
-            killed = RecordingAws(die_after=die_after)
-            with pytest.raises(Killed):
-                down(killed, workers=1)
-            assert down(RecordingAws(), workers=1) == []
-            assert inventory() == empty, f"killed after call {die_after}: {killed.writes[-1]}"
+def test_down_killed_after_any_call_is_finished_by_the_next_down(
+    world: World, undisturbed: Undisturbed
+) -> None:
+    for die_after in exhaustive.points(len(undisturbed.down), keep=8):
+        fill = partial(finished, world.settings)
+        laws.a_killed_down_is_finished_by_the_next(world, die_after, fill)
 
 
 @pytest.mark.loops

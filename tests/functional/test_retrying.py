@@ -25,8 +25,8 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, REGION, RecordingAws, fresh_account
-from tests.support.api_server import TOKEN, Request, failed, item, serving
-from tests.support.fake_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account
+from tests.support.api_server import TOKEN, failed, item
+from tests.support.fake_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account, serving_results
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 NOW = datetime.now(UTC)
@@ -104,13 +104,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture
 def places(account: Account) -> Iterator[Places]:
-    """The API answers from the table of the results, whatever stands there."""
-    with serving() as api:
-
-        def read(_request: Request) -> None:
-            api.stored = account.lambda_.results()
-
-        api.before = read
+    with serving_results(account.lambda_) as api:
         api.busy = lambda request: account.refuse_read(request.query.get("key", ""))
         yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
 

@@ -34,7 +34,7 @@ IN_LAMBDA = {"boto3", "botocore", *sys.stdlib_module_names}
 
 
 def imports(tree: ast.AST, *, typing_only: bool = False) -> Iterator[tuple[str, bool]]:
-    """The top names that a file imports, and whether only for type checking."""
+    """The top names that a file imports, "." for its own folder, and whether only for type checking."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], typing_only) for alias in node.names)
@@ -52,7 +52,7 @@ def test_only_what_lambda_has_is_imported(file: Path) -> None:
     own = file.relative_to(SOURCE).parts[0]
     for name, typing_only in imports(ast.parse(file.read_text(encoding="utf-8"))):
         if not (typing_only and name.startswith("mypy_boto3_")):
-            assert name in IN_LAMBDA or name in (own, "shared"), f"{file.name} imports {name}"
+            assert name in IN_LAMBDA or name in (own, "shared", "."), f"{file.name} imports {name}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ingest.app import Unfinished
 from shared import result_objects as rules
+from shared.dynamo_types import unchanged
 from shared.stores import Store
 from web import app as web_app
 from web.needs import PageLimits
@@ -296,3 +297,27 @@ def test_a_cursor_from_the_days_of_a_table_leads_on(call: Call, cloud: Cloud) ->
         place = Place(day=date(2026, 11, 22), analyzed_at="2026-11-22T10:00:01.000Z", object_key=key)
         page = call(web_app.serve, cloud.web(), "GET /results", {"after": place.text()})
         assert page.json["items"][-1]["objectKey"] == "0.jpg"
+
+
+def test_a_stored_result_is_written_alike_by_function_and_command_line() -> None:
+    """Both write it by these requests: what is there now decides, and a tombstone is tagged."""
+    item = {"objectKey": "a.jpg", "status": "done", "sequencer": "1" * 32}
+    assert rules.put_request(item, '"e"') == {
+        "Key": "results/a.jpg.json",
+        "Body": rules.dump(item),
+        "ContentType": "application/json",
+        "IfMatch": '"e"',
+    }
+    mark = rules.put_request({**item, "status": "removed"}, None)
+    assert (mark["IfNoneMatch"], mark["Tagging"]) == ("*", "imgpipe=tombstone")
+
+
+def test_the_table_is_written_only_while_nothing_has_changed() -> None:
+    assert unchanged(None)["ConditionExpression"] == "attribute_not_exists(#key)"
+    told = unchanged({"sequencer": "1", "status": "done", "analyzedAt": "t", "labels": []})
+    assert told["ConditionExpression"] == (
+        "#sequencer = :sequencer AND #status = :status AND attribute_not_exists(#versionId)"
+        " AND #analyzedAt = :analyzedAt"
+    )
+    assert told["ExpressionAttributeValues"].keys() == {":sequencer", ":status", ":analyzedAt"}
+    assert told["ExpressionAttributeNames"].keys() == {"#sequencer", "#status", "#versionId", "#analyzedAt"}

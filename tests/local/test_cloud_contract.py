@@ -55,7 +55,8 @@ print(json.dumps(found))
 NOBODY = """
 import json, os, sys
 from pathlib import Path
-from imgpipe_cli.local.emulator import private_names; from imgpipe_cli.local.guard import anonymous
+from imgpipe_cli.local.emulator import private_names
+from imgpipe_cli.local.guard import anonymous
 from imgpipe_cli.local.process.environment import prepare
 from imgpipe_cli.local.process.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))

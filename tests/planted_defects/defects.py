@@ -104,11 +104,13 @@ DEFECTS = (
         """            if entry and not announced:
                 self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
                 announced = True
+            request = put_request(plain(item), found[1] if found else None)
             try:
-                self._put_result(item, found[1] if found else None)
+                self.s3.put_object(Bucket=self.bucket, **request)
 """,
-        """            try:
-                self._put_result(item, found[1] if found else None)
+        """            request = put_request(plain(item), found[1] if found else None)
+            try:
+                self.s3.put_object(Bucket=self.bucket, **request)
                 if entry and not announced:
                     self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
                     announced = True

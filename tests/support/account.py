@@ -38,8 +38,9 @@ def nothing(_event: object) -> None:
 
 
 class RecordingAws(Aws):
-    """Records every change that is sent, and dies right after the one it is told to.
+    """Records every call that is sent, and dies right after the change it is told to.
 
+    writes, params: the changes in order. sent: all operations, those that only read too.
     keeps_tags: whether a bucket has the tags of its create call, as on AWS; others, as moto, drop them.
     """
 
@@ -53,6 +54,7 @@ class RecordingAws(Aws):
         self._clients = _clients  # making them takes longer than all else, and moto patches them all
         self.writes: list[tuple[str, str]] = []
         self.params: list[dict[str, Any]] = []
+        self.sent: set[tuple[str, str]] = set()
         self._die_after = die_after
         self._keeps_tags = keeps_tags
         self._counting = threading.Lock()
@@ -61,6 +63,7 @@ class RecordingAws(Aws):
         self._now_s += seconds
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        self.sent.add((service, operation))
         answer = super().call(service, operation, once=once, **params)
         if operation == "create_bucket" and self._keeps_tags:
             tags = params.get("CreateBucketConfiguration", {}).get("Tags")
@@ -73,6 +76,10 @@ class RecordingAws(Aws):
                 if self._die_after is not None and len(self.writes) > self._die_after:
                     raise Killed
         return answer
+
+    def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
+        self.sent.add((service, operation))
+        return super().pages(service, operation, **params)
 
 
 class PlainHttpAws(RecordingAws):

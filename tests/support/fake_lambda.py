@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote_plus
@@ -20,6 +21,7 @@ from ingest.work import Needs
 from shared.dynamo_types import from_attributes, plain
 from shared.result_item import ResultItem, Stored
 from shared.results import shown
+from tests.support.api_server import PlayedApi, Request, serving
 from tests.support.cli import make_bucket
 
 Event = dict[str, Any]
@@ -145,6 +147,18 @@ class PlayedLambda:
         rows = self.client("dynamodb").scan(TableName=self.names.table)["Items"]
         items = [shown(cast("Stored", plain(from_attributes(row)))) for row in rows]
         return {one["objectKey"]: one for one in items if one}
+
+
+@contextmanager
+def serving_results(lambda_: PlayedLambda) -> Iterator[PlayedApi]:
+    """The API, which answers from the table of the results, whatever stands there."""
+    with serving() as api:
+
+        def read(_request: Request) -> None:
+            api.stored = lambda_.results()
+
+        api.before = read
+        yield api
 
 
 def no_call_outlives_the_account() -> None:

@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 Client = Callable[[str], Any]
@@ -41,15 +42,14 @@ _ROUTE_PARTS = ("AuthorizationType", "ApiKeyRequired")
 _STAGE_PARTS = ("StageName", "AutoDeploy", "DefaultRouteSettings", "AccessLogSettings", "Tags")
 
 
-def inventory(client: Client, project: str = "") -> dict[str, Any]:
+def inventory(client: Client, project: str = "", services: Iterable[str] = ()) -> dict[str, Any]:
     """Resource -> its configuration: of all, or of one project, whose name then reads PROJECT, so that
-    projects can be compared."""
-    snapshot = (_buckets, _tables, _roles, _functions, _queues, _parameters, _logs, _apis)
+    projects can be compared. services: those of the pipeline, unless others are named."""
     found = {
         name: content
-        for look in snapshot
-        for name, content in look(client)
-        if re.search(rf"[ /]{project}[-/]", f"{name}/") or not project
+        for service in services or _LOOKS
+        for name, content in _look(client, service)
+        if re.search(rf"[ :/]{project}[-/]", f"{name}/") or not project
     }
     text = json.dumps(found, sort_keys=True, default=str)
     text = re.sub(r'"(?:RequestId|HostId|x-amzn-requestid)": "[^"]*"', '""', text)
@@ -58,12 +58,44 @@ def inventory(client: Client, project: str = "") -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+def _look(client: Client, service: str) -> Iterator[tuple[str, Any]]:
+    return _LOOKS[service](client) if service in _LOOKS else _any_service(client(service))
+
+
+def _any_service(client: Any) -> Iterator[tuple[str, Any]]:
+    """Whatever a service lists that has an ARN, with all that can be read by the ARN alone."""
+    model = client.meta.service_model
+    reads = [name for name in model.operation_names if name.startswith(("Get", "List", "Describe"))]
+    needed = {
+        name: (shape.required_members if (shape := model.operation_model(name).input_shape) else [])
+        for name in reads
+    }
+    for name in (name for name in reads if name.startswith("List") and not needed[name]):
+        for item in _things(_read(client, xform_name(name))):
+            (key, arn), *_ = [(key, value) for key, value in item.items() if key.endswith("Arn")]
+            parts = {
+                other: _read(client, xform_name(other), **{wanted[0]: arn})
+                for other, wanted in needed.items()
+                if wanted in ([key], ["ResourceArn"])
+            }
+            yield f"{client.meta.service_model.service_name} {arn}", {**item, **parts}
+
+
+def _things(answer: Any) -> Iterator[dict[str, Any]]:
+    """The entries of a list's answer that have an ARN."""
+    for value in answer.values() if isinstance(answer, dict) else ():
+        if isinstance(value, list):
+            yield from (one for one in value if isinstance(one, dict) and any(k.endswith("Arn") for k in one))
+
+
 def _read(client: Any, operation: str, **params: Any) -> Any:
     """The answer, or the code of the refusal."""
     try:
         answer = getattr(client, operation)(**params)
     except ClientError as error:
         return error.response["Error"]["Code"]
+    except NotImplementedError:  # of moto's
+        return "not offered"
     answer.pop("ResponseMetadata", None)
     return answer
 
@@ -242,3 +274,16 @@ def _apis(client: Client) -> Iterator[tuple[str, Any]]:
                 "stages": stages,
             },
         )
+
+
+# Others are looked at as _any_service does.
+_LOOKS: Mapping[str, Callable[[Client], Iterator[tuple[str, Any]]]] = {
+    "s3": _buckets,
+    "dynamodb": _tables,
+    "iam": _roles,
+    "lambda": _functions,
+    "sqs": _queues,
+    "ssm": _parameters,
+    "logs": _logs,
+    "apigatewayv2": _apis,
+}

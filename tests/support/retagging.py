@@ -1,72 +1,82 @@
-"""Other tags for everything that has one of our names, as if somebody else had made it."""
+"""Other tags for what has one of our names, as if somebody else had made it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.account import NAMES, RecordingAws
+from tests.support.account import NAMES
 
+Client = Callable[[str], Any]
 _OURS = list(NAMES.tags)
 
 
-def retag(tags: Mapping[str, str]) -> None:
-    aws = RecordingAws()
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-    for change in (_parameters, _buckets, _table, _roles, _functions, _logs, _queue, _apis):
-        change(aws, dict(tags), pairs)
+def retag(client: Client, service: str, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    """One thing. where: the parameters that name it in the service's own calls, such as its removal."""
+    _BY_SERVICE.get(service, _retag_by_arn)(client(service), where, tags)
 
 
-def _parameters(aws: RecordingAws, _tags: dict[str, str], pairs: list[dict[str, str]]) -> None:
-    for name in (NAMES.settings_parameter, NAMES.token_parameter):
-        where: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": name}
-        aws.call("ssm", "remove_tags_from_resource", **where, TagKeys=_OURS)
-        aws.call("ssm", "add_tags_to_resource", **where, Tags=pairs)
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _buckets(aws: RecordingAws, _tags: dict[str, str], pairs: list[dict[str, str]]) -> None:
-    for bucket in aws.call("s3", "list_buckets")["Buckets"]:
-        if pairs:
-            aws.call("s3", "put_bucket_tagging", Bucket=bucket["Name"], Tagging={"TagSet": pairs})
-        else:
-            aws.call("s3", "delete_bucket_tagging", Bucket=bucket["Name"])
+def _parameter(ssm: Any, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    named = {"ResourceType": "Parameter", "ResourceId": where["Name"]}
+    ssm.remove_tags_from_resource(**named, TagKeys=_OURS)
+    ssm.add_tags_to_resource(**named, Tags=_pairs(tags))
 
 
-def _table(aws: RecordingAws, _tags: dict[str, str], pairs: list[dict[str, str]]) -> None:
-    for _ in aws.call("dynamodb", "list_tables")["TableNames"]:
-        aws.call("dynamodb", "untag_resource", ResourceArn=NAMES.table_arn, TagKeys=_OURS)
-        aws.call("dynamodb", "tag_resource", ResourceArn=NAMES.table_arn, Tags=pairs)
-
-
-def _roles(aws: RecordingAws, _tags: dict[str, str], pairs: list[dict[str, str]]) -> None:
-    for role in aws.call("iam", "list_roles")["Roles"]:
-        aws.call("iam", "untag_role", RoleName=role["RoleName"], TagKeys=_OURS)
-        aws.call("iam", "tag_role", RoleName=role["RoleName"], Tags=pairs)
-
-
-def _functions(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]) -> None:
-    for function in aws.call("lambda", "list_functions")["Functions"]:
-        aws.call("lambda", "untag_resource", Resource=function["FunctionArn"], TagKeys=_OURS)
-        aws.call("lambda", "tag_resource", Resource=function["FunctionArn"], Tags=tags)
-
-
-def _logs(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]) -> None:
-    for group in aws.call("logs", "describe_log_groups")["logGroups"]:
-        arn = NAMES.log_group_arn(group["logGroupName"])
-        aws.call("logs", "untag_resource", resourceArn=arn, tagKeys=_OURS)
-        aws.call("logs", "tag_resource", resourceArn=arn, tags=tags)
-
-
-def _queue(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]) -> None:
-    url = aws.call("sqs", "get_queue_url", QueueName=NAMES.queue)["QueueUrl"]
-    aws.call("sqs", "untag_queue", QueueUrl=url, TagKeys=_OURS)
+def _bucket(s3: Any, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
     if tags:
-        aws.call("sqs", "tag_queue", QueueUrl=url, Tags=tags)
+        s3.put_bucket_tagging(Bucket=where["Bucket"], Tagging={"TagSet": _pairs(tags)})
+    else:
+        s3.delete_bucket_tagging(Bucket=where["Bucket"])
 
 
-def _apis(aws: RecordingAws, tags: dict[str, str], _pairs: list[dict[str, str]]) -> None:
-    for api in aws.call("apigatewayv2", "get_apis")["Items"]:
-        # It has no account.
-        arn = f"arn:aws:apigateway:{NAMES.region}::/apis/{api['ApiId']}"
-        aws.call("apigatewayv2", "untag_resource", ResourceArn=arn, TagKeys=_OURS)
-        aws.call("apigatewayv2", "tag_resource", ResourceArn=arn, Tags=tags)
+def _role(iam: Any, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    iam.untag_role(RoleName=where["RoleName"], TagKeys=_OURS)
+    iam.tag_role(RoleName=where["RoleName"], Tags=_pairs(tags))
+
+
+def _queue(sqs: Any, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    sqs.untag_queue(QueueUrl=where["QueueUrl"], TagKeys=_OURS)
+    if tags:
+        sqs.tag_queue(QueueUrl=where["QueueUrl"], Tags=tags)
+
+
+# Services that do not tag by ARN. The others have TagResource, each with parameter names of its own.
+_BY_SERVICE: Mapping[str, Callable[[Any, Mapping[str, Any], Mapping[str, str]], None]] = {
+    "ssm": _parameter,
+    "s3": _bucket,
+    "iam": _role,
+    "sqs": _queue,
+}
+
+
+def _retag_by_arn(client: Any, where: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    arn = _arn(where)
+    untag, tag = (
+        client.meta.service_model.operation_model(name).input_shape
+        for name in ("UntagResource", "TagResource")
+    )
+    keys = next(name for name in untag.members if name.lower() == "tagkeys")
+    resource = next(name for name in untag.required_members if name != keys)
+    given = next(name for name in tag.members if name.lower() == "tags")
+    client.untag_resource(**{resource: arn, keys: _OURS})
+    is_list = tag.members[given].type_name == "list"
+    client.tag_resource(**{resource: arn, given: _pairs(tags) if is_list else dict(tags)})
+
+
+def _arn(where: Mapping[str, Any]) -> str:
+    """Services of which a thing is named by its name, not by its ARN, make that of the name."""
+    match where:
+        case {"TableName": table}:
+            return NAMES.table_arn.replace(NAMES.table, table)
+        case {"FunctionName": function}:
+            return NAMES.function_arn("web").replace(NAMES.function("web"), function)
+        case {"logGroupName": group}:
+            return NAMES.log_group_arn(group)
+        case {"ApiId": api}:  # it has no account
+            return f"arn:aws:apigateway:{NAMES.region}::/apis/{api}"
+        case _:
+            return str(next(value for key, value in where.items() if key.endswith("Arn")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import importlib.util
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -159,3 +161,22 @@ def test_the_command_line_loads_the_functions_rules_and_nobody_elses(tmp_path: P
 def test_a_rule_that_there_is_not_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing_shared"):
         _ = source.nothing_shared
+
+
+def test_no_module_of_the_command_line_imports_the_functions_by_their_own_names() -> None:
+    """Only for its types: an installation has no packages of these names."""
+    for path in Path(imgpipe_cli.__file__).parent.rglob("*.py"):
+        if "lambda_src" in path.parts:
+            continue
+        for node in _run_at_import(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
+            tops = {str(name).partition(".")[0] for name in names}
+            assert not tops & {*FUNCTIONS, "get_result", "shared"}, f"{path}: {ast.unparse(node)}"
+
+
+def _run_at_import(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _run_at_import(node)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
-from urllib.parse import urlencode
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all
@@ -32,7 +31,6 @@ REFUSED_TO_ALL = 64
 # How often one item is tried again when the pipeline changes it meanwhile.
 _LOOKS = 5
 _BATCH = 200
-_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404")
 _NO_RESULT = "NotAResult"
 _TOO_BUSY = "a result changed again and again while it was being copied"
 
@@ -146,18 +144,9 @@ class TableStore:
 
     def _put(self, item: Stored, seen: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
-        write = dynamo_types.to_attributes
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(objectKey)"}
-        if seen is not None:
-            before: Mapping[str, Any] = seen
-            compared = [name for name in ("sequencer", "status", "analyzedAt") if name in before]
-            condition = {
-                "ConditionExpression": " AND ".join(f"#{name} = :{name}" for name in compared),
-                "ExpressionAttributeNames": {f"#{name}": name for name in compared},
-                "ExpressionAttributeValues": write({f":{name}": before[name] for name in compared}),
-            }
+        row = {"Item": dynamo_types.to_attributes(item), **dynamo_types.unchanged(seen)}
         try:
-            self.aws.call("dynamodb", "put_item", TableName=self.table, Item=write(item), **condition)
+            self.aws.call("dynamodb", "put_item", TableName=self.table, **row)
         except AwsError as error:
             if error.code == "ConditionalCheckFailedException":
                 return False
@@ -244,18 +233,10 @@ class BucketStore:
 
     def _put(self, item: Stored, etag: str | None) -> bool:
         """Put the item in place of the object with this ETag; False when that has changed since."""
-        options: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        if item["status"] == "removed":
-            options["Tagging"] = urlencode([rules.TOMBSTONE_TAG])
-        put: dict[str, Any] = {
-            "Bucket": self.bucket,
-            "Key": rules.result_object(name_of(item)),
-            "Body": rules.dump(item),
-        }
         try:
-            self.aws.call("s3", "put_object", ContentType="application/json", **put, **options)
+            self.aws.call("s3", "put_object", Bucket=self.bucket, **rules.put_request(item, etag))
         except AwsError as error:
-            if error.code in _CHANGED:
+            if error.code in rules.CHANGED:
                 return False
             raise
         return True

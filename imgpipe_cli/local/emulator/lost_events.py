@@ -14,13 +14,12 @@ from typing import Any
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.lambdas.source import events, identity, result_objects
+from imgpipe_cli.lambdas.source import events, identity, result_objects, results
 from imgpipe_cli.local.process.environment import ACCOUNT
 
 LOGGER = logging.getLogger("imgpipe.local.events")
 
 _SETTINGS = re.compile(r"/imgpipe/([^/]+)/settings")
-_REMOVED = "removed"
 
 # By key: the result, or None where its picture was removed.
 About = dict[str, Mapping[str, Any] | None]
@@ -41,16 +40,16 @@ class LostEvents:
         count = 0
         for names in self._pipelines():
             objects = self._objects(names.bucket)
-            results = {**self._in_bucket(names), **self._in_table(names)}
+            stored = {**self._in_bucket(names), **self._in_table(names)}
             for key, found in objects.items():
                 version = found.get("version_id")
                 is_folder = events.is_folder(key, found.get("size"))
-                if is_folder or _has(results.get(key), found) or (names.bucket, key, version) in waiting:
+                if is_folder or _has(stored.get(key), found) or (names.bucket, key, version) in waiting:
                     continue
                 self._fire(names.bucket, key, found)
                 count += 1
-            for key in results.keys() - objects.keys():
-                if results[key] is not None and (names.bucket, key, None) not in waiting:
+            for key in stored.keys() - objects.keys():
+                if stored[key] is not None and (names.bucket, key, None) not in waiting:
                     self._fire(names.bucket, key, None)
                     count += 1
         return count
@@ -106,7 +105,7 @@ class LostEvents:
 
 
 def _unless_removed(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return None if item["status"] == _REMOVED else item
+    return None if item["status"] == results.REMOVED else item
 
 
 def _has(result: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from imgpipe_cli.local.process.files import LocalFiles
 from imgpipe_cli.system import file_io
@@ -65,18 +66,10 @@ def reap(pid: int) -> None:
 
 def _detached(command: list[str], folder: Path, log: int) -> subprocess.Popen[bytes]:
     environment = scrubbed(dict(os.environ))
+    apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         # A hidden console rather than DETACHED_PROCESS: without one, each Lambda worker would open a window.
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
-        return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            creationflags=flags,
-        )
+        apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
     return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
         command,
         env=environment,
@@ -84,5 +77,5 @@ def _detached(command: list[str], folder: Path, log: int) -> subprocess.Popen[by
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        start_new_session=True,
+        **apart,
     )

@@ -13,7 +13,6 @@ from imgpipe_cli.local.rekognition.codes import CONFIDENCE as CODE_CONFIDENCE
 from imgpipe_cli.local.rekognition.codes import Code, find_codes
 from imgpipe_cli.local.rekognition.colors import dominant_colors
 from imgpipe_cli.local.rekognition.faces import Face, FaceFinder, cropped
-from imgpipe_cli.local.rekognition.flights import Flights
 from imgpipe_cli.local.rekognition.geometry import Box
 from imgpipe_cli.local.rekognition.labels import Sighting
 from imgpipe_cli.local.rekognition.objects import Detector, ObjectModel, Thing
@@ -22,6 +21,7 @@ from imgpipe_cli.local.rekognition.quality import Quality, quality_of
 from imgpipe_cli.local.rekognition.text import Line, TextReader
 from imgpipe_cli.local.rekognition.vision import opencv
 from imgpipe_cli.local.rekognition.wire import Upload
+from imgpipe_cli.system.single_flight import SingleFlight
 
 # A frame is at most 12 MB; findings are a few KB. A pipeline asks several questions about one picture at once
 # and rarely comes back to it later.
@@ -40,13 +40,13 @@ class Analysis:
         # Reading text and decoding a large picture each take up to 150 MB for a moment: never both at once.
         self._heavy = threading.Lock()
         self._text_reader = TextReader(threads, self._heavy)
-        self._frames: Flights[Frame] = Flights(_FRAMES)
-        self._faces: Flights[tuple[Face, ...]] = Flights(_FINDINGS)
-        self._lines: Flights[tuple[Line, ...]] = Flights(_FINDINGS)
-        self._codes: Flights[tuple[Code, ...]] = Flights(_FINDINGS)
-        self._things: Flights[tuple[Thing, ...]] = Flights(_FINDINGS)
-        self._qualities: Flights[Quality] = Flights(_FINDINGS)
-        self._colors: Flights[tuple[dict[str, Any], ...]] = Flights(_FINDINGS)
+        self._frames: SingleFlight[Frame] = SingleFlight(_FRAMES)
+        self._faces: SingleFlight[tuple[Face, ...]] = SingleFlight(_FINDINGS)
+        self._lines: SingleFlight[tuple[Line, ...]] = SingleFlight(_FINDINGS)
+        self._codes: SingleFlight[tuple[Code, ...]] = SingleFlight(_FINDINGS)
+        self._things: SingleFlight[tuple[Thing, ...]] = SingleFlight(_FINDINGS)
+        self._qualities: SingleFlight[Quality] = SingleFlight(_FINDINGS)
+        self._colors: SingleFlight[tuple[dict[str, Any], ...]] = SingleFlight(_FINDINGS)
 
     def load(self) -> None:
         """Load every model now."""

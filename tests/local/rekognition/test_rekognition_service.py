@@ -10,60 +10,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from imgpipe_cli.local.rekognition import Rekognition
 from imgpipe_cli.local.rekognition.analysis import Analysis
-from imgpipe_cli.local.rekognition.flights import Flights
 from imgpipe_cli.local.rekognition.wire import Upload
 
 Sample = Callable[[str], bytes]
 IN_S3 = {"Image": {"S3Object": {"Bucket": "pictures", "Name": "a.jpg"}}}
-
-
-def test_eight_threads_with_one_picture_compute_once() -> None:
-    flights: Flights[str] = Flights(4)
-    together, computed = threading.Barrier(8), []
-
-    def compute() -> str:
-        computed.append(threading.get_ident())
-        return "found"
-
-    def ask() -> str:
-        together.wait()
-        return flights.get("digest", compute)
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [answer.result() for answer in [pool.submit(ask) for _ in range(8)]]
-    assert answers == ["found"] * 8
-    assert len(computed) == 1
-
-
-def test_a_failed_computation_is_tried_again_by_the_next() -> None:
-    flights: Flights[str] = Flights(4)
-
-    def fail() -> str:
-        raise ValueError("once")
-
-    with pytest.raises(ValueError, match="once"):
-        flights.get("digest", fail)
-    assert flights.get("digest", lambda: "found") == "found"
-
-
-def test_only_the_latest_outcomes_are_kept() -> None:
-    flights: Flights[str] = Flights(2)
-    computed: list[str] = []
-
-    def computing(key: str) -> Callable[[], str]:
-        def compute() -> str:
-            computed.append(key)
-            return key
-
-        return compute
-
-    for key in ("a", "b", "a", "c", "a", "b"):
-        assert flights.get(key, computing(key)) == key
-    assert computed == ["a", "b", "c", "b"]
 
 
 def test_labels_and_text_of_one_picture_read_it_once(sample: Sample) -> None:

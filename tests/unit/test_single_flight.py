@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
-from imgpipe_cli.system.single_flight import KnownValues
+from imgpipe_cli.system.single_flight import SingleFlight
 
 
 @pytest.fixture
-def known() -> KnownValues:
-    return KnownValues()
+def known() -> SingleFlight[str | None]:
+    return SingleFlight()
 
 
 class Look:
@@ -45,7 +45,7 @@ def _both(first: Callable[[], str | None], second: Callable[[], str | None], loo
 
 @pytest.mark.parametrize("answer", ["an id", None])
 def test_who_asks_while_an_answer_is_on_its_way_gets_that_answer(
-    known: KnownValues, answer: str | None
+    known: SingleFlight[str | None], answer: str | None
 ) -> None:
     look = Look(answer, answer)
     # The owner of the value always looks; who only wants to know it joins.
@@ -54,7 +54,7 @@ def test_who_asks_while_an_answer_is_on_its_way_gets_that_answer(
     assert look.count <= 1 + (answer is None)
 
 
-def test_a_value_is_remembered_and_its_absence_is_not(known: KnownValues) -> None:
+def test_a_value_is_remembered_and_its_absence_is_not(known: SingleFlight[str | None]) -> None:
     look = Look(None, "an id")
     look.go_on.set()
     assert known.get("api", look) is None
@@ -62,7 +62,7 @@ def test_a_value_is_remembered_and_its_absence_is_not(known: KnownValues) -> Non
     assert look.count == 2
 
 
-def test_the_owners_look_replaces_what_is_remembered(known: KnownValues) -> None:
+def test_the_owners_look_replaces_what_is_remembered(known: SingleFlight[str | None]) -> None:
     look = Look("old", "new", None, "again")
     look.go_on.set()
     assert known.get("api", look) == "old"
@@ -72,7 +72,9 @@ def test_the_owners_look_replaces_what_is_remembered(known: KnownValues) -> None
     assert known.get("api", look) == "again"
 
 
-def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(known: KnownValues) -> None:
+def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(
+    known: SingleFlight[str | None],
+) -> None:
     slow, quick = Look("old"), Look("new")
     quick.go_on.set()
     with ThreadPoolExecutor(1) as pool:
@@ -84,10 +86,44 @@ def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(known: Kno
     assert known.get("api", slow) == "new"
 
 
-def test_a_failed_look_fails_for_all_who_wait_and_is_not_remembered(known: KnownValues) -> None:
+def test_a_failed_look_fails_for_all_who_wait_and_is_not_remembered(known: SingleFlight[str | None]) -> None:
     def fails() -> str | None:
         raise AwsError("Throttling", "too fast")
 
     with pytest.raises(AwsError):
         known.get("api", fails)
     assert known.get("api", lambda: "an id") == "an id"
+
+
+def test_eight_threads_that_ask_at_once_look_once() -> None:
+    found: SingleFlight[str] = SingleFlight(4)
+    together, computed = threading.Barrier(8), []
+
+    def compute() -> str:
+        computed.append(threading.get_ident())
+        return "found"
+
+    def ask() -> str:
+        together.wait()
+        return found.get("digest", compute)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer.result() for answer in [pool.submit(ask) for _ in range(8)]]
+    assert answers == ["found"] * 8
+    assert len(computed) == 1
+
+
+def test_only_the_latest_outcomes_are_kept() -> None:
+    found: SingleFlight[str] = SingleFlight(2)
+    computed: list[str] = []
+
+    def computing(key: str) -> Callable[[], str]:
+        def compute() -> str:
+            computed.append(key)
+            return key
+
+        return compute
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert found.get(key, computing(key)) == key
+    assert computed == ["a", "b", "c", "b"]
