@@ -110,7 +110,7 @@ def _composed(run: Run, keys: list[str], api: Callable[[Remembered], Api]) -> di
 def _not_told(key: str, error: ApiUnavailable) -> Problem:
     return Problem(
         "not_told",
-        f"The API does not tell the result of {key}: {error}.",
+        f"The API does not give the result of {key}: {error}.",
         hint=f"Run the command again; if it stays so: imgpipe explain {argument(key)}",
     )
 

@@ -90,7 +90,7 @@ def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool, mi
     if named and missing:
         raise Problem(
             "bad_usage",
-            "--missing looks for pictures that are not named; a KEY is looked at as it is.",
+            "--missing looks for pictures that are not named; a KEY is retried as it is.",
             hint="See imgpipe retry --help.",
             exit_code=ExitCode.USAGE,
         )

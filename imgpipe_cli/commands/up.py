@@ -241,7 +241,7 @@ def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored
         raise Problem(
             "overtaken",
             f"Another imgpipe up changed the settings while this ran: results is {stored.destination}, not "
-            f"{wanted.destination}. Nothing was moved.",
+            f"{wanted.destination}. Nothing was migrated.",
             hint="Run imgpipe up again to have yours.",
         )
     return wanted
@@ -292,11 +292,13 @@ def _confirm_move(
 
     if yes or not settings.move or (known and known.move == settings.move):
         return
-    need_confirmation(yes, "Moving the results to another store")
+    need_confirmation(yes, "Migrating the results to another store")
     migrate.refuse_lasting(pipeline, snapshot, settings)
     old, new = migrate.store_names(pipeline, settings)
     count = migrate.results_to_move(pipeline, snapshot, settings)
-    question = f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Move them? [y/N]"
+    question = (
+        f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Migrate them? [y/N]"
+    )
     if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
         raise Problem("not_confirmed", "Nothing was changed.")
 

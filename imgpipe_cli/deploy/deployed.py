@@ -40,7 +40,7 @@ def is_lost(snapshot: Mapping[str, Observed]) -> bool:
 def lost(names: Names) -> Problem:
     return Problem(
         "settings_lost",
-        f"The parameter {names.settings_parameter} was removed, and the functions do not tell the settings "
+        f"The parameter {names.settings_parameter} was removed, and the functions do not hold the settings "
         "of this pipeline. Nothing was changed.",
         hint="Name them all: imgpipe up with --features, --min-confidence, --private or --public, and "
         "--results. Lists then begin today; older results are found by their key.",

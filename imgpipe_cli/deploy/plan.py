@@ -52,7 +52,7 @@ def states(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[R
         elif not seen.ready:
             state, differences = "busy", (seen.detail,)
         elif resource.parent is None and not resource.wanted(settings.at_rest):
-            state, differences = "drifted", (f"move the results out of {resource.name}: run imgpipe up",)
+            state, differences = "drifted", (f"migrate the results out of {resource.name}: run imgpipe up",)
         else:
             differences = tuple(_differences(resource, seen, pipeline.names, settings))
             state = "drifted" if differences else "ready"
@@ -72,7 +72,7 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
         try:
             return (*seen.orphans, *resource.unmanaged_changes(pipeline.aws, pipeline.names, seen))
         except AwsError as error:
-            raise problem(error, f"look at what was added to {resource.name}") from error
+            raise problem(error, f"read the additions to {resource.name}") from error
 
     found = pipeline.aws.gather({name: partial(one, resource) for name, resource in resources.items()})
     return {name: told for name, told in found.items() if told}

@@ -30,7 +30,7 @@ def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bo
     screen.show(table)
     screen.line(_sum(checks))
     if target.local:
-        screen.line("AWS was not looked at, since the local cloud is the target: imgpipe doctor --aws")
+        screen.line("AWS was not checked, since the local cloud is the target: imgpipe doctor --aws")
 
 
 def _cell(check: Check, verbose: bool) -> Text:

@@ -106,7 +106,7 @@ def _queue(found: Found) -> Iterator[str]:
         yield f"{count(contents.elsewhere, 'event')} of the failure queue are in other hands just now."
     if not contents.complete:
         yield (
-            f"The failure queue is longer: only {len(contents.entries):,} events were looked at. "
+            f"The failure queue is longer: only {len(contents.entries):,} events were processed. "
             "For the rest run imgpipe retry again."
         )
     if found.queue_url is None:
@@ -199,7 +199,7 @@ _WORDS = {
     "failed": "failed again",
     "pending": "pending",
     "gone": "no longer in the bucket",
-    "nothing": "nothing to look at",
+    "nothing": "nothing to analyze",
     "unknown": "unknown",
 }
 

@@ -291,7 +291,7 @@ def place(target: Target, start_local: Callable[[], Any] | None = None) -> Place
     if target.region is not None and not _PLAYED_REGION.fullmatch(target.region):
         raise Problem(
             "bad_region",
-            f"The local cloud plays no region of the name {target.region!r}.",
+            f"The local cloud emulates no region of the name {target.region!r}.",
             hint="Name one such as eu-west-1 with --region, or leave it out.",
             exit_code=ExitCode.USAGE,
         )

@@ -59,7 +59,7 @@ class NotShown(Exception):
 def gone() -> Fault:
     return Fault(
         code="gone",
-        message="The picture was removed from the bucket before it was looked at.",
+        message="The picture was removed from the bucket before it was analyzed.",
         hint="Upload it again if it should be analyzed.",
     )
 

@@ -22,9 +22,11 @@ REPLACED = {
     r"torn": "indeterminate",
     r"strangers?": "external access",
     r"overtaken": "conflict",
-    r"looked at again|looks? at (?:it|them|pictures?) again": "analyzed again",
+    r"(?:is|are|was|were|have it|have them) looked at|nothing to look at": "analyze",
     r"(?:is|are|was|were) told": "reports",
     r"taken in hand": "processed",
+    r"plays": "emulates",
+    r"moving (?:the )?results|moves? results": "migrate",
     r"put right|mend(?:s|ed|ing)?": "repair",
     r"not ours|is ours|are ours": "managed by imgpipe",
 }
@@ -83,7 +85,7 @@ def test_help_in_docstrings_keeps_to_the_words() -> None:
         "| a | What it is |",
         "The Verdict is stored.",
         "Another run is told.",
-        "It has been looked at again.",
+        "The picture was looked at.",
     ],
 )
 def test_a_breach_is_found(text: str) -> None:

@@ -327,7 +327,7 @@ def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: PlayedLambda) -> None:
     failed.put("pics/", b"")
     printed = cli("retry", "pics/")
     assert printed.code == 0
-    assert "1 picture: 1 nothing to look at." in printed.out
+    assert "1 picture: 1 nothing to analyze." in printed.out
     assert failed.events == []
 
 

@@ -40,7 +40,7 @@ class Notification(Resource):
     """One entry in the bucket's notification document; what others put there stays."""
 
     name = "notification"
-    title = "the trigger, by which the bucket tells the ingest function of pictures,"
+    title = "the trigger, by which the bucket reports pictures to the ingest function,"
     iam = (
         *uses(LOOK, UPLOADS, "s3.get_bucket_notification_configuration"),
         *uses(UP_AND_DOWN, UPLOADS, "s3.put_bucket_notification_configuration"),

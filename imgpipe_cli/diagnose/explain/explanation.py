@@ -52,7 +52,7 @@ def conclusion(found: Evidence) -> Conclusion:
     if current is not None and current.removed:
         return _removed(current)
     if current is not None and functions.events.is_folder(found.key, current.size_bytes):
-        why = f"{found.key} only makes a folder show; there is nothing to look at."
+        why = f"{found.key} only makes a folder show; there is nothing to analyze."
         pictures = f"See the pictures in it: imgpipe list --prefix {keys.argument(found.key)}"
         return Conclusion("not_found", "folder", why, pictures)
     if found.result is not None and _is_current(found, found.result.get("versionId")):
@@ -153,7 +153,7 @@ def _handled(found: Evidence, last: Attempt) -> Conclusion:
             return Conclusion("failed", parts.cause(part), f"{why} {parts.said(part)}", f"{_REPAIR}.")
         return Conclusion("failed", "result_lost", why, f"It was deleted from its store: {_again(found)}.")
     why = f"The ingest function left the picture alone at {at}: {last.outcome}."
-    return Conclusion("failed", "skipped", why, f"If it should be looked at: {_again(found)}.")
+    return Conclusion("failed", "skipped", why, f"To analyze it: {_again(found)}.")
 
 
 def _never_tried(found: Evidence) -> Conclusion:
@@ -164,7 +164,7 @@ def _never_tried(found: Evidence) -> Conclusion:
         return _given_up(found, code, _sentence(why), part)
     broken = parts.calling(found.parts)
     if broken is not None:
-        advice = f"{_REPAIR}, then {_again(found)}: S3 tells of a picture only once."
+        advice = f"{_REPAIR}, then {_again(found)}: S3 reports a picture only once."
         return Conclusion("failed", parts.cause(broken), parts.said(broken), advice)
     if found.failures:
         return _failing(found, "function_fails", _failure(found.failures[-1]), found.failures[-1].began)
@@ -184,9 +184,9 @@ def _not_received(found: Evidence) -> Conclusion:
         return Conclusion("failed", parts.cause(part), why, f"{_REPAIR}, then {_again(found)}.")
     if found.logs_complete:
         why = "No event of the picture reached the ingest function; it may be older than the trigger."
-        return Conclusion("failed", reasons.NEVER_RECEIVED, why, f"To have it looked at: {_again(found)}.")
+        return Conclusion("failed", reasons.NEVER_RECEIVED, why, f"To analyze it: {_again(found)}.")
     why = "There is no result, and the log of that time is too long to be read whole."
-    return Conclusion("failed", "log_too_long", why, f"To have it looked at: {_again(found)}.")
+    return Conclusion("failed", "log_too_long", why, f"To analyze it: {_again(found)}.")
 
 
 # --- it failed, perhaps for now ------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _missing(key: str, found: dict[str, Any] | AwsError | None, there: list[str]
 def _folder(key: str) -> Problem:
     return Problem(
         "folder",
-        f"{key} only makes a folder show; there is nothing to look at.",
+        f"{key} only makes a folder show; there is nothing to analyze.",
         hint=f"The pictures in it: imgpipe list --prefix {argument(key)}",
     )
 

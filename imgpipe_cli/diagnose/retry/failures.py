@@ -102,7 +102,7 @@ def judged(
 
 def _without_picture(facts: Callable[..., Picture], key: str, folder: Current | None) -> Picture:
     if folder:
-        return facts(key, "nothing", "folder", "It only makes a folder show; there is nothing to look at.")
+        return facts(key, "nothing", "folder", "It only makes a folder show; there is nothing to analyze.")
     why = "The picture is no longer in the bucket."
     return facts(key, "gone", "removed", why, "Upload it again if it should be analyzed.")
 
@@ -264,7 +264,7 @@ def not_told(picture: Picture, refusal: Refusal) -> Picture:
     """The picture when it was asked about in vain."""
     if isinstance(refusal, Problem):
         return replace(picture, state="unknown", code=refusal.code, why=refusal.message, hint=refusal.hint)
-    why = "The API did not tell its result."
+    why = "The API did not give its result."
     return replace(picture, state="unknown", code="not_told", why=why, hint="Run imgpipe retry again.")
 
 

@@ -239,7 +239,7 @@ def test_on_a_terminal_no_means_no(machine: Machine, in_s3: Mapping[str, Any]) -
     os.close(ours)
     assert started.returncode == 1
     assert f"are copied from bucket {BUCKET} to table {TABLE}" in err
-    assert f"then bucket {BUCKET} is removed. Move them? [y/N]" in err
+    assert f"then bucket {BUCKET} is removed. Migrate them? [y/N]" in err
     assert "Nothing was changed." in err
     assert inventory(machine.client, PROJECT) == before
 
