@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from shared.aws_clients import Limits
+from shared.aws_clients import Timeouts
 from shared.http_api import (
     ApiError,
     Request,
@@ -27,7 +27,7 @@ from shared.results import at_least, in_public
 from shared.stores import Results, Store, reader
 
 # The function is stopped after 20 s. Its one call to the store takes at most 3 x (1 + 3) + (1 + 2) = 15 s.
-STORE_LIMITS = Limits(connect_s=1, read_s=3)
+STORE_TIMEOUTS = Timeouts(connect_s=1, read_s=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Needs:
 def needs() -> Needs:
     """Made at the first event and kept for all that this process answers."""
     config = Config.from_environment(os.environ)
-    return Needs(config=config, results=reader(config.store, STORE_LIMITS))
+    return Needs(config=config, results=reader(config.store, STORE_TIMEOUTS))
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:

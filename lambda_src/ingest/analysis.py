@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from ingest import limits
+from ingest import timeouts
+from ingest.backoff import Backoff
 from ingest.faults import UNAVAILABLE_CODES, Fault, fault_of, without_arns
-from ingest.patience import Patience
 from shared.aws_clients import aws_code
 from shared.dynamo_types import exact
 from shared.log import log, log_failure
@@ -131,7 +131,7 @@ def analyze(
     key: str,
     version_id: str | None,
     features: Iterable[str],
-    patience: Patience,
+    backoff: Backoff,
 ) -> dict[str, Outcome]:
     """Ask for all features at once. Never raises: each feature has its outcome."""
     place = {"Bucket": bucket, "Name": key}
@@ -141,18 +141,18 @@ def analyze(
     image = {"S3Object": place}
     asked = list(features)
     if len(asked) < 2:
-        return {feature: _outcome(client, feature, image, patience) for feature in asked}
+        return {feature: _outcome(client, feature, image, backoff) for feature in asked}
     with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-        outcomes = pool.map(lambda feature: _outcome(client, feature, image, patience), asked)
+        outcomes = pool.map(lambda feature: _outcome(client, feature, image, backoff), asked)
         return dict(zip(asked, outcomes, strict=True))
 
 
-def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any], patience: Patience) -> Outcome:
+def _outcome(client: Rekognition, feature: str, image: Mapping[str, Any], backoff: Backoff) -> Outcome:
     operation = OPERATIONS[feature]
     try:
-        answer = patience.call(
+        answer = backoff.call(
             lambda: operation.ask(client, image),
-            keep_s=limits.ASKING_S + limits.STORING_S,
+            keep_s=timeouts.ASKING_S + timeouts.STORING_S,
             faults=_FAULTS,
         )
     except ClientError as error:

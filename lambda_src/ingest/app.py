@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ingest import limits
+from ingest import timeouts
+from ingest.backoff import Backoff
 from ingest.bucket_store import VerdictBucket
 from ingest.faults import TryAgain
-from ingest.patience import Patience
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs, arrived, removed
@@ -55,15 +55,15 @@ def needs() -> Needs:
     return Needs(
         features=config.features,
         store=_store(config.store),
-        s3=s3_client(limits.S3),
-        rekognition=session().client("rekognition", config=limits.REKOGNITION.config()),
+        s3=s3_client(timeouts.S3),
+        rekognition=session().client("rekognition", config=timeouts.REKOGNITION.config()),
     )
 
 
 def _store(store: Store) -> VerdictStore:
     if store.kind == "table":
-        return VerdictTable(dynamodb=dynamodb_client(limits.DYNAMODB), name=store.name)
-    return VerdictBucket(s3=s3_client(limits.RESULTS), bucket=store.name)
+        return VerdictTable(dynamodb=dynamodb_client(timeouts.DYNAMODB), name=store.name)
+    return VerdictBucket(s3=s3_client(timeouts.RESULTS), bucket=store.name)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
@@ -75,11 +75,11 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
-    patience = Patience(left_s=_left_s(context, deps), sleep=deps.sleep)
+    backoff = Backoff(left_s=_left_s(context, deps), sleep=deps.sleep)
     failures = [
         failure
         for place, record in enumerate(records)
-        if (failure := _try(record, place, context, deps, patience))
+        if (failure := _try(record, place, context, deps, backoff))
     ]
     if failures:
         texts = "; ".join(str(failure) for failure in failures)
@@ -89,7 +89,7 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     return {"records": len(records)}
 
 
-def _try(record: Record, place: int, context: Any, deps: Needs, patience: Patience) -> Exception | None:
+def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff) -> Exception | None:
     """Handle one record; its failure is returned, so that it cannot stop the next one.
 
     What is logged here is what `imgpipe explain` reads: that the event came, and how each attempt ended.
@@ -102,9 +102,9 @@ def _try(record: Record, place: int, context: Any, deps: Needs, patience: Patien
         started_s = time.monotonic()
         log("INFO", "record_received", kind=type(record).__name__)
         try:
-            if place and patience.left_s() < limits.worst_case_s():
+            if place and backoff.left_s() < timeouts.worst_case_s():
                 raise TimeoutError("no time left for this record")
-            outcome = _handle(record, deps, patience)
+            outcome = _handle(record, deps, backoff)
         except TryAgain as error:
             log("WARN", "record_failed", errorMessage=str(error), durationMs=_since_ms(started_s))
             return error
@@ -119,12 +119,12 @@ def _since_ms(started_s: float) -> int:
     return round((time.monotonic() - started_s) * 1000)
 
 
-def _handle(record: Record, deps: Needs, patience: Patience) -> str:
+def _handle(record: Record, deps: Needs, backoff: Backoff) -> str:
     match record:
         case Arrival():
-            return arrived(record, deps, patience)
+            return arrived(record, deps, backoff)
         case Removal():
-            return removed(record, deps, patience)
+            return removed(record, deps, backoff)
         case Ignored():
             return f"ignored: {record.reason}"
         case Unreadable():
@@ -137,5 +137,5 @@ def _left_s(context: Any, deps: Needs) -> Callable[[], float]:
     told = getattr(context, "get_remaining_time_in_millis", None)
     if told:
         return lambda: told() / 1000
-    end_s = deps.clock() + limits.TIMEOUT_S
+    end_s = deps.clock() + timeouts.TIMEOUT_S
     return lambda: end_s - deps.clock()

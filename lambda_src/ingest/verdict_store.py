@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ingest import limits
-from ingest.patience import Patience
+from ingest import timeouts
+from ingest.backoff import Backoff
 
 if TYPE_CHECKING:
     from shared.result_item import Stored
@@ -33,10 +33,10 @@ class PatientStore:
     """A store while there is something to lose: what was bought, and is stored nowhere yet."""
 
     store: VerdictStore
-    patience: Patience
+    backoff: Backoff
 
     def read(self, key: str) -> Stored | None:
-        return self.patience.call(lambda: self.store.read(key), keep_s=limits.STORING_S)
+        return self.backoff.call(lambda: self.store.read(key), keep_s=timeouts.STORING_S)
 
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
-        return self.patience.call(lambda: self.store.replace(item, seen=seen), keep_s=limits.STORING_S)
+        return self.backoff.call(lambda: self.store.replace(item, seen=seen), keep_s=timeouts.STORING_S)

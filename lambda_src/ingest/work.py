@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingest import limits
+from ingest import timeouts
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
+from ingest.backoff import Backoff
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone
-from ingest.patience import Patience
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
@@ -49,7 +49,7 @@ class Needs:
     sleep: Callable[[float], None] = time.sleep
 
 
-def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: bool = False) -> str:
+def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: bool = False) -> str:
     """Give an object its verdict and say in a word what became of it.
 
     is_current: that it is the key's current object has just been seen.
@@ -68,7 +68,7 @@ def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: b
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
             return _OVERTAKEN
-        examination = _examine(arrival, work, needs, patience)
+        examination = _examine(arrival, work, needs, backoff)
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
@@ -81,7 +81,7 @@ def arrived(arrival: Arrival, needs: Needs, patience: Patience, *, is_current: b
             duration_ms=round((time.monotonic() - started_s) * 1000),
             already_trimmed=work.kept_trimmed,
         )
-        store = PatientStore(store=needs.store, patience=patience)
+        store = PatientStore(store=needs.store, backoff=backoff)
         if store.replace(verdict, seen=seen):
             if fault and fault.retryable:
                 raise TryAgain(fault)
@@ -104,13 +104,13 @@ def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     return is_gone(needs.s3, arrival, needs.now())
 
 
-def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> Examination:
+def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Examination:
     """Look at the picture and ask for what is missing. Never raises."""
     facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
     try:
-        head = patience.call(
+        head = backoff.call(
             lambda: read_head(needs.s3, arrival, needs.now()),
-            keep_s=limits.READING_S + limits.ASKING_S + limits.STORING_S,
+            keep_s=timeouts.READING_S + timeouts.ASKING_S + timeouts.STORING_S,
             passes=is_not_shown,
         )
         facts = _facts(head)
@@ -128,7 +128,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, patience: Patience) -> 
         key=arrival.key,
         version_id=head.version_id,
         features=work.missing,
-        patience=patience,
+        backoff=backoff,
     )
     log("INFO", "rekognition_answered", **_answers(asked))
     faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
@@ -168,7 +168,7 @@ def _facts(head: Head) -> Facts:
     )
 
 
-def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
+def removed(removal: Removal, needs: Needs, backoff: Backoff) -> str:
     """Replace the result of a removed picture by a tombstone, and say in a word what became of it.
 
     When one version, or one delete marker, was deleted for good, the version below it may have become the
@@ -178,7 +178,7 @@ def removed(removal: Removal, needs: Needs, patience: Patience) -> str:
     """
     current = read_current(needs.s3, removal) if removal.version_id else None
     if current:
-        return arrived(current, needs, patience, is_current=True)
+        return arrived(current, needs, backoff, is_current=True)
     for _ in range(_LOOKS):
         seen = needs.store.read(removal.key)
         mark = tombstone(removal, seen)

@@ -1,8 +1,8 @@
 """AWS clients whose worst case is known.
 
 botocore waits 60 s to connect and 60 s for each read, five times over: longer than any function here may run.
-So every client is given its own short limits, and `worst_case_s` says what a call can take at most. The
-arithmetic per function stands beside its limits, and a test does it again from these same values.
+So every client is given its own short timeouts, and `worst_case_s` says what a call can take at most. The
+arithmetic per function stands beside its timeouts, and a test does it again from these same values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Timeouts:
     """How long one kind of call may take: seconds to connect, seconds for an answer, tries in total."""
 
     connect_s: float
@@ -81,11 +81,11 @@ def session() -> boto3.Session:
     return boto3.Session()
 
 
-def dynamodb_client(limits: Limits, *, connections: int = 10) -> DynamoDBClient:
-    return session().client("dynamodb", config=limits.config(connections=connections))
+def dynamodb_client(timeouts: Timeouts, *, connections: int = 10) -> DynamoDBClient:
+    return session().client("dynamodb", config=timeouts.config(connections=connections))
 
 
-def s3_client(limits: Limits, *, connections: int = 10) -> S3Client:
+def s3_client(timeouts: Timeouts, *, connections: int = 10) -> S3Client:
     """An S3 client whose signed URLs work at once and everywhere.
 
     botocore's defaults sign with the old SigV2, or for the global host name, which redirects for a while
@@ -94,4 +94,4 @@ def s3_client(limits: Limits, *, connections: int = 10) -> S3Client:
     """
     custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     style = Config(signature_version="s3v4", s3={"addressing_style": "path" if custom else "virtual"})
-    return session().client("s3", config=limits.config(connections=connections).merge(style))
+    return session().client("s3", config=timeouts.config(connections=connections).merge(style))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from shared.aws_clients import Limits, dynamodb_client, s3_client
+from shared.aws_clients import Timeouts, dynamodb_client, s3_client
 from shared.bucket_results import BucketResults
 from shared.table_results import TableResults
 
@@ -40,8 +40,8 @@ class Store:
         return cls(kind=_VARIABLES[named[0]], name=environment[named[0]])
 
 
-def reader(store: Store, limits: Limits) -> Results:
+def reader(store: Store, timeouts: Timeouts) -> Results:
     """The store for those who ask for single results."""
     if store.kind == "table":
-        return TableResults(dynamodb=dynamodb_client(limits), table=store.name)
-    return BucketResults(s3=s3_client(limits), bucket=store.name)
+        return TableResults(dynamodb=dynamodb_client(timeouts), table=store.name)
+    return BucketResults(s3=s3_client(timeouts), bucket=store.name)

@@ -11,7 +11,7 @@ from typing import Any
 from shared.aws_clients import dynamodb_client, s3_client
 from shared.http_api import Request, Response, Route, require_token, respond
 from web.bucket_list import PARALLEL_READS, BucketList
-from web.listing import STORE_LIMITS, list_results
+from web.listing import STORE_TIMEOUTS, list_results
 from web.needs import Config, Needs
 from web.page_files import asset, page
 from web.pages import ResultList
@@ -38,12 +38,12 @@ def needs() -> Needs:
 def _results(config: Config) -> ResultList:
     if config.store.kind == "table":
         return TableList(
-            dynamodb=dynamodb_client(STORE_LIMITS, connections=PARALLEL_DAYS),
+            dynamodb=dynamodb_client(STORE_TIMEOUTS, connections=PARALLEL_DAYS),
             table=config.store.name,
             index=config.index,
             first_day=config.first_day,
         )
-    return BucketList(s3=s3_client(STORE_LIMITS, connections=PARALLEL_READS), bucket=config.store.name)
+    return BucketList(s3=s3_client(STORE_TIMEOUTS, connections=PARALLEL_READS), bucket=config.store.name)
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from shared.aws_clients import Limits
+from shared.aws_clients import Timeouts
 from shared.http_api import ApiError, Request, Response, json_response
 from shared.results import shown
 from web.cursor import Place, parse_cursor
@@ -29,13 +29,13 @@ MAX_LIMIT = 100
 # The function is stopped after 20 s. One call to the store takes at most 2 x (1 + 2) + 1 = 7 s. No further
 # part of the index is asked for after 3 s, and no further items after 8 s; so the walk ends by 3 + 7 = 10 s,
 # and the reading of the items by max(10, 8) + 7 = 17 s.
-STORE_LIMITS = Limits(connect_s=1, read_s=2, attempts=2)
+STORE_TIMEOUTS = Timeouts(connect_s=1, read_s=2, attempts=2)
 
 
-def worst_case_s(limits: PageLimits) -> float:
+def worst_case_s(timeouts: PageLimits) -> float:
     """Seconds that a page can take at most."""
-    call_s = STORE_LIMITS.worst_case_s()
-    return max(limits.walk_s + call_s, limits.read_s) + call_s
+    call_s = STORE_TIMEOUTS.worst_case_s()
+    return max(timeouts.walk_s + call_s, timeouts.read_s) + call_s
 
 
 def list_results(request: Request, needs: Needs) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.aws_clients import Limits
+from shared.aws_clients import Timeouts
 from shared.http_api import ApiError, Request, Response, json_response
 from web.needs import Needs
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.result_item import ResultItem
 
 # S3 is never called here, only signed for; limits all the same, should that change.
-S3_LIMITS = Limits(connect_s=1, read_s=2, attempts=2)
+S3_LIMITS = Timeouts(connect_s=1, read_s=2, attempts=2)
 
 LINK_S = 300
 """Long enough to load a page of pictures, short enough that a copied link soon means nothing."""

@@ -243,6 +243,6 @@ def test_no_token_reaches_the_logs(call: Call, cloud: Cloud, capsys: pytest.Capt
 
 
 def test_the_worst_case_is_below_the_timeout() -> None:
-    worst_s = app.STORE_LIMITS.worst_case_s()
+    worst_s = app.STORE_TIMEOUTS.worst_case_s()
     assert math.isclose(worst_s, 15)
     assert worst_s < 20

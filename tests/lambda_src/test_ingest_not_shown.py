@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest import limits
+from ingest import timeouts
 from ingest.app import Unfinished
 from tests.lambda_src.test_ingest_retry import by_hand, item_of, version_of
 
@@ -75,9 +75,9 @@ def test_waiting_leaves_time_for_the_whole_analysis(cloud: Cloud, pictures: Simp
     hide(cloud)
     with pytest.raises(Unfinished):
         cloud.ingest(event)
-    left_s = limits.TIMEOUT_S - sum(cloud.slept)
+    left_s = timeouts.TIMEOUT_S - sum(cloud.slept)
     assert cloud.slept
-    assert left_s >= limits.READING_S + limits.ASKING_S + limits.STORING_S
+    assert left_s >= timeouts.READING_S + timeouts.ASKING_S + timeouts.STORING_S
 
 
 def test_what_the_list_of_versions_shows_is_never_given_up(cloud: Cloud, pictures: SimpleNamespace) -> None:

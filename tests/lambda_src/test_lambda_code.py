@@ -17,10 +17,10 @@ import pytest
 from get_result import app as get_result_app
 from imgpipe_cli.deploy.steps.ingest_function import TIMEOUT_S
 from ingest import app as ingest_app
-from ingest import limits
+from ingest import timeouts
 from ingest.analysis import OPERATIONS
 from shared import picture
-from shared.aws_clients import Limits, dynamodb_client
+from shared.aws_clients import Timeouts, dynamodb_client
 from shared.results import FEATURES
 from web import app as web_app
 from web import uploads
@@ -81,12 +81,12 @@ def test_the_limits_agree_in_both_places() -> None:
 
 
 def test_ingest_ends_well_before_its_timeout() -> None:
-    assert limits.worst_case_s() == 110
-    assert limits.worst_case_s() < limits.TIMEOUT_S == TIMEOUT_S
+    assert timeouts.worst_case_s() == 110
+    assert timeouts.worst_case_s() < timeouts.TIMEOUT_S == TIMEOUT_S
 
 
 def test_the_limits_reach_the_client() -> None:
-    config: Any = dynamodb_client(Limits(connect_s=1, read_s=2, attempts=3)).meta.config
+    config: Any = dynamodb_client(Timeouts(connect_s=1, read_s=2, attempts=3)).meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
     assert config.retries["mode"] == "standard"
     assert config.retries["total_max_attempts"] == 3
@@ -98,7 +98,7 @@ def test_the_pauses_are_botocores() -> None:
 
     longest: Any = ExponentialBackoff(random=lambda: 1.0)
     pauses_s = [longest.delay_amount(SimpleNamespace(attempt_number=number)) for number in (1, 2)]
-    assert sum(pauses_s) <= Limits(connect_s=0, read_s=0).worst_case_s()
+    assert sum(pauses_s) <= Timeouts(connect_s=0, read_s=0).worst_case_s()
 
 
 @pytest.mark.parametrize("text", ["", " ", "labels,nothing", "Labels"])

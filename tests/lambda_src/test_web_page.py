@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.aws_clients import Limits, s3_client
+from shared.aws_clients import Timeouts, s3_client
 from web import app, modules
 from web.needs import Config
 from web.page_files import _bucket_origins
@@ -141,7 +141,7 @@ def test_no_other_file_is_given_out(call: Call, cloud: Cloud, file: str) -> None
 
 def test_an_endpoint_of_ones_own_has_the_bucket_in_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
-    client = s3_client(Limits(connect_s=1, read_s=1))
+    client = s3_client(Timeouts(connect_s=1, read_s=1))
     assert _bucket_origins(client, "pictures") == ("http://127.0.0.1:4566",)
     assert client.generate_presigned_post("pictures", "k")["url"] == "http://127.0.0.1:4566/pictures"
 

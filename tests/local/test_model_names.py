@@ -13,7 +13,7 @@ from imgpipe_cli.local.process.control import LocalCloud
 from imgpipe_cli.local.rekognition.endpoint import MODEL_HEADER
 from ingest import analysis
 from ingest.analysis import Findings, analyze
-from ingest.patience import Patience
+from ingest.backoff import Backoff
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_ingest_function_reads_the_header_that_the_local_cloud_writes(
         key="a.png",
         version_id=None,
         features=features,
-        patience=Patience(left_s=lambda: 0),
+        backoff=Backoff(left_s=lambda: 0),
     )
     for feature in features:
         outcome = found[feature]

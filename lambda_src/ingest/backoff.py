@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Backoff:
     """left_s: seconds until Lambda stops the function. chance: a number from 0 to 1, other each time."""
 
     left_s: Callable[[], float]

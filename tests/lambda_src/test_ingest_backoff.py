@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from ingest import app as ingest_app
-from ingest import limits
+from ingest import timeouts
 from ingest.app import Unfinished
+from ingest.backoff import Backoff
 from ingest.faults import is_passing
-from ingest.patience import Patience
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud
@@ -58,8 +58,8 @@ def test_time_is_left_for_a_last_call_at_its_worst_and_for_the_verdict(
     with pytest.raises(Unfinished, match="throttled"):
         cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
     assert status_of(cloud, "a.jpg") == "failed"
-    left_s = limits.TIMEOUT_S - sum(cloud.slept)
-    assert 0 <= left_s - limits.ASKING_S - limits.STORING_S <= max(cloud.slept)
+    left_s = timeouts.TIMEOUT_S - sum(cloud.slept)
+    assert 0 <= left_s - timeouts.ASKING_S - timeouts.STORING_S <= max(cloud.slept)
 
 
 def test_the_time_is_what_lambda_says(cloud: Cloud, pictures: SimpleNamespace) -> None:
@@ -127,9 +127,9 @@ def test_the_pauses_grow_and_differ() -> None:
         raise ClientError(throttled, "DetectLabels")  # type: ignore[arg-type]
 
     chances = iter([0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
-    patience = Patience(left_s=lambda: 100 - sum(slept), sleep=slept.append, chance=lambda: next(chances))
+    backoff = Backoff(left_s=lambda: 100 - sum(slept), sleep=slept.append, chance=lambda: next(chances))
     with pytest.raises(Exception, match="ThrottlingException"):
-        patience.call(call, keep_s=75)
+        backoff.call(call, keep_s=75)
     assert slept == [0.375, 1.5, 1.5, 6.0, 4.0, 8.0]
 
 
@@ -154,7 +154,7 @@ def test_a_store_that_takes_nothing_is_tried_until_the_time_is_over(
     cloud.fail(cloud.results_client, cloud.operation("write"), 400, "ThrottlingException")
     with pytest.raises(Unfinished, match="ThrottlingException"):
         cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
-    assert 0 <= limits.TIMEOUT_S - sum(cloud.slept) - limits.STORING_S <= max(cloud.slept)
+    assert 0 <= timeouts.TIMEOUT_S - sum(cloud.slept) - timeouts.STORING_S <= max(cloud.slept)
 
 
 def test_what_was_bought_outlives_a_read_that_fails_after_another_was_faster(

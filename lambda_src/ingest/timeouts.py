@@ -13,20 +13,20 @@ tries x (connect + answer) + pauses of 1 and 2 s.
 Together 99 s, below the 120 s after which Lambda stops the function without a verdict. In place of the
 table's two calls a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
 2 x (1 + 2) + 1 = 7 s each: together 110 s. When another writer comes in between, it looks again, which is
-left out here: then S3 has answered. What is left of the time may be spent on trying again, see `patience.py`.
+left out here: then S3 has answered. What is left of the time may be spent on trying again, see `backoff.py`.
 """
 
 from __future__ import annotations
 
-from shared.aws_clients import Limits
+from shared.aws_clients import Timeouts
 
 TIMEOUT_S = 120
 """How long Lambda lets the function run."""
 
-DYNAMODB = Limits(connect_s=1, read_s=2)
-RESULTS = Limits(connect_s=1, read_s=2, attempts=2)
-S3 = Limits(connect_s=1, read_s=4, attempts=2)
-REKOGNITION = Limits(connect_s=1, read_s=30, attempts=1)
+DYNAMODB = Timeouts(connect_s=1, read_s=2)
+RESULTS = Timeouts(connect_s=1, read_s=2, attempts=2)
+S3 = Timeouts(connect_s=1, read_s=4, attempts=2)
+REKOGNITION = Timeouts(connect_s=1, read_s=30, attempts=1)
 """Sent once: the SDK repeats what is not answered in time, which AWS may have analyzed and billed already."""
 
 STORING_S = max(DYNAMODB.worst_case_s(), 4 * RESULTS.worst_case_s())
