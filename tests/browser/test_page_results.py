@@ -38,7 +38,7 @@ def test_a_result_in_full(tab: Tab) -> None:
     bar = detail.locator(".findings .track").first
     width = bar.evaluate("(bar) => bar.firstChild.getBoundingClientRect().width / bar.clientWidth")
     assert width == pytest.approx(0.97, abs=0.01)
-    assert "#result=astronaut.jpg" in tab.page.url
+    assert re.search(r"#result=(web%2F\w+-)?astronaut\.jpg$", tab.page.url)  # another test may have sent it
     tab.page.go_back()
     expect(detail).to_be_hidden()
 

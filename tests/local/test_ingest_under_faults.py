@@ -36,6 +36,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 def _off_again(machine: Machine) -> Iterator[None]:
     yield
     control.turn_faults(Faults(), machine.state)
+    until(lambda: at_rest(machine), what="every event has ended")
+    sqs = machine.client("sqs")  # what failed here would be retried, and counted, by another test
+    for url in sqs.list_queues(QueueNamePrefix=PROJECT)["QueueUrls"]:
+        sqs.purge_queue(QueueUrl=url)
 
 
 def send(machine: Machine, folder: Path, count: int, first: int) -> set[str]:

@@ -93,10 +93,10 @@ def test_404_because_of_another_key(explained: Pipeline) -> None:
     explained.imgpipe("result", "holiday/beach.jpg", "--wait")
     found = story(explained, "beach.jpg")
     assert found["verdict"]["state"] == "not_found"
-    assert found["near"] == ["holiday/beach.jpg"]
+    assert found["near"][0] == "holiday/beach.jpg"  # what other tests have sent may be near too
     shown = explained.imgpipe("explain", "beach.jpg", code=1)
     assert "There is no picture beach.jpg in the bucket." in shown.out
-    assert "Did you mean holiday/beach.jpg?" in shown.out
+    assert "Did you mean holiday/beach.jpg" in shown.out
 
 
 @contextmanager

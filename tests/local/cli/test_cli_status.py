@@ -146,7 +146,7 @@ def test_a_picture_without_a_verdict_is_pending_also_when_an_older_version_has_o
     assert [error["code"] for error in both["errors"]] == ["pending", "not_found"]
     sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--timeout", "0.3", code=4)
     assert "1 sent, 0 analyzed, 1 pending." in sent.out
-    assert "cat.jpg still without a verdict" in sent.err
+    assert "cat.jpg still without a result" in sent.err
     repaired(looked_at)
     sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--json")
     assert sent.lines()[0]["status"] == "done"
