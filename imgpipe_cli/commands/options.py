@@ -141,16 +141,21 @@ def timeout_option(text: str) -> Any:
     )
 
 
-TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
-MinConfidenceOption = Annotated[
-    float | None,
-    typer.Option(
+def min_confidence_option(text: str) -> Any:
+    """Of a pipeline, or of what is shown of it."""
+    return typer.Option(
         "--min-confidence",
         envvar="IMGPIPE_MIN_CONFIDENCE",
         min=0,
         max=100,
         callback=finite,
         metavar="PERCENT",
-        help="Show only what is at least this sure (default: the pipeline's own, 70).",
-    ),
+        help=text,
+    )
+
+
+TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
+MinConfidenceOption = Annotated[
+    float | None,
+    min_confidence_option("Show only what is at least this sure (default: the pipeline's own, 70)."),
 ]

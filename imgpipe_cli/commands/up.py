@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.options import WorkersOption, above_0, finite
+from imgpipe_cli.commands.options import WorkersOption, above_0, min_confidence_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.result import Result
 
@@ -37,14 +37,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
         min_confidence: Annotated[
             float | None,
-            typer.Option(
-                "--min-confidence",
-                envvar="IMGPIPE_MIN_CONFIDENCE",
-                min=0,
-                max=100,
-                callback=finite,
-                metavar="PERCENT",
-                help="Tables and page show this and more by default (70); everything above 50 is stored.",
+            min_confidence_option(
+                "Tables and page show this and more by default (70); everything above 50 is stored."
             ),
         ] = None,
         private: Annotated[

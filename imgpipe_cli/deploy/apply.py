@@ -85,14 +85,14 @@ def apply(
 
 
 def _round(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit) -> dict[str, Outcome]:
-    """One stage after the other; by resource name. Raises Problem, and ConflictError."""
+    """One stage after the other; by resource name, as its last stage left it. Raises Problem, and
+    ConflictError."""
     migrate.refuse_lasting(pipeline, snapshot, settings)
     snapshot = dict(snapshot)
     outcomes: dict[str, Outcome] = {}
     for stage in migrate.stages(settings):
         for name, outcome in reconcile_all(pipeline, snapshot, stage, emit).items():
-            before = outcomes.get(name)
-            outcomes[name] = Outcome(outcome.changed or bool(before and before.changed), outcome.seen)
+            outcomes[name] = outcome
             snapshot[name] = outcome.seen
         if stage.move:
             try:

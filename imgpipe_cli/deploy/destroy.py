@@ -38,13 +38,12 @@ def planned_removals(
     going = []
     for step, resource in pipeline.resources():
         seen = snapshot[resource.name]
-        is_foreign = is_not_owned(resource, snapshot, resources)
-        for what, why in _left_alone(resource, seen, pipeline.names, keep, is_foreign=is_foreign):
+        not_owned = is_not_owned(resource, snapshot, resources)
+        for what, why in _left_alone(resource, seen, pipeline.names, keep, not_owned=not_owned):
             emit(Skipped(step.name, resource.name, what, why))
-        if seen.exists and not is_foreign and resource.name not in keep:
-            list(
-                resource.removals(Context(seen, pipeline.names))
-            )  # what would be refused stops before all else
+        if seen.exists and not not_owned and resource.name not in keep:
+            # A removal that AWS would refuse stops before all else.
+            list(resource.removals(Context(seen, pipeline.names)))
             going.append((step, resource, seen))
 
     def counted(step: Step, resource: Resource, seen: Observed) -> Removal:
@@ -59,14 +58,14 @@ def planned_removals(
 
 
 def _left_alone(
-    resource: Resource, seen: Observed, names: Names, keep: Collection[str], *, is_foreign: bool
+    resource: Resource, seen: Observed, names: Names, keep: Collection[str], *, not_owned: bool
 ) -> Iterator[tuple[str, str]]:
     """(what, why) of all that `down` leaves of one resource; why as in `Skipped`."""
     yield from ((stray, "stray") for stray in seen.orphans)
     if not seen.exists:
         if is_unsure(seen):
             yield resource.title, "untagged"
-    elif is_foreign:
+    elif not_owned:
         if resource.parent is None:
             why = "untagged" if is_unsure(seen) else "unmarked" if seen.unclaimed else "foreign"
             yield called(resource, seen, names) or resource.name, why

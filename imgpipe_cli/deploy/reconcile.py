@@ -60,7 +60,7 @@ _OVERTAKEN_EVERY_S = 5.0
 class Watch:
     """Whether what this run has settled for several resources is still so.
 
-    refuse_overtaken: looks at what was settled, and raises ConflictError where it is another by now.
+    refuse_conflict: looks at what was settled, and raises ConflictError where it is another by now.
     """
 
     def __init__(self, clock: Callable[[], float], refuse_conflict: Callable[[Snapshot], None]) -> None:
