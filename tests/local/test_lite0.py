@@ -57,7 +57,8 @@ def test_a_checkpoint_that_would_run_code_is_refused_and_nothing_runs(tmp_path: 
             return (Path.touch, (trace,))
 
     file = BytesIO()
-    for part in (1, 1, 1, Harmful(), []):
+    parts: list[object] = [1, 1, 1, Harmful(), []]
+    for part in parts:
         pickle.dump(part, file, protocol=2)
     with pytest.raises(ValueError, match="is no part of one"):
         lite0.onnx_of(file.getvalue())

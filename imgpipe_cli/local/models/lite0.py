@@ -25,7 +25,7 @@ CLASSES = 1000
 # The blocks that begin a stage, with their strides. Each of the others adds its input to its output.
 _BLOCKS, _STAGES = range(16), {0: 1, 1: 2, 3: 2, 5: 2, 8: 1, 11: 2, 15: 1}
 _EPSILON = np.float32(1e-3)
-_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 _Numbers = npt.NDArray[Any]
 
@@ -70,7 +70,7 @@ def _tensors(checkpoint: bytes) -> dict[str, _Numbers]:
     for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
         kind = _TYPES[types[key]]
-        storages[key] = np.frombuffer(file.read(count * kind.itemsize), kind, count)
+        storages[key] = np.frombuffer(file.read(count * kind.itemsize), dtype=kind)
     return {name: _laid_out(storages[tensor.storage[0]], tensor) for name, tensor in tensors.items()}
 
 
@@ -87,9 +87,7 @@ def _network(tensors: dict[str, _Numbers]) -> bytes:
         name, start, stride = f"_blocks.{number}.", value, _STAGES.get(number, 1)
         if f"{name}_expand_conv.weight" in tensors:
             value = graph.convolution(value, f"{name}_expand_conv", f"{name}_bn0")
-        value = graph.convolution(
-            value, f"{name}_depthwise_conv", f"{name}_bn1", stride=_STAGES.get(number, 1)
-        )
+        value = graph.convolution(value, f"{name}_depthwise_conv", f"{name}_bn1", stride=stride)
         value = graph.convolution(value, f"{name}_project_conv", f"{name}_bn2", bounded=False)
         if number not in _STAGES:
             value = graph.node("Add", value, start)
