@@ -58,7 +58,7 @@ def _agreed(run: Run, model: Model) -> bool | None:
 
     answer = run.screen.ask(
         f"The local analysis finds faces, text and QR codes. To name objects it needs the model {model.name} "
-        f"({size(model.size_bytes)}, {model.license}) from {urlsplit(model.url).hostname}. "
+        f"({size(model.size_bytes)}, {model.license}) from {urlsplit(model.release).hostname}. "
         "Download it now? [Y/n]"
     )
     return None if answer is None else answer.lower() in ("", "y", "yes")
@@ -76,7 +76,7 @@ def install(run: Run, folder: ModelFolder, model: Model, source: Path | None, ur
         finally:
             run.screen.close()
         return
-    place = host(model.url if url is None else url) or "the given address"
+    place = host(model.release if url is None else url) or "the given address"
     run.note("downloading", f"{model.file} ({size(model.size_bytes)}) from {place}")
     _download(run, folder, model, url)
 

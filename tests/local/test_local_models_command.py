@@ -46,7 +46,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def shop(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """The place that the catalogue names."""
     with serving(Shop(stand_in())) as found:
-        monkeypatch.setattr(catalogue, "OBJECTS", stand_in_model(url=found.url))
+        monkeypatch.setattr(catalogue, "OBJECTS", stand_in_model(release=found.url))
         yield found
 
 
@@ -111,7 +111,7 @@ import sys
 from imgpipe_cli.cli import main
 from imgpipe_cli.local.models import catalogue
 from tests.local.rekognition.stand_in import stand_in_model
-catalogue.OBJECTS = stand_in_model(url=sys.argv[1])
+catalogue.OBJECTS = stand_in_model(release=sys.argv[1])
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.models.catalogue import OBJECTS
+from imgpipe_cli.local.models import lite0
+from imgpipe_cli.local.models.catalogue import BETTER_OBJECTS, CLASSES, MODELS
 from imgpipe_cli.local.models.download import download
 from imgpipe_cli.local.models.install import cannot_write, install_file
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
@@ -283,12 +284,22 @@ def test_the_folder_is_the_users_alone(folder: ModelFolder, shop: Shop) -> None:
     assert stat.S_IMODE(folder.folder.stat().st_mode) == 0o700
 
 
-def test_the_pinned_model_is_the_one_that_was_measured_and_says_who_confirmed_it() -> None:
-    assert (OBJECTS.size_bytes, OBJECTS.license) == (20_219_662, "Apache-2.0")
-    assert OBJECTS.sha256 == "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7"
-    assert OBJECTS.url.startswith("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/")
-    assert "third parties only" in OBJECTS.confirmed
-    assert OBJECTS.version == "yolox-tiny@427cc366"
+def test_the_pinned_models_are_the_ones_that_were_measured() -> None:
+    pinned = {model.name: (model.file, model.size_bytes, model.version) for model in MODELS}
+    assert pinned == {
+        "yolox-nano": ("yolox_nano.onnx", 3_659_407, "yolox-nano@c789161e"),
+        "efficientnet-lite0": ("efficientnet_lite0.onnx", 18_537_217, "efficientnet-lite0@f4cda865"),
+        "blazeface": ("blazeface_short_range.tflite", 229_032, "blazeface@3bc182eb"),
+        "yolox-tiny": ("yolox_tiny.onnx", 20_219_662, "yolox-tiny@427cc366"),
+    }
+    assert {model.license for model in MODELS} == {"Apache-2.0"}
+    assert (CLASSES.size_bytes, CLASSES.sha256) == (lite0.ONNX_BYTES, lite0.ONNX_SHA256)
+
+
+def test_only_the_optional_model_comes_from_no_package() -> None:
+    assert [model.name for model in MODELS if model.wheel is None] == ["yolox-tiny"]
+    assert [model.name for model in MODELS if model.optional] == ["yolox-tiny"]
+    assert "third parties only" in BETTER_OBJECTS.confirmed
 
 
 def test_models_lie_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

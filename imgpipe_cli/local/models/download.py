@@ -71,7 +71,7 @@ def download(
     answer_within_s: how long name lookup, connection and first answer may take together. Raises Problem;
     what has arrived by then stays for the next try, except what is known to be wrong.
     """
-    source = _Source(model.url if url is None else url, answer_within_s)
+    source = _Source(model.release if url is None else url, answer_within_s)
     if host(source.url) is None:
         raise Problem(
             "bad_url",
