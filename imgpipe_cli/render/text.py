@@ -131,10 +131,9 @@ NOTES = {
     "Later: imgpipe local models fetch. To do without: imgpipe up --no-models",
     "decline_not_kept": "The next imgpipe up fetches the models: {detail}",
     "no_object_model": "No object model is installed, so objects are not named: imgpipe local models fetch",
-    "no_class_model": "No class model is installed, so pictures are named by their objects only: "
-    "imgpipe local models fetch",
-    "no_face_model": "No face model is installed, so faces from the side are missed: imgpipe local "
+    "no_class_model": "No class model is installed, so animals, food and vehicles are missed: imgpipe local "
     "models fetch",
+    "no_face_model": "No face model is installed, so faces are not found: imgpipe local models fetch",
     "no_moderation": "The local cloud cannot look for moderation labels; its results say so.",
     "own_key": (
         "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "

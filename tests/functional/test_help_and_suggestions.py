@@ -105,7 +105,7 @@ def test_the_lists_name_each_command_that_there_is() -> None:
     listed = names(program())
     assert listed["local"].pop("models") == {}  # its commands come with its module
     whole = names(APP)
-    assert set(whole["local"].pop("models")) == {"fetch"}
+    assert set(whole["local"].pop("models")) == {"fetch", "pack"}
     assert listed == whole
 
 
