@@ -15,14 +15,14 @@ from onnx.reference import ReferenceEvaluator
 from PIL import Image
 
 from imgpipe_cli.local.models import lite0
-from tests.support.model_files import model_folder
+from tests.support import model_files
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
 def checkpoint() -> bytes:
-    return (model_folder() / "efficientnet_lite0.pth").read_bytes()
+    return model_files.checkpoint()
 
 
 @pytest.fixture(scope="module")

