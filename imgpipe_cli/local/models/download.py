@@ -24,7 +24,7 @@ _CHUNK_BYTES = 1 << 16
 _BROKEN = (OSError, http.client.HTTPException)
 
 AGAIN = f"Run imgpipe local models fetch to begin anew. {FROM_FILE}"
-NETWORK = f"Behind a proxy set HTTPS_PROXY. {FROM_FILE}"
+NETWORK = f"Behind a proxy or a mirror set up pip for it (pip config list), or HTTPS_PROXY. {FROM_FILE}"
 
 
 @dataclass(frozen=True)
