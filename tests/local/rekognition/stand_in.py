@@ -82,6 +82,7 @@ def stand_in_model(data: bytes | None = None, **changes: Any) -> Model:
     values: dict[str, Any] = {
         "name": "stand-in",
         "file": "stand_in.onnx",
+        "role": "object",
         "what": "sees colors",
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
