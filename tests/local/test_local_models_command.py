@@ -273,13 +273,13 @@ def test_a_running_cloud_uses_a_model_from_the_moment_it_is_fetched_and_after_a_
     try:
         before = labels()
         assert before["Labels"] == []
-        assert before["LabelModelVersion"].endswith("no-object-model")
+        assert "no-object-model" in before["LabelModelVersion"]
         told("local", "models", "fetch")
         after = labels()
         assert [label["Name"] for label in after["Labels"]] == ["Animal", "Cat", "Mammal", "Pet"]
         box = after["Labels"][1]["Instances"][0]["BoundingBox"]
         assert (box["Left"], box["Top"]) == pytest.approx((0.25, 0.25), abs=0.01)
-        assert after["LabelModelVersion"].endswith(stand_in_model().version)
+        assert stand_in_model().version in after["LabelModelVersion"]
         headers = after["ResponseMetadata"]["HTTPHeaders"]
         assert headers["x-model-version"] == after["LabelModelVersion"]
         capabilities = control.status(state).capabilities
