@@ -17,10 +17,10 @@ from shared.picture import (
     Size,
     content_type,
     is_picture,
-    looks_like,
     measure,
     refusal,
 )
+from shared.picture_kinds import looks_like
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
