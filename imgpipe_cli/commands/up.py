@@ -156,7 +156,7 @@ def register(app: typer.Typer) -> None:
         # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
         fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
         # An API that does not answer may have been removed by another run.
-        late = partial(conflicts.observe_again, pipeline, run.emit)
+        late = partial(conflicts.refuse_removal, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
         data = {

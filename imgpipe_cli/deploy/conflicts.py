@@ -43,8 +43,21 @@ def observe_again(pipeline: Pipeline, emit: Emit) -> Snapshot:
         if snapshot["settings"].exists:
             return snapshot
         pipeline.aws.sleep(pause_s)
+    raise _removed(pipeline, snapshot)
+
+
+def refuse_removal(pipeline: Pipeline, emit: Emit) -> None:
+    """Look whether the pipeline is still there, with its API. Raises Problem if another run took it away.
+
+    The settings alone do not tell: `down` removes them last."""
+    snapshot = observe_again(pipeline, emit)
+    if not snapshot["api"].exists:
+        raise _removed(pipeline, snapshot)
+
+
+def _removed(pipeline: Pipeline, snapshot: Snapshot) -> Problem:
     left = left_of(pipeline, snapshot)
-    raise Problem(
+    return Problem(
         "removed_meanwhile",
         "The pipeline was removed by imgpipe down while this ran"
         + (f"; still there: {', '.join(left)}." if left else "; nothing of it is left."),

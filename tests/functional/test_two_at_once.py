@@ -320,6 +320,19 @@ def test_up_and_down_side_by_side_leave_what_one_more_run_makes_right(
             assert inventory() == (clean.there[SETTINGS] if then is up else empty)
 
 
+def test_a_removal_that_is_still_at_work_is_told_as_one() -> None:
+    """`down` removes the settings last: with the API gone they do not mean that the pipeline is there."""
+    with fresh_account():
+        finished()
+        conflicts.refuse_removal(pipeline(SharedAws()), nothing)
+        for api in apis():
+            SharedAws().call("apigatewayv2", "delete_api", ApiId=api)
+        with pytest.raises(Problem) as told:
+            conflicts.refuse_removal(pipeline(SharedAws()), nothing)
+        assert told.value.code == "removed_meanwhile"
+        assert "still there: " in told.value.message and "settings" in told.value.message
+
+
 # --- other commands ------------------------------------------------------------------------------
 
 
