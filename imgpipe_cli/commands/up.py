@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.target import Connection, Remembered
 
 
 def register(app: typer.Typer) -> None:
@@ -158,18 +158,36 @@ def register(app: typer.Typer) -> None:
         # An API that does not answer may have been removed by another run.
         late = partial(conflicts.refuse_removal, pipeline, run.emit)
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
-        missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
-        data = {
-            **reports.outputs_document(found),
-            "settings": reports.settings_document(settings),
-            "changed": changed,
-            "missing": [code for code, _ in missing],
-        }
         _refuse_unfinished(repaired, connection)
-        return Result(
-            data=data,
-            show=lambda screen: reports.outputs(screen, found, settings, missing, changed=bool(changed)),
-        )
+        missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
+        return _ready(found, known, settings, changed, missing)
+
+
+def _ready(
+    found: Remembered,
+    before: Settings | None,
+    settings: Settings,
+    changed: list[str],
+    missing: list[tuple[str, str]],
+) -> Result:
+    """before: the settings up to now, None of a new pipeline. changed: the resources."""
+    from imgpipe_cli.diagnose.retry import again
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.render import reports
+
+    api = Api(found.api_url, found.token)
+    lacking = again.count_after(api, before, settings, local=found.target.local)
+    data = {
+        **reports.outputs_document(found),
+        "settings": reports.settings_document(settings),
+        "changed": changed,
+        "missing": [code for code, _ in missing],
+        "lacking": reports.lacking_document(lacking),
+    }
+    return Result(
+        data=data,
+        show=lambda screen: reports.outputs(screen, found, settings, missing, lacking, changed=bool(changed)),
+    )
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from imgpipe_cli.session.settings import Settings
 from tests.functional.test_cli_retry import CAT, Terminal, api, cli, lambda_
@@ -136,3 +137,13 @@ def test_on_aws_the_pictures_are_named(
     assert message in error["message"]
     assert hint in error["hint"]
     assert finished.rekognition.asked == []
+
+
+def test_an_answer_that_got_lost_is_looked_for_and_not_bought_again(cli: Cli, finished: PlayedLambda) -> None:
+    def lost(_event: dict[str, Any]) -> None:
+        raise ReadTimeoutError(endpoint_url="https://lambda.invalid")
+
+    finished.after = lost
+    printed = cli("retry", "one.jpg", "--again", "--yes", "--json")
+    assert _pictures(printed.document) == {"one.jpg": (True, "done", [])}
+    assert finished.rekognition.operations == [("faces", "one.jpg")]

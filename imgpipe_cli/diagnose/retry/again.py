@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
-from imgpipe_cli.pictures.api import Api, repeated
+from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.pictures.lacking import Expected, Lacking, count_lacking, models_of
 from imgpipe_cli.pictures.listing import PAGE, pages
 from imgpipe_cli.session.settings import Settings
@@ -28,6 +29,16 @@ def expected(settings: Settings, *, local: bool) -> Expected:
 def count(api: Api, settings: Settings, *, local: bool) -> Lacking:
     """How many finished pictures lack something, by the list of results. Raises ApiUnavailable, Problem."""
     return count_lacking(pages(_Patient(api), PAGE), expected(settings, local=local))
+
+
+def count_after(api: Api, before: Settings | None, settings: Settings, *, local: bool) -> Lacking | None:
+    """The same once a feature was added; None where none was, or where the API does not tell."""
+    if before is None or set(settings.features) <= set(before.features):
+        return None
+    try:
+        return count(api, settings, local=local)
+    except (ApiUnavailable, Problem):
+        return None
 
 
 def _models_now() -> dict[str, str]:
