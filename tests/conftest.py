@@ -163,9 +163,20 @@ def faster_emulation() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def own_credentials(scrubbed: None) -> Iterator[None]:
+    """No test inherits credentials. monkeypatch alone would leave some: where a test sets them in an account
+    of moto's, it puts moto's back after that account has ended."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("AWS_") and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def state(
     request: pytest.FixtureRequest,
-    scrubbed: None,
+    own_credentials: None,  # before monkeypatch, so that it ends after it
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:

@@ -123,7 +123,5 @@ def test_an_endpoint_of_the_configuration_file_is_refused_too(
 def test_region_and_account_are_those_that_imgpipe_works_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 itself does not read AWS_REGION."""
     monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     place = leftovers.home()
     assert (place.region, place.account) == (REGION, "123456789012")
