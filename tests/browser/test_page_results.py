@@ -127,6 +127,16 @@ def test_a_key_without_a_result_is_said_to_have_none(tab: Tab) -> None:
     expect(tab.page.locator("#lookup-problem")).to_be_empty()
 
 
+def test_an_earlier_picture_names_what_was_not_asked_for_then(new_tab: NewTab, empty_site: Site) -> None:
+    empty_site.store(item("early.jpg"), item("late.jpg", features=["labels", "faces"], faces=[]))
+    tab = new_tab(empty_site).with_pictures()
+    tab.expected.append("403")
+    tab.open()
+    expect(tab.open_detail("early.jpg")).to_contain_text("faces: imgpipe retry KEY --again")
+    tab.detail.get_by_role("button", name="Newer").click()
+    expect(tab.detail.locator(".about")).not_to_contain_text("--again")
+
+
 def test_newer_and_older(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
     keys = tab.page.locator(".card").evaluate_all("(cards) => cards.map((card) => card.dataset.key)")
