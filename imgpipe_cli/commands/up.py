@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
 
+_WITHOUT_MODEL = {"object": "no_object_model", "class": "no_class_model", "face": "no_face_model"}
+
 
 def register(app: typer.Typer) -> None:
     @command(app)
@@ -88,17 +90,20 @@ def register(app: typer.Typer) -> None:
         ] = False,
         yes: Annotated[
             bool,
-            typer.Option(
-                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (19 MB)."
-            ),
+            typer.Option("--yes", "-y", help="Ask nothing."),
         ] = False,
-        no_model: Annotated[
-            bool, typer.Option("--no-model", help="With --local: do without the object model.")
+        no_models: Annotated[
+            bool,
+            typer.Option(
+                "--no-models",
+                envvar="IMGPIPE_NO_MODELS",
+                help="With --local: do without the models of the local analysis (29 MB), also in later runs.",
+            ),
         ] = False,
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli.commands.object_model import offer
+        from imgpipe_cli.commands import model_fetch
         from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
         from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
@@ -109,7 +114,7 @@ def register(app: typer.Typer) -> None:
 
         connection = run.connect(start_local=True, services=SERVICES)
         if connection.target.local and not dry_run:
-            offer(run, yes=yes, declined=no_model)
+            model_fetch.in_up(run, declined=no_models)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.progress.steps(STEPS)
@@ -202,12 +207,14 @@ def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str
 
 def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
     """What the local analysis cannot find of what is asked for."""
-    from imgpipe_cli.local.models.store import is_installed
+    from imgpipe_cli.local.models.store import missing_roles
 
     if not connection.target.local:
         return []
-    model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
-    return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
+    used = {"labels": _WITHOUT_MODEL.keys(), "faces": ("face",)}
+    roles = {role for feature in settings.features for role in used.get(feature, ())}
+    models = [(_WITHOUT_MODEL[role], "") for role in missing_roles() if role in roles]
+    return [*models, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
 def _change_data(step: str, change: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def test_a_result_in_full(tab: Tab) -> None:
     # Not available is not the same as clean.
     expect(detail).to_contain_text("Not available here. Moderation is not available locally")
     expect(detail).to_contain_text("TextLooked, and found nothing.")
+    expect(detail).to_contain_text(re.compile("Models that were missing: .*object.*models fetch"))
     bar = detail.locator(".findings .track").first
     width = bar.evaluate("(bar) => bar.firstChild.getBoundingClientRect().width / bar.clientWidth")
     assert width == pytest.approx(0.97, abs=0.01)

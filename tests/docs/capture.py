@@ -42,7 +42,7 @@ SCENES: Mapping[str, Sequence[str]] = {
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
-ANSWERS = {"[Y/n] ": "n", "Type the project's name": "imgpipe"}
+ANSWERS = {"Type the project's name": "imgpipe"}
 _MARKED = re.compile(
     r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
 )
@@ -92,9 +92,15 @@ def _on_terminal(machine: Machine, line: str) -> str:
     program = bins / "imgpipe"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {" ".join(IMGPIPE)} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
-    environment = machine.environment(
-        {"PATH": f"{bins}:{os.environ['PATH']}", "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    )
+    # The models come from the package index of whoever runs this.
+    index = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    shell = {
+        "PATH": f"{bins}:{os.environ['PATH']}",
+        "TERM": "xterm",
+        "NO_COLOR": "1",
+        "COLUMNS": str(COLUMNS),
+    }
+    environment = machine.environment({**index, **shell, "IMGPIPE_NO_MODELS": ""})
     child, terminal = pty.fork()
     if not child:
         os.chdir(machine.folder)

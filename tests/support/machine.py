@@ -66,7 +66,7 @@ class Machine:
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "IMGPIPE_STATE_DIR": str(self.state)}
-        return {**kept, **own, **(extra or {})}
+        return {**kept, **own, "IMGPIPE_NO_MODELS": "1", **(extra or {})}
 
     def imgpipe(
         self,

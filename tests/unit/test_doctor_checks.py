@@ -336,11 +336,15 @@ def test_room_on_the_disk(free_bytes: float, asked: bool, verdict: str) -> None:
     assert local_cloud.disk(int(free_bytes), Path("state"), asked=asked).verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("condition", "verdict"), [("installed", "ok"), ("missing", "ok"), ("damaged", "warning")]
-)
-def test_a_damaged_model_is_a_warning(condition: Any, verdict: str) -> None:
-    assert local_cloud.models("yolox-tiny", condition).verdict == verdict
+def test_a_damaged_model_is_a_warning_and_a_missing_one_is_not() -> None:
+    check = local_cloud.models({"cats": "installed", "dogs": "missing", "birds": "missing"})
+    assert (check.verdict, check.seen) == (
+        "ok",
+        "cats: installed; dogs, birds: not installed (imgpipe local models fetch)",
+    )
+    check = local_cloud.models({"cats": "installed", "dogs": "damaged"})
+    assert (check.verdict, check.seen) == ("warning", "damaged and not used: dogs")
+    assert check.fix == "imgpipe local models fetch"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from imgpipe_cli.local.models.catalogue import OBJECTS
-from imgpipe_cli.local.rekognition.capabilities import capabilities
+from imgpipe_cli.local.rekognition.capabilities import RoleState, capabilities
 from imgpipe_cli.pictures.lacking import Expected, count_lacking, models_of
 from shared.result_item import ResultItem
 
@@ -80,7 +79,12 @@ def test_the_count_ends_where_it_would_take_too_long() -> None:
 
 
 def test_the_models_are_those_of_the_local_analysis() -> None:
-    models = models_of(capabilities(OBJECTS, "missing"))
-    assert {"labels", "faces", "text", "properties"} <= models.keys()
+    missing = RoleState("", "missing")
+    models = models_of(capabilities({"object": missing, "class": missing, "face": missing}, moderation=False))
+    assert models.keys() == {"labels", "text", "properties"}
+    with_faces = capabilities(
+        {"object": missing, "class": missing, "face": RoleState("faces@1", "installed")}, moderation=False
+    )
+    assert "faces@1" in models_of(with_faces)["faces"]
     assert models["labels"] == models["properties"]
     assert models_of(None) == models_of({"unavailable": "loading"}) == {}

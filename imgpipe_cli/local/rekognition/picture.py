@@ -10,6 +10,7 @@ import math
 import struct
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 
 import numpy as np
@@ -25,9 +26,12 @@ Pixels = npt.NDArray[np.uint8]
 MIN_SIDE = 80
 MAX_SIDE = 10_000
 
-# Faces are looked for in less, text is found in 960 pixels and read from this; more pixels cost memory only.
+# Text is found in 960 pixels and read from this, as are small faces; more pixels cost memory only.
 FRAME_PIXELS = 4_000_000
 FRAME_SIDE = 4_000
+
+# The networks see 128 to 416 pixels a side, and text as large as a caption is located in so many.
+REDUCED_SIDE = 640
 
 # What a decoder may hold for one picture. Rekognition takes 10,000 x 10,000 pixels; as an RGB PNG or as a
 # progressive JPEG that is 400 to 600 MB here, more than the whole local cloud may use. Baseline JPEGs decode
@@ -60,6 +64,15 @@ class Frame:
         """Width and height in pixels."""
         height, width = self.pixels.shape[:2]
         return width, height
+
+    @cached_property
+    def reduced(self) -> Frame:
+        """The whole picture with at most REDUCED_SIDE pixels a side: made once, for all models."""
+        ratio = REDUCED_SIDE / max(self.size)
+        if ratio >= 1:
+            return self
+        width, height = (max(1, round(side * ratio)) for side in self.size)
+        return Frame(resized(self.pixels, (width, height)))
 
 
 def decode(data: bytes, heavy: AbstractContextManager[object]) -> Frame:

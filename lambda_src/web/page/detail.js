@@ -8,6 +8,7 @@ import {
   labelsOf,
   lessSure,
   linesOf,
+  missingModels,
   nameOf,
   percent,
   placesOf,
@@ -163,6 +164,7 @@ function sections(item, places, open) {
     ...section(item, "Moderation", "moderation", flags),
     ...section(item, "Faces", "faces", faces.filter(Boolean)),
     ...section(item, "Text", "text", lines.filter(Boolean)),
+    ...withoutModels(item),
     ...rest,
   ];
 }
@@ -172,6 +174,12 @@ function reason(item) {
   const title = retrying(item) ? "Retrying" : "This picture could not be analyzed";
   const words = [message, hint].map((text) => element("p", {}, text));
   return element("div", { class: "notice bad" }, element("b", {}, title), words, quiet(code));
+}
+
+function withoutModels(item) {
+  const missing = missingModels(item);
+  const words = `Models that were missing: ${missing.join(", ")}. imgpipe local models fetch installs them.`;
+  return missing.length ? [element("p", { class: "notice" }, words)] : [];
 }
 
 function slider() {

@@ -29,6 +29,10 @@ export function reasonOf(item) {
   return { message, hint: over ? "No attempt is left: run imgpipe retry." : hint, code };
 }
 
+/** The models that the local analysis had to do without, as its version names them: no-object-model. */
+export const missingModels = (item) =>
+  [...(item.models?.labels ?? "").matchAll(/\bno-(\w+)-model\b/g)].map(([, name]) => name);
+
 export const flagged = (item) => (item.moderation ?? []).some(sure);
 
 export function hasLabel(item, wanted) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_waiting_for_uploads_shows_true_tables(pipeline: Pipeline) -> None:
     shown = pipeline.upload.out
     for word in ("astronaut.jpg", "Face", "Head", "Person", "97.0 %", *SIGN):
         assert word in shown
-    assert shown.count("Labels: nothing found; no object model installed") == 2
+    assert shown.count("Missing models: ") == 4
     assert shown.count("Moderation: not available here") == 4
     assert shown.rstrip().endswith("4 sent, 4 analyzed.")
     assert "sent" in pipeline.upload.err
@@ -45,7 +46,8 @@ def test_the_sign_is_read_line_by_line(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("name", ["cat.jpg", "coffee.jpg"])
 def test_what_no_local_model_knows_is_said_truthfully(pipeline: Pipeline, name: str) -> None:
     shown = pipeline.imgpipe("result", name).out
-    assert "Labels: nothing found; no object model installed" in shown
+    assert "Labels: nothing found\n" in shown
+    assert re.search(r"Missing models: .*object.*\(imgpipe local models fetch\)", shown)
     assert "Faces: nothing found" in shown
 
 

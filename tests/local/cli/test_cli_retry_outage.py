@@ -24,7 +24,7 @@ def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A pipeline on a machine of its own, where Rekognition only counts; once for each store of results."""
     with machine_in(tmp_path_factory.mktemp("outage")) as machine:
         control.start(machine.state, port=free_port(), command=STUB)
-        up = ("up", "--local", "--project", PROJECT, "--no-model", "--results", request.param, "--json")
+        up = ("up", "--local", "--project", PROJECT, "--no-models", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
         # Too little time for the function to try again within a run: it fails at once.
         machine.client("lambda").update_function_configuration(FunctionName=f"{PROJECT}-ingest", Timeout=60)

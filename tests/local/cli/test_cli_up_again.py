@@ -65,7 +65,7 @@ def test_deleting_what_is_remembered_loses_nothing(again: Machine) -> None:
     shown = again.imgpipe("up", "--local", "--project", PROJECT)
     assert "Ready. Nothing had to be changed." in shown.out
     assert "  Missing   No object model is installed" in shown.out
-    assert after["missing"] == ["no_object_model"]
+    assert after["missing"] == ["no_object_model", "no_class_model", "no_face_model"]
     assert shown.err.count("unchanged") == 9
 
 

@@ -51,8 +51,8 @@ ODD: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
-def test_what_no_pixel_depends_on_hides_no_face(ask: Ask, make: Callable[[], bytes]) -> None:
-    assert len(ask("DetectFaces", make())["FaceDetails"]) == 1
+def test_what_no_pixel_depends_on_hides_no_face(look: Ask, make: Callable[[], bytes]) -> None:
+    assert len(look("DetectFaces", make())["FaceDetails"]) == 1
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)

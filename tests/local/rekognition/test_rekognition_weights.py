@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.models.catalogue import OBJECTS
-from imgpipe_cli.local.models.install import install_file
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition
 from tests.local.rekognition.conftest import nothing_in_s3
@@ -44,9 +43,9 @@ SHOWN_FROM = 70
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Rekognition:
-    """A Rekognition with the weights, installed as `imgpipe local models fetch --from FILE` does it."""
+    """A Rekognition with the weights."""
     folder = ModelFolder(tmp_path_factory.mktemp("models"))
-    install_file(folder, OBJECTS, Path(FILE), lambda _: None)
+    shutil.copy(FILE, folder.path(OBJECTS))
     assert folder.condition(OBJECTS) == "installed"
     return Rekognition(models=folder)
 
