@@ -113,8 +113,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.render import reports
 
         connection = run.connect(start_local=True, services=SERVICES)
-        if connection.target.local and not dry_run:
-            model_fetch.in_up(run, declined=no_models)
+        fetched = connection.target.local and not dry_run and model_fetch.in_up(run, declined=no_models)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.progress.steps(STEPS)
@@ -165,7 +164,7 @@ def register(app: typer.Typer) -> None:
         wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
         _refuse_unfinished(repaired, connection)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
-        return _ready(found, known, settings, changed, missing)
+        return _ready(found, known, settings, changed, missing, more_models=fetched)
 
 
 def _ready(
@@ -174,14 +173,18 @@ def _ready(
     settings: Settings,
     changed: list[str],
     missing: list[tuple[str, str]],
+    *,
+    more_models: bool,
 ) -> Result:
-    """before: the settings up to now, None of a new pipeline. changed: the resources."""
+    """before: the settings up to now, None of a new pipeline. changed: the resources. more_models: this run
+    has fetched some."""
     from imgpipe_cli.diagnose.retry import again
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.render import reports
 
     api = Api(found.api_url, found.token)
-    lacking = again.count_after(api, before, settings, local=found.target.local)
+    local = found.target.local
+    lacking = again.count_after(api, before, settings, local=local, more_models=more_models)
     data = {
         **reports.outputs_document(found),
         "settings": reports.settings_document(settings),
