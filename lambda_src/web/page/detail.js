@@ -4,6 +4,7 @@ import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
 import { button, byId, element, foreign, quiet } from "./dom.js";
 import {
+  explicitOnly,
   faceWords,
   labelsOf,
   lessSure,
@@ -207,12 +208,13 @@ function section(item, title, feature, rows) {
   const heading = element("h3", {}, title);
   if (!missing && !entries) return [heading, quiet("Left out without the token. Sign in to see it.")];
   if (missing) return [heading, quiet(`Not available here. ${missing.message}`)];
-  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows)];
+  const limits = feature === "moderation" && explicitOnly(item) ? [quiet("Only Explicit is looked for.")] : [];
+  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows), ...limits];
   const hidden = lessSure(feature === "text" ? linesOf(item) : entries);
   const words = hidden
     ? `Nothing from ${state.threshold} % (${hidden} less sure).`
     : "Looked, and found nothing.";
-  return [heading, quiet(words)];
+  return [heading, quiet(words), ...limits];
 }
 
 const listed = (entries) => (entries ?? []).map(({ Name }) => Name).join(", ");
