@@ -62,6 +62,8 @@ _MAKERS = (
 _MAKER_WITHIN = 64 * 1024
 _THUMBNAIL_TAG, _COLORS_TAG, _DNG_TAG = 0x00FE, 0x0106, 0xC612
 _ORDINARY_COLORS = frozenset({0, 1, 2, 3, 5, 6, 8})
+# A color filter array, and linear raw: as a sensor gives them, whoever made it.
+_SENSOR_COLORS = frozenset({32803, 34892})
 
 NO_PICTURES = frozenset(
     {
@@ -107,7 +109,7 @@ def _tiff_kind(head: bytes) -> str:
         for maker, kind in _MAKERS:
             if maker in head[:_MAKER_WITHIN]:
                 return f"{RAW} ({kind})"
-    return "a TIFF picture"
+    return RAW if tags.get(_COLORS_TAG) in _SENSOR_COLORS else "a TIFF picture"
 
 
 def _first_directory(head: bytes) -> dict[int, int]:

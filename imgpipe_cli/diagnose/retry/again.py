@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,17 @@ _LOADED_WITHIN_S = 15.0
 _PAUSE_S = 0.2
 
 
-def expected(settings: Settings, *, local: bool) -> Expected:
+def expected_now(features: Sequence[str], *, local: bool) -> Expected:
     """What a result should hold by now. local: then also by the models of the local cloud, once loaded."""
-    return Expected(settings.features, _models_now() if local else {})
+    return Expected(tuple(features), _models_now() if local else {})
 
 
-def count(api: Api, settings: Settings, *, local: bool) -> Lacking:
-    """How many finished pictures lack something, by the list of results. Raises ApiUnavailable, Problem."""
-    return count_lacking(pages(_Patient(api), PAGE), expected(settings, local=local))
+def count(api: Api, features: Sequence[str], *, local: bool) -> Lacking:
+    """How many finished pictures lack one of these features, or on the local cloud the answer of its model.
+
+    Reads the list of results. Raises ApiUnavailable, Problem.
+    """
+    return count_lacking(pages(_Patient(api), PAGE), expected_now(features, local=local))
 
 
 def count_outdated(api: Api) -> Lacking | None:
@@ -47,7 +51,7 @@ def count_after(
     if before is None or (set(settings.features) <= set(before.features) and not more_models):
         return None
     try:
-        return count(api, settings, local=local)
+        return count(api, settings.features, local=local)
     except (ApiUnavailable, Problem):
         return None
 

@@ -23,8 +23,8 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.pipeline_info import not_set_up
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
-from imgpipe_cli.diagnose.retry import again as again_
 from imgpipe_cli.diagnose.retry import failure_queue
+from imgpipe_cli.diagnose.retry.again import expected_now
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.diagnose.retry.failures import (
     Current,
@@ -145,7 +145,7 @@ def find(
     url = str(queue.facts["url"]) if queue.exists and queue.owned else None
     contents = failure_queue.read(aws, url, names.bucket) if url else Contents()
     settings = stored_settings(deployed, names)
-    expected = again_.expected(settings, local=connection.target.local)
+    expected = expected_now(settings.features, local=connection.target.local)
     found = survey(places, contents.entries, keys, missing=missing, expected=expected if again else None)
     pictures = tuple(with_outdated(one, expected) for one in found)
     return Found(places, settings, url, contents, pictures, again)

@@ -4,6 +4,7 @@ import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
 import { button, byId, element, foreign, quiet } from "./dom.js";
 import {
+  explicitOnly,
   faceWords,
   labelsOf,
   lessSure,
@@ -207,12 +208,13 @@ function section(item, title, feature, rows) {
   const heading = element("h3", {}, title);
   if (!missing && !entries) return [heading, quiet("Left out without the token. Sign in to see it.")];
   if (missing) return [heading, quiet(`Not available here. ${missing.message}`)];
-  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows)];
+  const limits = feature === "moderation" && explicitOnly(item) ? [quiet("Only Explicit is looked for.")] : [];
+  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows), ...limits];
   const hidden = lessSure(feature === "text" ? linesOf(item) : entries);
   const words = hidden
     ? `Nothing from ${state.threshold} % (${hidden} less sure).`
     : "Looked, and found nothing.";
-  return [heading, quiet(words)];
+  return [heading, quiet(words), ...limits];
 }
 
 const listed = (entries) => (entries ?? []).map(({ Name }) => Name).join(", ");
@@ -268,6 +270,9 @@ function bar(name, confidence, note, row = null) {
 function about(item) {
   const models = Object.entries(item.models ?? {}).map(([feature, model]) => `${feature}: ${model}`);
   const seconds = item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : "";
+  // The newest picture tells what is asked for now.
+  const [newest = item.objectKey] = keysInOrder();
+  const lacks = known.get(newest)?.features?.filter((name) => !item.features?.includes(name)).join(", ");
   const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
@@ -276,6 +281,7 @@ function about(item) {
       .filter(Boolean)
       .join(", "),
     Models: models.join("; "),
+    Lacks: lacks && `${lacks}: imgpipe retry KEY --again`,
   };
   const rows = Object.entries(facts).filter(([, value]) => value);
   return element(

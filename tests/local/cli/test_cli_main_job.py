@@ -29,7 +29,7 @@ def test_waiting_for_uploads_shows_true_tables(pipeline: Pipeline) -> None:
     for word in ("astronaut.jpg", "Face", "Head", "Person", "96.0 %", "Cat", "Coffee Cup", *SIGN):
         assert word in shown
     assert "Missing models" not in shown
-    assert shown.count("Moderation: not available here") == 4
+    assert shown.count("Moderation: nothing found; only Explicit is looked for") == 4
     assert shown.rstrip().endswith("4 sent, 4 analyzed.")
     assert "sent" in pipeline.upload.err
     assert "\x1b" not in shown + pipeline.upload.err
@@ -39,8 +39,9 @@ def test_the_sign_is_read_line_by_line(pipeline: Pipeline) -> None:
     item = pipeline.imgpipe("result", "sign.png", "--json").json()["data"][0]
     lines = [entry["DetectedText"] for entry in item["text"] if entry["Type"] == "LINE"]
     assert lines == [*SIGN, "Total paid 31.55 EUR"]
-    assert item["unavailable"]["moderation"]["code"]
-    assert "moderation" not in item
+    assert item["moderation"] == []
+    assert item["models"]["moderation"].endswith(";explicit-only")
+    assert "unavailable" not in item
 
 
 @pytest.mark.parametrize(("name", "labels"), [("cat.jpg", "Cat Animal"), ("coffee.jpg", "Cup Coffee")])
