@@ -10,15 +10,16 @@ There is no list of what was done: an interrupted run is continued by running ag
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.reconcile import Reconciler, Watch
-from imgpipe_cli.deploy.resource import ConflictError, Context, Outlasted, Resource, Step
+from imgpipe_cli.deploy.resource import ConflictError, Context, Outlasted
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.schedule import Outcome, in_order
@@ -117,21 +118,40 @@ def reconcile_all(
     stop = threading.Event()
     watch = Watch(pipeline.aws.clock, lambda settled: conflicts.refuse_conflict(pipeline, settled))
 
-    def reconcile(step: Step, resource: Resource) -> Outcome:
-        reconciler = Reconciler(pipeline, step, resource, emit, stop, watch)
-        outcome = reconciler.reconcile(snapshot[resource.name], settings)
-        if resource.name in conflicts.SHARED:
-            watch.settled[resource.name] = outcome.seen
+    answered: dict[str, Outcome] = {}
+
+    def reconcile(reconciler: Reconciler, name: str) -> Outcome:
+        answered[name] = reconciler.reconcile(snapshot[name], settings)
+        return answered[name]
+
+    def confirm(reconciler: Reconciler, name: str) -> Outcome:
+        outcome = reconciler.confirm(answered[name])
+        if name in conflicts.SHARED:
+            watch.settled[name] = outcome.seen
         return outcome
 
+    works: dict[str, Callable[[], Outcome]] = {}
+    needs: dict[str, Collection[str]] = {}
     wanted = list(pipeline.resources(settings))
-    needs = {resource.name: set(resource.needs) for _, resource in wanted}
+    for step, resource in wanted:
+        name = resource.name
+        reconciler = Reconciler(pipeline, step, resource, emit, stop, watch)
+        works[name] = partial(reconcile, reconciler, name)
+        works[_shown(name)] = partial(confirm, reconciler, name)
+        needs[name] = {*resource.needs, *map(_shown, resource.needs_shown)}
+        needs[_shown(name)] = {name}
     try:
-        return in_order(wanted, needs, reconcile, pipeline.workers, stop)
+        done = in_order(works, needs, pipeline.workers, stop)
+        return {resource.name: done[_shown(resource.name)] for _, resource in wanted}
     except Problem:
         with suppress(Problem):  # the first failure is the cause, not that this look fails too
             watch.look(now=True)  # what failed may be the doing of another run
         raise
+
+
+def _shown(name: str) -> str:
+    """The work that looks at the resource of this name after it was changed."""
+    return f"{name}, shown"
 
 
 def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:

@@ -101,6 +101,6 @@ def remove_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> N
         return Reconciler(pipeline, step, resource, emit, stop, None).remove(seen[resource.name])
 
     # Reversed: a resource goes once everything that needs it is gone.
-    order = [(removal.step, removal.resource) for removal in reversed(removals)]
-    users = {name: {r.name for _, r in order if name in r.needs} for name in seen}
-    in_order(order, users, remove, pipeline.workers, stop)
+    order = {one.resource.name: partial(remove, one.step, one.resource) for one in reversed(removals)}
+    users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in seen}
+    in_order(order, users, pipeline.workers, stop)
