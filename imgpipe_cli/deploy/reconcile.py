@@ -114,6 +114,9 @@ class Reconciler:
         # The changes sent last with their answers; whether a look has shown what is known, or only answers.
         self._replies: list[tuple[Change, Mapping[str, Any]]] = []
         self._shown = True
+        # The removals that AWS took last, and when.
+        self._sent: tuple[str, ...] = ()
+        self._sent_at = -math.inf
         # How long each reason has been waited for since AWS last took something new; which is the last.
         self._waited_s: dict[str, float] = defaultdict(float)
         self._waiting_for, self._waiting_at = "", 0.0
@@ -209,28 +212,42 @@ class Reconciler:
         return TransientError("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
     def remove(self, seen: Observed) -> Outcome:
-        """Send the removals until a look finds nothing."""
-        sent: tuple[str, ...] = ()
-        sent_at = -math.inf
-        while seen.exists:
-            todo = tuple(self.resource.removals(Context(seen, self.pipeline.names)))
-            if not todo and self.resource.parent:
-                break  # goes together with the resource it is within
-            unclear = (
-                seen.indeterminate or seen.unclaimed
-            )  # as while it goes: then a later look finds nothing
-            if seen.not_owned and not unclear:
-                raise self._not_ours()
-            passing, wanted = None, tuple(change.what for change in todo)
-            if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
-                passing = self._one_after_the_other(todo)
-                sent, sent_at = () if passing else wanted, self.aws.clock()
+        """Send the removals until AWS takes them; only a look tells whether it is gone."""
+        while (passing := self._send_removals(seen)) is not None:
+            self._pause(passing)
             seen = observe(self.pipeline, self.resource)
-            if seen.exists:
-                self._pause(
-                    passing or TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
-                )
+        return Outcome(self.changed, seen)
+
+    def until_gone(self, seen: Observed) -> Outcome:
+        """Wait until a look finds nothing of what was removed. seen: by a look after `remove`."""
+        while self._stays(seen):
+            passing = self._send_removals(seen)
+            self._pause(passing or _still_there(seen))
+            seen = observe(self.pipeline, self.resource)
         return self._settled(seen)
+
+    def _stays(self, seen: Observed) -> bool:
+        """Whether it is there and goes by itself, not with the resource it is within."""
+        return seen.exists and not (self.resource.parent and not self._removals(seen))
+
+    def _removals(self, seen: Observed) -> tuple[Change, ...]:
+        return tuple(self.resource.removals(Context(seen, self.pipeline.names)))
+
+    def _send_removals(self, seen: Observed) -> TransientError | None:
+        """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        if not self._stays(seen):
+            return None
+        if seen.indeterminate or seen.unclaimed:
+            return _still_there(seen)  # as while it goes: then a later look finds nothing
+        if seen.not_owned:
+            raise self._not_ours()
+        todo = self._removals(seen)
+        wanted = tuple(change.what for change in todo)
+        if wanted == self._sent and self.aws.clock() - self._sent_at < _SHOWN_WITHIN_S:
+            return None
+        passing = self._one_after_the_other(todo)
+        self._sent, self._sent_at = () if passing else wanted, self.aws.clock()
+        return passing
 
     def _settled(self, seen: Observed) -> Outcome:
         if self._shown:
@@ -331,6 +348,10 @@ class Reconciler:
             f"{self.resource.name} still differs although AWS accepted the change {_REPEATS} times: {what}.",
             hint="This is a defect of imgpipe or of the endpoint: please report it with --verbose output.",
         )
+
+
+def _still_there(seen: Observed) -> TransientError:
+    return TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
 
 
 def _exists(error: AwsError) -> bool:
