@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.system.threads import Pool
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,19 @@ class Stopped(Exception):
 
 
 def in_order(
-    works: Mapping[str, Callable[[], Outcome]],
+    works: Mapping[str, Callable[[], Answer]],
     needs: Mapping[str, Collection[str]],
     workers: int,
     stop: threading.Event,
-) -> dict[str, Outcome]:
+) -> dict[str, Answer]:
     """Do each work once all of these that it needs are done, in the given order where several may begin; name
     -> its answer.
 
     On the first failure nothing new is begun, what runs stops at its next pause, and the failure is raised.
     """
     todo = list(works)
-    done: dict[str, Outcome] = {}
-    running: dict[Future[Outcome], str] = {}
+    done: dict[str, Answer] = {}
+    running: dict[Future[Answer], str] = {}
     failures: list[BaseException] = []
     with Pool(workers, thread_name_prefix="step") as pool:
         try:
