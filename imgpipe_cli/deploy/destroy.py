@@ -80,7 +80,7 @@ def destroy(
     run made it meanwhile). Raises Problem."""
     going = _send_all(pipeline, removals, emit)
     snapshot = observe.snapshot(pipeline, lambda _event: None)
-    if _wait(pipeline, going, snapshot):
+    if _wait(going, snapshot):
         snapshot = observe.snapshot(pipeline, lambda _event: None)
     return left(pipeline, snapshot, keep)
 
@@ -98,7 +98,7 @@ def left(pipeline: Pipeline, snapshot: Snapshot, keep: Collection[str] = ()) -> 
 def remove_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> None:
     """Remove these resources and wait until they are gone. Raises Problem."""
     going = _send_all(pipeline, removals, emit)
-    _wait(pipeline, going, observe.snapshot(pipeline, lambda _event: None, only=going.reconcilers.keys()))
+    _wait(going, observe.snapshot(pipeline, lambda _event: None, only=going.reconcilers.keys()))
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,9 @@ def _send_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> _G
     return _Going(going, stop)
 
 
-def _wait(pipeline: Pipeline, going: _Going, snapshot: Snapshot) -> bool:
+def _wait(going: _Going, snapshot: Snapshot) -> bool:
     """Wait until all that goes is gone; whether the snapshot has still shown some of it. Raises Problem."""
     works = {name: partial(one.until_gone, snapshot[name]) for name, one in going.reconcilers.items()}
-    outcomes = in_order(works, dict.fromkeys(works, ()), pipeline.workers, going.stop)
+    # All at once: who waits works little.
+    outcomes = in_order(works, dict.fromkeys(works, ()), max(len(works), 1), going.stop)
     return any(outcome.seen is not snapshot[name] for name, outcome in outcomes.items())

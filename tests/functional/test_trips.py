@@ -14,7 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from call_chain import Chain
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.events import Counted, Event
 from latency_proxy import LatencyProxy
 from recorded_calls import RecordedCall
 from tests.support import laws
@@ -130,3 +132,40 @@ def test_a_create_that_was_answered_and_never_shows_is_told() -> None:
         up(aws)
     assert aws.forgot
     assert told.value.code == "timeout"
+
+
+class _FullBucketAws(RecordingAws):
+    """Lists two versions a page; the first two removals of pages meet, which they would not in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meeting = threading.Barrier(2)
+        self.removals = 0
+
+    def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
+        return super().pages(service, operation, **params, PaginationConfig={"PageSize": 2})
+
+    def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if operation == "delete_objects":
+            with self._counting:
+                self.removals += 1
+                number = self.removals
+            if number <= 2:
+                self._meeting.wait(20)
+        return super().call(service, operation, once=once, **params)
+
+
+@pytest.mark.usefixtures("account")
+def test_pages_of_a_full_bucket_are_removed_side_by_side() -> None:
+    aws = _FullBucketAws()
+    aws.call("s3", "create_bucket", Bucket="full", CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.call("s3", "put_bucket_versioning", Bucket="full", VersioningConfiguration={"Status": "Enabled"})
+    for number in range(9):
+        aws.call("s3", "put_object", Bucket="full", Key=f"{number // 2}.jpg", Body=b"picture")
+    aws.call("s3", "delete_object", Bucket="full", Key="0.jpg")
+    aws.call("s3", "create_multipart_upload", Bucket="full", Key="never.jpg")
+    counted: list[Event] = []
+    empty_bucket(aws, "full", counted.append, step="bucket", resource="bucket")
+    aws.call("s3", "delete_bucket", Bucket="full")
+    assert aws.removals == 5
+    assert [event.done for event in counted if isinstance(event, Counted)] == [2, 4, 6, 8, 10]

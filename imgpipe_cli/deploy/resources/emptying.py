@@ -77,18 +77,28 @@ def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str)
 def _delete_pages(aws: Aws, bucket: str, pool: Pool) -> Iterator[tuple[int, list[_Refused]]]:
     """Delete page after page while the next ones are listed; how many entries each had, and the refusals."""
     running: deque[tuple[int, Future[list[_Refused]]]] = deque()
-    for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
-        entries = [
-            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
-            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        ]
-        if entries:
-            running.append((len(entries), pool.submit(_delete, aws, bucket, entries)))
+    for entries in _pages(aws, bucket):
+        running.append((len(entries), pool.submit(_delete, aws, bucket, entries)))
         if len(running) >= _AT_ONCE:
             size, deleted = running.popleft()
             yield size, deleted.result()
     for size, deleted in running:
         yield size, deleted.result()
+
+
+def _pages(aws: Aws, bucket: str) -> Iterator[list[dict[str, str]]]:
+    """All versions and markers by pages, each once the next one is listed: the listing goes on behind the
+    last version of a page, which some endpoints must still find."""
+    before: list[dict[str, str]] = []
+    for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
+        if before:
+            yield before
+        before = [
+            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        ]
+    if before:
+        yield before
 
 
 def _abort_uploads(aws: Aws, bucket: str) -> list[_Refused]:
