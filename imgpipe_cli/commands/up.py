@@ -106,7 +106,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands import model_fetch
         from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
-        from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+        from imgpipe_cli.deploy.readiness import FirstRequest
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
@@ -148,7 +148,8 @@ def register(app: typer.Typer) -> None:
         _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over)
+        first = FirstRequest(connection)
+        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
@@ -157,11 +158,8 @@ def register(app: typer.Typer) -> None:
         run.save()
         conflicts.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
-        # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
-        fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
-        # An API that does not answer may have been removed by another run.
-        late = partial(conflicts.refuse_removal, pipeline, run.emit)
-        wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
+        if not first.is_answered(found):
+            _wait_until_answering(run, pipeline, found, changed)
         _refuse_unfinished(repaired, connection)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
         return _ready(found, known, settings, changed, missing, more_models=fetched)
@@ -196,6 +194,17 @@ def _ready(
         data=data,
         show=lambda screen: reports.outputs(screen, found, settings, missing, lacking, changed=bool(changed)),
     )
+
+
+def _wait_until_answering(run: Run, pipeline: Pipeline, found: Remembered, changed: Collection[str]) -> None:
+    from imgpipe_cli.deploy import conflicts
+    from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+
+    # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once more.
+    fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
+    # An API that does not answer may have been removed by another run.
+    late = partial(conflicts.refuse_removal, pipeline, run.emit)
+    wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:
