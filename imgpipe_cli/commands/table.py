@@ -90,7 +90,7 @@ COMMANDS: dict[str, Entry] = {
     "retry": Entry(
         "retry",
         "List failed pictures by reason, and analyze them again.",
-        ("imgpipe retry", "imgpipe retry photo.jpg", "imgpipe retry --missing --dry-run"),
+        ("imgpipe retry", "imgpipe retry photo.jpg --again", "imgpipe retry --missing --dry-run"),
         "Look into it",
     ),
     "logs": Entry(

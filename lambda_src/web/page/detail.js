@@ -270,6 +270,9 @@ function bar(name, confidence, note, row = null) {
 function about(item) {
   const models = Object.entries(item.models ?? {}).map(([feature, model]) => `${feature}: ${model}`);
   const seconds = item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : "";
+  // The newest picture tells what is asked for now.
+  const [newest = item.objectKey] = keysInOrder();
+  const lacks = known.get(newest)?.features?.filter((name) => !item.features?.includes(name)).join(", ");
   const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
@@ -278,6 +281,7 @@ function about(item) {
       .filter(Boolean)
       .join(", "),
     Models: models.join("; "),
+    Lacks: lacks && `${lacks}: imgpipe retry KEY --again`,
   };
   const rows = Object.entries(facts).filter(([, value]) => value);
   return element(

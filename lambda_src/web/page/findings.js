@@ -60,11 +60,10 @@ export const lessSure = (entries) => entries.filter((entry) => !sure(entry)).len
 export function faceWords(face) {
   const words = [];
   if (face.AgeRange) words.push(`age ${face.AgeRange.Low} to ${face.AgeRange.High}`);
-  if (face.Gender?.Value) words.push(`looks ${face.Gender.Value.toLowerCase()}`);
   const [emotion] = [...(face.Emotions ?? [])].sort((one, other) => other.Confidence - one.Confidence);
   if (emotion) words.push(`${emotion.Type.toLowerCase()} ${percent(emotion.Confidence)}`);
-  const traits = { Smile: "smiling", Eyeglasses: "glasses" };
-  for (const [trait, word] of Object.entries(traits)) if (face[trait]?.Value) words.push(word);
+  if (face.Smile?.Value) words.push("smiling");
+  if (face.Eyeglasses?.Value) words.push("glasses");
   return words.join(", ");
 }
 

@@ -2,7 +2,17 @@
 
 import { listResults, page, pictureLink, repeated, token } from "./api.js";
 import { announce, button, byId, element, foreign } from "./dom.js";
-import { failed, flagged, hasLabel, highlights, nameOf, percent, reasonOf, retrying } from "./findings.js";
+import {
+  failed,
+  flagged,
+  hasLabel,
+  highlights,
+  missingModels,
+  nameOf,
+  percent,
+  reasonOf,
+  retrying,
+} from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
 import { send } from "./upload.js";
@@ -160,7 +170,9 @@ function findings(card, item) {
 function show() {
   let total = 0;
   let visible = 0;
+  let lacking = 0;
   const names = new Set();
+  const missing = new Set();
   for (const [key, card] of cards) {
     const item = known.get(key);
     if (!item || onItsWay(card)) continue;
@@ -169,7 +181,11 @@ function show() {
     total += 1;
     if (!card.hidden) visible += 1;
     for (const { Name } of item.labels ?? []) names.add(Name);
+    const models = missingModels(item);
+    if (models.length) lacking += 1;
+    for (const model of models) missing.add(model);
   }
+  showLacking(lacking, [...missing].sort());
   const all = after ? `${total} loaded, older ones follow` : total;
   byId("count").textContent = state.label
     ? `${visible} of ${total} with “${state.label}”${after ? "; older ones are not loaded yet" : ""}`
@@ -180,6 +196,15 @@ function show() {
   const sorted = [...names].sort();
   if (list.children.length !== sorted.length)
     list.replaceChildren(...sorted.map((value) => element("option", { value })));
+}
+
+/** On the local cloud: how many of the pictures were analyzed without some model, and the way to it. */
+function showLacking(count, models) {
+  const pictures = `${count} ${count === 1 ? "picture was" : "pictures were"}`;
+  byId("without-models").hidden = !count;
+  byId("without-models").textContent =
+    `${pictures} analyzed without models (${models.join(", ")}). imgpipe local models fetch installs them, ` +
+    "and imgpipe retry --all --again analyzes the pictures again.";
 }
 
 onChange(show);
