@@ -285,7 +285,7 @@ def test_waiting_ends_with_what_to_check(tab: Tab) -> None:
     expect(card).to_contain_text("Queued for analysis")
     tab.page.clock.fast_forward(181_000)
     expect(card).to_contain_text("No result after three minutes.")
-    expect(card).to_contain_text("imgpipe status")
+    expect(card).to_contain_text("imgpipe explain")
     expect(card).not_to_have_attribute("aria-busy", "true")
     asked = len(tab.requests)
     tab.page.clock.fast_forward(60_000)

@@ -2,7 +2,7 @@
 
 import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
-import { button, byId, element, foreign, quiet } from "./dom.js";
+import { button, byId, element, foreign, quiet, timeText } from "./dom.js";
 import {
   faceWords,
   labelsOf,
@@ -177,9 +177,9 @@ function reason(item) {
 }
 
 function withoutModels(item) {
-  const missing = missingModels(item);
-  const words = `Models that were missing: ${missing.join(", ")}. imgpipe local models fetch installs them.`;
-  return missing.length ? [element("p", { class: "notice" }, words)] : [];
+  const missing = missingModels(item).join(", ");
+  const words = `Models that were missing: ${missing}. imgpipe local models fetch installs them.`;
+  return missing ? [element("p", { class: "notice" }, words)] : [];
 }
 
 function slider() {
@@ -274,7 +274,7 @@ function about(item) {
   const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
-    Analyzed: new Date(item.analyzedAt).toLocaleString() + seconds,
+    Analyzed: timeText(item.analyzedAt) + seconds,
     Picture: [size, item.sizeBytes && sizeText(item.sizeBytes), item.contentType]
       .filter(Boolean)
       .join(", "),

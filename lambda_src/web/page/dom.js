@@ -18,7 +18,7 @@ export function element(name, attributes = {}, ...children) {
 }
 
 export const button = (words, onclick, attributes = {}) =>
-  element("button", { type: "button", onclick, ...attributes }, words);
+  element("button", { onclick, ...attributes }, words);
 
 export const quiet = (...words) => element("p", { class: "quiet" }, ...words);
 
@@ -31,6 +31,9 @@ export function shape(name, attributes) {
 
 /** Text that came with a picture; its reading direction turns nothing around it. */
 export const foreign = (text) => element("bdi", {}, String(text));
+
+/** A time in the words of this place. */
+export const timeText = (time) => new Date(time).toLocaleString();
 
 /** Tell users of a screen reader what has happened. */
 export function announce(text) {

@@ -1,7 +1,7 @@
 /** The cards: pictures on their way, and results, newest first. */
 
 import { listResults, page, pictureLink, repeated, token } from "./api.js";
-import { announce, button, byId, element, foreign } from "./dom.js";
+import { announce, button, byId, element, foreign, timeText } from "./dom.js";
 import { failed, flagged, hasLabel, highlights, nameOf, percent, reasonOf, retrying } from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
@@ -86,7 +86,6 @@ function remove(key) {
 function resultCard(item) {
   const key = item.objectKey;
   const name = nameOf(key);
-  const time = new Date(item.analyzedAt);
   const made = element(
     "li",
     { class: "card", "data-key": key },
@@ -97,11 +96,7 @@ function resultCard(item) {
       element("span", { class: "card-name" }, foreign(name)),
     ),
     element("div", { class: "chips" }),
-    element(
-      "time",
-      { class: "quiet", datetime: item.analyzedAt },
-      Number.isNaN(time.getTime()) ? "" : time.toLocaleString(),
-    ),
+    element("time", { class: "quiet", datetime: item.analyzedAt }, timeText(item.analyzedAt)),
   );
   findings(made, item);
   return made;
@@ -170,12 +165,12 @@ function show() {
     if (!card.hidden) visible += 1;
     for (const { Name } of item.labels ?? []) names.add(Name);
   }
-  const all = after ? `${total} loaded, older ones follow` : total;
-  byId("count").textContent = state.label
-    ? `${visible} of ${total} with “${state.label}”${after ? "; older ones are not loaded yet" : ""}`
-    : total
-      ? `${all}${after ? "" : total === 1 ? " picture" : " pictures"}`
-      : "No pictures yet. Drop one above: its labels appear here.";
+  const pictures = total === 1 ? "1 picture" : `${total} pictures`;
+  const found = state.label ? `${visible} of ${total} with “${state.label}”` : pictures;
+  const older = after ? "; older ones are not loaded yet" : "";
+  byId("count").textContent = total
+    ? found + older
+    : "No pictures yet. Drop one above: its labels appear here.";
   const list = byId("label-names");
   const sorted = [...names].sort();
   if (list.children.length !== sorted.length)
@@ -249,7 +244,7 @@ async function follow(key, card) {
 function stillNothing(key, card, error) {
   const words =
     error.code === "no_verdict"
-      ? `${error.message} The picture is in the bucket. See imgpipe status whether every step is ready; imgpipe result tells more with the key ${key}.`
+      ? `${error.message} The picture is in the bucket; imgpipe explain tells more with the key ${key}.`
       : `Sent, but: ${error.message}`;
   card.end(
     "No result",
