@@ -7,7 +7,7 @@ IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test test-all test-slice check ci lint types audit workflows docs pages reference captures \
-  release fmt lock live live-clean bench crash-matrix verify-model clean
+  release fmt lock live live-clean bench accuracy crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -105,6 +105,9 @@ live-clean: $(VENV)/.dev ## take away what an interrupted make live has left; RE
 
 bench: $(VENV)/.dev ## measure the speed that docs/explanation/performance.md shows
 	$(PY) benchmarks/run.py
+
+accuracy: $(VENV)/.dev ## count what the local analysis names right, wrong and not at all in photographs
+	$(PY) benchmarks/accuracy.py
 
 POINTS ?= each
 

@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -30,11 +29,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from PIL import Image
 
-from imgpipe_cli.local.models.catalogue import MODELS
-from imgpipe_cli.local.models.fetch import fetch
-from imgpipe_cli.local.models.store import ModelFolder, models_folder
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition import Rekognition
+from installed_models import with_models
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SAMPLES = ("astronaut.jpg", "cat.jpg", "coffee.jpg", "sign.png")
@@ -71,18 +68,6 @@ def main() -> int:
             _overhead(service, cloud)
             _memory(Path(state), cloud)
     return 0
-
-
-def with_models(folder: Path) -> ModelFolder:
-    """A folder with the models that everybody gets: the user's files, else fetched ones."""
-    folder.mkdir(parents=True)
-    models, users = ModelFolder(folder), ModelFolder(models_folder())
-    base = [model for model in MODELS if not model.optional]
-    for model in base:
-        if users.condition(model) == "installed":
-            shutil.copy(users.path(model), folder)
-    fetch(models, [model for model in base if not models.holds(model)], lambda _: None)
-    return models
 
 
 def _request(name: str, salt: int = 0, **parameters: object) -> dict[str, object]:

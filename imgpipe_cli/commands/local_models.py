@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 
 from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.commands.model_fetch import fetch as fetch_models
+from imgpipe_cli.commands.model_fetch import lacking
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -19,6 +20,7 @@ from imgpipe_cli.system.state_dir import state_dir
 if TYPE_CHECKING:
     from imgpipe_cli.local.models.catalogue import Model
     from imgpipe_cli.local.models.store import ModelFolder
+    from imgpipe_cli.pictures.lacking import Lacking
     from imgpipe_cli.render.screen import Screen
 
 _PACK = "imgpipe-models.zip"
@@ -62,6 +64,7 @@ def register(group: typer.Typer) -> None:
         from imgpipe_cli.local.models import declined
         from imgpipe_cli.local.models.fetch import take
         from imgpipe_cli.local.models.store import ModelFolder, models_folder
+        from imgpipe_cli.render.reports import lacking_document
 
         wanted = _named(names or [])
         _refuse_mixed(names or [], from_file, url)
@@ -72,8 +75,13 @@ def register(group: typer.Typer) -> None:
             fetch_models(run, changed, url)
         with contextlib.suppress(OSError):
             declined.forget()
-        data = {"models": _told(wanted), "changed": bool(changed)}
-        return Result(data, lambda screen: _show_installed(screen, wanted, changed))
+        earlier = lacking(run) if changed else {}
+        data = {
+            "models": _told(wanted),
+            "changed": bool(changed),
+            "lacking": {project: lacking_document(found) for project, found in earlier.items()},
+        }
+        return Result(data, lambda screen: _show_installed(screen, wanted, changed, earlier))
 
     @command(models, "pack")
     def pack(
@@ -175,11 +183,17 @@ def _show(screen: Screen, models: list[dict[str, Any]]) -> None:
             screen.line(f"  {title:<9} {value}")
 
 
-def _show_installed(screen: Screen, wanted: Sequence[Model], changed: Sequence[Model]) -> None:
+def _show_installed(
+    screen: Screen, wanted: Sequence[Model], changed: Sequence[Model], earlier: Mapping[str, Lacking]
+) -> None:
+    from imgpipe_cli.render.reports import lacking_words
+
     for model in wanted:
         screen.line(f"{model.name} is {'' if model in changed else 'already '}installed.")
     if changed:
         screen.line("The local cloud uses them from the next picture on; earlier results stay as they are.")
+    for project, found in earlier.items():
+        screen.line(f"Project {project}: {lacking_words(found, local=True)} --project {project}")
 
 
 def _show_packed(screen: Screen, target: Path, held: Sequence[Model]) -> None:

@@ -10,10 +10,11 @@ from imgpipe_cli.errors import Problem
 if TYPE_CHECKING:
     from imgpipe_cli.commands.runtime import Run
     from imgpipe_cli.local.models.catalogue import Model
+    from imgpipe_cli.pictures.lacking import Lacking
 
 
-def in_up(run: Run, *, declined: bool) -> None:
-    """In `up --local`: see to the base models. Asks nothing, and never fails.
+def in_up(run: Run, *, declined: bool) -> bool:
+    """In `up --local`: see to the base models; True if some were fetched. Asks nothing, and never fails.
 
     declined: the user wants to do without, now and in later runs.
     """
@@ -22,10 +23,10 @@ def in_up(run: Run, *, declined: bool) -> None:
 
     if declined:
         _remember(run)
-        return
+        return False
     wanted = missing()
     if not wanted or wish.is_declined():
-        return
+        return False
     try:
         fetch(run, wanted)
     except Problem as problem:
@@ -33,6 +34,7 @@ def in_up(run: Run, *, declined: bool) -> None:
     else:
         licenses = ", ".join(sorted({model.license for model in wanted}))
         run.note("models_installed", f"{', '.join(model.name for model in wanted)} ({licenses})")
+    return len(missing()) < len(wanted)
 
 
 def fetch(run: Run, models: Sequence[Model], url: str | None = None) -> None:
@@ -54,6 +56,24 @@ def fetch(run: Run, models: Sequence[Model], url: str | None = None) -> None:
         fetched(folder, models, lambda done: run.emit(Downloaded("models", done, total)), url=url)
     finally:
         run.screen.close()  # the bar, before anything else is drawn
+
+
+def lacking(run: Run) -> dict[str, Lacking]:
+    """Project of the running local cloud -> how many of its finished pictures older models answered for."""
+    from imgpipe_cli.diagnose.retry.again import count_outdated
+    from imgpipe_cli.local.process import control
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.session.target import Remembered
+
+    cloud = control.running()
+    here = [one for one in run.targets.read()[1] if isinstance(one, Remembered) and one.target.local]
+    found: dict[str, Lacking] = {}
+    for known in here:
+        if cloud is not None and known.endpoint == cloud.endpoint:
+            counted = count_outdated(Api(known.api_url, known.token))
+            if counted is not None and counted.pictures:
+                found[known.target.project] = counted
+    return found
 
 
 def _page_of(model: Model, url: str | None) -> str | None:

@@ -106,15 +106,14 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.commands import model_fetch
         from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
-        from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+        from imgpipe_cli.deploy.readiness import FirstRequest
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
 
         connection = run.connect(start_local=True, services=SERVICES)
-        if connection.target.local and not dry_run:
-            model_fetch.in_up(run, declined=no_models)
+        fetched = connection.target.local and not dry_run and model_fetch.in_up(run, declined=no_models)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.progress.steps(STEPS)
@@ -149,7 +148,8 @@ def register(app: typer.Typer) -> None:
         _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over)
+        first = FirstRequest(connection)
+        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
         settings = stored_settings(outcomes["settings"].seen, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
@@ -158,14 +158,11 @@ def register(app: typer.Typer) -> None:
         run.save()
         conflicts.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
-        # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
-        fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
-        # An API that does not answer may have been removed by another run.
-        late = partial(conflicts.refuse_removal, pipeline, run.emit)
-        wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
+        if not first.is_answered(found):
+            _wait_until_answering(run, pipeline, found, changed)
         _refuse_unfinished(repaired, connection)
         missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
-        return _ready(found, known, settings, changed, missing)
+        return _ready(found, known, settings, changed, missing, more_models=fetched)
 
 
 def _ready(
@@ -174,14 +171,18 @@ def _ready(
     settings: Settings,
     changed: list[str],
     missing: list[tuple[str, str]],
+    *,
+    more_models: bool,
 ) -> Result:
-    """before: the settings up to now, None of a new pipeline. changed: the resources."""
+    """before: the settings up to now, None of a new pipeline. changed: the resources. more_models: this run
+    has fetched some."""
     from imgpipe_cli.diagnose.retry import again
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.render import reports
 
     api = Api(found.api_url, found.token)
-    lacking = again.count_after(api, before, settings, local=found.target.local)
+    local = found.target.local
+    lacking = again.count_after(api, before, settings, local=local, more_models=more_models)
     data = {
         **reports.outputs_document(found),
         "settings": reports.settings_document(settings),
@@ -193,6 +194,17 @@ def _ready(
         data=data,
         show=lambda screen: reports.outputs(screen, found, settings, missing, lacking, changed=bool(changed)),
     )
+
+
+def _wait_until_answering(run: Run, pipeline: Pipeline, found: Remembered, changed: Collection[str]) -> None:
+    from imgpipe_cli.deploy import conflicts
+    from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+
+    # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once more.
+    fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
+    # An API that does not answer may have been removed by another run.
+    late = partial(conflicts.refuse_removal, pipeline, run.emit)
+    wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
 from imgpipe_cli.deploy.plan import called
 from imgpipe_cli.deploy.reconcile import Reconciler
 from imgpipe_cli.deploy.resource import GONE, Context, Observed, Resource, Step
-from imgpipe_cli.deploy.schedule import Outcome, in_order
+from imgpipe_cli.deploy.schedule import in_order
 from imgpipe_cli.events import Emit, Skipped
 
 
@@ -76,10 +76,13 @@ def _left_alone(
 def destroy(
     pipeline: Pipeline, removals: Sequence[Removal], emit: Emit, *, keep: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Remove it all, then look at everything again; what is left by name (nothing, unless another run made
-    it meanwhile). Raises Problem."""
-    remove_all(pipeline, removals, emit)
-    return left(pipeline, observe.snapshot(pipeline, lambda _event: None), keep)
+    """Remove it all, and look at everything until it is gone; what is left by name (nothing, unless another
+    run made it meanwhile). Raises Problem."""
+    going = _send_all(pipeline, removals, emit)
+    snapshot = observe.snapshot(pipeline, lambda _event: None)
+    if _wait(going, snapshot):
+        snapshot = observe.snapshot(pipeline, lambda _event: None)
+    return left(pipeline, snapshot, keep)
 
 
 def left(pipeline: Pipeline, snapshot: Snapshot, keep: Collection[str] = ()) -> list[str]:
@@ -93,14 +96,37 @@ def left(pipeline: Pipeline, snapshot: Snapshot, keep: Collection[str] = ()) -> 
 
 
 def remove_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> None:
-    """Remove these resources, each once what needs it is gone. Raises Problem."""
+    """Remove these resources and wait until they are gone. Raises Problem."""
+    going = _send_all(pipeline, removals, emit)
+    _wait(going, observe.snapshot(pipeline, lambda _event: None, only=going.reconcilers.keys()))
+
+
+@dataclass(frozen=True)
+class _Going:
+    """What AWS has taken the removals of, by name; stop: ends the waiting for all of it."""
+
+    reconcilers: Mapping[str, Reconciler]
+    stop: threading.Event
+
+
+def _send_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> _Going:
+    """Send the removals of each resource once AWS has taken those of all that need it. Raises Problem."""
     stop = threading.Event()
-    seen = {removal.resource.name: removal.seen for removal in removals}
+    # Reversed: what needs others goes before them.
+    going = {
+        one.resource.name: Reconciler(pipeline, one.step, one.resource, emit, stop, None)
+        for one in reversed(removals)
+    }
+    seen = {one.resource.name: one.seen for one in removals}
+    works = {name: partial(reconciler.remove, seen[name]) for name, reconciler in going.items()}
+    users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in seen}
+    in_order(works, users, pipeline.workers, stop)
+    return _Going(going, stop)
 
-    def remove(step: Step, resource: Resource) -> Outcome:
-        return Reconciler(pipeline, step, resource, emit, stop, None).remove(seen[resource.name])
 
-    # Reversed: a resource goes once everything that needs it is gone.
-    order = [(removal.step, removal.resource) for removal in reversed(removals)]
-    users = {name: {r.name for _, r in order if name in r.needs} for name in seen}
-    in_order(order, users, remove, pipeline.workers, stop)
+def _wait(going: _Going, snapshot: Snapshot) -> bool:
+    """Wait until all that goes is gone; whether the snapshot has still shown some of it. Raises Problem."""
+    works = {name: partial(one.until_gone, snapshot[name]) for name, one in going.reconcilers.items()}
+    # All at once: who waits works little.
+    outcomes = in_order(works, dict.fromkeys(works, ()), max(len(works), 1), going.stop)
+    return any(outcome.seen is not snapshot[name] for name, outcome in outcomes.items())

@@ -1,12 +1,17 @@
-"""Reconcile one resource: observe, send what the diff holds, observe again, until no difference is left."""
+"""Reconcile one resource: observe, send what the diff holds, observe again, until no difference is left.
+
+Where AWS's answer to a change tells what a look would find, what needs the resource goes on with that. The
+look follows beside it: no resource counts as settled before a look has shown it.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
@@ -106,21 +111,39 @@ class Reconciler:
         self._lost: list[tuple[Change, float]] = []
         self._unanswered = _LOOK_AGAIN
         self._appeared, self._appeared_at = _LOOK_AGAIN, -math.inf
+        # The changes sent last with their answers; whether a look has shown what is known, or only answers.
+        self._replies: list[tuple[Change, Mapping[str, Any]]] = []
+        self._shown = True
+        # The removals that AWS took last, and when.
+        self._sent: tuple[str, ...] = ()
+        self._sent_at = -math.inf
         # How long each reason has been waited for since AWS last took something new; which is the last.
         self._waited_s: dict[str, float] = defaultdict(float)
         self._waiting_for, self._waiting_at = "", 0.0
         self._pause_s = _FIRST_PAUSE_S
 
     def reconcile(self, seen: Observed, settings: Settings) -> Outcome:
-        """Look, change, look again, until nothing is left to change."""
+        """Change it until nothing is left to change, as AWS answers or, where it does not tell, shows."""
+        self._settings = settings
+        self._first = self.resource.completed(seen, self.aws, self.pipeline.names)
+        return self._until_right(self._first, trusting=True)
+
+    def confirm(self, outcome: Outcome) -> Outcome:
+        """The outcome of `reconcile` as a look shows it; what the look finds to change is changed."""
+        if self._shown:
+            return outcome
+        self._shown = True
+        return self._until_right(observe(self.pipeline, self.resource), trusting=False)
+
+    def _until_right(self, seen: Observed, *, trusting: bool) -> Outcome:
         blocked = False
-        first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
             if not self._waited(seen):
-                todo = tuple(self.resource.diff(Context(seen, self.pipeline.names, settings)))
+                context = Context(seen, self.pipeline.names, self._settings)
+                todo = tuple(self.resource.diff(context))
                 if not todo:
                     return self._settled(seen)
-                if self.resource.last_writer_wins and seen != first:
+                if self.resource.last_writer_wins and seen != self._first:
                     raise ConflictError("" if self._taken else str(seen.facts["value"] or ""))
                 sendable = [change for change in todo if change.sendable]
                 if blocked and not sendable:
@@ -131,7 +154,19 @@ class Reconciler:
                     self._pause(passing)
                 elif sendable:
                     self._made = self._made or not seen.exists
-            seen = observe(self.pipeline, self.resource)
+                    if trusting and (answered := self._answered(context)):
+                        seen, self._shown = answered, False
+                        continue
+            seen, self._shown = observe(self.pipeline, self.resource), True
+
+    def _answered(self, context: Context) -> Observed | None:
+        """What a look would find, by the answers to the changes sent last; None where they do not tell."""
+        for change, answer in self._replies:
+            answered = self.resource.answered(self.aws, context, change, answer)
+            if answered is None:
+                return None
+            context = replace(context, seen=answered)
+        return context.seen
 
     def _waited(self, seen: Observed) -> bool:
         """Pause where nothing can be changed yet; whether that was so."""
@@ -153,6 +188,7 @@ class Reconciler:
 
     def _send_due(self, changes: Sequence[Change]) -> TransientError | None:
         """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        self._replies.clear()
         due = [change for change in changes if not self._lately(change)]
         again = [change for change in due if self._times(change)]
         if again:
@@ -176,31 +212,46 @@ class Reconciler:
         return TransientError("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
     def remove(self, seen: Observed) -> Outcome:
-        """Send the removals until a look finds nothing."""
-        sent: tuple[str, ...] = ()
-        sent_at = -math.inf
-        while seen.exists:
-            todo = tuple(self.resource.removals(Context(seen, self.pipeline.names)))
-            if not todo and self.resource.parent:
-                break  # goes together with the resource it is within
-            unclear = (
-                seen.indeterminate or seen.unclaimed
-            )  # as while it goes: then a later look finds nothing
-            if seen.not_owned and not unclear:
-                raise self._not_ours()
-            passing, wanted = None, tuple(change.what for change in todo)
-            if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
-                passing = self._one_after_the_other(todo)
-                sent, sent_at = () if passing else wanted, self.aws.clock()
+        """Send the removals until AWS takes them; only a look tells whether it is gone."""
+        while (passing := self._send_removals(seen)) is not None:
+            self._pause(passing)
             seen = observe(self.pipeline, self.resource)
-            if seen.exists:
-                self._pause(
-                    passing or TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
-                )
+        return Outcome(self.changed, seen)
+
+    def until_gone(self, seen: Observed) -> Outcome:
+        """Wait until a look finds nothing of what was removed. seen: by a look after `remove`."""
+        while self._stays(seen):
+            passing = self._send_removals(seen)
+            self._pause(passing or _still_there(seen))
+            seen = observe(self.pipeline, self.resource)
         return self._settled(seen)
 
+    def _stays(self, seen: Observed) -> bool:
+        """Whether it is there and goes by itself, not with the resource it is within."""
+        return seen.exists and not (self.resource.parent and not self._removals(seen))
+
+    def _removals(self, seen: Observed) -> tuple[Change, ...]:
+        return tuple(self.resource.removals(Context(seen, self.pipeline.names)))
+
+    def _send_removals(self, seen: Observed) -> TransientError | None:
+        """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        if not self._stays(seen):
+            return None
+        if seen.indeterminate or seen.unclaimed:
+            return _still_there(seen)  # as while it goes: then a later look finds nothing
+        if seen.not_owned:
+            raise self._not_ours()
+        todo = self._removals(seen)
+        wanted = tuple(change.what for change in todo)
+        if wanted == self._sent and self.aws.clock() - self._sent_at < _SHOWN_WITHIN_S:
+            return None
+        passing = self._one_after_the_other(todo)
+        self._sent, self._sent_at = () if passing else wanted, self.aws.clock()
+        return passing
+
     def _settled(self, seen: Observed) -> Outcome:
-        self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
+        if self._shown:
+            self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
         return Outcome(self.changed, seen)
 
     def _send(self, changes: Sequence[Change]) -> TransientError | None:
@@ -228,9 +279,10 @@ class Reconciler:
         self.emit(Changing(self.step.name, self.resource.name, change.verb, change.what))
         self.changed = True
         try:
-            change.call.run(self.aws, self.emit)
+            answer = change.call.run(self.aws, self.emit)
         except AwsError as error:
             if change.removes and error.code in GONE:
+                self._replies.append((change, {}))
                 return None
             for passing in change.call.passing:
                 if passing.matches(error):
@@ -249,6 +301,7 @@ class Reconciler:
             self._waited_s.clear()
             self._waiting_for, self._pause_s = "", _FIRST_PAUSE_S
         self._taken.append((change, self.aws.clock()))
+        self._replies.append((change, answer))
         self._made = self._made or change.verb == "create"
         return None
 
@@ -295,6 +348,10 @@ class Reconciler:
             f"{self.resource.name} still differs although AWS accepted the change {_REPEATS} times: {what}.",
             hint="This is a defect of imgpipe or of the endpoint: please report it with --verbose output.",
         )
+
+
+def _still_there(seen: Observed) -> TransientError:
+    return TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
 
 
 def _exists(error: AwsError) -> bool:

@@ -197,8 +197,9 @@ class Call:
     def label(self) -> str:
         return f"{self.service}.{self.operation}"
 
-    def run(self, aws: Aws, _emit: Emit) -> None:
-        self.send(aws)
+    def run(self, aws: Aws, _emit: Emit) -> Mapping[str, Any]:
+        """Send it; the answer. Raises AwsError."""
+        return self.send(aws)
 
     def send(self, aws: Aws) -> Mapping[str, Any]:
         """The answer. Raises AwsError."""
@@ -223,8 +224,10 @@ class Routine:
     def label(self) -> str:
         return self.name
 
-    def run(self, aws: Aws, emit: Emit) -> None:
+    def run(self, aws: Aws, emit: Emit) -> Mapping[str, Any]:
+        """Do the work; it has no answer. Raises AwsError."""
         self.work(aws, emit)
+        return {}
 
 
 @dataclass(frozen=True)
@@ -278,6 +281,7 @@ class Resource(ABC):
     name: unique among all resources. title: what it is to users, as the subject of a sentence.
     iam: every operation that is sent for it, with the IAM actions that this needs.
     needs: resources that must be right before this one is touched (this one is removed before they are).
+    needs_shown: those of them that a look must have shown to be so, not only AWS's answer to a change.
     parent: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serialize: AWS takes one change at a time, then a new look.
     parallel: the changes of one look do not depend on each other (its removals always do). AWS itself
@@ -290,6 +294,7 @@ class Resource(ABC):
     title: str
     iam: ClassVar[tuple[Use, ...]]
     needs: tuple[str, ...] = ()
+    needs_shown: tuple[str, ...] = ()
     parent: str | None = None
     serialize: bool = False
     parallel: bool = False
@@ -317,6 +322,15 @@ class Resource(ABC):
         """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
         return seen
+
+    def answered(
+        self, _aws: Aws, _context: Context, _change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        """What a look would find after this change, by the answer to it; None where only a look tells.
+
+        context: before the change. Sends no call. `up` goes on with it, and looks meanwhile.
+        """
+        return None
 
     def unmanaged_changes(self, _aws: Aws, _names: Names, _seen: Observed) -> Iterator[str]:
         """What others added to it that matters and that `up` leaves as it is, in words. It may read more

@@ -50,6 +50,16 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Newer(Expected):
+    """The same of a pipeline whose features are not known: only models count, for what is stored."""
+
+    def unanswered(self, item: ResultItem) -> tuple[str, ...]:
+        """Nothing: it is not known what is asked for."""
+        del item
+        return ()
+
+
+@dataclass(frozen=True)
 class Lacking:
     """How many finished pictures lack something. features: how many lack each; complete: all were counted."""
 

@@ -52,11 +52,11 @@ def outputs(
     for code, detail in missing:
         screen.line(f"  {'Missing':<9} {note(code, detail)}")
     if lacking and lacking.pictures:
-        screen.line(f"  {'Earlier':<9} {_earlier(lacking, local=found.target.local)}")
+        screen.line(f"  {'Earlier':<9} {lacking_words(lacking, local=found.target.local)}")
     screen.line("Next: imgpipe upload photo.jpg --wait")
 
 
-def _earlier(lacking: Lacking, *, local: bool) -> str:
+def lacking_words(lacking: Lacking, *, local: bool) -> str:
     """What the pictures of before lack, and the way to it."""
     least = "" if lacking.complete else "at least "
     lack = "lacks" if lacking.pictures == 1 else "lack"

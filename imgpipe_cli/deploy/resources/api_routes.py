@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -75,6 +76,15 @@ class Routing(Resource):
             yield from self._without(found, doubles, seen.facts["routes"])
         functions = {names.function_arn(function) for function in FUNCTIONS}
         yield from self._routes(found, targets, seen, functions)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        made = {"apigatewayv2.create_integration": "integrations", "apigatewayv2.create_route": "routes"}
+        kind, facts = made.get(change.call.label), context.seen.facts
+        if kind is None:
+            return None
+        return replace(context.seen, exists=True, facts={**facts, kind: [*facts[kind], answer]})
 
     def _repairs(
         self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any], function: str

@@ -96,6 +96,11 @@ class Stage(Resource):
             call = Call("apigatewayv2", "update_stage", {**params, **routes}, passing)
             yield Change("update", f"stage {STAGE}", call)
 
+    def answered(
+        self, _aws: Aws, context: Context, _change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return Observed(exists=True, facts={**context.seen.facts, "stage": answer})
+
 
 def _throttled(stage: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of single routes with our limits where one of our routes has others; else none.

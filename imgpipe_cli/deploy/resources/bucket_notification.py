@@ -47,6 +47,7 @@ class Notification(Resource):
     )
     # Everything that the first event needs is there before the first event can come.
     needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
+    needs_shown = ("function.ingest",)  # no event comes before it is Active
     parent = "bucket"
 
     def observe(self, aws: Aws, names: Names) -> Observed:
@@ -69,6 +70,11 @@ class Notification(Resource):
             _refuse_overlap(document, names)
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
             yield _put("set" if not ours else "update", merged, names)
+
+    def answered(
+        self, _aws: Aws, _context: Context, change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return Observed(exists=True, facts={"document": change.call.params["NotificationConfiguration"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
         document = context.seen.facts["document"]

@@ -83,27 +83,21 @@ class Function(Resource):
             raise AwsError(
                 refused["ErrorCode"], refused["Message"], service="lambda", operation="list_tags", status=403
             )
-        configuration = found["function"]["Configuration"]
-        tags = found["function"].get("Tags", {})
-        state = configuration.get("State", "Active")
-        update = configuration.get("LastUpdateStatus", "Successful")
-        return Observed(
-            exists=True,
-            # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
-            ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
-            owned=names.owns(tags),
-            tags=tags,
-            detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
-            facts={
-                **asked,
-                "granted": tags.get(ROLE_TAG),
-                "sha256": configuration["CodeSha256"],
-                "architectures": configuration.get("Architectures", ["x86_64"]),
-                "configuration": configuration,
-                "failed": failure(configuration),
-                "reserved": found["function"].get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-            },
-        )
+        return _observed(found["function"], asked, names)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        seen, params = context.seen, change.call.params
+        match change.call.label:
+            case "lambda.create_function":
+                made = {"Configuration": answer, "Tags": params["Tags"]}
+                # Pending keeps nobody from what is beside the function; the look waits until it is Active.
+                return replace(_observed(made, seen.facts, context.names), ready=True)
+            case "lambda.put_function_concurrency":
+                reserved = answer["ReservedConcurrentExecutions"]
+                return replace(seen, facts={**seen.facts, "reserved": reserved})
+        return None
 
     def _token_hash(self, aws: Aws, names: Names) -> str:
         """The hash the function must hold; of the placeholder while there is no token yet."""
@@ -211,6 +205,30 @@ class Function(Resource):
         function = context.names.function(self.shape.function)
         call = Call("lambda", "delete_function", {"FunctionName": function}, LAMBDA_BUSY)
         yield Change("delete", f"function {function}", call)
+
+
+def _observed(found: Mapping[str, Any], asked: Mapping[str, Any], names: Names) -> Observed:
+    """A function that is there, as GetFunction describes it. asked: the facts that it does not tell."""
+    configuration, tags = found["Configuration"], found.get("Tags", {})
+    state = configuration.get("State", "Active")
+    update = configuration.get("LastUpdateStatus", "Successful")
+    return Observed(
+        exists=True,
+        # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
+        ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
+        owned=names.owns(tags),
+        tags=tags,
+        detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
+        facts={
+            **asked,
+            "granted": tags.get(ROLE_TAG),
+            "sha256": configuration["CodeSha256"],
+            "architectures": configuration.get("Architectures", ["x86_64"]),
+            "configuration": configuration,
+            "failed": failure(configuration),
+            "reserved": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+        },
+    )
 
 
 def _grant(context: Context) -> str:

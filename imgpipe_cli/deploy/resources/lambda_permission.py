@@ -68,11 +68,23 @@ class Permission(Resource):
         )
         found = snapshot["policy"]
         document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
-        facts = {"source": snapshot["source"], "statement": None, "document": document}
+        return self._observed(snapshot["source"], document)
+
+    def _observed(self, source: str, document: Mapping[str, Any]) -> Observed:
+        facts = {"source": source, "statement": None, "document": document}
         for statement in document.get("Statement", []):
             if statement.get("Sid") == self._sid:
                 return Observed(exists=True, facts={**facts, "statement": _essence(statement)})
         return Observed(exists=False, facts=facts)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.call.label != "lambda.add_permission":
+            return None
+        facts = context.seen.facts
+        others = [one for one in facts["document"].get("Statement", []) if one.get("Sid") != self._sid]
+        return self._observed(facts["source"], {"Statement": [*others, json.loads(answer["Statement"])]})
 
     def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
         """Statements by which others call the function, past the API, its token and its throttle."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.scopes import INGEST
@@ -39,16 +40,12 @@ class Retries(Resource):
             "get_function_event_invoke_config",
             FunctionName=names.function("ingest"),
         )
-        if found is None:
-            return MISSING
-        destinations = found.get("DestinationConfig", {})
-        facts = {
-            "attempts": found.get("MaximumRetryAttempts"),
-            "age": found.get("MaximumEventAgeInSeconds"),
-            "destination": destinations.get("OnFailure", {}).get("Destination"),
-            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
-        }
-        return Observed(exists=True, facts=facts)
+        return MISSING if found is None else _observed(found)
+
+    def answered(
+        self, _aws: Aws, _context: Context, _change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return _observed(answer)
 
     def diff(self, context: Context) -> Iterator[Change]:
         seen, names = context.seen, context.names
@@ -78,6 +75,18 @@ class Retries(Resource):
         )
         call = Call("lambda", "put_function_event_invoke_config", params, passing)
         yield Change("set", f"retries of function {names.function('ingest')}", call)
+
+
+def _observed(found: Mapping[str, Any]) -> Observed:
+    """The configuration, as Lambda answers both who asks for it and who puts it."""
+    destinations = found.get("DestinationConfig", {})
+    facts = {
+        "attempts": found.get("MaximumRetryAttempts"),
+        "age": found.get("MaximumEventAgeInSeconds"),
+        "destination": destinations.get("OnFailure", {}).get("Destination"),
+        "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
+    }
+    return Observed(exists=True, facts=facts)
 
 
 def _denied(names: Names) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.scopes import ANY_LOGS, LOG_GROUP_TAGS, LOG_GROUPS
@@ -73,6 +75,14 @@ class LogGroup(Resource):
             params = {"logGroupName": group, "retentionInDays": RETENTION_DAYS}
             call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
             yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        seen, params = context.seen, change.call.params
+        if change.call.label == "logs.create_log_group":
+            return Observed(exists=True, facts={"retention": None}, tags=params["tags"])
+        return replace(seen, facts={"retention": params["retentionInDays"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
         group = self._group(context.names)

@@ -96,11 +96,12 @@ class Overwrite(Call):
     tags: Sequence[Mapping[str, str]] = ()
     over: int | None = None
 
-    def run(self, aws: Aws, _emit: Emit) -> None:
+    def run(self, aws: Aws, _emit: Emit) -> Mapping[str, Any]:
         name = self.params["Name"]
         if self.over is not None:
             self._refuse_other(self._there(aws, name))
-        version = self.send(aws).get("Version")
+        answer = self.send(aws)
+        version = answer.get("Version")
         if version == 1:
             where = {"ResourceType": "Parameter", "ResourceId": name}
             aws.call("ssm", "add_tags_to_resource", **where, Tags=list(self.tags))
@@ -110,6 +111,7 @@ class Overwrite(Call):
             # A repetition by the SDK after a lost answer has overwritten our own.
             if before.get("Value") != self.params["Value"]:
                 self._refuse_other(before)
+        return answer
 
     def _there(self, aws: Aws, name: str) -> Mapping[str, Any]:
         found = aws.find("ssm", "get_parameter", missing=(*codes_of("ssm"), _NO_VERSION), Name=name)
@@ -150,6 +152,15 @@ class SettingsParameter(Resource):
             over = seen.facts.get("version")
             call = Overwrite("ssm", "put_parameter", params, _BUSY, tags=names.tag_list, over=over)
             yield Change("update", f"parameter {parameter}", call)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.verb != "create":
+            return None
+        params = change.call.params
+        facts = {"value": params["Value"], "type": params["Type"], "version": answer.get("Version")}
+        return Observed(exists=True, facts=facts, tags=context.names.tags)
 
     def removals(self, context: Context) -> Iterator[Change]:
         yield delete_parameter(context.names.settings_parameter)

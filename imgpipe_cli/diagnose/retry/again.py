@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
 from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
-from imgpipe_cli.pictures.lacking import Expected, Lacking, count_lacking, models_of
+from imgpipe_cli.pictures.lacking import Expected, Lacking, Newer, count_lacking, models_of
 from imgpipe_cli.pictures.listing import PAGE, pages
-from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.settings import FEATURES, Settings
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -35,9 +35,20 @@ def count(api: Api, features: Sequence[str], *, local: bool) -> Lacking:
     return count_lacking(pages(_Patient(api), PAGE), expected_now(features, local=local))
 
 
-def count_after(api: Api, before: Settings | None, settings: Settings, *, local: bool) -> Lacking | None:
-    """The same once a feature was added; None where none was, or where the API does not tell."""
-    if before is None or set(settings.features) <= set(before.features):
+def count_outdated(api: Api) -> Lacking | None:
+    """How many finished pictures an older local model answered for; None where the API does not tell."""
+    try:
+        return count_lacking(pages(_Patient(api), PAGE), Newer(tuple(FEATURES), _models_now()))
+    except (ApiUnavailable, Problem):
+        return None
+
+
+def count_after(
+    api: Api, before: Settings | None, settings: Settings, *, local: bool, more_models: bool
+) -> Lacking | None:
+    """The same as `count` once a feature was added, or models were; None where nothing was, or where the API
+    does not tell."""
+    if before is None or (set(settings.features) <= set(before.features) and not more_models):
         return None
     try:
         return count(api, settings.features, local=local)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ class Network:
 
     def __init__(self, cv2: Any, data: bytes) -> None:
         self._cv2 = cv2
-        self._net = _loaded(cv2, np.frombuffer(data, np.uint8))
+        self._net = _loaded(cv2, data)
         self._outputs = self._net.getUnconnectedOutLayersNames()
 
     def find(self, pixels: Pixels, place: PixelBox, least_score: float) -> list[Found]:
@@ -98,10 +100,15 @@ class Network:
         return np.ascontiguousarray(values.transpose(2, 0, 1)[None]), scale
 
 
-def _loaded(cv2: Any, data: npt.NDArray[np.uint8]) -> Any:
-    # The new engine of OpenCV 5 loses this network's scores without a word.
-    engine = (cv2.dnn.ENGINE_CLASSIC,) if hasattr(cv2.dnn, "ENGINE_CLASSIC") else ()
-    return cv2.dnn.readNetFromTFLite(data, *engine)
+def _loaded(cv2: Any, data: bytes) -> Any:
+    if not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+        return cv2.dnn.readNetFromTFLite(np.frombuffer(data, np.uint8))
+    # OpenCV 5: its new engine loses this network's scores without a word, and only a file can be given to the
+    # old one.
+    with TemporaryDirectory(prefix="imgpipe-") as folder:
+        file = Path(folder, "faces.tflite")
+        file.write_bytes(data)
+        return cv2.dnn.readNetFromTFLite(str(file), cv2.dnn.ENGINE_CLASSIC)
 
 
 @cache

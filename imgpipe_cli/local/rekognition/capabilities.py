@@ -28,7 +28,7 @@ OMITTED_FACE_MEMBERS = (
 )
 
 GET_MODELS = "imgpipe local models fetch"
-GET_MODERATION = "pip install 'imgpipe[local,moderation]'"
+GET_MODERATION = "in imgpipe's checkout: pipx install --force '.[local,moderation]'"
 
 # How versions name a role that no model fills, in the order of a version.
 _ROLES: dict[Role, str] = {"face": "no-face-model", "object": "no-object-model", "class": "no-class-model"}

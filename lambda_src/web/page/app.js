@@ -152,8 +152,9 @@ onChange(showThreshold);
 // ---- start ----
 
 if (page.api) {
-  byId("saved-note").hidden = false;
-  byId("saved-note").textContent =
+  const note = byId("saved-note");
+  note.hidden = false;
+  note.textContent =
     page.bucket === "false"
       ? `This is a saved copy. It can show results; pictures and uploads need the pipeline's own page: ${page.api}`
       : `This is a saved copy; the pipeline's own page is at ${page.api}`;

@@ -22,6 +22,10 @@ export const button = (words, onclick, attributes = {}) =>
 
 export const quiet = (...words) => element("p", { class: "quiet" }, ...words);
 
+export const span = (kind, ...children) => element("span", { class: kind }, ...children);
+
+export const div = (kind, ...children) => element("div", { class: kind }, ...children);
+
 /** An element of a drawing. */
 export function shape(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -32,7 +36,6 @@ export function shape(name, attributes) {
 /** Text that came with a picture; its reading direction turns nothing around it. */
 export const foreign = (text) => element("bdi", {}, String(text));
 
-/** A time in the words of this place. */
 export const timeText = (time) => new Date(time).toLocaleString();
 
 /** Tell users of a screen reader what has happened. */

@@ -33,6 +33,9 @@ export function reasonOf(item) {
 export const missingModels = (item) =>
   [...(item.models?.labels ?? "").matchAll(/\bno-(\w+)-model\b/g)].map(([, name]) => name);
 
+/** The local moderation says in its version that it knows one label only. */
+export const explicitOnly = (item) => (item.models?.moderation ?? "").includes("explicit-only");
+
 export const flagged = (item) => (item.moderation ?? []).some(sure);
 
 export function hasLabel(item, wanted) {
