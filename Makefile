@@ -28,7 +28,7 @@ $(VENV)/.dev: $(PY) pyproject.toml requirements-dev.txt
 DEMO := --local --project demo
 
 demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sample pictures, show their labels
-	$(IMGPIPE) up $(DEMO) --features labels,faces,text --yes
+	$(IMGPIPE) up $(DEMO) --features labels,faces,text
 	$(IMGPIPE) upload $(DEMO) --wait examples/astronaut.jpg examples/cat.jpg examples/coffee.jpg examples/sign.png
 	@echo
 	@echo "Next:  $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"

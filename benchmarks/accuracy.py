@@ -54,11 +54,11 @@ def counted(service: Rekognition) -> Counts:
     """All pictures, asked as the pipeline asks."""
     counts = Counts()
     for path, truth in pictures():
-        _count(counts, service, path, truth)
+        count_picture(counts, service, path, truth)
     return counts
 
 
-def _count(counts: Counts, service: Rekognition, path: Path, truth: Truth) -> None:
+def count_picture(counts: Counts, service: Rekognition, path: Path, truth: Truth) -> None:
     name, image = path.name, {"Image": {"Bytes": b64encode(path.read_bytes()).decode()}}
     labels = _answer(service, "DetectLabels", {**image, "MinConfidence": min(THRESHOLDS)})["Labels"]
     for least, count in counts.labels.items():

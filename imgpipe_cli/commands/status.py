@@ -11,7 +11,7 @@ from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.pipeline import Snapshot
+    from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.plan import State
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Connection

@@ -15,7 +15,8 @@ from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+    from imgpipe_cli.deploy.observe import Snapshot
+    from imgpipe_cli.deploy.pipeline import Pipeline
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered

@@ -17,7 +17,8 @@ from functools import partial
 from typing import Any
 
 from imgpipe_cli.deploy import conflicts, plan
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.reconcile import Reconciler, Watch
 from imgpipe_cli.deploy.resource import ConflictError, Context, Observed, Outlasted
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings

@@ -11,8 +11,8 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy import observe
-from imgpipe_cli.deploy.observe import by_name, is_left_over, is_not_owned, is_unsure
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot, by_name, is_left_over, is_not_owned, is_unsure
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.plan import called
 from imgpipe_cli.deploy.reconcile import Reconciler
 from imgpipe_cli.deploy.resource import GONE, Context, Observed, Resource, Step

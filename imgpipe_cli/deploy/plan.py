@@ -10,8 +10,8 @@ from typing import Literal
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.observe import adopted, by_name, is_left_over, is_not_owned
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint
+from imgpipe_cli.deploy.observe import Snapshot, adopted, by_name, is_left_over, is_not_owned, not_ours_hint
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Change, Context, Observed, Resource, Step
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings

@@ -15,8 +15,8 @@ from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy.observe import NO_TAGS
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.observe import NO_TAGS, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import (
     GONE,
     Change,

@@ -10,7 +10,7 @@ import re
 
 import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.deploy.pipeline import Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.session.settings import Settings
 

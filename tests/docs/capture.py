@@ -53,6 +53,7 @@ def main() -> None:
     wanted = sys.argv[1:] or [name for page in PAGES for name in marked(page.read_text(encoding="utf-8"))]
     last = max(list(SCENES).index(name) for name in wanted)
     with tempfile.TemporaryDirectory() as home, machine_in(Path(home)) as machine:
+        shutil.rmtree(machine.state / "models")  # `up` fetches them
         for picture in ("astronaut.jpg", "sign.png"):
             shutil.copy(EXAMPLES / picture, machine.folder)
         shown = {name: _shown(machine, name) for name in list(SCENES)[: last + 1]}

@@ -16,7 +16,8 @@ import pytest
 from imgpipe_cli.aws.iam.uses import Entry
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy import apply, destroy, observe, permissions, plan
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Call, Change, Context, Resource, Step
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.steps import STEPS

@@ -21,7 +21,8 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.destroy import Removal, remove_all
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,

@@ -21,7 +21,7 @@ KEYS = ["astronaut.jpg", "cat.jpg"]
 def finished(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Pipeline]:
     """Two pictures that were analyzed for faces only; once for each store of results."""
     up = machine.imgpipe(
-        *("up", "--local", "--project", PROJECT, "--no-model", "--json"),
+        *("up", "--local", "--project", PROJECT, "--no-models", "--json"),
         *("--features", "faces", "--results", request.param),
     )
     sent = machine.imgpipe(
@@ -58,7 +58,7 @@ def by_an_older_model(pipeline: Pipeline, key: str) -> None:
 
 def test_finished_pictures_get_what_was_added_and_what_a_newer_model_finds(finished: Pipeline) -> None:
     before = results(finished)
-    up = finished.imgpipe("up", "--features", "labels,faces", "--no-model")
+    up = finished.imgpipe("up", "--features", "labels,faces", "--no-models")
     assert "2 finished pictures lack labels: imgpipe retry --all --again" in up.out
     assert "imgpipe retry astronaut.jpg --again" in finished.imgpipe("retry", "astronaut.jpg").out
 
@@ -77,5 +77,5 @@ def test_finished_pictures_get_what_was_added_and_what_a_newer_model_finds(finis
 
     nothing = finished.imgpipe("retry", "--all", "--again")
     assert nothing.out == "Nothing has failed, and no finished picture lacks anything.\n"
-    again = finished.imgpipe("up", "--features", "labels,faces", "--no-model", "--json")
+    again = finished.imgpipe("up", "--features", "labels,faces", "--no-models", "--json")
     assert again.json()["data"]["lacking"] is None

@@ -64,20 +64,9 @@ def test_deleting_what_is_remembered_loses_nothing(again: Machine) -> None:
     assert after["changed"] == []
     shown = again.imgpipe("up", "--local", "--project", PROJECT)
     assert "Ready. Nothing had to be changed." in shown.out
+    assert "  Missing   " not in shown.out
+    assert after["missing"] == []
     assert shown.err.count("unchanged") == 9
-
-
-def test_models_that_went_missing_are_named(again: Machine) -> None:
-    assert up(again)["missing"] == []
-    models, away = again.state / "models", again.folder / "away"
-    models.rename(away)
-    try:
-        shown = again.imgpipe("up", "--local", "--project", PROJECT).out
-        missing = up(again)["missing"]
-    finally:
-        away.rename(models)
-    assert "  Missing   No object model is installed" in shown
-    assert missing == ["no_object_model", "no_class_model", "no_face_model"]
 
 
 def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machine) -> None:
