@@ -49,11 +49,16 @@ def outputs(
     """What the user now has, and has not: what was said of that before has scrolled away."""
     screen.line("Ready." if changed else "Ready. Nothing had to be changed.")
     output_lines(screen, found, settings)
-    for code, detail in missing:
-        screen.line(f"  {'Missing':<9} {note(code, detail)}")
+    missing_lines(screen, missing)
     if lacking and lacking.pictures:
         screen.line(f"  {'Earlier':<9} {lacking_words(lacking, local=found.target.local)}")
     screen.line("Next: imgpipe upload photo.jpg --wait")
+
+
+def missing_lines(screen: Screen, missing: Sequence[tuple[str, str]]) -> None:
+    """missing: codes of notes with their details."""
+    for code, detail in missing:
+        screen.line(f"  {'Missing':<9} {note(code, detail)}")
 
 
 def lacking_words(lacking: Lacking, *, local: bool) -> str:

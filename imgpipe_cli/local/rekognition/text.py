@@ -144,6 +144,9 @@ class TextReader:
                     "Det.limit_side_len": LOCATE_SIDE,
                     f"{runtime}intra_op_num_threads": self._threads,
                     f"{runtime}inter_op_num_threads": 1,
+                    # Finding text is most of the work on a picture. It takes a tenth less with memory that is
+                    # kept between pictures, about 200 MB.
+                    f"{runtime}enable_cpu_mem_arena": True,
                 }
             )
         return self._engine
