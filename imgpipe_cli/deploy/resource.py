@@ -270,7 +270,7 @@ def _with_secrets(value: Any) -> Any:
 class Context:
     """All that a resource decides by. settings: what was asked for; a removal asks for nothing."""
 
-    seen: Observed
+    observed: Observed
     names: Names
     settings: Settings = field(default_factory=Settings)
 
@@ -318,10 +318,10 @@ class Resource(ABC):
         Problem where AWS would refuse it for good."""
         yield from ()
 
-    def completed(self, seen: Observed, _aws: Aws, _names: Names) -> Observed:
+    def completed(self, observed: Observed, _aws: Aws, _names: Names) -> Observed:
         """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
-        return seen
+        return observed
 
     def answered(
         self, _aws: Aws, _context: Context, _change: Change, _answer: Mapping[str, Any]

@@ -145,7 +145,7 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 def _label(removal: Removal, names: Any) -> str:
     from imgpipe_cli.deploy.resource import Context
 
-    changes = list(removal.resource.removals(Context(removal.seen, names)))
+    changes = list(removal.resource.removals(Context(removal.observed, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 

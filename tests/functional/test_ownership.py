@@ -155,8 +155,8 @@ def test_an_api_of_our_name_is_nobody_s_hindrance_and_stays(tags: dict[str, str]
     aws.call("apigatewayv2", "create_stage", ApiId=theirs, StageName="prod")
     before = everything()
     outcomes = up(PlainHttpAws())
-    assert outcomes["api"].seen.facts["id"] != theirs
-    assert outcomes["api"].seen.facts["doubles"] == []
+    assert outcomes["api"].observed.facts["id"] != theirs
+    assert outcomes["api"].observed.facts["doubles"] == []
     assert down(PlainHttpAws()) == []
     assert everything() == before
 

@@ -128,11 +128,11 @@ class ApiResource(Resource):
         if change.verb != "create":
             return None
         aws.known.tell("api", str(answer["ApiId"]))
-        return _observed(answer, orphans=context.seen.orphans)
+        return _observed(answer, orphans=context.observed.orphans)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        if not seen.exists:
+        observed, names = context.observed, context.names
+        if not observed.exists:
             params = {
                 "Name": names.api,
                 "ProtocolType": "HTTP",
@@ -142,20 +142,20 @@ class ApiResource(Resource):
             }
             yield Change("create", f"API {names.api}", gateway_create("create_api", **params))
             return
-        for double in seen.facts["doubles"]:
+        for double in observed.facts["doubles"]:
             yield Change("delete", f"second API {double}", gateway_call("delete_api", ApiId=double))
-        if not _same_cors(seen.facts["cors"]):
-            params = {"ApiId": seen.facts["id"], "CorsConfiguration": _CORS}
+        if not _same_cors(observed.facts["cors"]):
+            params = {"ApiId": observed.facts["id"], "CorsConfiguration": _CORS}
             yield Change("update", f"CORS of API {names.api}", gateway_call("update_api", **params))
-        if seen.facts["description"] != _DESCRIPTION:
-            call = gateway_call("update_api", ApiId=seen.facts["id"], Description=_DESCRIPTION)
+        if observed.facts["description"] != _DESCRIPTION:
+            call = gateway_call("update_api", ApiId=observed.facts["id"], Description=_DESCRIPTION)
             yield Change("update", f"description of API {names.api}", call)
-        if seen.facts["closed"]:
-            call = gateway_call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
+        if observed.facts["closed"]:
+            call = gateway_call("update_api", ApiId=observed.facts["id"], DisableExecuteApiEndpoint=False)
             yield Change("open", f"endpoint of API {names.api}", call)
 
     def removals(self, context: Context) -> Iterator[Change]:
-        for found in (*context.seen.facts["doubles"], context.seen.facts["id"]):
+        for found in (*context.observed.facts["doubles"], context.observed.facts["id"]):
             yield Change(
                 "delete", f"API {context.names.api} ({found})", gateway_call("delete_api", ApiId=found)
             )

@@ -55,13 +55,15 @@ class Routing(Resource):
         return Observed(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        found = seen.facts["id"]
+        observed, names = context.observed, context.names
+        found = observed.facts["id"]
         targets: dict[str, str] = {}
         for function in dict.fromkeys(ROUTES.values()):
             wanted = _integration(function, names)
             same = [
-                i for i in seen.facts["integrations"] if i.get("IntegrationUri") == wanted["IntegrationUri"]
+                i
+                for i in observed.facts["integrations"]
+                if i.get("IntegrationUri") == wanted["IntegrationUri"]
             ]
             if not same:
                 params = {"ApiId": found, **wanted}
@@ -73,18 +75,18 @@ class Routing(Resource):
             first, *doubles = sorted(same, key=lambda i: str(i["IntegrationId"]))
             targets[function] = f"integrations/{first['IntegrationId']}"
             yield from self._repairs(found, first, wanted, names.function(function))
-            yield from self._without(found, doubles, seen.facts["routes"])
+            yield from self._without(found, doubles, observed.facts["routes"])
         functions = {names.function_arn(function) for function in FUNCTIONS}
-        yield from self._routes(found, targets, seen, functions)
+        yield from self._routes(found, targets, observed, functions)
 
     def answered(
         self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
     ) -> Observed | None:
         made = {"apigatewayv2.create_integration": "integrations", "apigatewayv2.create_route": "routes"}
-        kind, facts = made.get(change.call.label), context.seen.facts
+        kind, facts = made.get(change.call.label), context.observed.facts
         if kind is None:
             return None
-        return replace(context.seen, exists=True, facts={**facts, kind: [*facts[kind], answer]})
+        return replace(context.observed, exists=True, facts={**facts, kind: [*facts[kind], answer]})
 
     def _repairs(
         self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any], function: str
@@ -107,16 +109,16 @@ class Routing(Resource):
                 yield Change("delete", what, gateway_call("delete_integration", **params))
 
     def _routes(
-        self, api: str, targets: Mapping[str, str], seen: Observed, functions: set[str]
+        self, api: str, targets: Mapping[str, str], observed: Observed, functions: set[str]
     ) -> Iterator[Change]:
         # Others may lead routes of theirs to integrations of theirs.
         ours = {
             f"integrations/{one['IntegrationId']}"
-            for one in seen.facts["integrations"]
+            for one in observed.facts["integrations"]
             if one.get("IntegrationUri") in functions
         }
         kept: set[str] = set()
-        for route in seen.facts["routes"]:
+        for route in observed.facts["routes"]:
             key = route["RouteKey"]
             where = {"ApiId": api, "RouteId": route["RouteId"]}
             if key in ROUTES and key not in kept:

@@ -62,7 +62,7 @@ class Notification(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
-        document = context.seen.facts["document"]
+        document = context.observed.facts["document"]
         wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
         functions = document.get(_KINDS[0], [])
         ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
@@ -77,7 +77,7 @@ class Notification(Resource):
         return Observed(exists=True, facts={"document": change.call.params["NotificationConfiguration"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
-        document = context.seen.facts["document"]
+        document = context.observed.facts["document"]
         rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
         kept = {kind: value for kind, value in rest.items() if value != []}
         # Somebody else's destination that is gone by now must not keep ours from going.

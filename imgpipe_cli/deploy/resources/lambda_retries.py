@@ -48,9 +48,9 @@ class Retries(Resource):
         return _observed(answer)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
-        if seen.exists and wanted.items() <= seen.facts.items():
+        if observed.exists and wanted.items() <= observed.facts.items():
             return
         params = {
             "FunctionName": names.function("ingest"),
@@ -58,7 +58,7 @@ class Retries(Resource):
             "MaximumEventAgeInSeconds": wanted["age"],
             # The call replaces all: what somebody has done on success stays.
             "DestinationConfig": {
-                **seen.facts.get("others", {}),
+                **observed.facts.get("others", {}),
                 "OnFailure": {"Destination": wanted["destination"]},
             },
         }

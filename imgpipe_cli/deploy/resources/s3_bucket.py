@@ -135,10 +135,10 @@ class S3Bucket(Resource):
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
         bucket = self.bucket(names)
-        if not context.seen.exists:
+        if not context.observed.exists:
             yield Change("create", f"bucket {bucket}", _create(bucket, names))
             return
-        for what, differs, operation, params in self._configuration(context.seen.facts, names):
+        for what, differs, operation, params in self._configuration(context.observed.facts, names):
             if differs:
                 call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, BUSY))
                 yield Change("set", f"{what} of bucket {bucket}", call)

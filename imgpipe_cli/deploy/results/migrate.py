@@ -63,9 +63,9 @@ def begin(settings: Settings, snapshot: Snapshot) -> Settings:
 
 
 def _ours(snapshot: Snapshot, kind: str) -> bool:
-    seen = snapshot[_RESOURCES[kind][0]]
+    observed = snapshot[_RESOURCES[kind][0]]
     # What is being removed was copied before.
-    return seen.exists and seen.owned and seen.detail != "deleting"
+    return observed.exists and observed.owned and observed.detail != "deleting"
 
 
 def source(settings: Settings) -> str:
