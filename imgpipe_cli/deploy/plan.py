@@ -24,7 +24,7 @@ class ResourceState:
     step: str
     resource: str
     state: State
-    differences: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
 
 def states(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[ResourceState]:
@@ -38,25 +38,25 @@ def states(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[R
     for step, resource in pipeline.resources():
         observed = snapshot[resource.name]
         state: State = "ready"
-        differences: tuple[str, ...] = ()
+        drift: tuple[str, ...] = ()
         if not resource.wanted(settings):
             if not is_left_over(resource, snapshot, resources):
                 continue
-            state, differences = "drifted", (f"remove {resource.name}: not used any more",)
+            state, drift = "drifted", (f"remove {resource.name}: not used any more",)
         elif is_not_owned(resource, with_unclaimed, resources):
             state = "not_owned"
             if observed.not_owned:  # what is inside it goes without saying
-                differences = _whose(resource, observed, pipeline.names)
+                drift = _whose(resource, observed, pipeline.names)
         elif not observed.exists:
             state = "missing"
         elif not observed.ready:
-            state, differences = "busy", (observed.detail,)
+            state, drift = "busy", (observed.detail,)
         elif resource.parent is None and not resource.wanted(settings.at_rest):
-            state, differences = "drifted", (f"migrate the results out of {resource.name}: run imgpipe up",)
+            state, drift = "drifted", (f"migrate the results out of {resource.name}: run imgpipe up",)
         else:
-            differences = tuple(_differences(resource, observed, pipeline.names, settings))
-            state = "drifted" if differences else "ready"
-        found.append(ResourceState(step.name, resource.name, state, differences))
+            drift = tuple(_drift(resource, observed, pipeline.names, settings))
+            state = "drifted" if drift else "ready"
+        found.append(ResourceState(step.name, resource.name, state, drift))
     return found
 
 
@@ -78,7 +78,7 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
     return {name: told for name, told in found.items() if told}
 
 
-def _differences(resource: Resource, observed: Observed, names: Names, settings: Settings) -> Iterator[str]:
+def _drift(resource: Resource, observed: Observed, names: Names, settings: Settings) -> Iterator[str]:
     try:
         for change in resource.diff(Context(observed, names, settings)):
             yield f"{change.verb} {change.what}"

@@ -187,9 +187,7 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             detail
             for state in own
             if state.state != "ready"
-            for detail in (
-                state.differences or ([state.resource] if worst != state.state or len(own) > 1 else [])
-            )
+            for detail in (state.drift or ([state.resource] if worst != state.state or len(own) > 1 else []))
         ]
         table.add_row(
             Text(str(number)),
