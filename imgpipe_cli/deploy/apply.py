@@ -195,7 +195,7 @@ def _shown(name: str) -> str:
 def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:
     """The settings to go on with after this problem, by name; nothing where there are none, or they are in
     force already."""
-    fallback = problem.passing.fallback if isinstance(problem, Outlasted) else None
+    fallback = problem.transient.fallback if isinstance(problem, Outlasted) else None
     if fallback is None or replace(settings, **fallback.settings) == settings:
         return {}
     emit(fallback.note)

@@ -149,9 +149,9 @@ class Reconciler:
                 if blocked and not sendable:
                     raise ConflictError  # what it needs was there, and is gone
                 blocked = not sendable
-                passing = self._send_due(sendable)
-                if passing is not None:
-                    self._pause(passing)
+                transient = self._send_due(sendable)
+                if transient is not None:
+                    self._pause(transient)
                 elif sendable:
                     self._made = self._made or not observed.exists
                     if trusting and (answered := self._answered(context)):
@@ -213,16 +213,16 @@ class Reconciler:
 
     def remove(self, observed: Observed) -> Outcome:
         """Send the removals until AWS takes them; only a look tells whether it is gone."""
-        while (passing := self._send_removals(observed)) is not None:
-            self._pause(passing)
+        while (transient := self._send_removals(observed)) is not None:
+            self._pause(transient)
             observed = observe(self.pipeline, self.resource)
         return Outcome(self.changed, observed)
 
     def until_gone(self, observed: Observed) -> Outcome:
         """Wait until a look finds nothing of what was removed. observed: by a look after `remove`."""
         while self._stays(observed):
-            passing = self._send_removals(observed)
-            self._pause(passing or _still_there(observed))
+            transient = self._send_removals(observed)
+            self._pause(transient or _still_there(observed))
             observed = observe(self.pipeline, self.resource)
         return self._settled(observed)
 
@@ -245,9 +245,9 @@ class Reconciler:
         wanted = tuple(change.what for change in todo)
         if wanted == self._sent and self.aws.clock() - self._sent_at < _SHOWN_WITHIN_S:
             return None
-        passing = self._one_after_the_other(todo)
-        self._sent, self._sent_at = () if passing else wanted, self.aws.clock()
-        return passing
+        transient = self._one_after_the_other(todo)
+        self._sent, self._sent_at = () if transient else wanted, self.aws.clock()
+        return transient
 
     def _settled(self, observed: Observed) -> Outcome:
         if self._shown:
@@ -260,7 +260,7 @@ class Reconciler:
             changes = changes[:1]
         if self.resource.parallel and min(len(changes), self.pipeline.workers) > 1:
             # All answers are awaited before the first that passes counts: one beside it may be a failure.
-            return next((passing for passing in self._answers(changes) if passing), None)
+            return next((transient for transient in self._answers(changes) if transient), None)
         return self._one_after_the_other(changes)
 
     def _answers(self, changes: Sequence[Change]) -> list[TransientError | None]:
@@ -271,7 +271,7 @@ class Reconciler:
             return list(pool.map(self._send_one, changes))
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> TransientError | None:
-        return next((passing for change in todo if (passing := self._send_one(change))), None)
+        return next((transient for change in todo if (transient := self._send_one(change))), None)
 
     def _send_one(self, change: Change) -> TransientError | None:
         if self.stop.is_set():
@@ -284,11 +284,11 @@ class Reconciler:
             if change.removes and error.code in GONE:
                 self._replies.append((change, {}))
                 return None
-            for passing in change.call.passing:
-                if passing.matches(error):
-                    if passing.outdated:
-                        self.aws.known.forget(passing.outdated)
-                    return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
+            for transient in change.call.transient:
+                if transient.matches(error):
+                    if transient.outdated:
+                        self.aws.known.forget(transient.outdated)
+                    return replace(transient, why=f"{transient.why} ({error.code})", said=error.message)
             if not change.removes and _exists(error):
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
                 return self._appeared
@@ -305,20 +305,20 @@ class Reconciler:
         self._made = self._made or change.verb == "create"
         return None
 
-    def _pause(self, passing: TransientError) -> None:
+    def _pause(self, transient: TransientError) -> None:
         """Wait a little, longer each time, at most as long as it may take for this reason.
 
         Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
         """
-        now, why = self.aws.clock(), passing.why
+        now, why = self.aws.clock(), transient.why
         if self._waiting_for:
             self._waited_s[self._waiting_for] += now - self._waiting_at
         self._waiting_for, self._waiting_at = why, now
         waited = self._waited_s[why]
-        if waited >= passing.limit_s and self.resource.last_writer_wins and self.watch is not None:
+        if waited >= transient.limit_s and self.resource.last_writer_wins and self.watch is not None:
             raise ConflictError  # what does not come was removed or changed back
-        if waited >= passing.limit_s:
-            raise Outlasted(self.resource.name, passing, waited)
+        if waited >= transient.limit_s:
+            raise Outlasted(self.resource.name, transient, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:
             self._look_out(now=False)

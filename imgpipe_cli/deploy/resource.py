@@ -163,15 +163,16 @@ class TransientError:
 class Outlasted(Problem):
     """What was waited for has taken longer than it may."""
 
-    def __init__(self, resource: str, passing: TransientError, waited_s: float) -> None:
-        said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
+    def __init__(self, resource: str, transient: TransientError, waited_s: float) -> None:
+        said = f" AWS says: {sentence(transient.said)}" if transient.said else ""
         super().__init__(
             "timeout",
-            f"{resource} is not ready after {waited_s:.0f} s: {passing.why}.{said}",
-            hint=passing.hint or "Run the command again: it continues here. imgpipe status shows the state.",
+            f"{resource} is not ready after {waited_s:.0f} s: {transient.why}.{said}",
+            hint=transient.hint
+            or "Run the command again: it continues here. imgpipe status shows the state.",
             exit_code=ExitCode.PENDING,
         )
-        self.passing = passing
+        self.transient = transient
 
 
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
@@ -190,7 +191,7 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: bool = False
 
     @property
@@ -216,7 +217,7 @@ class Routine:
     name: str
     operations: tuple[str, ...]
     work: Callable[[Aws, Emit], None]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: ClassVar[bool] = False
     params: ClassVar[Mapping[str, Any]] = {}
 

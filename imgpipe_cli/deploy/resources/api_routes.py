@@ -67,8 +67,8 @@ class Routing(Resource):
             ]
             if not same:
                 params = {"ApiId": found, **wanted}
-                passing = (*INSIDE, _NO_FUNCTION)
-                call = Call("apigatewayv2", "create_integration", params, passing, once=True)
+                transient = (*INSIDE, _NO_FUNCTION)
+                call = Call("apigatewayv2", "create_integration", params, transient, once=True)
                 yield Change("create", f"integration with function {names.function(function)}", call)
                 targets[function] = Computed(f"new integration with {names.function(function)}")
                 continue

@@ -89,11 +89,11 @@ class Stage(Resource):
         }
         wanted = {"AutoDeploy": True, "DefaultRouteSettings": _THROTTLE, "AccessLogSettings": logs}
         params = {"ApiId": observed.facts["id"], "StageName": STAGE, **wanted}
-        passing = (*INSIDE, _LOGGING)
+        transient = (*INSIDE, _LOGGING)
         if not observed.exists:
-            yield Change("create", f"stage {STAGE}", Call("apigatewayv2", "create_stage", params, passing))
+            yield Change("create", f"stage {STAGE}", Call("apigatewayv2", "create_stage", params, transient))
         elif (routes := _throttled(observed.facts["stage"])) or not _covers(observed.facts["stage"], wanted):
-            call = Call("apigatewayv2", "update_stage", {**params, **routes}, passing)
+            call = Call("apigatewayv2", "update_stage", {**params, **routes}, transient)
             yield Change("update", f"stage {STAGE}", call)
 
     def answered(

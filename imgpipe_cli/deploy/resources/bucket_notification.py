@@ -22,7 +22,7 @@ _KINDS = (
     "TopicConfigurations",
     "EventBridgeConfiguration",
 )
-_PASSING = (
+_TRANSIENT = (
     TransientError(
         "InvalidArgument",
         "Unable to validate the following destination configurations",
@@ -86,7 +86,7 @@ class Notification(Resource):
 
 def _put(verb: Verb, document: Mapping[str, Any], names: Names, **options: bool) -> Change:
     params = {"Bucket": names.bucket, "NotificationConfiguration": document, **options}
-    call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
+    call = Call("s3", "put_bucket_notification_configuration", params, _TRANSIENT)
     return Change(verb, f"notification of bucket {names.bucket}", call)
 
 

@@ -189,7 +189,7 @@ class Expiry(Resource):
                 )
             specification = {"Enabled": True, "AttributeName": _TTL}
             params = {"TableName": names.table, "TimeToLiveSpecification": specification}
-            call = Call("dynamodb", "update_time_to_live", params, passing=(*_BUSY, *_MADE_ALREADY))
+            call = Call("dynamodb", "update_time_to_live", params, transient=(*_BUSY, *_MADE_ALREADY))
             yield Change("set", f"time to live of table {names.table}", call)
 
 
@@ -214,7 +214,7 @@ def _tags(aws: Aws, arn: str) -> Any:
 
 
 def _update(operation: str, params: Mapping[str, Any]) -> Call:
-    return Call("dynamodb", operation, params, passing=_BUSY)
+    return Call("dynamodb", operation, params, transient=_BUSY)
 
 
 def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:

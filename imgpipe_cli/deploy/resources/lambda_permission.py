@@ -15,7 +15,7 @@ from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observe
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 
-_PASSING = (
+_TRANSIENT = (
     *LAMBDA_BUSY,
     NOT_VISIBLE,
 )
@@ -111,7 +111,7 @@ class Permission(Resource):
             yield Change(
                 "remove",
                 f"outdated permission {self._sid} of function {function}",
-                Call("lambda", "remove_permission", where, _PASSING),
+                Call("lambda", "remove_permission", where, _TRANSIENT),
             )
         params = {
             **where,
@@ -123,7 +123,7 @@ class Permission(Resource):
         yield Change(
             "add",
             f"permission {self._sid} to function {function}",
-            Call("lambda", "add_permission", params, _PASSING),
+            Call("lambda", "add_permission", params, _TRANSIENT),
         )
 
 

@@ -62,7 +62,7 @@ class Retries(Resource):
                 "OnFailure": {"Destination": wanted["destination"]},
             },
         }
-        passing = (
+        transient = (
             # Lambda checks that the role may send to the queue, and that the queue is there.
             TransientError(
                 "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
@@ -73,7 +73,7 @@ class Retries(Resource):
             *LAMBDA_BUSY,
             NOT_VISIBLE,
         )
-        call = Call("lambda", "put_function_event_invoke_config", params, passing)
+        call = Call("lambda", "put_function_event_invoke_config", params, transient)
         yield Change("set", f"retries of function {names.function('ingest')}", call)
 
 

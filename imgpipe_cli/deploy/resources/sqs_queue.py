@@ -16,7 +16,7 @@ _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Far more than an event of S3's; and the most that SQS takes.
 _SMALLEST_B, _LARGEST_B = 256 * 1024, 1024 * 1024
 _DELETED = "SQS keeps the name of the removed queue for 60 s"
-_QUEUE_PASSING = (
+_QUEUE_TRANSIENT = (
     TransientError("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
     TransientError("QueueDeletedRecently", why=_DELETED, limit_s=90),
 )
@@ -82,7 +82,7 @@ class FailureQueue(Resource):
                 "Attributes": {**attributes, "SqsManagedSseEnabled": "true"},
                 "tags": names.tags,
             }
-            call = Call("sqs", "create_queue", params, _QUEUE_PASSING)
+            call = Call("sqs", "create_queue", params, _QUEUE_TRANSIENT)
             yield Change("create", f"queue {names.queue}", call)
             return
         if observed.facts["retention"] != _FOURTEEN_DAYS_S:
