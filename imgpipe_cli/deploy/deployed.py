@@ -33,8 +33,8 @@ def settings(snapshot: Mapping[str, Observed], names: Names) -> Settings | None:
 def is_lost(snapshot: Mapping[str, Observed]) -> bool:
     """Whether there are functions of ours, and nothing tells what they were set up with."""
     there = (snapshot[f"function.{function}"] for function in FUNCTIONS)
-    ours = any(observed.exists and observed.owned for observed in there)
-    return ours and not snapshot["settings"].exists and _rebuilt(snapshot) is None
+    owned = any(observed.exists and observed.owned for observed in there)
+    return owned and not snapshot["settings"].exists and _rebuilt(snapshot) is None
 
 
 def lost(names: Names) -> Problem:

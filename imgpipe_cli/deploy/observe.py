@@ -93,8 +93,8 @@ def is_not_owned(resource: Resource, snapshot: Snapshot, resources: Mapping[str,
 
 def is_left_over(resource: Resource, snapshot: Snapshot, resources: Mapping[str, Resource]) -> bool:
     """Whether something that is not asked for is there, is ours, and would not go with another thing."""
-    is_ours = snapshot[resource.name].exists and not is_not_owned(resource, snapshot, resources)
-    return is_ours and resource.parent is None
+    is_owned = snapshot[resource.name].exists and not is_not_owned(resource, snapshot, resources)
+    return is_owned and resource.parent is None
 
 
 def not_ours_hint(names: Names) -> str:

@@ -172,11 +172,11 @@ class Reconciler:
         """Pause where nothing can be changed yet; whether that was so."""
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
-        ours = observed.owned or observed.unclaimed
+        owned = observed.owned or observed.unclaimed
         tags_late = observed.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
-        if observed.not_owned and not ours and not self._made and not lately and not tags_late:
+        if observed.not_owned and not owned and not self._made and not lately and not tags_late:
             raise self._not_ours()
-        told = ours and not (observed.untagged and self._made)
+        told = owned and not (observed.untagged and self._made)
         if observed.exists and not (observed.ready and told):
             why = NO_TAGS if observed.ready else observed.detail
             self._pause(TransientError("", why=why, limit_s=_BUSY_LIMIT_S))

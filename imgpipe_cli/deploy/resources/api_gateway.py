@@ -55,12 +55,12 @@ def api_id(aws: Aws, names: Names) -> str | None:
     """The id of our API, looked up once a run; None while there is none."""
 
     def look() -> str | None:
-        return next((api["ApiId"] for api in find_apis(aws, names) if _is_ours(api, names)), None)
+        return next((api["ApiId"] for api in find_apis(aws, names) if _is_owned(api, names)), None)
 
     return aws.known.get("api", look)
 
 
-def _is_ours(api: Mapping[str, Any], names: Names) -> bool:
+def _is_owned(api: Mapping[str, Any], names: Names) -> bool:
     return api.get("Name") == names.api and names.owns(api.get("Tags", {}))
 
 
@@ -106,21 +106,21 @@ class ApiResource(Resource):
 
     def observe(self, aws: Aws, names: Names) -> Observed:
         found: list[dict[str, Any]] = []
-        ours: list[dict[str, Any]] = []
+        owned: list[dict[str, Any]] = []
 
         def look() -> str | None:
             found.extend(find_apis(aws, names))
-            ours.extend(api for api in found if _is_ours(api, names))
-            return ours[0]["ApiId"] if ours else None
+            owned.extend(api for api in found if _is_owned(api, names))
+            return owned[0]["ApiId"] if owned else None
 
         # What lives inside the API asks for its id at the same time: one look answers all.
         aws.known.learn("api", look)
         orphans = tuple(_stray(api, names) for api in found if api.get("Name") != names.api)
-        if not ours:
+        if not owned:
             # A foreign API of the same name hinders nobody: names are not unique.
             untagged = any(not api.get("Tags") for api in found)
             return Observed(exists=False, tags={} if untagged else None, orphans=orphans)
-        return _observed(*ours, orphans=orphans)
+        return _observed(*owned, orphans=orphans)
 
     def answered(
         self, aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]

@@ -112,7 +112,7 @@ class Routing(Resource):
         self, api: str, targets: Mapping[str, str], observed: Observed, functions: set[str]
     ) -> Iterator[Change]:
         # Others may lead routes of theirs to integrations of theirs.
-        ours = {
+        owned = {
             f"integrations/{one['IntegrationId']}"
             for one in observed.facts["integrations"]
             if one.get("IntegrationUri") in functions
@@ -127,7 +127,7 @@ class Routing(Resource):
                 if open_to_all or route.get("Target") != targets[ROUTES[key]]:
                     params = {**where, "Target": targets[ROUTES[key]], **open_to_all}
                     yield Change("update", f"route {key}", gateway_call("update_route", **params))
-            elif route.get("Target") in ours or key in ROUTES:
+            elif route.get("Target") in owned or key in ROUTES:
                 yield Change("delete", f"outdated route {key}", gateway_call("delete_route", **where))
         for key, function in ROUTES.items():
             if key not in kept:

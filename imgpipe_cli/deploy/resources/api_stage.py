@@ -108,8 +108,8 @@ def _throttled(stage: Mapping[str, Any]) -> dict[str, Any]:
     A route's own limits take the place of the stage's.
     """
     found: Mapping[str, Any] = stage.get("RouteSettings") or {}
-    ours = {key: one for key, one in found.items() if key in ROUTES and not _covers(one, _THROTTLE)}
-    mended = {key: {**one, **_THROTTLE} for key, one in ours.items()}
+    owned = {key: one for key, one in found.items() if key in ROUTES and not _covers(one, _THROTTLE)}
+    mended = {key: {**one, **_THROTTLE} for key, one in owned.items()}
     return {"RouteSettings": {**found, **mended}} if mended else {}
 
 

@@ -57,19 +57,19 @@ class Notification(Resource):
             Bucket=names.bucket,
         )
         document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}
-        ours = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
-        return Observed(exists=bool(ours), facts={"document": document})
+        owned = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
+        return Observed(exists=bool(owned), facts={"document": document})
 
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
         document = context.observed.facts["document"]
         wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
         functions = document.get(_KINDS[0], [])
-        ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
-        if ours != [_normal(wanted)]:
+        owned = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
+        if owned != [_normal(wanted)]:
             _refuse_overlap(document, names)
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
-            yield _put("set" if not ours else "update", merged, names)
+            yield _put("set" if not owned else "update", merged, names)
 
     def answered(
         self, _aws: Aws, _context: Context, change: Change, _answer: Mapping[str, Any]

@@ -315,8 +315,8 @@ def _tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _merged(found: list[Mapping[str, Any]], ours: tuple[Mapping[str, Any], ...]) -> list[Mapping[str, Any]]:
+def _merged(found: list[Mapping[str, Any]], owned: tuple[Mapping[str, Any], ...]) -> list[Mapping[str, Any]]:
     """The rules found, each of ours in its place (or at the end): what others added stays."""
-    wanted = {rule["ID"]: rule for rule in ours}
+    wanted = {rule["ID"]: rule for rule in owned}
     kept = [wanted.pop(rule.get("ID", ""), rule) for rule in found]
     return [*kept, *wanted.values()]
