@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
                         {
                             "name": s.resource,
                             "state": s.state,
-                            "differences": list(s.differences),
+                            "differences": list(s.drift),
                             "additions": list(added.get(s.resource, ())),
                         }
                         for s in found

@@ -150,9 +150,9 @@ def register(app: typer.Typer) -> None:
         over = partial(_over, wanted, _agreed(settings, yes=yes))
         first = FirstRequest(connection)
         outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
-        settings = stored_settings(outcomes["settings"].seen, connection.names)
+        settings = stored_settings(outcomes["settings"].observed, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
-        found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
+        found = pipeline_info.of(connection, {name: outcome.observed for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
         run.save()

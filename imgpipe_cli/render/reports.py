@@ -150,7 +150,7 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 def _label(removal: Removal, names: Any) -> str:
     from imgpipe_cli.deploy.resource import Context
 
-    changes = list(removal.resource.removals(Context(removal.seen, names)))
+    changes = list(removal.resource.removals(Context(removal.observed, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 
@@ -192,9 +192,7 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             detail
             for state in own
             if state.state != "ready"
-            for detail in (
-                state.differences or ([state.resource] if worst != state.state or len(own) > 1 else [])
-            )
+            for detail in (state.drift or ([state.resource] if worst != state.state or len(own) > 1 else []))
         ]
         table.add_row(
             Text(str(number)),

@@ -52,10 +52,10 @@ def test_the_page_says_which_pictures_were_analyzed_without_models(new_tab: NewT
     tab = new_tab(empty_site).open()
     tab.expected.append("404")  # there are results and no pictures
     notice = tab.page.locator("#without-models")
-    expect(notice).to_contain_text("1 picture was analyzed without models (class, object).")
+    expect(notice).to_contain_text("Analyzed without models (class, object): 1.")
     expect(notice).to_contain_text("imgpipe retry --all --again")
     detail = tab.open_detail("early.jpg")
-    expect(detail).to_contain_text("Models that were missing: object, class. imgpipe local models fetch")
+    expect(detail).to_contain_text("object, class: imgpipe local models fetch")
 
 
 def test_a_result_has_an_address(new_tab: NewTab, site: Site) -> None:

@@ -77,9 +77,9 @@ def test_without_the_extra_it_is_not_available_and_the_answer_says_how_to_get_it
     (status, body), told = json.loads(run(_WITHOUT))
     assert (status, body["Code"]) == (400, "ResourceNotReadyException")
     assert "Moderation is not available locally" in body["Message"]
-    assert "imgpipe[local,moderation]" in body["Message"]
+    assert "[local,moderation]" in body["Message"]
     assert not told["available"]
-    assert "imgpipe[local,moderation]" in told["cannot"]
+    assert "[local,moderation]" in told["cannot"]
 
 
 def test_its_network_is_loaded_only_where_it_is_asked_for() -> None:
