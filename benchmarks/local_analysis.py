@@ -30,6 +30,7 @@ from botocore.credentials import Credentials
 from PIL import Image
 
 from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition import Rekognition
 from installed_models import with_models
 
@@ -130,7 +131,7 @@ def _throughput(service: Rekognition, rounds: int) -> None:
 
 
 @contextmanager
-def _cloud(state: Path) -> Iterator[tuple[control.LocalCloud, float]]:
+def _cloud(state: Path) -> Iterator[tuple[LocalCloud, float]]:
     """A local cloud, and when it was launched."""
     launched = time.perf_counter()
     cloud = control.start(state)
@@ -140,7 +141,7 @@ def _cloud(state: Path) -> Iterator[tuple[control.LocalCloud, float]]:
         control.stop(state)
 
 
-def _first_answer(cloud: control.LocalCloud, launched: float) -> None:
+def _first_answer(cloud: LocalCloud, launched: float) -> None:
     started, started_cpu = time.perf_counter(), _cpu_s(cloud.pid)
     _sent(cloud, "DetectLabels", _request("coffee.jpg"))
     ended, cpu = time.perf_counter(), _cpu_s(cloud.pid)
@@ -154,7 +155,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _overhead(service: Rekognition, cloud: control.LocalCloud) -> None:
+def _overhead(service: Rekognition, cloud: LocalCloud) -> None:
     """Server minus bare analysis for a picture whose analysis is in the cache of both."""
     request = _request("cat.jpg")
     ask = _asker(cloud, "DetectFaces", request)
@@ -175,7 +176,7 @@ def _median_ms(call: Callable[[], object], times: int = 200) -> float:
     return statistics.median(taken) * 1000
 
 
-def _asker(cloud: control.LocalCloud, operation: str, request: dict[str, object]) -> Callable[[], bytes]:
+def _asker(cloud: LocalCloud, operation: str, request: dict[str, object]) -> Callable[[], bytes]:
     """One signed request over one open connection, so that the client's own work is not measured."""
     body = json.dumps(request).encode()
     headers = {
@@ -198,11 +199,11 @@ def _asker(cloud: control.LocalCloud, operation: str, request: dict[str, object]
     return ask
 
 
-def _sent(cloud: control.LocalCloud, operation: str, request: dict[str, object]) -> None:
+def _sent(cloud: LocalCloud, operation: str, request: dict[str, object]) -> None:
     _asker(cloud, operation, request)()
 
 
-def _memory(state: Path, cloud: control.LocalCloud) -> None:
+def _memory(state: Path, cloud: LocalCloud) -> None:
     """After everything is loaded and worked: the samples, then large pictures, four callers at once."""
     buffer = BytesIO()
     large = Image.open(EXAMPLES / "astronaut.jpg").resize((4032, 3024))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli.commands.local_gaps import gaps
 from imgpipe_cli.commands.options import WorkersOption, above_0, min_confidence_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.result import Result
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
-
-_WITHOUT_MODEL = {"object": "no_object_model", "class": "no_class_model", "face": "no_face_model"}
 
 
 def register(app: typer.Typer) -> None:
@@ -151,9 +150,9 @@ def register(app: typer.Typer) -> None:
         over = partial(_over, wanted, _agreed(settings, yes=yes))
         first = FirstRequest(connection)
         outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
-        settings = stored_settings(outcomes["settings"].seen, connection.names)
+        settings = stored_settings(outcomes["settings"].observed, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
-        found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
+        found = pipeline_info.of(connection, {name: outcome.observed for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
         run.save()
@@ -162,7 +161,8 @@ def register(app: typer.Typer) -> None:
         if not first.is_answered(found):
             _wait_until_answering(run, pipeline, found, changed)
         _refuse_unfinished(repaired, connection)
-        missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
+        missing = gaps(settings.features) if connection.target.local else []
+        missing += _left_out(snapshot, connection)
         return _ready(found, known, settings, changed, missing, more_models=fetched)
 
 
@@ -216,18 +216,6 @@ def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str
     keys = list(own_keys(snapshot, connection.names))
     left = {"no_tls_policy": connection.endpoint or ""} if without_tls else {}
     return list({**left, **({"own_key": ", ".join(keys)} if keys else {})}.items())
-
-
-def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
-    """What the local analysis cannot find of what is asked for."""
-    from imgpipe_cli.local.models.store import missing_roles
-
-    if not connection.target.local:
-        return []
-    used = {"labels": _WITHOUT_MODEL.keys(), "faces": ("face",)}
-    roles = {role for feature in settings.features for role in used.get(feature, ())}
-    models = [(_WITHOUT_MODEL[role], "") for role in missing_roles() if role in roles]
-    return [*models, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
 def _change_data(step: str, change: Any) -> dict[str, Any]:

@@ -85,8 +85,10 @@ def apply(
         try:
             outcomes = _round(pipeline, snapshot, settings, run)
             if run.unlooked:
-                conflicts.refuse_conflict(pipeline, {name: outcomes[name].seen for name in conflicts.SHARED})
-            return {name: Outcome(name in run.changed, found.seen) for name, found in outcomes.items()}
+                conflicts.refuse_conflict(
+                    pipeline, {name: outcomes[name].observed for name in conflicts.SHARED}
+                )
+            return {name: Outcome(name in run.changed, found.observed) for name, found in outcomes.items()}
         except ConflictError as overtaken:
             theirs = overtaken.stored
         except Problem as problem:
@@ -118,7 +120,7 @@ def _round(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, run: _Run
     for stage in migrate.stages(settings):
         for name, outcome in _reconcile_all(pipeline, snapshot, stage, run).items():
             outcomes[name] = outcome
-            snapshot[name] = outcome.seen
+            snapshot[name] = outcome.observed
         if stage.move:
             try:
                 migrate.carry_out(pipeline, snapshot, stage, run.emit)
@@ -156,8 +158,8 @@ def _reconcile_all(
     def confirm(reconciler: Reconciler, name: str) -> None:
         outcomes[name] = reconciler.confirm(outcomes[name])
         if name in conflicts.SHARED:
-            watch.settled[name] = outcomes[name].seen
-        run.shown(name, outcomes[name].seen)
+            watch.settled[name] = outcomes[name].observed
+        run.shown(name, outcomes[name].observed)
 
     def look_last() -> None:
         if run.unlooked:
@@ -193,7 +195,7 @@ def _shown(name: str) -> str:
 def _fallback(problem: Problem, settings: Settings, emit: Emit) -> Mapping[str, Any]:
     """The settings to go on with after this problem, by name; nothing where there are none, or they are in
     force already."""
-    fallback = problem.passing.fallback if isinstance(problem, Outlasted) else None
+    fallback = problem.transient.fallback if isinstance(problem, Outlasted) else None
     if fallback is None or replace(settings, **fallback.settings) == settings:
         return {}
     emit(fallback.note)

@@ -26,7 +26,7 @@ class Removal:
 
     step: Step
     resource: Resource
-    seen: Observed
+    observed: Observed
     contents: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -37,40 +37,42 @@ def planned_removals(
     resources = by_name(pipeline)
     going = []
     for step, resource in pipeline.resources():
-        seen = snapshot[resource.name]
+        observed = snapshot[resource.name]
         not_owned = is_not_owned(resource, snapshot, resources)
-        for what, why in _left_alone(resource, seen, pipeline.names, keep, not_owned=not_owned):
+        for what, why in _left_alone(resource, observed, pipeline.names, keep, not_owned=not_owned):
             emit(Skipped(step.name, resource.name, what, why))
-        if seen.exists and not not_owned and resource.name not in keep:
+        if observed.exists and not not_owned and resource.name not in keep:
             # A removal that AWS would refuse stops before all else.
-            list(resource.removals(Context(seen, pipeline.names)))
-            going.append((step, resource, seen))
+            list(resource.removals(Context(observed, pipeline.names)))
+            going.append((step, resource, observed))
 
-    def counted(step: Step, resource: Resource, seen: Observed) -> Removal:
+    def counted(step: Step, resource: Resource, observed: Observed) -> Removal:
         try:
-            return Removal(step, resource, seen, resource.contents(pipeline.aws, pipeline.names, seen))
+            return Removal(
+                step, resource, observed, resource.contents(pipeline.aws, pipeline.names, observed)
+            )
         except AwsError as error:
-            if error.code in GONE or not seen.ready:
-                return Removal(step, resource, seen)
+            if error.code in GONE or not observed.ready:
+                return Removal(step, resource, observed)
             raise problem(error, f"count what is in {resource.name}") from error
 
     return list(pipeline.aws.gather({one[1].name: partial(counted, *one) for one in going}).values())
 
 
 def _left_alone(
-    resource: Resource, seen: Observed, names: Names, keep: Collection[str], *, not_owned: bool
+    resource: Resource, observed: Observed, names: Names, keep: Collection[str], *, not_owned: bool
 ) -> Iterator[tuple[str, str]]:
     """(what, why) of all that `down` leaves of one resource; why as in `Skipped`."""
-    yield from ((stray, "stray") for stray in seen.orphans)
-    if not seen.exists:
-        if is_unsure(seen):
+    yield from ((stray, "stray") for stray in observed.orphans)
+    if not observed.exists:
+        if is_unsure(observed):
             yield resource.title, "untagged"
     elif not_owned:
         if resource.parent is None:
-            why = "untagged" if is_unsure(seen) else "unmarked" if seen.unclaimed else "foreign"
-            yield called(resource, seen, names) or resource.name, why
+            why = "untagged" if is_unsure(observed) else "unmarked" if observed.unclaimed else "foreign"
+            yield called(resource, observed, names) or resource.name, why
     elif resource.name in keep:
-        yield called(resource, seen, names), "kept"
+        yield called(resource, observed, names), "kept"
 
 
 def destroy(
@@ -117,9 +119,9 @@ def _send_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> _G
         one.resource.name: Reconciler(pipeline, one.step, one.resource, emit, stop, None)
         for one in reversed(removals)
     }
-    seen = {one.resource.name: one.seen for one in removals}
-    works = {name: partial(reconciler.remove, seen[name]) for name, reconciler in going.items()}
-    users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in seen}
+    observed = {one.resource.name: one.observed for one in removals}
+    works = {name: partial(reconciler.remove, observed[name]) for name, reconciler in going.items()}
+    users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in observed}
     in_order(works, users, pipeline.workers, stop)
     return _Going(going, stop)
 
@@ -129,4 +131,4 @@ def _wait(going: _Going, snapshot: Snapshot) -> bool:
     works = {name: partial(one.until_gone, snapshot[name]) for name, one in going.reconcilers.items()}
     # All at once: who waits works little.
     outcomes = in_order(works, dict.fromkeys(works, ()), max(len(works), 1), going.stop)
-    return any(outcome.seen is not snapshot[name] for name, outcome in outcomes.items())
+    return any(outcome.observed is not snapshot[name] for name, outcome in outcomes.items())

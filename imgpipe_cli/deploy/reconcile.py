@@ -122,10 +122,10 @@ class Reconciler:
         self._waiting_for, self._waiting_at = "", 0.0
         self._pause_s = _FIRST_PAUSE_S
 
-    def reconcile(self, seen: Observed, settings: Settings) -> Outcome:
+    def reconcile(self, observed: Observed, settings: Settings) -> Outcome:
         """Change it until nothing is left to change, as AWS answers or, where it does not tell, shows."""
         self._settings = settings
-        self._first = self.resource.completed(seen, self.aws, self.pipeline.names)
+        self._first = self.resource.completed(observed, self.aws, self.pipeline.names)
         return self._until_right(self._first, trusting=True)
 
     def confirm(self, outcome: Outcome) -> Outcome:
@@ -135,29 +135,29 @@ class Reconciler:
         self._shown = True
         return self._until_right(observe(self.pipeline, self.resource), trusting=False)
 
-    def _until_right(self, seen: Observed, *, trusting: bool) -> Outcome:
+    def _until_right(self, observed: Observed, *, trusting: bool) -> Outcome:
         blocked = False
         while True:
-            if not self._waited(seen):
-                context = Context(seen, self.pipeline.names, self._settings)
+            if not self._waited(observed):
+                context = Context(observed, self.pipeline.names, self._settings)
                 todo = tuple(self.resource.diff(context))
                 if not todo:
-                    return self._settled(seen)
-                if self.resource.last_writer_wins and seen != self._first:
-                    raise ConflictError("" if self._taken else str(seen.facts["value"] or ""))
+                    return self._settled(observed)
+                if self.resource.last_writer_wins and observed != self._first:
+                    raise ConflictError("" if self._taken else str(observed.facts["value"] or ""))
                 sendable = [change for change in todo if change.sendable]
                 if blocked and not sendable:
                     raise ConflictError  # what it needs was there, and is gone
                 blocked = not sendable
-                passing = self._send_due(sendable)
-                if passing is not None:
-                    self._pause(passing)
+                transient = self._send_due(sendable)
+                if transient is not None:
+                    self._pause(transient)
                 elif sendable:
-                    self._made = self._made or not seen.exists
+                    self._made = self._made or not observed.exists
                     if trusting and (answered := self._answered(context)):
-                        seen, self._shown = answered, False
+                        observed, self._shown = answered, False
                         continue
-            seen, self._shown = observe(self.pipeline, self.resource), True
+            observed, self._shown = observe(self.pipeline, self.resource), True
 
     def _answered(self, context: Context) -> Observed | None:
         """What a look would find, by the answers to the changes sent last; None where they do not tell."""
@@ -165,23 +165,23 @@ class Reconciler:
             answered = self.resource.answered(self.aws, context, change, answer)
             if answered is None:
                 return None
-            context = replace(context, seen=answered)
-        return context.seen
+            context = replace(context, observed=answered)
+        return context.observed
 
-    def _waited(self, seen: Observed) -> bool:
+    def _waited(self, observed: Observed) -> bool:
         """Pause where nothing can be changed yet; whether that was so."""
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
-        ours = seen.owned or seen.unclaimed
-        tags_late = seen.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
-        if seen.not_owned and not ours and not self._made and not lately and not tags_late:
+        owned = observed.owned or observed.unclaimed
+        tags_late = observed.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
+        if observed.not_owned and not owned and not self._made and not lately and not tags_late:
             raise self._not_ours()
-        told = ours and not (seen.untagged and self._made)
-        if seen.exists and not (seen.ready and told):
-            why = NO_TAGS if seen.ready else seen.detail
+        told = owned and not (observed.untagged and self._made)
+        if observed.exists and not (observed.ready and told):
+            why = NO_TAGS if observed.ready else observed.detail
             self._pause(TransientError("", why=why, limit_s=_BUSY_LIMIT_S))
             return True
-        if not seen.exists and (self._made or lately):
+        if not observed.exists and (self._made or lately):
             self._pause(self._not_visible() if self._made else self._appeared)
             return True
         return False
@@ -211,48 +211,48 @@ class Reconciler:
     def _not_visible(self) -> TransientError:
         return TransientError("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
-    def remove(self, seen: Observed) -> Outcome:
+    def remove(self, observed: Observed) -> Outcome:
         """Send the removals until AWS takes them; only a look tells whether it is gone."""
-        while (passing := self._send_removals(seen)) is not None:
-            self._pause(passing)
-            seen = observe(self.pipeline, self.resource)
-        return Outcome(self.changed, seen)
+        while (transient := self._send_removals(observed)) is not None:
+            self._pause(transient)
+            observed = observe(self.pipeline, self.resource)
+        return Outcome(self.changed, observed)
 
-    def until_gone(self, seen: Observed) -> Outcome:
-        """Wait until a look finds nothing of what was removed. seen: by a look after `remove`."""
-        while self._stays(seen):
-            passing = self._send_removals(seen)
-            self._pause(passing or _still_there(seen))
-            seen = observe(self.pipeline, self.resource)
-        return self._settled(seen)
+    def until_gone(self, observed: Observed) -> Outcome:
+        """Wait until a look finds nothing of what was removed. observed: by a look after `remove`."""
+        while self._stays(observed):
+            transient = self._send_removals(observed)
+            self._pause(transient or _still_there(observed))
+            observed = observe(self.pipeline, self.resource)
+        return self._settled(observed)
 
-    def _stays(self, seen: Observed) -> bool:
+    def _stays(self, observed: Observed) -> bool:
         """Whether it is there and goes by itself, not with the resource it is within."""
-        return seen.exists and not (self.resource.parent and not self._removals(seen))
+        return observed.exists and not (self.resource.parent and not self._removals(observed))
 
-    def _removals(self, seen: Observed) -> tuple[Change, ...]:
-        return tuple(self.resource.removals(Context(seen, self.pipeline.names)))
+    def _removals(self, observed: Observed) -> tuple[Change, ...]:
+        return tuple(self.resource.removals(Context(observed, self.pipeline.names)))
 
-    def _send_removals(self, seen: Observed) -> TransientError | None:
+    def _send_removals(self, observed: Observed) -> TransientError | None:
         """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
-        if not self._stays(seen):
+        if not self._stays(observed):
             return None
-        if seen.indeterminate or seen.unclaimed:
-            return _still_there(seen)  # as while it goes: then a later look finds nothing
-        if seen.not_owned:
+        if observed.indeterminate or observed.unclaimed:
+            return _still_there(observed)  # as while it goes: then a later look finds nothing
+        if observed.not_owned:
             raise self._not_ours()
-        todo = self._removals(seen)
+        todo = self._removals(observed)
         wanted = tuple(change.what for change in todo)
         if wanted == self._sent and self.aws.clock() - self._sent_at < _SHOWN_WITHIN_S:
             return None
-        passing = self._one_after_the_other(todo)
-        self._sent, self._sent_at = () if passing else wanted, self.aws.clock()
-        return passing
+        transient = self._one_after_the_other(todo)
+        self._sent, self._sent_at = () if transient else wanted, self.aws.clock()
+        return transient
 
-    def _settled(self, seen: Observed) -> Outcome:
+    def _settled(self, observed: Observed) -> Outcome:
         if self._shown:
             self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
-        return Outcome(self.changed, seen)
+        return Outcome(self.changed, observed)
 
     def _send(self, changes: Sequence[Change]) -> TransientError | None:
         """Send these; the error that passes with time if there was one."""
@@ -260,7 +260,7 @@ class Reconciler:
             changes = changes[:1]
         if self.resource.parallel and min(len(changes), self.pipeline.workers) > 1:
             # All answers are awaited before the first that passes counts: one beside it may be a failure.
-            return next((passing for passing in self._answers(changes) if passing), None)
+            return next((transient for transient in self._answers(changes) if transient), None)
         return self._one_after_the_other(changes)
 
     def _answers(self, changes: Sequence[Change]) -> list[TransientError | None]:
@@ -271,7 +271,7 @@ class Reconciler:
             return list(pool.map(self._send_one, changes))
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> TransientError | None:
-        return next((passing for change in todo if (passing := self._send_one(change))), None)
+        return next((transient for change in todo if (transient := self._send_one(change))), None)
 
     def _send_one(self, change: Change) -> TransientError | None:
         if self.stop.is_set():
@@ -284,11 +284,11 @@ class Reconciler:
             if change.removes and error.code in GONE:
                 self._replies.append((change, {}))
                 return None
-            for passing in change.call.passing:
-                if passing.matches(error):
-                    if passing.outdated:
-                        self.aws.known.forget(passing.outdated)
-                    return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
+            for transient in change.call.transient:
+                if transient.matches(error):
+                    if transient.outdated:
+                        self.aws.known.forget(transient.outdated)
+                    return replace(transient, why=f"{transient.why} ({error.code})", said=error.message)
             if not change.removes and _exists(error):
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
                 return self._appeared
@@ -305,20 +305,20 @@ class Reconciler:
         self._made = self._made or change.verb == "create"
         return None
 
-    def _pause(self, passing: TransientError) -> None:
+    def _pause(self, transient: TransientError) -> None:
         """Wait a little, longer each time, at most as long as it may take for this reason.
 
         Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
         """
-        now, why = self.aws.clock(), passing.why
+        now, why = self.aws.clock(), transient.why
         if self._waiting_for:
             self._waited_s[self._waiting_for] += now - self._waiting_at
         self._waiting_for, self._waiting_at = why, now
         waited = self._waited_s[why]
-        if waited >= passing.limit_s and self.resource.last_writer_wins and self.watch is not None:
+        if waited >= transient.limit_s and self.resource.last_writer_wins and self.watch is not None:
             raise ConflictError  # what does not come was removed or changed back
-        if waited >= passing.limit_s:
-            raise Outlasted(self.resource.name, passing, waited)
+        if waited >= transient.limit_s:
+            raise Outlasted(self.resource.name, transient, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:
             self._look_out(now=False)
@@ -350,8 +350,8 @@ class Reconciler:
         )
 
 
-def _still_there(seen: Observed) -> TransientError:
-    return TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
+def _still_there(observed: Observed) -> TransientError:
+    return TransientError("", why=observed.detail or "still there", limit_s=_BUSY_LIMIT_S)
 
 
 def _exists(error: AwsError) -> bool:

@@ -45,6 +45,6 @@ def taken_back(known: Settings | None, snapshot: Snapshot) -> list[str]:
     there = {name: snapshot[f"function.{name}"] for name in FUNCTIONS if f"function.{name}" in snapshot}
     return [
         name
-        for name, seen in there.items()
-        if seen.exists and seen.owned and seen.facts["sha256"] != package.code_sha256(name)
+        for name, observed in there.items()
+        if observed.exists and observed.owned and observed.facts["sha256"] != package.code_sha256(name)
     ]

@@ -163,15 +163,16 @@ class TransientError:
 class Outlasted(Problem):
     """What was waited for has taken longer than it may."""
 
-    def __init__(self, resource: str, passing: TransientError, waited_s: float) -> None:
-        said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
+    def __init__(self, resource: str, transient: TransientError, waited_s: float) -> None:
+        said = f" AWS says: {sentence(transient.said)}" if transient.said else ""
         super().__init__(
             "timeout",
-            f"{resource} is not ready after {waited_s:.0f} s: {passing.why}.{said}",
-            hint=passing.hint or "Run the command again: it continues here. imgpipe status shows the state.",
+            f"{resource} is not ready after {waited_s:.0f} s: {transient.why}.{said}",
+            hint=transient.hint
+            or "Run the command again: it continues here. imgpipe status shows the state.",
             exit_code=ExitCode.PENDING,
         )
-        self.passing = passing
+        self.transient = transient
 
 
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
@@ -190,7 +191,7 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: bool = False
 
     @property
@@ -216,7 +217,7 @@ class Routine:
     name: str
     operations: tuple[str, ...]
     work: Callable[[Aws, Emit], None]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: ClassVar[bool] = False
     params: ClassVar[Mapping[str, Any]] = {}
 
@@ -270,7 +271,7 @@ def _with_secrets(value: Any) -> Any:
 class Context:
     """All that a resource decides by. settings: what was asked for; a removal asks for nothing."""
 
-    seen: Observed
+    observed: Observed
     names: Names
     settings: Settings = field(default_factory=Settings)
 
@@ -318,10 +319,10 @@ class Resource(ABC):
         Problem where AWS would refuse it for good."""
         yield from ()
 
-    def completed(self, seen: Observed, _aws: Aws, _names: Names) -> Observed:
+    def completed(self, observed: Observed, _aws: Aws, _names: Names) -> Observed:
         """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
-        return seen
+        return observed
 
     def answered(
         self, _aws: Aws, _context: Context, _change: Change, _answer: Mapping[str, Any]

@@ -19,7 +19,7 @@ class Outcome:
     """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
 
     changed: bool
-    seen: Observed
+    observed: Observed
 
 
 class Stopped(Exception):

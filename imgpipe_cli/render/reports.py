@@ -49,11 +49,16 @@ def outputs(
     """What the user now has, and has not: what was said of that before has scrolled away."""
     screen.line("Ready." if changed else "Ready. Nothing had to be changed.")
     output_lines(screen, found, settings)
-    for code, detail in missing:
-        screen.line(f"  {'Missing':<9} {note(code, detail)}")
+    missing_lines(screen, missing)
     if lacking and lacking.pictures:
         screen.line(f"  {'Earlier':<9} {lacking_words(lacking, local=found.target.local)}")
     screen.line("Next: imgpipe upload photo.jpg --wait")
+
+
+def missing_lines(screen: Screen, missing: Sequence[tuple[str, str]]) -> None:
+    """missing: codes of notes with their details."""
+    for code, detail in missing:
+        screen.line(f"  {'Missing':<9} {note(code, detail)}")
 
 
 def lacking_words(lacking: Lacking, *, local: bool) -> str:
@@ -145,7 +150,7 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 def _label(removal: Removal, names: Any) -> str:
     from imgpipe_cli.deploy.resource import Context
 
-    changes = list(removal.resource.removals(Context(removal.seen, names)))
+    changes = list(removal.resource.removals(Context(removal.observed, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 
@@ -187,9 +192,7 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             detail
             for state in own
             if state.state != "ready"
-            for detail in (
-                state.differences or ([state.resource] if worst != state.state or len(own) > 1 else [])
-            )
+            for detail in (state.drift or ([state.resource] if worst != state.state or len(own) > 1 else []))
         ]
         table.add_row(
             Text(str(number)),

@@ -134,7 +134,7 @@ NOTES = {
     "no_class_model": "No class model is installed, so animals, food and vehicles are missed: imgpipe local "
     "models fetch",
     "no_face_model": "No face model is installed, so faces are not found: imgpipe local models fetch",
-    "no_moderation": "The local cloud cannot look for moderation labels; its results say so.",
+    "no_moderation": "Moderation is not installed, and results say so: {detail}",
     "own_key": (
         "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."

@@ -52,10 +52,10 @@ def test_the_page_says_which_pictures_were_analyzed_without_models(new_tab: NewT
     tab = new_tab(empty_site).open()
     tab.expected.append("404")  # there are results and no pictures
     notice = tab.page.locator("#without-models")
-    expect(notice).to_contain_text("1 picture was analyzed without models (class, object).")
+    expect(notice).to_contain_text("Analyzed without models (class, object): 1.")
     expect(notice).to_contain_text("imgpipe retry --all --again")
     detail = tab.open_detail("early.jpg")
-    expect(detail).to_contain_text("Models that were missing: object, class. imgpipe local models fetch")
+    expect(detail).to_contain_text("object, class: imgpipe local models fetch")
 
 
 def test_a_result_has_an_address(new_tab: NewTab, site: Site) -> None:
@@ -258,6 +258,7 @@ def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
     expect(detail).not_to_contain_text("Only Explicit is looked for.")
+    tab.page.keyboard.press("Escape")
     expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
 
 

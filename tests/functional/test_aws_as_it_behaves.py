@@ -148,7 +148,7 @@ class _Watcher:
             snapshot = observe.snapshot(line, nothing)
             for state in plan.states(line, snapshot, SETTINGS):
                 if state.resource == self._resource:
-                    self.told.append((state.state, *state.differences))  # type: ignore[arg-type]
+                    self.told.append((state.state, *state.drift))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from botocore.config import Config
 
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 

@@ -22,6 +22,7 @@ from imgpipe_cli.events import Downloaded, Event
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.render.text import note
 from tests.local.rekognition.stand_in import stand_in, stand_in_model
 from tests.support.models_server import Shop
@@ -308,7 +309,7 @@ def test_the_faults_command_refuses_what_has_no_meaning(
 
 
 def test_the_faults_command_switches_shows_and_ends_faults(
-    stub_folder: Path, stub_cloud: control.LocalCloud, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    stub_folder: Path, stub_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     monkeypatch.setenv("IMGPIPE_STATE_DIR", str(stub_folder))
     assert main(["local", "faults", "--tps", "5", "--latency", "20", "--operation", "DetectText"]) == 0

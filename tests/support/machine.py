@@ -22,6 +22,7 @@ from PIL import Image
 
 from imgpipe_cli.local.models.catalogue import MODELS
 from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support import warm_process
 from tests.support.cli import ENVELOPE
 from tests.support.model_files import model_folder
@@ -131,7 +132,7 @@ class Machine:
             process.communicate()
         self.running.clear()
 
-    def cloud(self) -> control.LocalCloud:
+    def cloud(self) -> LocalCloud:
         found = control.running(self.state)
         assert found is not None, "the local cloud of this machine does not run"
         return found

@@ -15,7 +15,8 @@ from imgpipe_cli.aws.client import AwsError, Credentials
 from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.diagnose.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
+from imgpipe_cli.local.process.control import LocalStatus
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.session.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

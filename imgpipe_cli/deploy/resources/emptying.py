@@ -20,7 +20,7 @@ _BATCH = 1000  # the most that DeleteObjects takes
 # So many pages are deleted at once: S3 takes some thousand changes a second and says SlowDown to more.
 _AT_ONCE = 4
 # What S3 may say of a single key inside a good answer, where the SDK does not see it; how often they go.
-_PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
+_TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
 _TRIES = 8
 # So many keys that S3 refuses to delete are named.
 _NAMED = 3
@@ -145,13 +145,13 @@ def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> li
         answer = aws.call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
         # Failures of single keys arrive inside a 200.
         errors = answer.get("Errors", [])
-        passing = [error for error in errors if error.get("Code") in _PASSING and left]
+        transient = [error for error in errors if error.get("Code") in _TRANSIENT and left]
         refused += [
             _Refused(error.get("Code", "Unknown"), error.get("Message", ""), error["Key"], "delete_objects")
             for error in errors
-            if error not in passing
+            if error not in transient
         ]
-        failed = {(error["Key"], error.get("VersionId")) for error in passing}
+        failed = {(error["Key"], error.get("VersionId")) for error in transient}
         entries = [one for one in entries if failed & {(one["Key"], one["VersionId"]), (one["Key"], None)}]
         if not entries:
             break

@@ -48,9 +48,9 @@ class Retries(Resource):
         return _observed(answer)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
-        if seen.exists and wanted.items() <= seen.facts.items():
+        if observed.exists and wanted.items() <= observed.facts.items():
             return
         params = {
             "FunctionName": names.function("ingest"),
@@ -58,11 +58,11 @@ class Retries(Resource):
             "MaximumEventAgeInSeconds": wanted["age"],
             # The call replaces all: what somebody has done on success stays.
             "DestinationConfig": {
-                **seen.facts.get("others", {}),
+                **observed.facts.get("others", {}),
                 "OnFailure": {"Destination": wanted["destination"]},
             },
         }
-        passing = (
+        transient = (
             # Lambda checks that the role may send to the queue, and that the queue is there.
             TransientError(
                 "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
@@ -73,7 +73,7 @@ class Retries(Resource):
             *LAMBDA_BUSY,
             NOT_VISIBLE,
         )
-        call = Call("lambda", "put_function_event_invoke_config", params, passing)
+        call = Call("lambda", "put_function_event_invoke_config", params, transient)
         yield Change("set", f"retries of function {names.function('ingest')}", call)
 
 

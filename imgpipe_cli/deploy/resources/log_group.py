@@ -66,12 +66,12 @@ class LogGroup(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         group = self._group(context.names)
-        if not context.seen.exists:
+        if not context.observed.exists:
             call = Call(
                 "logs", "create_log_group", {"logGroupName": group, "tags": context.names.tags}, _LOGS_BUSY
             )
             yield Change("create", f"log group {group}", call)
-        if context.seen.facts["retention"] != RETENTION_DAYS:
+        if context.observed.facts["retention"] != RETENTION_DAYS:
             params = {"logGroupName": group, "retentionInDays": RETENTION_DAYS}
             call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
             yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
@@ -79,10 +79,10 @@ class LogGroup(Resource):
     def answered(
         self, _aws: Aws, context: Context, change: Change, _answer: Mapping[str, Any]
     ) -> Observed | None:
-        seen, params = context.seen, change.call.params
+        observed, params = context.observed, change.call.params
         if change.call.label == "logs.create_log_group":
             return Observed(exists=True, facts={"retention": None}, tags=params["tags"])
-        return replace(seen, facts={"retention": params["retentionInDays"]})
+        return replace(observed, facts={"retention": params["retentionInDays"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
         group = self._group(context.names)

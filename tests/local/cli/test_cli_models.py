@@ -37,6 +37,8 @@ def test_models_that_come_later_are_told_with_the_way_to_have_pictures_analyzed_
     shown = late.imgpipe("up", *HERE).out
     missing = re.findall(r"^  Missing   No (\w+) model is installed", shown, re.MULTILINE)
     assert missing == ["object", "class", "face"]
+    status = late.imgpipe("status", *HERE)
+    assert "  Missing   No face model is installed" in status.out
     before = late.imgpipe("result", *HERE, "cat.jpg").out
     assert "Labels: nothing found" in before
     assert "Missing models: face, object, class (imgpipe local models fetch)" in before
