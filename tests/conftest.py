@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws import crt_puts
-from tests.support import exhaustive, warm_process
-from tests.support.faster_emulation import MOTO, SDK
+from imgpipe_cli.aws import crt_puts, sdk_import
+
+# Before the first import of the SDK, as in the program.
+sdk_import.without_crt()
+
+from tests.support import exhaustive, warm_process  # noqa: E402
+from tests.support.faster_emulation import MOTO, SDK  # noqa: E402
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.

@@ -45,7 +45,7 @@ class Transfer:
             case PassedOver(reason="no_picture"):
                 self._count("skipped")
             case Verdict(item=item):
-                self._counts[f"results {item['status']}"] += 1
+                self._counts["failed" if item["status"] == "failed" else "analyzed"] += 1
 
     def _count(self, word: str) -> None:
         self._counts[word] += 1

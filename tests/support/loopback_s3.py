@@ -7,6 +7,7 @@ of the SDK only, and has no faults.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from tests.support.cli import ACCOUNT
 from tests.support.loopback import Handler, serving
 
 
@@ -101,6 +103,10 @@ class _Bucket(Handler):
     bucket: str
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the program was ended
+            super().handle()
+
     def do_PUT(self) -> None:
         asked, body = self._asked("PUT"), self.body()
         if self._refused(asked):
@@ -114,6 +120,14 @@ class _Bucket(Handler):
             stored = self.s3.store(asked.key, body, asked.headers.get("content-type", ""))
             self.s3.on_stored(asked.key)
             self.send(200, b"", {"ETag": f'"{stored.etag}"', "x-amz-version-id": stored.version_id})
+
+    def do_POST(self) -> None:
+        """STS, which every command asks whose account it is."""
+        self.body()
+        arn = f"<Arn>arn:aws:iam::{ACCOUNT}:user/ann</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
+        result = f"<GetCallerIdentityResult>{arn}</GetCallerIdentityResult>"
+        body = f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"
+        self.send(200, body.encode(), {"Content-Type": "text/xml"})
 
     def do_HEAD(self) -> None:
         asked = self._asked("HEAD")

@@ -20,6 +20,8 @@ from imgpipe_cli.system.state_dir import state_dir, to_read
 # The latest are kept, in about so many bytes: some 100,000 pictures.
 MAX_BYTES = 32 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
+# A pipe in its place would wait for a reader; Windows has none.
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Journal:
         try:
             path = state_dir() / self._name
             _keep_latest(path)
-            descriptor = file_io.open_own(path, os.O_WRONLY | os.O_APPEND)
+            descriptor = file_io.open_own(path, os.O_WRONLY | os.O_APPEND | _NO_WAITING)
             # Ends a line that was cut, so that it does not spoil the next one.
             os.write(descriptor, b"\n")
             self._descriptor = descriptor
