@@ -7,7 +7,7 @@ IMGPIPE := $(BIN)/imgpipe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test test-all test-slice check ci lint types audit workflows docs pages reference captures \
-  release fmt lock live live-clean bench crash-matrix verify-model clean
+  release fmt lock live live-clean bench accuracy crash-matrix verify-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,7 +28,7 @@ $(VENV)/.dev: $(PY) pyproject.toml requirements-dev.txt
 DEMO := --local --project demo
 
 demo: $(VENV)/.local ## the whole pipeline on this machine: set up, send the sample pictures, show their labels
-	$(IMGPIPE) up $(DEMO) --features labels,faces,text --yes
+	$(IMGPIPE) up $(DEMO) --features labels,faces,text
 	$(IMGPIPE) upload $(DEMO) --wait examples/astronaut.jpg examples/cat.jpg examples/coffee.jpg examples/sign.png
 	@echo
 	@echo "Next:  $(IMGPIPE) upload YOUR_PICTURE.jpg --wait"
@@ -105,6 +105,9 @@ live-clean: $(VENV)/.dev ## take away what an interrupted make live has left; RE
 
 bench: $(VENV)/.dev ## measure the speed that docs/explanation/performance.md shows
 	$(PY) benchmarks/run.py
+
+accuracy: $(VENV)/.dev ## count what the local analysis names right, wrong and not at all in photographs
+	$(PY) benchmarks/accuracy.py
 
 POINTS ?= each
 

@@ -138,7 +138,7 @@ def _cloud(folder: Path, chosen: argparse.Namespace) -> Iterator[Cloud]:
     cloud = Cloud(folder)
     cloud.imgpipe("local", "start", "--concurrency", str(chosen.concurrency))
     try:
-        cloud.here("up", "--no-model", "--rekognition-tps", str(chosen.tps))
+        cloud.here("up", "--no-models", "--rekognition-tps", str(chosen.tps))
         if chosen.uncapped:
             _uncap(cloud)
         cloud.imgpipe("local", "faults", "--tps", str(chosen.tps), "--latency", str(chosen.latency))

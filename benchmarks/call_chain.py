@@ -5,7 +5,8 @@ A call depends on an earlier one only for a reason that the steps themselves giv
 - everything depends on the sign-in, which tells the account that all names are made of;
 - every change depends on the first look: nothing is changed before all of it was looked at;
 - a look depends on the change of the same resource that it follows, a change on the look before it;
-- a resource depends on the resources it needs (`up`), or that need it (`down`);
+- a resource depends on the changes of the resources it needs (`up`), or that need it (`down`);
+- and on the looks at those it needs, unless AWS's answer to a change tells what a look would;
 - a look that needs the answer of another (an API's or a queue's address) depends on that;
 - the last look of `down` depends on every change, and the API's first answer on all that it goes through.
 
@@ -18,6 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from recorded_calls import RecordedCall
 
@@ -39,6 +41,7 @@ class Chain:
         self._calls = sorted(calls, key=lambda call: call.start_s)
         self._resources = [resource_of(call, names) for call in self._calls]
         self._needs = _needs(removing=removing)
+        self._looked_at = {} if removing else _needed_looks(self._needs)
         self._side_by_side = {r.name for step in STEPS for r in step.resources if r.parallel}
         writes = [call for call in self._calls if call.is_write]
         self._first_write_s = min((call.start_s for call in writes), default=float("inf"))
@@ -68,10 +71,13 @@ class Chain:
         if resource == SIGN_IN or self._in_an_earlier_phase(later_call, call):
             return True
         if later == ANSWER:
-            return any(r == resource or resource in self._needs[r] for r in _BEHIND_THE_API)
+            return any(self._resource_depends(r, resource, on_change=call.is_write) for r in _BEHIND_THE_API)
+        if later == resource and (later_call.is_write or call.is_write):
+            both = later_call.is_write and call.is_write
+            return not (both and resource in self._side_by_side)
         if later_call.is_write or call.is_write:
-            return self._changes_depend(later, resource, both=later_call.is_write and call.is_write)
-        return _looks_depend(later_call, call, later, resource)
+            return self._resource_depends(later, resource, on_change=call.is_write)
+        return self._looks_depend(later_call, call, later, resource)
 
     def _in_an_earlier_phase(self, later_call: RecordedCall, call: RecordedCall) -> bool:
         """The first look comes before all changes, the last look after them."""
@@ -79,18 +85,18 @@ class Chain:
             return call.end_s <= self._first_write_s
         return call.is_write and later_call.start_s >= self._last_write_s
 
-    def _changes_depend(self, later: str, resource: str, *, both: bool) -> bool:
-        if later == resource:
-            return not (both and resource in self._side_by_side)
-        return resource in self._needs.get(later, frozenset())
+    def _resource_depends(self, later: str, resource: str, *, on_change: bool) -> bool:
+        """Whether one resource depends on another: on its changes, or on the looks at it."""
+        needs = self._needs if on_change else self._looked_at
+        return later == resource or resource in needs.get(later, frozenset())
 
-
-def _looks_depend(later_call: RecordedCall, call: RecordedCall, later: str, resource: str) -> bool:
-    if later != resource:
-        return _ADDRESSES.get(later) == resource
-    if later == "queue":
-        return call.operation == "GetQueueUrl" != later_call.operation
-    return later_call.operation.endswith(_COUNTS) and not call.operation.endswith(_COUNTS)
+    def _looks_depend(self, later_call: RecordedCall, call: RecordedCall, later: str, resource: str) -> bool:
+        if later != resource:
+            # An address that was looked up once is known from then on.
+            return _ADDRESSES.get(later) == resource and later_call.start_s < self._first_write_s
+        if later == "queue":
+            return call.operation == "GetQueueUrl" != later_call.operation
+        return later_call.operation.endswith(_COUNTS) and not call.operation.endswith(_COUNTS)
 
 
 def _needs(*, removing: bool) -> Mapping[str, frozenset[str]]:
@@ -103,6 +109,16 @@ def _needs(*, removing: bool) -> Mapping[str, frozenset[str]]:
         for needs in found.values():
             needs |= {further for need in needs for further in direct[need]}
     return {name: frozenset(needs) for name, needs in found.items()}
+
+
+def _needed_looks(needs: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+    """Resource -> those of the resources it needs whose looks it waits for."""
+    resources = {r.name: r for step in STEPS for r in step.resources}
+    untold = {name for name, one in resources.items() if type(one).answered is Resource.answered}
+    return {
+        name: frozenset(needed for needed in needs[name] if needed in (*untold, *one.needs_shown))
+        for name, one in resources.items()
+    }
 
 
 def resource_of(call: RecordedCall, names: Names) -> str:

@@ -1,19 +1,17 @@
 """How fast the local analysis is and what memory it takes: `python benchmarks/local_analysis.py`.
 
-Needs imgpipe[dev] and Linux (memory and CPU times are read from /proc). Uses the installed object model or,
-where there is none, a network of the same cost; the first lines say which. Starts a local cloud of its own in
-a temporary folder. On a busy machine, read the CPU times.
+Needs imgpipe[dev] and Linux (memory and CPU times are read from /proc). Uses the installed models and fetches
+those that are not there. Starts a local cloud of its own in a temporary folder. On a busy machine, read the
+CPU times.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import http.client
 import json
 import os
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -22,7 +20,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,11 +29,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from PIL import Image
 
-from imgpipe_cli.local.models.catalogue import OBJECTS, Model
-from imgpipe_cli.local.models.store import ModelFolder, models_folder
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.files import LocalFiles
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition import Rekognition
+from installed_models import with_models
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SAMPLES = ("astronaut.jpg", "cat.jpg", "coffee.jpg", "sign.png")
@@ -46,7 +42,6 @@ FEATURES: dict[str, tuple[str, dict[str, object]]] = {
     "faces": ("DetectFaces", {}),
     "text": ("DetectText", {}),
 }
-STAND_IN = "stand_in.onnx"
 
 # What issue and design ask for.
 MOST_OVERHEAD_MS = 5
@@ -55,19 +50,17 @@ MOST_BYTES = 900_000_000
 
 
 def main() -> int:
-    if "--folder" in sys.argv:
-        return _serve()
     parser = argparse.ArgumentParser(description="Measure the local analysis.")
     parser.add_argument(
         "--rounds", type=int, default=5, help="how often each picture is analyzed (default 5)"
     )
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="imgpipe-bench-") as state:
-        model = _installed(Path(state) / "models")
+        models = with_models(Path(state) / "models")
         system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
         print(f"{system}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}")
-        print(f"Object model: {'a stand-in of the same cost' if model.file == STAND_IN else model.version}\n")
-        service = Rekognition(workers=2, models=ModelFolder(Path(state) / "models"), objects=model)
+        service = Rekognition(workers=2, models=models)
+        print(f"Labels: {service.capabilities()['models']['labels']}\n")
         service.warm()
         _latencies(service, rounds)
         _throughput(service, rounds)
@@ -76,35 +69,6 @@ def main() -> int:
             _overhead(service, cloud)
             _memory(Path(state), cloud)
     return 0
-
-
-def _installed(folder: Path) -> Model:
-    """The user's object model or the stand-in, put into a folder of ours."""
-    folder.mkdir(parents=True)
-    users = ModelFolder(models_folder())
-    if users.condition(OBJECTS) == "installed":
-        shutil.copy(users.path(OBJECTS), folder)
-        return OBJECTS
-    from stand_in_network import costly_network
-
-    data = costly_network()
-    (folder / STAND_IN).write_bytes(data)
-    return _stand_in(data)
-
-
-def _stand_in(data: bytes) -> Model:
-    digest = hashlib.sha256(data).hexdigest()
-    return replace(OBJECTS, name="stand-in", file=STAND_IN, size_bytes=len(data), sha256=digest)
-
-
-def _serve() -> int:
-    """This file is also the server: the local cloud with the model that main() has installed."""
-    from imgpipe_cli.local.process.server import main as serve
-
-    models = LocalFiles(Path(sys.argv[sys.argv.index("--folder") + 1])).models
-    file = models / STAND_IN
-    model = _stand_in(file.read_bytes()) if file.exists() else OBJECTS
-    return serve(load=lambda workers: Rekognition(workers=workers, models=ModelFolder(models), objects=model))
 
 
 def _request(name: str, salt: int = 0, **parameters: object) -> dict[str, object]:
@@ -166,17 +130,17 @@ def _throughput(service: Rekognition, rounds: int) -> None:
 
 
 @contextmanager
-def _cloud(state: Path) -> Iterator[tuple[control.LocalCloud, float]]:
+def _cloud(state: Path) -> Iterator[tuple[LocalCloud, float]]:
     """A local cloud, and when it was launched."""
     launched = time.perf_counter()
-    cloud = control.start(state, command=(sys.executable, "-P", str(Path(__file__).resolve())))
+    cloud = control.start(state)
     try:
         yield cloud, launched
     finally:
         control.stop(state)
 
 
-def _first_answer(cloud: control.LocalCloud, launched: float) -> None:
+def _first_answer(cloud: LocalCloud, launched: float) -> None:
     started, started_cpu = time.perf_counter(), _cpu_s(cloud.pid)
     _sent(cloud, "DetectLabels", _request("coffee.jpg"))
     ended, cpu = time.perf_counter(), _cpu_s(cloud.pid)
@@ -190,7 +154,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _overhead(service: Rekognition, cloud: control.LocalCloud) -> None:
+def _overhead(service: Rekognition, cloud: LocalCloud) -> None:
     """Server minus bare analysis for a picture whose analysis is in the cache of both."""
     request = _request("cat.jpg")
     ask = _asker(cloud, "DetectFaces", request)
@@ -211,7 +175,7 @@ def _median_ms(call: Callable[[], object], times: int = 200) -> float:
     return statistics.median(taken) * 1000
 
 
-def _asker(cloud: control.LocalCloud, operation: str, request: dict[str, object]) -> Callable[[], bytes]:
+def _asker(cloud: LocalCloud, operation: str, request: dict[str, object]) -> Callable[[], bytes]:
     """One signed request over one open connection, so that the client's own work is not measured."""
     body = json.dumps(request).encode()
     headers = {
@@ -234,11 +198,11 @@ def _asker(cloud: control.LocalCloud, operation: str, request: dict[str, object]
     return ask
 
 
-def _sent(cloud: control.LocalCloud, operation: str, request: dict[str, object]) -> None:
+def _sent(cloud: LocalCloud, operation: str, request: dict[str, object]) -> None:
     _asker(cloud, operation, request)()
 
 
-def _memory(state: Path, cloud: control.LocalCloud) -> None:
+def _memory(state: Path, cloud: LocalCloud) -> None:
     """After everything is loaded and worked: the samples, then large pictures, four callers at once."""
     buffer = BytesIO()
     large = Image.open(EXAMPLES / "astronaut.jpg").resize((4032, 3024))

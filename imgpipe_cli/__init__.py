@@ -7,7 +7,7 @@ The words of this code base, one for each idea:
 - settings: what the user asked of the pipeline (features, privacy, threshold)
 - step: one user-visible part of the set-up; it holds resources
 - resource: one thing in AWS that is observed, changed and removed on its own
-- seen: what one look at a resource found
+- observed: what one look at a resource found; a snapshot has that of all
 - change: one thing to do so that a resource becomes what it should be
 - verdict: the stored result of one picture, done or failed
 - event: a fact about progress, without wording; only render/ words it

@@ -48,6 +48,14 @@ def register(app: typer.Typer) -> None:
                 "--missing", help="Also pictures without any result, such as from before the trigger."
             ),
         ] = False,
+        again: Annotated[
+            bool,
+            typer.Option(
+                "--again",
+                help="Also finished pictures that lack something: a feature added since, or a newer local "
+                "model. With KEY; with --all only on the local cloud.",
+            ),
+        ] = False,
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list what failed; nothing is changed.")
@@ -65,17 +73,19 @@ def register(app: typer.Typer) -> None:
         named = [check_key(key) for key in dict.fromkeys(keys or [])]
         reasons = list(dict.fromkeys(reason or []))
         _check(named, reasons, everything=everything, missing=missing)
-        found = _find(run, named, missing=missing)
+        if again:
+            _check_again(run, named, reasons, everything=everything, missing=missing)
+        found = _find(run, named, missing=missing, again=again)
         _check_reasons(found.pictures, reasons)
         unknown = _unknown(run, found, named)
-        chosen = _chosen(found.pictures, named, reasons, everything=everything)
+        chosen = _chosen(found, named, reasons, everything=everything)
         price = shown.cost(chosen, found.settings, local=run.target.local)
         if not run.options.json and (dry_run or not named):
             shown.show(run.screen, found, every_key=dry_run)
         if dry_run:
-            _tell_finished(run, found, named)
+            _tell_finished(run, found, named, chosen)
             return _answer(run, found, None, chosen, unknown, price)
-        if chosen and not yes and (not named or len(chosen) > _UNASKED):
+        if chosen and not yes and _needs_a_yes(run, found, named, chosen):
             need_confirmation(yes, "Analyzing pictures again")
             answer = run.screen.ask(shown.question(chosen, price)) or ""
             if answer.lower() not in ("y", "yes"):
@@ -103,6 +113,30 @@ def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool, mi
         )
 
 
+def _check_again(
+    run: Run, named: Sequence[str], reasons: Sequence[str], *, everything: bool, missing: bool
+) -> None:
+    message = hint = ""
+    if reasons or missing:
+        message = "--again is about finished pictures, --reason and --missing are about others."
+        hint = "Give them in two commands."
+    elif everything and not run.target.local:
+        message = "On AWS --again takes no --all: Rekognition bills each feature of each picture."
+        hint = "Name the pictures: imgpipe retry KEY... --again."
+    elif not named and not everything:
+        message = "--again needs the keys of the pictures."
+        hint = "imgpipe retry KEY... --again; on the local cloud also imgpipe retry --all --again."
+    if message:
+        raise Problem("bad_usage", message, hint=hint, exit_code=ExitCode.USAGE)
+
+
+def _needs_a_yes(run: Run, found: Found, named: Sequence[str], chosen: Sequence[Picture]) -> bool:
+    """A finished picture is paid for once more, where anything is paid at all."""
+    if found.again and run.target.local:
+        return False
+    return not named or len(chosen) > _UNASKED or any(one.state == "done" for one in chosen)
+
+
 def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
     """A reason that nothing failed for is most likely a typing error, unless nothing failed at all."""
     there = list(dict.fromkeys(one.code for one in pictures if one.state == "failed"))
@@ -116,13 +150,14 @@ def _check_reasons(pictures: Sequence[Picture], reasons: Sequence[str]) -> None:
         )
 
 
-def _find(run: Run, named: Sequence[str], *, missing: bool) -> Found:
+def _find(run: Run, named: Sequence[str], *, missing: bool, again: bool) -> Found:
     from imgpipe_cli.diagnose.retry.retrying import find
     from imgpipe_cli.pictures.api import Api
 
     connection = run.connect(services=("lambda", "sqs", "s3", "ssm"))
     return answered(
-        run, lambda known: find(connection, Api(known.api_url, known.token), named, missing=missing)
+        run,
+        lambda known: find(connection, Api(known.api_url, known.token), named, missing=missing, again=again),
     )
 
 
@@ -135,15 +170,18 @@ def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
     return [one.problem for one in why_missing(run.connect(), absent).values()] if absent else []
 
 
-def _chosen(
-    pictures: Sequence[Picture], named: Sequence[str], reasons: Sequence[str], *, everything: bool
-) -> list[Picture]:
+def _chosen(found: Found, named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> list[Picture]:
+    from imgpipe_cli.diagnose.retry.failures import asked_for
+
+    pictures = found.pictures
+    finished = [one for one in pictures if one.state == "done"] if found.again else []
+    lacking = [one for one in finished if asked_for(one, found.settings.features)]
     if named:  # also what Lambda would try again by itself in a minute: somebody does not want to wait
-        return [one for one in pictures if one.state == "failed" or one.code == "retrying"]
+        return [*(one for one in pictures if one.state == "failed" or one.code == "retrying"), *lacking]
     failed = [one for one in pictures if one.state == "failed"]
     if reasons:
         return [one for one in failed if one.code in reasons]
-    return [one for one in failed if everything or one.helps]
+    return [*(one for one in failed if everything or one.helps), *lacking]
 
 
 def _carry_out(
@@ -189,7 +227,7 @@ def _carry_out(
 
     again = {picture.key for picture in chosen}
     others = [one for one in found.pictures if named and one.key not in again]
-    _tell_finished(run, found, named)
+    _tell_finished(run, found, named, chosen)
     for picture in others:
         if picture.state == "done":
             outcomes.append(picture)
@@ -211,13 +249,14 @@ def _carry_out(
     return Retry(tuple(outcomes), tuple(left), cleared)
 
 
-def _tell_finished(run: Run, found: Found, named: Sequence[str]) -> None:
+def _tell_finished(run: Run, found: Found, named: Sequence[str], chosen: Sequence[Picture]) -> None:
     """Pictures that were named and have their result already: nothing is to be done for them."""
     from imgpipe_cli.render import failures as shown
 
+    again = {picture.key for picture in chosen}
     if named and not run.options.json:
         for picture in found.pictures:
-            if picture.state == "done":
+            if picture.state == "done" and picture.key not in again:
                 shown.finished(run.screen, picture, found.settings)
 
 

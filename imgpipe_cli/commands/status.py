@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from imgpipe_cli.commands.local_gaps import gaps
 from imgpipe_cli.commands.runtime import Run, command, nothing
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.pipeline import Snapshot
+    from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.plan import State
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.target import Connection
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
         _note_own_keys(run, snapshot, connection)
         added = plan.unmanaged_changes(pipeline, snapshot)
         output = pipeline_info.of(connection, snapshot)
+        missing = gaps(settings.features) if connection.target.local and known else []
         code = exit_code({state.state for state in found})
         data = {
             "steps": [
@@ -48,7 +50,7 @@ def register(app: typer.Typer) -> None:
                         {
                             "name": s.resource,
                             "state": s.state,
-                            "differences": list(s.differences),
+                            "differences": list(s.drift),
                             "additions": list(added.get(s.resource, ())),
                         }
                         for s in found
@@ -59,6 +61,7 @@ def register(app: typer.Typer) -> None:
             ],
             "outputs": reports.outputs_document(output) if output else None,
             "settings": reports.settings_document(known) if known else None,
+            "missing": [code for code, _ in missing],
         }
 
         def show(screen: Screen) -> None:
@@ -71,6 +74,7 @@ def register(app: typer.Typer) -> None:
                 screen.line("imgpipe up --source-account tries again to have it there.")
             if output is not None:
                 reports.output_lines(screen, output, settings)
+                reports.missing_lines(screen, missing)
             elif code is ExitCode.NOT_SET_UP:
                 place = "imgpipe up --local" if connection.target.local else "imgpipe up"
                 screen.line(f"{connection.target.project} is not set up here. Run {place}.")

@@ -90,7 +90,7 @@ COMMANDS: dict[str, Entry] = {
     "retry": Entry(
         "retry",
         "List failed pictures by reason, and analyze them again.",
-        ("imgpipe retry", "imgpipe retry photo.jpg", "imgpipe retry --missing --dry-run"),
+        ("imgpipe retry", "imgpipe retry photo.jpg --again", "imgpipe retry --missing --dry-run"),
         "Look into it",
     ),
     "logs": Entry(
@@ -165,7 +165,9 @@ COMMANDS: dict[str, Entry] = {
         ('eval "$(imgpipe local env)"',),
         reads=True,
     ),
-    "local models": Entry("local_models", "List or install models.", ("imgpipe local models",), reads=True),
+    "local models": Entry(
+        "local_models", "List, fetch or pack models.", ("imgpipe local models",), reads=True
+    ),
 }
 # The groups: what they say of themselves, their examples, and the heading under which the list shows them.
 GROUPS: dict[str, Entry] = {
@@ -183,7 +185,12 @@ GROUPS: dict[str, Entry] = {
 }
 # The pages of commands that come with their group's module.
 _INNER = {
-    "local models fetch": ("imgpipe local models fetch", "imgpipe local models fetch --from yolox.onnx")
+    "local models fetch": (
+        "imgpipe local models fetch",
+        "imgpipe local models fetch yolox-tiny",
+        "imgpipe local models fetch --from imgpipe-models.zip",
+    ),
+    "local models pack": ("imgpipe local models pack imgpipe-models.zip",),
 }
 EXAMPLES: Mapping[str, Sequence[str]] = {
     **{words: entry.examples for words, entry in (GROUPS | COMMANDS).items()},

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgpipe_cli.commands.local_gaps import gaps
 from imgpipe_cli.commands.options import WorkersOption, above_0, min_confidence_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+    from imgpipe_cli.deploy.observe import Snapshot
+    from imgpipe_cli.deploy.pipeline import Pipeline
     from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.target import Connection, Remembered
 
 
 def register(app: typer.Typer) -> None:
@@ -88,28 +90,30 @@ def register(app: typer.Typer) -> None:
         ] = False,
         yes: Annotated[
             bool,
-            typer.Option(
-                "--yes", "-y", help="Ask nothing; with --local this fetches the object model (19 MB)."
-            ),
+            typer.Option("--yes", "-y", help="Ask nothing."),
         ] = False,
-        no_model: Annotated[
-            bool, typer.Option("--no-model", help="With --local: do without the object model.")
+        no_models: Annotated[
+            bool,
+            typer.Option(
+                "--no-models",
+                envvar="IMGPIPE_NO_MODELS",
+                help="With --local: do without the models of the local analysis (29 MB), also in later runs.",
+            ),
         ] = False,
         workers: WorkersOption = 16,
     ) -> Result:
         """Set up the pipeline: carry out the steps that are missing. Safe to run again at any time."""
-        from imgpipe_cli.commands.object_model import offer
+        from imgpipe_cli.commands import model_fetch
         from imgpipe_cli.deploy import apply, conflicts, observe, pipeline_info, plan, releases
         from imgpipe_cli.deploy.pipeline import Pipeline
-        from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+        from imgpipe_cli.deploy.readiness import FirstRequest
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
         from imgpipe_cli.deploy.steps import SERVICES, STEPS
         from imgpipe_cli.render import reports
 
         connection = run.connect(start_local=True, services=SERVICES)
-        if connection.target.local and not dry_run:
-            offer(run, yes=yes, declined=no_model)
+        fetched = connection.target.local and not dry_run and model_fetch.in_up(run, declined=no_models)
         _check_region(connection)
         pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
         run.screen.progress.steps(STEPS)
@@ -144,32 +148,64 @@ def register(app: typer.Typer) -> None:
         _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
         over = partial(_over, wanted, _agreed(settings, yes=yes))
-        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over)
-        settings = stored_settings(outcomes["settings"].seen, connection.names)
+        first = FirstRequest(connection)
+        outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
+        settings = stored_settings(outcomes["settings"].observed, connection.names)
         repaired = _repair_index(run, connection, settings) if repair_index else None
-        found = pipeline_info.of(connection, {name: outcome.seen for name, outcome in outcomes.items()})
+        found = pipeline_info.of(connection, {name: outcome.observed for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
         run.save()
         conflicts.refuse_other_settings(asked(settings), settings)
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
-        # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once.
-        fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
-        # An API that does not answer may have been removed by another run.
-        late = partial(conflicts.refuse_removal, pipeline, run.emit)
-        wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
-        missing = [*_missing_locally(connection, settings), *_left_out(snapshot, connection)]
-        data = {
-            **reports.outputs_document(found),
-            "settings": reports.settings_document(settings),
-            "changed": changed,
-            "missing": [code for code, _ in missing],
-        }
+        if not first.is_answered(found):
+            _wait_until_answering(run, pipeline, found, changed)
         _refuse_unfinished(repaired, connection)
-        return Result(
-            data=data,
-            show=lambda screen: reports.outputs(screen, found, settings, missing, changed=bool(changed)),
-        )
+        missing = gaps(settings.features) if connection.target.local else []
+        missing += _left_out(snapshot, connection)
+        return _ready(found, known, settings, changed, missing, more_models=fetched)
+
+
+def _ready(
+    found: Remembered,
+    before: Settings | None,
+    settings: Settings,
+    changed: list[str],
+    missing: list[tuple[str, str]],
+    *,
+    more_models: bool,
+) -> Result:
+    """before: the settings up to now, None of a new pipeline. changed: the resources. more_models: this run
+    has fetched some."""
+    from imgpipe_cli.diagnose.retry import again
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.render import reports
+
+    api = Api(found.api_url, found.token)
+    local = found.target.local
+    lacking = again.count_after(api, before, settings, local=local, more_models=more_models)
+    data = {
+        **reports.outputs_document(found),
+        "settings": reports.settings_document(settings),
+        "changed": changed,
+        "missing": [code for code, _ in missing],
+        "lacking": reports.lacking_document(lacking),
+    }
+    return Result(
+        data=data,
+        show=lambda screen: reports.outputs(screen, found, settings, missing, lacking, changed=bool(changed)),
+    )
+
+
+def _wait_until_answering(run: Run, pipeline: Pipeline, found: Remembered, changed: Collection[str]) -> None:
+    from imgpipe_cli.deploy import conflicts
+    from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+
+    # Until a new deployment is out, the gateway answers for itself. Without a change it is asked once more.
+    fresh = any(name.startswith(("api", "function", "permission.api")) for name in changed)
+    # An API that does not answer may have been removed by another run.
+    late = partial(conflicts.refuse_removal, pipeline, run.emit)
+    wait_until_answering(found, run.emit, limit_s=LIMIT_S if fresh else 0.0, late=late)
 
 
 def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str]]:
@@ -180,16 +216,6 @@ def _left_out(snapshot: Snapshot, connection: Connection) -> list[tuple[str, str
     keys = list(own_keys(snapshot, connection.names))
     left = {"no_tls_policy": connection.endpoint or ""} if without_tls else {}
     return list({**left, **({"own_key": ", ".join(keys)} if keys else {})}.items())
-
-
-def _missing_locally(connection: Connection, settings: Settings) -> list[tuple[str, str]]:
-    """What the local analysis cannot find of what is asked for."""
-    from imgpipe_cli.local.models.store import is_installed
-
-    if not connection.target.local:
-        return []
-    model = [] if "labels" not in settings.features or is_installed() else [("no_object_model", "")]
-    return [*model, *([("no_moderation", "")] if "moderation" in settings.features else [])]
 
 
 def _change_data(step: str, change: Any) -> dict[str, Any]:

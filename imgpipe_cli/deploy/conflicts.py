@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from imgpipe_cli.deploy import observe
 from imgpipe_cli.deploy.destroy import left as left_of
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.plan import refuse_not_owned
 from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.errors import Problem

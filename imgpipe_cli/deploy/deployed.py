@@ -33,8 +33,8 @@ def settings(snapshot: Mapping[str, Observed], names: Names) -> Settings | None:
 def is_lost(snapshot: Mapping[str, Observed]) -> bool:
     """Whether there are functions of ours, and nothing tells what they were set up with."""
     there = (snapshot[f"function.{function}"] for function in FUNCTIONS)
-    ours = any(seen.exists and seen.owned for seen in there)
-    return ours and not snapshot["settings"].exists and _rebuilt(snapshot) is None
+    owned = any(observed.exists and observed.owned for observed in there)
+    return owned and not snapshot["settings"].exists and _rebuilt(snapshot) is None
 
 
 def lost(names: Names) -> Problem:
@@ -68,8 +68,8 @@ def _rebuilt(snapshot: Mapping[str, Observed]) -> Settings | None:
         return None
 
 
-def _variables(seen: Observed) -> Mapping[str, str]:
-    if not (seen.exists and seen.owned):
+def _variables(observed: Observed) -> Mapping[str, str]:
+    if not (observed.exists and observed.owned):
         return {}
-    found: Mapping[str, str] = seen.facts["configuration"].get("Environment", {}).get("Variables", {})
+    found: Mapping[str, str] = observed.facts["configuration"].get("Environment", {}).get("Variables", {})
     return found

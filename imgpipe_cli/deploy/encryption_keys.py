@@ -27,5 +27,5 @@ def own_keys(snapshot: Mapping[str, Observed], names: Names) -> Iterator[str]:
 
 
 def _facts(snapshot: Mapping[str, Observed], resource: str) -> Mapping[str, Any]:
-    seen = snapshot[resource]
-    return seen.facts if seen.exists and seen.owned else {}
+    observed = snapshot[resource]
+    return observed.facts if observed.exists and observed.owned else {}

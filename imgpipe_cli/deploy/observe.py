@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, observe
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Observed, Resource
 from imgpipe_cli.events import Emit, Looking, Waiting
 
@@ -16,6 +19,16 @@ _TAGS_WITHIN_S = 30.0
 _TAGS_PAUSE_S = 1.0
 # The local cloud's show at once, but to two looks side by side: the thing may be made between them.
 _LOCAL_TAGS_WITHIN_S = 1.0
+
+Snapshot = dict[str, Observed]
+
+
+def observe(pipeline: Pipeline, resource: Resource) -> Observed:
+    """One look at one resource. Raises Problem."""
+    try:
+        return resource.observe(pipeline.aws, pipeline.names)
+    except AwsError as error:
+        raise problem(error, f"look at {resource.name}") from error
 
 
 def snapshot(pipeline: Pipeline, emit: Emit, only: Collection[str] = ()) -> Snapshot:
@@ -46,7 +59,7 @@ def _is_late(found: Snapshot) -> bool:
     """Whether the settings are missing beside other resources: another run that is setting the pipeline up
     may have written them, first of all, after they were observed."""
     is_missing = "settings" in found and not found["settings"].exists
-    return is_missing and any(seen.exists for seen in found.values())
+    return is_missing and any(observed.exists for observed in found.values())
 
 
 def _observe_each(pipeline: Pipeline, resources: Sequence[Resource]) -> Snapshot:
@@ -59,13 +72,16 @@ def by_name(pipeline: Pipeline) -> dict[str, Resource]:
     return {resource.name: resource for _, resource in pipeline.resources()}
 
 
-def is_unsure(seen: Observed) -> bool:
-    return seen.untagged and not seen.indeterminate and not (seen.exists and seen.owned)
+def is_unsure(observed: Observed) -> bool:
+    return observed.untagged and not observed.indeterminate and not (observed.exists and observed.owned)
 
 
 def adopted(snapshot: Snapshot) -> Snapshot:
     """The same looks, where what `up` may take counts as ours."""
-    return {name: replace(seen, owned=seen.owned or seen.unclaimed) for name, seen in snapshot.items()}
+    return {
+        name: replace(observed, owned=observed.owned or observed.unclaimed)
+        for name, observed in snapshot.items()
+    }
 
 
 def is_not_owned(resource: Resource, snapshot: Snapshot, resources: Mapping[str, Resource]) -> bool:
@@ -77,5 +93,11 @@ def is_not_owned(resource: Resource, snapshot: Snapshot, resources: Mapping[str,
 
 def is_left_over(resource: Resource, snapshot: Snapshot, resources: Mapping[str, Resource]) -> bool:
     """Whether something that is not asked for is there, is ours, and would not go with another thing."""
-    is_ours = snapshot[resource.name].exists and not is_not_owned(resource, snapshot, resources)
-    return is_ours and resource.parent is None
+    is_owned = snapshot[resource.name].exists and not is_not_owned(resource, snapshot, resources)
+    return is_owned and resource.parent is None
+
+
+def not_ours_hint(names: Names) -> str:
+    """What to do where something that is not ours has one of our names."""
+    tags = " and ".join(f"{key}={value}" for key, value in names.tags.items())
+    return f"Choose another name with --project; or, if it is this pipeline's, give it back its tags {tags}."

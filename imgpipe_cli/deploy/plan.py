@@ -10,8 +10,8 @@ from typing import Literal
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.deploy.observe import adopted, by_name, is_left_over, is_not_owned
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint
+from imgpipe_cli.deploy.observe import Snapshot, adopted, by_name, is_left_over, is_not_owned, not_ours_hint
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Change, Context, Observed, Resource, Step
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
@@ -24,7 +24,7 @@ class ResourceState:
     step: str
     resource: str
     state: State
-    differences: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
 
 def states(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[ResourceState]:
@@ -36,27 +36,27 @@ def states(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -> list[R
     with_unclaimed = adopted(snapshot)
     found = []
     for step, resource in pipeline.resources():
-        seen = snapshot[resource.name]
+        observed = snapshot[resource.name]
         state: State = "ready"
-        differences: tuple[str, ...] = ()
+        drift: tuple[str, ...] = ()
         if not resource.wanted(settings):
             if not is_left_over(resource, snapshot, resources):
                 continue
-            state, differences = "drifted", (f"remove {resource.name}: not used any more",)
+            state, drift = "drifted", (f"remove {resource.name}: not used any more",)
         elif is_not_owned(resource, with_unclaimed, resources):
             state = "not_owned"
-            if seen.not_owned:  # what is inside it goes without saying
-                differences = _whose(resource, seen, pipeline.names)
-        elif not seen.exists:
+            if observed.not_owned:  # what is inside it goes without saying
+                drift = _whose(resource, observed, pipeline.names)
+        elif not observed.exists:
             state = "missing"
-        elif not seen.ready:
-            state, differences = "busy", (seen.detail,)
+        elif not observed.ready:
+            state, drift = "busy", (observed.detail,)
         elif resource.parent is None and not resource.wanted(settings.at_rest):
-            state, differences = "drifted", (f"migrate the results out of {resource.name}: run imgpipe up",)
+            state, drift = "drifted", (f"migrate the results out of {resource.name}: run imgpipe up",)
         else:
-            differences = tuple(_differences(resource, seen, pipeline.names, settings))
-            state = "drifted" if differences else "ready"
-        found.append(ResourceState(step.name, resource.name, state, differences))
+            drift = tuple(_drift(resource, observed, pipeline.names, settings))
+            state = "drifted" if drift else "ready"
+        found.append(ResourceState(step.name, resource.name, state, drift))
     return found
 
 
@@ -66,11 +66,11 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
     resources = by_name(pipeline)
 
     def one(resource: Resource) -> tuple[str, ...]:
-        seen = snapshot[resource.name]
+        observed = snapshot[resource.name]
         if is_not_owned(resource, snapshot, resources):
-            return seen.orphans
+            return observed.orphans
         try:
-            return (*seen.orphans, *resource.unmanaged_changes(pipeline.aws, pipeline.names, seen))
+            return (*observed.orphans, *resource.unmanaged_changes(pipeline.aws, pipeline.names, observed))
         except AwsError as error:
             raise problem(error, f"read the additions to {resource.name}") from error
 
@@ -78,9 +78,9 @@ def unmanaged_changes(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, tuple
     return {name: told for name, told in found.items() if told}
 
 
-def _differences(resource: Resource, seen: Observed, names: Names, settings: Settings) -> Iterator[str]:
+def _drift(resource: Resource, observed: Observed, names: Names, settings: Settings) -> Iterator[str]:
     try:
-        for change in resource.diff(Context(seen, names, settings)):
+        for change in resource.diff(Context(observed, names, settings)):
             yield f"{change.verb} {change.what}"
     except Problem as found:
         yield found.message
@@ -90,9 +90,9 @@ def refuse_not_owned(pipeline: Pipeline, snapshot: Snapshot, settings: Settings 
     """Raise a Problem that names everything with our names that is not ours; with settings, of what they
     ask for."""
     not_owned = [
-        f"{resource.name} ({called(resource, seen, pipeline.names) or seen.detail})"
+        f"{resource.name} ({called(resource, observed, pipeline.names) or observed.detail})"
         for _, resource in pipeline.resources(settings)
-        if (seen := snapshot[resource.name]).not_owned and not seen.unclaimed
+        if (observed := snapshot[resource.name]).not_owned and not observed.unclaimed
     ]
     if not_owned:
         raise Problem(
@@ -103,19 +103,19 @@ def refuse_not_owned(pipeline: Pipeline, snapshot: Snapshot, settings: Settings 
         )
 
 
-def called(resource: Resource, seen: Observed, names: Names) -> str:
+def called(resource: Resource, observed: Observed, names: Names) -> str:
     """Its kind and its name in AWS; empty where we may not look at it."""
-    removals = list(resource.removals(Context(seen, names))) if seen.facts else []
+    removals = list(resource.removals(Context(observed, names))) if observed.facts else []
     return removals[-1].what if removals else ""
 
 
-def _whose(resource: Resource, seen: Observed, names: Names) -> tuple[str, ...]:
+def _whose(resource: Resource, observed: Observed, names: Names) -> tuple[str, ...]:
     """Why something is not ours, and what to do about it."""
-    what = called(resource, seen, names) or resource.name
-    if seen.tags is None:
-        why = f"{what} is not this pipeline's{f': {seen.detail}' if seen.detail else ''}"
+    what = called(resource, observed, names) or resource.name
+    if observed.tags is None:
+        why = f"{what} is not this pipeline's{f': {observed.detail}' if observed.detail else ''}"
         return why, not_ours_hint(names)
-    found = ", ".join(f"{key}={value}" for key, value in sorted(seen.tags.items()))
+    found = ", ".join(f"{key}={value}" for key, value in sorted(observed.tags.items()))
     return f"{what} has {f'the tags {found}' if found else 'no tags'}", not_ours_hint(names)
 
 

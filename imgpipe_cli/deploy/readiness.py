@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from urllib.parse import urlsplit
 
+from imgpipe_cli.deploy import pipeline_info
+from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Waiting
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from imgpipe_cli.session.target import Remembered
+from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.system.threads import Pool
 
+# What answers a request for a result, by resource name.
+_ANSWERING = frozenset(
+    {
+        "settings",
+        "token",
+        "api",
+        "api.routes",
+        "api.stage",
+        "function.get_result",
+        "permission.api.get_result",
+    }
+)
 # Auto-deploy and fresh permissions take seconds.
 LIMIT_S = 60.0
 _USUAL_S = 5.0
+
+
+class FirstRequest:
+    """The first request to the API, sent while `up` still does the rest; it also starts the function."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._observed: dict[str, Observed] = {}
+        self._noting = threading.Lock()
+        self._asked: Remembered | None = None
+        self._refusal: Future[str | None] | None = None
+
+    def note(self, name: str, observed: Observed) -> None:
+        """A resource is right. Sends the request once all is there that answers it, and another one where
+        that has another address or token by now."""
+        with self._noting:
+            self._observed[name] = observed
+            if not self._observed.keys() >= _ANSWERING:
+                return
+            found = pipeline_info.of(self._connection, self._observed)
+            if found is not None and found != self._asked and callable_at_its_url(found):
+                self._asked = found
+                pool = Pool(1, thread_name_prefix="first request")
+                self._refusal = pool.submit(refusal, Api(found.api_url, found.token))
+                pool.shutdown(wait=False)
+
+    def is_answered(self, found: Remembered) -> bool:
+        """Whether the API there has answered from its function, or does so now."""
+        return self._refusal is not None and self._asked == found and self._refusal.result() is None
 
 
 def wait_until_answering(

@@ -1,17 +1,22 @@
-"""Reconcile one resource: observe, send what the diff holds, observe again, until no difference is left."""
+"""Reconcile one resource: observe, send what the diff holds, observe again, until no difference is left.
+
+Where AWS's answer to a change tells what a look would find, what needs the resource goes on with that. The
+look follows beside it: no resource counts as settled before a look has shown it.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy.observe import NO_TAGS
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.observe import NO_TAGS, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import (
     GONE,
     Change,
@@ -106,53 +111,84 @@ class Reconciler:
         self._lost: list[tuple[Change, float]] = []
         self._unanswered = _LOOK_AGAIN
         self._appeared, self._appeared_at = _LOOK_AGAIN, -math.inf
+        # The changes sent last with their answers; whether a look has shown what is known, or only answers.
+        self._replies: list[tuple[Change, Mapping[str, Any]]] = []
+        self._shown = True
+        # The removals that AWS took last, and when.
+        self._sent: tuple[str, ...] = ()
+        self._sent_at = -math.inf
         # How long each reason has been waited for since AWS last took something new; which is the last.
         self._waited_s: dict[str, float] = defaultdict(float)
         self._waiting_for, self._waiting_at = "", 0.0
         self._pause_s = _FIRST_PAUSE_S
 
-    def reconcile(self, seen: Observed, settings: Settings) -> Outcome:
-        """Look, change, look again, until nothing is left to change."""
+    def reconcile(self, observed: Observed, settings: Settings) -> Outcome:
+        """Change it until nothing is left to change, as AWS answers or, where it does not tell, shows."""
+        self._settings = settings
+        self._first = self.resource.completed(observed, self.aws, self.pipeline.names)
+        return self._until_right(self._first, trusting=True)
+
+    def confirm(self, outcome: Outcome) -> Outcome:
+        """The outcome of `reconcile` as a look shows it; what the look finds to change is changed."""
+        if self._shown:
+            return outcome
+        self._shown = True
+        return self._until_right(observe(self.pipeline, self.resource), trusting=False)
+
+    def _until_right(self, observed: Observed, *, trusting: bool) -> Outcome:
         blocked = False
-        first = seen = self.resource.completed(seen, self.aws, self.pipeline.names)
         while True:
-            if not self._waited(seen):
-                todo = tuple(self.resource.diff(Context(seen, self.pipeline.names, settings)))
+            if not self._waited(observed):
+                context = Context(observed, self.pipeline.names, self._settings)
+                todo = tuple(self.resource.diff(context))
                 if not todo:
-                    return self._settled(seen)
-                if self.resource.last_writer_wins and seen != first:
-                    raise ConflictError("" if self._taken else str(seen.facts["value"] or ""))
+                    return self._settled(observed)
+                if self.resource.last_writer_wins and observed != self._first:
+                    raise ConflictError("" if self._taken else str(observed.facts["value"] or ""))
                 sendable = [change for change in todo if change.sendable]
                 if blocked and not sendable:
                     raise ConflictError  # what it needs was there, and is gone
                 blocked = not sendable
-                passing = self._send_due(sendable)
-                if passing is not None:
-                    self._pause(passing)
+                transient = self._send_due(sendable)
+                if transient is not None:
+                    self._pause(transient)
                 elif sendable:
-                    self._made = self._made or not seen.exists
-            seen = observe(self.pipeline, self.resource)
+                    self._made = self._made or not observed.exists
+                    if trusting and (answered := self._answered(context)):
+                        observed, self._shown = answered, False
+                        continue
+            observed, self._shown = observe(self.pipeline, self.resource), True
 
-    def _waited(self, seen: Observed) -> bool:
+    def _answered(self, context: Context) -> Observed | None:
+        """What a look would find, by the answers to the changes sent last; None where they do not tell."""
+        for change, answer in self._replies:
+            answered = self.resource.answered(self.aws, context, change, answer)
+            if answered is None:
+                return None
+            context = replace(context, observed=answered)
+        return context.observed
+
+    def _waited(self, observed: Observed) -> bool:
         """Pause where nothing can be changed yet; whether that was so."""
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
-        ours = seen.owned or seen.unclaimed
-        tags_late = seen.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
-        if seen.not_owned and not ours and not self._made and not lately and not tags_late:
+        owned = observed.owned or observed.unclaimed
+        tags_late = observed.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
+        if observed.not_owned and not owned and not self._made and not lately and not tags_late:
             raise self._not_ours()
-        told = ours and not (seen.untagged and self._made)
-        if seen.exists and not (seen.ready and told):
-            why = NO_TAGS if seen.ready else seen.detail
+        told = owned and not (observed.untagged and self._made)
+        if observed.exists and not (observed.ready and told):
+            why = NO_TAGS if observed.ready else observed.detail
             self._pause(TransientError("", why=why, limit_s=_BUSY_LIMIT_S))
             return True
-        if not seen.exists and (self._made or lately):
+        if not observed.exists and (self._made or lately):
             self._pause(self._not_visible() if self._made else self._appeared)
             return True
         return False
 
     def _send_due(self, changes: Sequence[Change]) -> TransientError | None:
         """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        self._replies.clear()
         due = [change for change in changes if not self._lately(change)]
         again = [change for change in due if self._times(change)]
         if again:
@@ -175,33 +211,48 @@ class Reconciler:
     def _not_visible(self) -> TransientError:
         return TransientError("", why="not visible yet", limit_s=self.resource.visible_within_s)
 
-    def remove(self, seen: Observed) -> Outcome:
-        """Send the removals until a look finds nothing."""
-        sent: tuple[str, ...] = ()
-        sent_at = -math.inf
-        while seen.exists:
-            todo = tuple(self.resource.removals(Context(seen, self.pipeline.names)))
-            if not todo and self.resource.parent:
-                break  # goes together with the resource it is within
-            unclear = (
-                seen.indeterminate or seen.unclaimed
-            )  # as while it goes: then a later look finds nothing
-            if seen.not_owned and not unclear:
-                raise self._not_ours()
-            passing, wanted = None, tuple(change.what for change in todo)
-            if not unclear and (wanted != sent or self.aws.clock() - sent_at >= _SHOWN_WITHIN_S):
-                passing = self._one_after_the_other(todo)
-                sent, sent_at = () if passing else wanted, self.aws.clock()
-            seen = observe(self.pipeline, self.resource)
-            if seen.exists:
-                self._pause(
-                    passing or TransientError("", why=seen.detail or "still there", limit_s=_BUSY_LIMIT_S)
-                )
-        return self._settled(seen)
+    def remove(self, observed: Observed) -> Outcome:
+        """Send the removals until AWS takes them; only a look tells whether it is gone."""
+        while (transient := self._send_removals(observed)) is not None:
+            self._pause(transient)
+            observed = observe(self.pipeline, self.resource)
+        return Outcome(self.changed, observed)
 
-    def _settled(self, seen: Observed) -> Outcome:
-        self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
-        return Outcome(self.changed, seen)
+    def until_gone(self, observed: Observed) -> Outcome:
+        """Wait until a look finds nothing of what was removed. observed: by a look after `remove`."""
+        while self._stays(observed):
+            transient = self._send_removals(observed)
+            self._pause(transient or _still_there(observed))
+            observed = observe(self.pipeline, self.resource)
+        return self._settled(observed)
+
+    def _stays(self, observed: Observed) -> bool:
+        """Whether it is there and goes by itself, not with the resource it is within."""
+        return observed.exists and not (self.resource.parent and not self._removals(observed))
+
+    def _removals(self, observed: Observed) -> tuple[Change, ...]:
+        return tuple(self.resource.removals(Context(observed, self.pipeline.names)))
+
+    def _send_removals(self, observed: Observed) -> TransientError | None:
+        """Send what AWS has not taken yet, or a while ago and does not show; why it is to be waited."""
+        if not self._stays(observed):
+            return None
+        if observed.indeterminate or observed.unclaimed:
+            return _still_there(observed)  # as while it goes: then a later look finds nothing
+        if observed.not_owned:
+            raise self._not_ours()
+        todo = self._removals(observed)
+        wanted = tuple(change.what for change in todo)
+        if wanted == self._sent and self.aws.clock() - self._sent_at < _SHOWN_WITHIN_S:
+            return None
+        transient = self._one_after_the_other(todo)
+        self._sent, self._sent_at = () if transient else wanted, self.aws.clock()
+        return transient
+
+    def _settled(self, observed: Observed) -> Outcome:
+        if self._shown:
+            self.emit(Settled(self.step.name, self.resource.name, changed=self.changed))
+        return Outcome(self.changed, observed)
 
     def _send(self, changes: Sequence[Change]) -> TransientError | None:
         """Send these; the error that passes with time if there was one."""
@@ -209,7 +260,7 @@ class Reconciler:
             changes = changes[:1]
         if self.resource.parallel and min(len(changes), self.pipeline.workers) > 1:
             # All answers are awaited before the first that passes counts: one beside it may be a failure.
-            return next((passing for passing in self._answers(changes) if passing), None)
+            return next((transient for transient in self._answers(changes) if transient), None)
         return self._one_after_the_other(changes)
 
     def _answers(self, changes: Sequence[Change]) -> list[TransientError | None]:
@@ -220,7 +271,7 @@ class Reconciler:
             return list(pool.map(self._send_one, changes))
 
     def _one_after_the_other(self, todo: Sequence[Change]) -> TransientError | None:
-        return next((passing for change in todo if (passing := self._send_one(change))), None)
+        return next((transient for change in todo if (transient := self._send_one(change))), None)
 
     def _send_one(self, change: Change) -> TransientError | None:
         if self.stop.is_set():
@@ -228,15 +279,16 @@ class Reconciler:
         self.emit(Changing(self.step.name, self.resource.name, change.verb, change.what))
         self.changed = True
         try:
-            change.call.run(self.aws, self.emit)
+            answer = change.call.run(self.aws, self.emit)
         except AwsError as error:
             if change.removes and error.code in GONE:
+                self._replies.append((change, {}))
                 return None
-            for passing in change.call.passing:
-                if passing.matches(error):
-                    if passing.outdated:
-                        self.aws.known.forget(passing.outdated)
-                    return replace(passing, why=f"{passing.why} ({error.code})", said=error.message)
+            for transient in change.call.transient:
+                if transient.matches(error):
+                    if transient.outdated:
+                        self.aws.known.forget(transient.outdated)
+                    return replace(transient, why=f"{transient.why} ({error.code})", said=error.message)
             if not change.removes and _exists(error):
                 self._appeared, self._appeared_at = replace(_LOOK_AGAIN, said=error.message), self.aws.clock()
                 return self._appeared
@@ -249,23 +301,24 @@ class Reconciler:
             self._waited_s.clear()
             self._waiting_for, self._pause_s = "", _FIRST_PAUSE_S
         self._taken.append((change, self.aws.clock()))
+        self._replies.append((change, answer))
         self._made = self._made or change.verb == "create"
         return None
 
-    def _pause(self, passing: TransientError) -> None:
+    def _pause(self, transient: TransientError) -> None:
         """Wait a little, longer each time, at most as long as it may take for this reason.
 
         Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
         """
-        now, why = self.aws.clock(), passing.why
+        now, why = self.aws.clock(), transient.why
         if self._waiting_for:
             self._waited_s[self._waiting_for] += now - self._waiting_at
         self._waiting_for, self._waiting_at = why, now
         waited = self._waited_s[why]
-        if waited >= passing.limit_s and self.resource.last_writer_wins and self.watch is not None:
+        if waited >= transient.limit_s and self.resource.last_writer_wins and self.watch is not None:
             raise ConflictError  # what does not come was removed or changed back
-        if waited >= passing.limit_s:
-            raise Outlasted(self.resource.name, passing, waited)
+        if waited >= transient.limit_s:
+            raise Outlasted(self.resource.name, transient, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
         if waited >= _OVERTAKEN_EVERY_S:
             self._look_out(now=False)
@@ -295,6 +348,10 @@ class Reconciler:
             f"{self.resource.name} still differs although AWS accepted the change {_REPEATS} times: {what}.",
             hint="This is a defect of imgpipe or of the endpoint: please report it with --verbose output.",
         )
+
+
+def _still_there(observed: Observed) -> TransientError:
+    return TransientError("", why=observed.detail or "still there", limit_s=_BUSY_LIMIT_S)
 
 
 def _exists(error: AwsError) -> bool:

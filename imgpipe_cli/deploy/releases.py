@@ -10,7 +10,7 @@ import re
 
 import imgpipe_cli
 from imgpipe_cli.aws.names import FUNCTIONS
-from imgpipe_cli.deploy.pipeline import Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.lambdas import package
 from imgpipe_cli.session.settings import Settings
 
@@ -45,6 +45,6 @@ def taken_back(known: Settings | None, snapshot: Snapshot) -> list[str]:
     there = {name: snapshot[f"function.{name}"] for name in FUNCTIONS if f"function.{name}" in snapshot}
     return [
         name
-        for name, seen in there.items()
-        if seen.exists and seen.owned and seen.facts["sha256"] != package.code_sha256(name)
+        for name, observed in there.items()
+        if observed.exists and observed.owned and observed.facts["sha256"] != package.code_sha256(name)
     ]

@@ -163,15 +163,16 @@ class TransientError:
 class Outlasted(Problem):
     """What was waited for has taken longer than it may."""
 
-    def __init__(self, resource: str, passing: TransientError, waited_s: float) -> None:
-        said = f" AWS says: {sentence(passing.said)}" if passing.said else ""
+    def __init__(self, resource: str, transient: TransientError, waited_s: float) -> None:
+        said = f" AWS says: {sentence(transient.said)}" if transient.said else ""
         super().__init__(
             "timeout",
-            f"{resource} is not ready after {waited_s:.0f} s: {passing.why}.{said}",
-            hint=passing.hint or "Run the command again: it continues here. imgpipe status shows the state.",
+            f"{resource} is not ready after {waited_s:.0f} s: {transient.why}.{said}",
+            hint=transient.hint
+            or "Run the command again: it continues here. imgpipe status shows the state.",
             exit_code=ExitCode.PENDING,
         )
-        self.passing = passing
+        self.transient = transient
 
 
 # A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
@@ -190,15 +191,16 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: bool = False
 
     @property
     def label(self) -> str:
         return f"{self.service}.{self.operation}"
 
-    def run(self, aws: Aws, _emit: Emit) -> None:
-        self.send(aws)
+    def run(self, aws: Aws, _emit: Emit) -> Mapping[str, Any]:
+        """Send it; the answer. Raises AwsError."""
+        return self.send(aws)
 
     def send(self, aws: Aws) -> Mapping[str, Any]:
         """The answer. Raises AwsError."""
@@ -215,7 +217,7 @@ class Routine:
     name: str
     operations: tuple[str, ...]
     work: Callable[[Aws, Emit], None]
-    passing: tuple[TransientError, ...] = ()
+    transient: tuple[TransientError, ...] = ()
     once: ClassVar[bool] = False
     params: ClassVar[Mapping[str, Any]] = {}
 
@@ -223,8 +225,10 @@ class Routine:
     def label(self) -> str:
         return self.name
 
-    def run(self, aws: Aws, emit: Emit) -> None:
+    def run(self, aws: Aws, emit: Emit) -> Mapping[str, Any]:
+        """Do the work; it has no answer. Raises AwsError."""
         self.work(aws, emit)
+        return {}
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ def _with_secrets(value: Any) -> Any:
 class Context:
     """All that a resource decides by. settings: what was asked for; a removal asks for nothing."""
 
-    seen: Observed
+    observed: Observed
     names: Names
     settings: Settings = field(default_factory=Settings)
 
@@ -278,6 +282,7 @@ class Resource(ABC):
     name: unique among all resources. title: what it is to users, as the subject of a sentence.
     iam: every operation that is sent for it, with the IAM actions that this needs.
     needs: resources that must be right before this one is touched (this one is removed before they are).
+    needs_shown: those of them that a look must have shown to be so, not only AWS's answer to a change.
     parent: the resource it lives inside; it goes when that goes, and is not ours when that is not ours.
     serialize: AWS takes one change at a time, then a new look.
     parallel: the changes of one look do not depend on each other (its removals always do). AWS itself
@@ -290,6 +295,7 @@ class Resource(ABC):
     title: str
     iam: ClassVar[tuple[Use, ...]]
     needs: tuple[str, ...] = ()
+    needs_shown: tuple[str, ...] = ()
     parent: str | None = None
     serialize: bool = False
     parallel: bool = False
@@ -313,10 +319,19 @@ class Resource(ABC):
         Problem where AWS would refuse it for good."""
         yield from ()
 
-    def completed(self, seen: Observed, _aws: Aws, _names: Names) -> Observed:
+    def completed(self, observed: Observed, _aws: Aws, _names: Names) -> Observed:
         """The same look with the Computed values that are known by now, because what this one needs has
         been made since. Sends no call: it saves the look that would find nothing else."""
-        return seen
+        return observed
+
+    def answered(
+        self, _aws: Aws, _context: Context, _change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        """What a look would find after this change, by the answer to it; None where only a look tells.
+
+        context: before the change. Sends no call. `up` goes on with it, and looks meanwhile.
+        """
+        return None
 
     def unmanaged_changes(self, _aws: Aws, _names: Names, _seen: Observed) -> Iterator[str]:
         """What others added to it that matters and that `up` leaves as it is, in words. It may read more

@@ -1,14 +1,17 @@
-"""Many resources side by side, each once all it needs is done."""
+"""Many works side by side, each once all it needs is done."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
-from imgpipe_cli.deploy.resource import Observed, Resource, Step
+from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.system.threads import Pool
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Outcome:
     """A resource that is as it should be, or gone: whether anything was sent, and the last look."""
 
     changed: bool
-    seen: Observed
+    observed: Observed
 
 
 class Stopped(Exception):
@@ -24,28 +27,27 @@ class Stopped(Exception):
 
 
 def in_order(
-    order: list[tuple[Step, Resource]],
-    needs: Mapping[str, set[str]],
-    work: Callable[[Step, Resource], Outcome],
+    works: Mapping[str, Callable[[], Answer]],
+    needs: Mapping[str, Collection[str]],
     workers: int,
     stop: threading.Event,
-) -> dict[str, Outcome]:
-    """Do the work of each resource once all it needs is done; name -> its answer.
+) -> dict[str, Answer]:
+    """Do each work once all of these that it needs are done, in the given order where several may begin; name
+    -> its answer.
 
     On the first failure nothing new is begun, what runs stops at its next pause, and the failure is raised.
     """
-    there = {resource.name for _, resource in order}
-    todo = list(order)
-    done: dict[str, Outcome] = {}
-    running: dict[Future[Outcome], str] = {}
+    todo = list(works)
+    done: dict[str, Answer] = {}
+    running: dict[Future[Answer], str] = {}
     failures: list[BaseException] = []
     with Pool(workers, thread_name_prefix="step") as pool:
         try:
             while (todo and not failures) or running:
-                for step, resource in [] if failures else list(todo):
-                    if len(running) < workers and needs[resource.name] & there <= done.keys():
-                        todo.remove((step, resource))
-                        running[pool.submit(work, step, resource)] = resource.name
+                for name in [] if failures else list(todo):
+                    if len(running) < workers and works.keys() & set(needs[name]) <= done.keys():
+                        todo.remove(name)
+                        running[pool.submit(works[name])] = name
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     name = running.pop(future)
                     error = future.exception()

@@ -13,7 +13,8 @@ from dataclasses import replace
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import apply, observe, pipeline_info, plan, releases
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import ConflictError, Resource, Step
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite, SettingsParameter, stored_settings
@@ -62,12 +63,12 @@ def rotate(connection: Connection, emit: Emit) -> Remembered:
 
 def _settings(connection: Connection) -> Settings:
     try:
-        seen = SettingsParameter().observe(connection.aws, connection.names)
+        observed = SettingsParameter().observe(connection.aws, connection.names)
     except AwsError as error:
         raise problem(error, "read the settings") from error
-    if not seen.exists:
+    if not observed.exists:
         raise pipeline_info.not_set_up(connection.target.project)
-    return stored_settings(seen, connection.names)
+    return stored_settings(observed, connection.names)
 
 
 def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
@@ -84,7 +85,7 @@ def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
 def _refuse_incomplete(part: Pipeline, snapshot: Snapshot) -> None:
     """Raise a Problem where a function is foreign or not there: making one is `up`'s business."""
     plan.refuse_not_owned(part, snapshot)
-    missing = [name for name, seen in snapshot.items() if not seen.exists]
+    missing = [name for name, observed in snapshot.items() if not observed.exists]
     if missing:
         raise Problem(
             "not_complete",

@@ -7,7 +7,7 @@ control.py      start, stop, ask: what the rest of imgpipe uses; imports nothing
 server.py       the process itself: __main__.py runs it
 access.py       who may ask what (pure); guard.py applies it to every request
 rekognition/    what is found in the pixels; rekognition_service.py puts it on the port
-models/         the object model: pinned, fetched, installed (the analysis works without it)
+models/         the models: pinned, fetched, installed (the analysis goes on without them)
 faults.py       Rekognition's throttling and errors on demand
 async_events.py the bounded queue of asynchronous invocations
 snapshots.py    the state on disk

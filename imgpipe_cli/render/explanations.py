@@ -153,7 +153,7 @@ def document(found: Evidence, conclusion: Conclusion, moments: Sequence[Moment])
             "complete": queue.complete,
         },
         "parts": [
-            {"name": part.resource, "state": part.state, "differences": list(part.differences)}
+            {"name": part.resource, "state": part.state, "differences": list(part.drift)}
             for part in found.parts
         ],
         "near": list(found.near),

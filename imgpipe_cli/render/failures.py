@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ def show(screen: Screen, found: Found, *, every_key: bool = False) -> None:
         screen.show(_table(groups))
     for code, some in groups.items():
         screen.line(_keys(code, some, every_key=every_key))
+    for line in _lacking(found, every_key=every_key):
+        screen.line(line)
     for line in _queue(found):
         screen.note(line)
 
@@ -52,6 +55,26 @@ def _keys(code: str, pictures: Sequence[Picture], *, every_key: bool) -> str:
         return "\n".join([f"{safe(code)}:", *(f"  {key}" for key in keys)])
     more = f", {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
     return f"{safe(code)}: {', '.join(keys[:_FEW])}{more}"
+
+
+def _lacking(found: Found, *, every_key: bool) -> Iterator[str]:
+    """The finished pictures by the features that they lack."""
+    groups: dict[str, list[Picture]] = {}
+    for one in found.pictures if found.again else ():
+        if lacks := lacked(one, found.settings):
+            groups.setdefault(f"finished, without {', '.join(lacks)}", []).append(one)
+    for label, some in groups.items():
+        yield _keys(label, some, every_key=every_key)
+
+
+def lacked(picture: Picture, settings: Settings) -> list[str]:
+    """The features that a finished picture lacks, in words; empty for any other picture."""
+    from imgpipe_cli.diagnose.retry.failures import asked_for
+
+    if picture.state != "done":
+        return []
+    asked = asked_for(picture, settings.features)
+    return [f"{one} of the current model" if one in picture.outdated else one for one in asked]
 
 
 def _told(pictures: Sequence[Picture]) -> str:
@@ -118,14 +141,17 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
-    """What looking again may cost; "" if Rekognition will not be asked."""
+    """What analyzing again may cost; "" if Rekognition will not be asked."""
     from imgpipe_cli.diagnose.retry.failures import asked_for
-    from imgpipe_cli.session.settings import PRICES_PER_1000
+    from imgpipe_cli.session.settings import PRICES_OF, PRICES_PER_1000
 
-    features = [feature for one in chosen for feature in asked_for(one, settings.features)]
-    dollars = sum(PRICES_PER_1000[feature] for feature in features) / 1000
-    price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price"
-    return f"Rekognition is asked at most {count(len(features), 'time')}{price}." if features else ""
+    asked = Counter(feature for one in chosen for feature in asked_for(one, settings.features))
+    if not asked:
+        return ""
+    dollars = sum(PRICES_PER_1000[feature] * number for feature, number in asked.items()) / 1000
+    price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price of {PRICES_OF}"
+    each = ", ".join(f"{feature} {number:,}" for feature, number in asked.items())
+    return f"Rekognition is asked at most {count(asked.total(), 'time')}{price}: {each}."
 
 
 def question(chosen: Sequence[Picture], price: str) -> str:
@@ -151,16 +177,17 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
 
 def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
     """A picture that had its result before: of what, since when, and that nothing was asked."""
-    from imgpipe_cli.diagnose.retry.failures import asked_for
     from imgpipe_cli.pictures.keys import argument
 
     item = picture.item
     assert item is not None
     there = ", ".join(feature for feature in item["features"] if feature in item) or "nothing"
     at = f"{datetime.fromisoformat(item['analyzedAt']).astimezone():%Y-%m-%d %H:%M:%S}"
-    hint = f"See it with imgpipe result {argument(picture.key)}."
-    if new := asked_for(picture, settings.features):
-        hint = f"Upload the picture again to have {', '.join(new)} too."
+    key = argument(picture.key)
+    if lacks := lacked(picture, settings):
+        hint = f"It lacks {', '.join(lacks)}. To have that too: imgpipe retry {key} --again."
+    else:
+        hint = f"It lacks nothing that --again would ask for. See it with imgpipe result {key}."
     text = Text(safe(picture.key), "bold")
     text += Text(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "dim")
     text += Text(f"  hint    {safe(hint)}\n")
@@ -177,20 +204,26 @@ def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: 
     """The last line."""
     if done is None:
         if not found.pictures and not found.contents.entries:
-            return "Nothing has failed."
+            return _nothing(found)
         plan = f"Nothing was changed. imgpipe retry would analyze {count(len(chosen), 'picture')} again."
         return f"{plan} {price}".rstrip()
     parts = ["No picture was analyzed again."] if found.pictures and not (done.outcomes or done.left) else []
     if done.outcomes or done.left:
-        before = {one.key for one in found.pictures if one.state == "done"}
-        states = ["before" if one.key in before else one.state for one in done.outcomes]
+        before = {one.key: one.item for one in found.pictures if one.state == "done"}
+        same = {one.key for one in done.outcomes if one.item and one.item == before.get(one.key)}
+        states = ["before" if one.key in same else one.state for one in done.outcomes]
         states += ["pending"] * len(done.left)
         told = [f"{states.count(state)} {word}" for state, word in _WORDS.items() if state in states]
         parts.append(f"{count(len(states), 'picture')}: {', '.join(told)}.")
     if done.cleared is not None and (done.cleared.taken or done.cleared.left):
         taken = f"{count(done.cleared.taken, 'event')} taken out, " if done.cleared.taken else ""
         parts.append(f"Failure queue: {taken}{len(done.cleared.left) or 'none'} left.")
-    return " ".join(parts) or "Nothing has failed."
+    return " ".join(parts) or _nothing(found)
+
+
+def _nothing(found: Found) -> str:
+    more = ", and no finished picture lacks anything" if found.again else ""
+    return f"Nothing has failed{more}."
 
 
 _WORDS = {
@@ -231,6 +264,7 @@ def document(found: Found, chosen: Sequence[Picture], done: Retry | None) -> dic
                 "reason": one.code,
                 "chosen": one.key in again,
                 "state": "pending" if one.key in left else ends.get(one.key, one).state,
+                "lacking": _lacking_features(ends.get(one.key, one), found.settings),
                 "result": ends.get(one.key, one).item,
             }
             for one in found.pictures
@@ -245,6 +279,12 @@ def document(found: Found, chosen: Sequence[Picture], done: Retry | None) -> dic
             ],
         },
     }
+
+
+def _lacking_features(picture: Picture, settings: Settings) -> list[str]:
+    from imgpipe_cli.diagnose.retry.failures import asked_for
+
+    return asked_for(picture, settings.features) if picture.state == "done" else []
 
 
 def errors(done: Retry) -> list[dict[str, Any]]:

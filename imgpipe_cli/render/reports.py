@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.destroy import Removal
     from imgpipe_cli.deploy.plan import ResourceState
     from imgpipe_cli.deploy.resource import Change, Resource, Step
+    from imgpipe_cli.pictures.lacking import Lacking
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered
@@ -41,15 +42,43 @@ def outputs(
     found: Remembered,
     settings: Settings,
     missing: Sequence[tuple[str, str]],
+    lacking: Lacking | None = None,
     *,
     changed: bool,
 ) -> None:
     """What the user now has, and has not: what was said of that before has scrolled away."""
     screen.line("Ready." if changed else "Ready. Nothing had to be changed.")
     output_lines(screen, found, settings)
+    missing_lines(screen, missing)
+    if lacking and lacking.pictures:
+        screen.line(f"  {'Earlier':<9} {lacking_words(lacking, local=found.target.local)}")
+    screen.line("Next: imgpipe upload photo.jpg --wait")
+
+
+def missing_lines(screen: Screen, missing: Sequence[tuple[str, str]]) -> None:
+    """missing: codes of notes with their details."""
     for code, detail in missing:
         screen.line(f"  {'Missing':<9} {note(code, detail)}")
-    screen.line("Next: imgpipe upload photo.jpg --wait")
+
+
+def lacking_words(lacking: Lacking, *, local: bool) -> str:
+    """What the pictures of before lack, and the way to it."""
+    least = "" if lacking.complete else "at least "
+    lack = "lacks" if lacking.pictures == 1 else "lack"
+    pictures = f"{least}{count(lacking.pictures, 'finished picture')} {lack}"
+    way = "imgpipe retry --all --again" if local else "imgpipe retry KEY... --again"
+    return f"{pictures} {', '.join(lacking.features)}: {way}"
+
+
+def lacking_document(lacking: Lacking | None) -> dict[str, Any] | None:
+    """What finished pictures lack, as it stands in the JSON of `up`."""
+    if lacking is None:
+        return None
+    return {
+        "pictures": lacking.pictures,
+        "features": dict(lacking.features),
+        "complete": lacking.complete,
+    }
 
 
 def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
@@ -121,7 +150,7 @@ def removals(screen: Screen, removals: Sequence[Removal], names: Any) -> None:
 def _label(removal: Removal, names: Any) -> str:
     from imgpipe_cli.deploy.resource import Context
 
-    changes = list(removal.resource.removals(Context(removal.seen, names)))
+    changes = list(removal.resource.removals(Context(removal.observed, names)))
     return safe(changes[-1].what) if changes else safe(removal.resource.name)
 
 
@@ -163,9 +192,7 @@ def states(screen: Screen, steps: Sequence[Step], found: Sequence[ResourceState]
             detail
             for state in own
             if state.state != "ready"
-            for detail in (
-                state.differences or ([state.resource] if worst != state.state or len(own) > 1 else [])
-            )
+            for detail in (state.drift or ([state.resource] if worst != state.state or len(own) > 1 else []))
         ]
         table.add_row(
             Text(str(number)),

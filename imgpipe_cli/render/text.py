@@ -125,12 +125,16 @@ NOTES = {
     "not_remembered": "The pipeline is looked up each time: {detail}",
     "not_forgotten": "imgpipe still remembers the pipeline: {detail}",
     "starting_local": "Starting the local cloud on this machine.",
-    "downloading": "Downloading {detail}.",
-    "model_installed": "Installed the object model {detail}.",
+    "fetching_models": "Fetching {detail}.",
+    "models_installed": "Installed {detail}.",
+    "models_not_fetched": "The models of the local analysis could not be fetched: {detail} "
+    "Later: imgpipe local models fetch. To do without: imgpipe up --no-models",
+    "decline_not_kept": "The next imgpipe up fetches the models: {detail}",
     "no_object_model": "No object model is installed, so objects are not named: imgpipe local models fetch",
-    "model_not_fetched": "Objects are not named, the model could not be fetched: {detail} "
-    "Later: imgpipe local models fetch",
-    "no_moderation": "The local cloud cannot look for moderation labels; its results say so.",
+    "no_class_model": "No class model is installed, so animals, food and vehicles are missed: imgpipe local "
+    "models fetch",
+    "no_face_model": "No face model is installed, so faces are not found: imgpipe local models fetch",
+    "no_moderation": "Moderation is not installed, and results say so: {detail}",
     "own_key": (
         "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ def verdict(item: ResultItem, min_confidence: float) -> Drawn:
         shown = filtered(item, min_confidence)
         for feature in item.get("features", []):
             parts += _feature(feature, item, shown, min_confidence)
+        parts += _missing_models(item)
     return Stack(*parts, Text())
 
 
@@ -114,9 +116,11 @@ def _feature(feature: str, item: ResultItem, shown: ResultItem, min_confidence: 
     if not _told(feature, shown):
         below = len(_told(feature, item))
         more = f" at {min_confidence:g} % or more ({below} less sure)" if below else ""
-        yield _said(Text(f"{title}: nothing found{more}{_missing_model(feature, item)}"))
+        yield _said(Text(f"{title}: nothing found{more}{_looked_for(feature, item)}"))
         return
     yield _TABLES[feature](_told(feature, shown))
+    if only := _looked_for(feature, item):
+        yield _said(Text(f"{title}{only}"))
 
 
 def _told(feature: str, item: Mapping[str, Any]) -> list[Any]:
@@ -124,10 +128,18 @@ def _told(feature: str, item: Mapping[str, Any]) -> list[Any]:
     return [entry for entry in item[feature] if feature != "text" or entry.get("Type") == "LINE"]
 
 
-def _missing_model(feature: str, item: ResultItem) -> str:
-    """The local analysis says in its version that it has no object model."""
-    version = str(item.get("models", {}).get(feature, ""))
-    return "; no object model installed (imgpipe local models fetch)" if "no-object-model" in version else ""
+def _looked_for(feature: str, item: ResultItem) -> str:
+    """The local moderation says in its version that it knows one label only."""
+    narrow = "explicit-only" in item.get("models", {}).get(feature, "")
+    return "; only Explicit is looked for" if narrow else ""
+
+
+def _missing_models(item: ResultItem) -> Iterator[Drawn]:
+    """The local analysis says in its version which models it had to do without, such as no-object-model."""
+    missing = re.findall(r"\bno-(\w+)-model\b", item.get("models", {}).get("labels", ""))
+    if missing:
+        names = ", ".join(missing)
+        yield _said(Text(f"Missing models: {names} (imgpipe local models fetch)", "yellow"))
 
 
 def _table(first: str, *others: Column) -> Columns:

@@ -25,9 +25,10 @@ FEATURES: Mapping[str, str] = {
     "text": "DetectText",
     "properties": "DetectLabels",
 }
-# US dollars for each feature of 1,000 pictures, us-east-1 list price of the first million a month
-# (read 2026-10); the free tier of older accounts is not counted. Image properties have a meter of their own.
+# US dollars for each feature of 1,000 pictures, us-east-1 list price of the first million a month; the free
+# tier of older accounts is not counted. Image properties have a meter of their own.
 PRICES_PER_1000: Mapping[str, float] = {**dict.fromkeys(FEATURES, 1.00), "properties": 0.75}
+PRICES_OF = "October 2026"
 # Where the results are kept: the DynamoDB table, or JSON objects in a bucket of their own.
 STORES = ("table", "s3")
 # How far a move of the results from one store to the other is; "" when none is under way.

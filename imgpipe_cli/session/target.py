@@ -22,7 +22,7 @@ from imgpipe_cli.system.state_dir import state_dir, to_read, unusable
 if TYPE_CHECKING:
     from imgpipe_cli.aws.client import Aws, Place
     from imgpipe_cli.aws.names import Names
-    from imgpipe_cli.local.process.control import LocalCloud
+    from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 DEFAULT_PROJECT = "imgpipe"
 _FILE = "targets.json"

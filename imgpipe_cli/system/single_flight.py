@@ -23,6 +23,7 @@ class SingleFlight(Generic[Value]):
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, Value] = OrderedDict()
         self._flights: dict[Hashable, Future[Value]] = {}
+        self._told: set[Hashable] = set()
 
     def get(self, key: Hashable, find: Callable[[], Value]) -> Value:
         """The value: remembered, or the answer of a look, which may be one that another began."""
@@ -40,10 +41,17 @@ class SingleFlight(Generic[Value]):
             own = self._begin(key)
         return self._land(key, own, find)
 
+    def tell(self, key: Hashable, value: Value) -> None:
+        """Remember a value that needed no look. A look that finds nothing yet does not undo it."""
+        with self._lock:
+            self._known[key] = value
+            self._told.add(key)
+
     def forget(self, key: Hashable) -> None:
         """Who asks for the value next looks it up again."""
         with self._lock:
             self._known.pop(key, None)
+            self._told.discard(key)
 
     def _begin(self, key: Hashable) -> Future[Value]:
         own = self._flights[key] = Future()
@@ -65,6 +73,9 @@ class SingleFlight(Generic[Value]):
             if self._flights.get(key) is not own:
                 return  # somebody has begun to look later: that answer is the newer one
             del self._flights[key]
+            if value is None and key in self._told:
+                return
+            self._told.discard(key)
             self._known.pop(key, None)
             if value is not None:
                 self._known[key] = value

@@ -38,12 +38,14 @@ class Skip:
 class Work:
     """Ask for the `missing` features; the `kept` ones are paid for already.
 
+    `replaced`: the answers that stand for missing ones should asking fail; another model gives them now.
     `sequencer` is the one to store. `other_version` says that a verdict of another version of this key
     stands.
     """
 
     missing: tuple[str, ...]
     kept: Answered
+    replaced: Answered
     kept_trimmed: Mapping[str, int]
     sequencer: str
     other_version: bool
@@ -80,6 +82,7 @@ def _all(arrival: Arrival, wanted: Sequence[str], *, other_version: bool = False
     return Work(
         missing=tuple(wanted),
         kept={},
+        replaced={},
         kept_trimmed={},
         sequencer=arrival.sequencer,
         other_version=other_version,
@@ -102,18 +105,26 @@ def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip |
     renewed: StoredItem | None = {**stored, "sequencer": arrival.sequencer} if newer else None
     if _refused(stored) and not arrival.by_hand:
         return Skip(reason="already refused", renewed=renewed)
-    kept = answered(stored)
+    answers = answered(stored)
+    replaced = {one: answers[one] for one in wanted if one in answers and _is_replaced(one, stored, arrival)}
+    kept = {feature: answer for feature, answer in answers.items() if feature not in replaced}
     missing = tuple(feature for feature in wanted if feature not in kept)
     if stored["status"] == "done" and not missing:
         return Skip(reason="already done", renewed=renewed)
     return Work(
         missing=missing,
         kept=kept,
+        replaced=replaced,
         kept_trimmed=stored.get("trimmed", {}),
         # A replay made by hand may carry no sequencer.
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
     )
+
+
+def _is_replaced(feature: str, stored: StoredItem, arrival: Arrival) -> bool:
+    """Whether an answer that is there is asked for again, since another model gives one now."""
+    return arrival.again.get(feature) == stored.get("models", {}).get(feature, "")
 
 
 def _refused(stored: StoredItem) -> bool:

@@ -7,12 +7,13 @@ features that did answer: they are paid for, true, and all that a retry does not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingest.analysis import Findings, Outcome, Unavailable
 from ingest.faults import Fault
+from ingest.history import Work
 from ingest.trim import trimmed
 from shared.events import Arrival
 from shared.result_objects import iso
@@ -39,15 +40,32 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """All that was found out about one picture; with `fault` the verdict is "failed"."""
+    """All that was found out about one picture; with `fault` the verdict is "failed".
+
+    work: what was asked for. asked: what came of it.
+    """
 
     facts: Facts
-    outcomes: Mapping[str, Outcome]
-    fault: Fault | None
+    work: Work
+    asked: Mapping[str, Outcome] = field(default_factory=dict)
+    fault: Fault | None = None
+
+    @property
+    def bought(self) -> dict[str, Findings | Unavailable]:
+        """The answers that need not be asked for again."""
+        answers = {name: found for name, found in self.asked.items() if not isinstance(found, Fault)}
+        return {**self.work.kept, **answers}
 
     @property
     def answered(self) -> dict[str, Findings | Unavailable]:
-        return {name: found for name, found in self.outcomes.items() if not isinstance(found, Fault)}
+        """All answers: where a new one failed, that of before."""
+        return {**self.work.replaced, **self.bought}
+
+    @property
+    def trimmed(self) -> dict[str, int]:
+        """How many findings had no room before, of the answers of before."""
+        before = {*self.work.kept, *(self.answered.keys() - self.bought.keys())}
+        return {name: lost for name, lost in self.work.kept_trimmed.items() if name in before}
 
 
 def worst(faults: Iterable[Fault]) -> Fault | None:
@@ -60,16 +78,14 @@ def item(
     examination: Examination,
     *,
     asked: Iterable[str],
-    sequencer: str,
     now: datetime,
     duration_ms: int,
-    already_trimmed: Mapping[str, int],
 ) -> StoredItem:
     """The result item, small enough for DynamoDB. Attributes without a value are left out."""
-    outcomes = examination.outcomes
-    found = {feature: outcome for feature, outcome in outcomes.items() if isinstance(outcome, Findings)}
+    answers = examination.answered
+    found = {feature: answer for feature, answer in answers.items() if isinstance(answer, Findings)}
     missing = {
-        feature: asdict(outcome) for feature, outcome in outcomes.items() if isinstance(outcome, Unavailable)
+        feature: asdict(answer) for feature, answer in answers.items() if isinstance(answer, Unavailable)
     }
     features = {*asked, *found, *missing}
     facts = examination.facts
@@ -90,11 +106,11 @@ def item(
         "analyzedAt": iso(time),
         "day": time.date().isoformat(),
         "eTag": facts.etag,
-        "sequencer": sequencer,
+        "sequencer": examination.work.sequencer,
         "features": [feature for feature in FEATURES if feature in features],
-        "models": {feature: outcome.model for feature, outcome in found.items() if outcome.model},
+        "models": {feature: answer.model for feature, answer in found.items() if answer.model},
         "durationMs": duration_ms,
         **{name: value for name, value in optional.items() if value is not None},
-        **{feature: outcome.entries for feature, outcome in found.items()},
+        **{feature: answer.entries for feature, answer in found.items()},
     }
-    return trimmed(whole, already_trimmed)
+    return trimmed(whole, examination.trimmed)

@@ -76,17 +76,15 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             arrival,
             examination,
             asked=needs.features,
-            sequencer=work.sequencer,
             now=needs.now(),
             duration_ms=round((time.monotonic() - started_s) * 1000),
-            already_trimmed=work.kept_trimmed,
         )
         store = PatientStore(store=needs.store, backoff=backoff)
         if store.replace(verdict, seen=seen):
             if fault and fault.retryable:
                 raise TryAgain(fault)
             return verdict["status"]
-        bought = examination.answered
+        bought = examination.bought
     raise TryAgain(_busy())
 
 
@@ -117,11 +115,11 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         found = refusal(head.data, size_bytes=head.size_bytes)
     except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
         log_failure("picture_not_read", error)
-        return Examination(facts=facts, outcomes=work.kept, fault=fault_of(error, _reading(error)))
+        return Examination(facts=facts, work=work, fault=fault_of(error, _reading(error)))
     if arrival.by_hand and head.version_id != arrival.version_id:
-        return Examination(facts=facts, outcomes=work.kept, fault=gone())
+        return Examination(facts=facts, work=work, fault=gone())
     if found:
-        return Examination(facts=facts, outcomes=work.kept, fault=refused(found))
+        return Examination(facts=facts, work=work, fault=refused(found))
     asked = analyze(
         needs.rekognition,
         bucket=arrival.bucket,
@@ -132,7 +130,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
     )
     log("INFO", "rekognition_answered", **_answers(asked))
     faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
-    return Examination(facts=facts, outcomes={**work.kept, **asked}, fault=worst(faults))
+    return Examination(facts=facts, work=work, asked=asked, fault=worst(faults))
 
 
 def _reading(error: Exception) -> str:

@@ -20,6 +20,12 @@ SEQUENCER_DIGITS = 32
 BY_HAND: Mapping[str, str] = {"imgpipe": "retry"}
 """`imgpipe retry` adds this to a record, beside S3's own members; S3 never does."""
 
+AGAIN = "again"
+"""A member beside it: feature -> the model whose answer is to be replaced, "" for one that names no model.
+
+Another model's answer stays. So the same record may come any number of times.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
@@ -27,7 +33,7 @@ class Arrival:
 
     `by_hand`: somebody asks again for what is the current object, also where a final failure is stored. Such
     a record counts only while its version is the current one; its sequencer may be missing.
-    at: when it was created; None where the record does not tell.
+    again: as AGAIN says. at: when it was created; None where the record does not tell.
     """
 
     bucket: str
@@ -37,6 +43,7 @@ class Arrival:
     sequencer: str
     size_bytes: int | None
     by_hand: bool = False
+    again: Mapping[str, str] = field(default_factory=dict, hash=False)
     at: datetime | None = field(default=None, compare=False)
 
 
@@ -104,6 +111,7 @@ def _parse(record: Mapping[str, Any]) -> Record:
     match kind:
         case "ObjectCreated":
             size = _size(thing.get("size"))
+            by_hand = BY_HAND.items() <= record.items()
             if is_folder(key, size):
                 return Ignored(reason="a folder", bucket=bucket, key=key)
             return Arrival(
@@ -113,7 +121,8 @@ def _parse(record: Mapping[str, Any]) -> Record:
                 etag=_text(thing.get("eTag") or "", "ETag").strip('"'),
                 sequencer=sequencer,
                 size_bytes=size,
-                by_hand=BY_HAND.items() <= record.items(),
+                by_hand=by_hand,
+                again=_again(record.get(AGAIN, {})) if by_hand else {},
                 at=_moment(record.get("eventTime")),
             )
         case "ObjectRemoved":
@@ -142,6 +151,10 @@ def _key(encoded: str) -> str:
     if not key_possible(key):
         raise ValueError("no object can have this key")
     return key
+
+
+def _again(value: Mapping[str, object]) -> dict[str, str]:
+    return {_text(feature, "feature"): _text(model, "model") for feature, model in value.items()}
 
 
 def _size(value: object) -> int | None:

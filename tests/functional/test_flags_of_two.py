@@ -48,7 +48,7 @@ class Flags:
     def up(self) -> None:
         settings = migrate.begin(self.over(deployed.settings(self._looks, NAMES)), self._looks)
         outcomes = apply.apply(self._line, self._looks, settings, nothing, self.over)
-        got = stored_settings(outcomes["settings"].seen, NAMES)
+        got = stored_settings(outcomes["settings"].observed, NAMES)
         conflicts.refuse_other_settings(self.over(got), got)
 
 

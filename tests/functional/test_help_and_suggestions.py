@@ -58,7 +58,7 @@ def test_each_page_of_help_is_whole(
             assert not re.match(r"(What|Whose|Who|Whoever)\b", parameter.help)
             assert " ".join(parameter.help.split()) in words
     usage = printed.out.partition("\n\n")[0]
-    assert "..." not in re.sub(r"(PATH|KEY|ARGS|web)\]?\]?\.\.\.", "", usage)
+    assert "..." not in re.sub(r"(PATH|KEY|NAME|ARGS|web)\]?\]?\.\.\.", "", usage)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
@@ -105,7 +105,7 @@ def test_the_lists_name_each_command_that_there_is() -> None:
     listed = names(program())
     assert listed["local"].pop("models") == {}  # its commands come with its module
     whole = names(APP)
-    assert set(whole["local"].pop("models")) == {"fetch"}
+    assert set(whole["local"].pop("models")) == {"fetch", "pack"}
     assert listed == whole
 
 

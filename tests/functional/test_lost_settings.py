@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imgpipe_cli.deploy import deployed, observe, plan
-from imgpipe_cli.deploy.pipeline import Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, RecordingAws, finished, fresh_account, nothing, pipeline
 

@@ -128,10 +128,10 @@ def test_whatever_is_nearly_ours_is_refused_left_alone_and_explained(
     not_owned = {state.resource for state in states if state.state == "not_owned"}
     assert not_owned == names_unique(settings) | inside(settings)
 
-    told = {state.resource: state.differences for state in states if state.differences}
+    told = {state.resource: state.drift for state in states if state.drift}
     assert told.keys() == names_unique(settings)
-    for differences in told.values():
-        assert refused.value.hint in differences
+    for drift in told.values():
+        assert refused.value.hint in drift
     role = f"role {NAMES.role('web')} has"
     listed = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()))
     assert told["role.web"][0] == (f"{role} the tags {listed}" if tags else f"{role} no tags")
@@ -155,8 +155,8 @@ def test_an_api_of_our_name_is_nobody_s_hindrance_and_stays(tags: dict[str, str]
     aws.call("apigatewayv2", "create_stage", ApiId=theirs, StageName="prod")
     before = everything()
     outcomes = up(PlainHttpAws())
-    assert outcomes["api"].seen.facts["id"] != theirs
-    assert outcomes["api"].seen.facts["doubles"] == []
+    assert outcomes["api"].observed.facts["id"] != theirs
+    assert outcomes["api"].observed.facts["doubles"] == []
     assert down(PlainHttpAws()) == []
     assert everything() == before
 

@@ -163,7 +163,7 @@ def test_who_loses_its_api_to_an_older_one_goes_on_with_that(clean: Clean) -> No
             first = meeting(older_one, "after", start + number)
             outcomes = up(first, workers=1)
             assert apis() == kept, f"met after change {number}: {first.met}"
-            assert outcomes["api"].seen.facts["id"] == kept[0]
+            assert outcomes["api"].observed.facts["id"] == kept[0]
             assert inventory() == clean.there[SETTINGS], f"met after change {number}: {first.met}"
 
 
@@ -173,7 +173,9 @@ def test_two_up_side_by_side_end_well(clean: Clean, other: Settings) -> None:
     for _ in exhaustive.points(4, keep=2):
         with fresh_account(), ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(up, SharedAws(), settings) for settings in (SETTINGS, other)]
-            got = {Settings.from_json(run.result()["settings"].seen.facts["value"]).features for run in runs}
+            got = {
+                Settings.from_json(run.result()["settings"].observed.facts["value"]).features for run in runs
+            }
             assert stored().features in got
             assert inventory() == clean.there[stored()]
 

@@ -17,10 +17,10 @@ from shared.picture import (
     Size,
     content_type,
     is_picture,
-    looks_like,
     measure,
     refusal,
 )
+from shared.picture_kinds import looks_like
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -156,6 +156,7 @@ def _tiff(order: str, tags: dict[int, int], maker: bytes) -> bytes:
         (_tiff("<", {}, b"SONY"), "a camera RAW file (ARW)"),
         (_tiff("<", {0xFE: 1, 0x106: 2, 0xC612: 4}, b"SONY"), "a camera RAW file (DNG)"),
         (_tiff(">", {0x106: 2, 0xC612: 4}, b"Apple"), "a camera RAW file (DNG)"),
+        (_tiff("<", {0x106: 32803}, b"EASTMAN KODAK COMPANY"), "a camera RAW file"),
         # Developed from a RAW file, and saved as an ordinary picture.
         (_tiff("<", {0x106: 2}, b"NIKON CORPORATION"), "a TIFF picture"),
         (_tiff("<", {0x106: 2, 0xFE: 0}, b"SONY"), "a TIFF picture"),

@@ -15,7 +15,7 @@ from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.failures import Current, Picture
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from ingest.app import Unfinished
-from shared.events import Arrival, comparable_sequencer, parse_event
+from shared.events import Arrival, Unreadable, comparable_sequencer, parse_event
 
 if TYPE_CHECKING:
     from tests.lambda_src.conftest import Cloud
@@ -263,3 +263,105 @@ def test_a_removal_that_failed_is_repeated_as_it_was(cloud: Cloud, pictures: Sim
     cloud.ingest(newer)
     cloud.ingest(event_of(replace(picture, events=(failed,)), NAMES))
     assert item_of(cloud, "a.jpg")["status"] == "done"
+
+
+# --- answers of an older model ---------------------------------------------------------------------
+
+
+def again(cloud: Cloud, key: str, **models: str) -> Event:
+    """What `imgpipe retry --again` sends where another model answers now: feature -> that of the answer."""
+    event = by_hand(cloud, key)
+    event["Records"][0]["again"] = models
+    return event
+
+
+def _newer(cloud: Cloud) -> None:
+    cloud.answers["DetectLabels"] = {
+        "Labels": [{"Name": "Newer", "Confidence": 91.0}],
+        "LabelModelVersion": "4.0",
+    }
+
+
+def test_an_older_models_answer_is_replaced_and_the_others_stay(
+    cloud: Cloud, pictures: SimpleNamespace
+) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()), features="labels,faces")
+    before = item_of(cloud, "a.jpg")
+    _newer(cloud)
+    event = again(cloud, "a.jpg", labels=before["models"]["labels"])
+    cloud.asked.clear()
+    cloud.ingest(event, features="labels,faces")
+    after = item_of(cloud, "a.jpg")
+    assert [label["Name"] for label in after["labels"]] == ["Newer"]
+    assert after["models"]["labels"] == "4.0"
+    assert (after["faces"], after["sequencer"]) == (before["faces"], before["sequencer"])
+    assert cloud.operations == ["DetectLabels"]
+
+
+def test_it_is_replaced_once_however_often_it_is_asked_for(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    _newer(cloud)
+    event = again(cloud, "a.jpg", labels=item_of(cloud, "a.jpg")["models"]["labels"])
+    cloud.asked.clear()
+    for _ in range(3):
+        cloud.ingest(event)
+    assert cloud.operations == ["DetectLabels"]
+
+
+def test_an_answer_that_cannot_be_replaced_stays(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    before = item_of(cloud, "a.jpg")
+    event = again(cloud, "a.jpg", labels=before["models"]["labels"])
+    cloud.answers["DetectLabels"] = "ThrottlingException"
+    with pytest.raises(Unfinished):
+        cloud.ingest(event)
+    failed = item_of(cloud, "a.jpg")
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "throttled")
+    assert (failed["labels"], failed["models"]) == (before["labels"], before["models"])
+    _newer(cloud)
+    cloud.ingest(event)
+    assert item_of(cloud, "a.jpg")["models"] == {"labels": "4.0"}
+
+
+def test_of_a_replaced_answer_nothing_counts_as_trimmed(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()), features="labels,text")
+    stored = item_of(cloud, "a.jpg")
+    cloud.lose("a.jpg")
+    cloud.store("a.jpg", stored["analyzedAt"], **{**stored, "trimmed": {"labels": 7, "text": 2}})
+    _newer(cloud)
+    cloud.ingest(again(cloud, "a.jpg", labels=stored["models"]["labels"]), features="labels,text")
+    assert item_of(cloud, "a.jpg")["trimmed"] == {"text": 2}
+
+
+def test_what_was_not_available_is_asked_for_once_it_is(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    there = cloud.answers["DetectModerationLabels"]
+    cloud.answers["DetectModerationLabels"] = "ResourceNotReadyException"
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()), features="labels,moderation")
+    assert "moderation" in item_of(cloud, "a.jpg")["unavailable"]
+    cloud.answers["DetectModerationLabels"] = there
+    cloud.ingest(by_hand(cloud, "a.jpg"), features="labels,moderation")
+    assert "moderation" in item_of(cloud, "a.jpg")["unavailable"]
+    cloud.ingest(again(cloud, "a.jpg", moderation=""), features="labels,moderation")
+    after = item_of(cloud, "a.jpg")
+    assert "moderation" in after
+    assert "unavailable" not in after
+
+
+def test_only_a_record_by_hand_replaces_anything(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    event = cloud.put("a.jpg", pictures.jpeg())
+    cloud.ingest(event)
+    event["Records"][0]["again"] = item_of(cloud, "a.jpg")["models"]
+    cloud.asked.clear()
+    cloud.ingest(event)
+    assert cloud.asked == []
+
+
+@pytest.mark.parametrize("members", ["labels", ["labels"], {"labels": None}, {"labels": 3}, 7])
+def test_a_record_that_names_no_models_is_unreadable(
+    cloud: Cloud, pictures: SimpleNamespace, members: Any
+) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
+    event = by_hand(cloud, "a.jpg")
+    event["Records"][0]["again"] = members
+    (record,) = parse_event(event)
+    assert isinstance(record, Unreadable)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import sys
 import time
@@ -21,8 +22,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 
@@ -216,3 +218,24 @@ def pipelines(connect: Connect) -> Callable[[LocalCloud, str], Pipeline]:
         return Pipeline.make(name, client)
 
     return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ModelFolder:
+    """A folder for models that is not there yet."""
+    return ModelFolder(tmp_path / "state" / "models")
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have pip and uv use this package index, and nothing else that is set up on this machine."""
+    for name in [*os.environ]:
+        if name.startswith(("PIP_", "UV_")) or name.lower() in ("http_proxy", "all_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+
+    return use

@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.local.test_cloud_guard import ask, form
 
 SERVICES = (

@@ -27,7 +27,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Its local cloud has places for 8 runs, and the pipeline a cap of 2."""
     with machine_in(tmp_path_factory.mktemp("capped")) as found:
         control.start(found.state, port=free_port(), command=STUB, concurrency=AT_ONCE)
-        found.imgpipe("up", *HERE, "--no-model", "--rekognition-tps", "2")
+        found.imgpipe("up", *HERE, "--no-models", "--rekognition-tps", "2")
         yield found
 
 
@@ -53,7 +53,7 @@ def test_a_cloud_works_on_as_many_as_it_was_started_for(machine: Machine) -> Non
 
 
 def test_a_burst_is_worked_on_as_the_cap_allows_and_none_is_lost(machine: Machine, tmp_path: Path) -> None:
-    again = machine.imgpipe("up", *HERE, "--no-model", "--json").json()["data"]
+    again = machine.imgpipe("up", *HERE, "--no-models", "--json").json()["data"]
     assert again["changed"] == []
     assert (again["settings"]["rekognitionTps"], again["settings"]["concurrency"]) == (2, 2)
     control.turn_faults(Faults(tps=4), machine.state)
@@ -83,7 +83,7 @@ def test_a_cap_that_was_changed_by_hand_is_shown_and_mended(machine: Machine) ->
     status = machine.imgpipe("status", *HERE, code=1)
     shown = f"set reserved concurrency 2 instead of 0 of function {function}"
     assert shown in " ".join(status.out.split())
-    machine.imgpipe("up", *HERE, "--no-model")
+    machine.imgpipe("up", *HERE, "--no-models")
     assert client.get_function_concurrency(FunctionName=function)["ReservedConcurrentExecutions"] == 2
 
 

@@ -13,7 +13,7 @@ import pytest
 from imgpipe_cli.local.emulator.async_events import Again, AsyncEvent, EventQueue
 from imgpipe_cli.local.emulator.invocations import AsyncInvocations
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from imgpipe_cli.local.emulator.storage import Storage
 from imgpipe_cli.local.guard.access import Rules
 from imgpipe_cli.local.guard.guard import Guard
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support.own_loop import finish
 
 Answer = tuple[int, dict[str, str], bytes]

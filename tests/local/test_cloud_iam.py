@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 BUCKET = "looked-at"
 OBJECT = {"S3Object": {"Bucket": BUCKET, "Name": "mine/a b.jpg"}}

@@ -12,7 +12,7 @@ from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Step
 from imgpipe_cli.deploy.steps import STEPS
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support import laws
 from tests.support.account import RecordingAws
 from tests.support.laws import World

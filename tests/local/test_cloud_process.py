@@ -25,6 +25,7 @@ from imgpipe_cli.local.process import client_env, control
 from imgpipe_cli.local.process.cloud_client import ask
 from imgpipe_cli.local.process.files import LocalFiles, read_json
 from imgpipe_cli.local.process.lock import FileLock, held
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
 from tests.support.loopback import Handler
@@ -44,7 +45,7 @@ def files(folder: Path) -> LocalFiles:
     return LocalFiles(folder / "local")
 
 
-def start(folder: Path, port: int | None = None) -> control.LocalCloud:
+def start(folder: Path, port: int | None = None) -> LocalCloud:
     return control.start(folder, port=port, command=STUB)
 
 
@@ -54,7 +55,7 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def kill(cloud: control.LocalCloud) -> None:
+def kill(cloud: LocalCloud) -> None:
     os.kill(cloud.pid, signal.SIGKILL)
     os.waitpid(cloud.pid, 0)
 
@@ -301,7 +302,7 @@ def impostor(folder: Path, files: LocalFiles) -> Iterator[Impostor]:
 
 
 class Impostor(ThreadingHTTPServer):
-    def __init__(self, cloud: control.LocalCloud, told: dict[str, Any]) -> None:
+    def __init__(self, cloud: LocalCloud, told: dict[str, Any]) -> None:
         super().__init__(("127.0.0.1", port_of(cloud)), Echo)
         self.told = told
         self.heard: list[str] = []
@@ -317,7 +318,7 @@ class Echo(Handler):
     do_POST = do_GET
 
 
-def port_of(cloud: control.LocalCloud) -> int:
+def port_of(cloud: LocalCloud) -> int:
     return int(cloud.endpoint.rpartition(":")[2])
 
 

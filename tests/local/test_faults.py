@@ -17,8 +17,8 @@ from imgpipe_cli.local.guard.guard import Guard
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.asgi import Receive, Scope, Send
 from imgpipe_cli.local.process.cloud_client import ask
-from imgpipe_cli.local.process.control import LocalCloud
 from imgpipe_cli.local.process.files import LocalFiles, read_json
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from tests.local.conftest import STUB
 from tests.support.own_loop import finish

@@ -25,7 +25,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine whose local cloud has the counting Rekognition, and a pipeline for labels and text."""
     with machine_in(tmp_path_factory.mktemp("faulty")) as found:
         control.start(found.state, port=free_port(), command=STUB)
-        found.imgpipe("up", "--local", "--project", PROJECT, "--features", "labels,text", "--no-model")
+        found.imgpipe("up", "--local", "--project", PROJECT, "--features", "labels,text", "--no-models")
         # Of the time that Lambda gives it, the function tries again for a few seconds only, not for a minute.
         function = found.client("lambda")
         function.update_function_configuration(FunctionName=f"{PROJECT}-ingest", Timeout=SHORT_S)

@@ -1,4 +1,4 @@
-"""`imgpipe local models`, the offer in `up --local`, and a running cloud that gets a model."""
+"""`imgpipe local models`, the models in `up --local`, and a running cloud that gets a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,43 @@ import pytest
 from PIL import Image
 
 from imgpipe_cli.cli import main
-from imgpipe_cli.commands.object_model import offer
+from imgpipe_cli.commands import model_fetch
 from imgpipe_cli.events import Downloaded, Event
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.render.text import note
 from tests.local.rekognition.stand_in import stand_in, stand_in_model
-from tests.support.models_server import Shop, serving
+from tests.support.models_server import Shop
+from tests.support.models_server import serving as shop_serving
+from tests.support.package_index import Index, packaged, serving
 
 SERVER = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stand_in_server.py"))
 
 Told = Callable[..., dict[str, Any]]
 
+CATS, WHEEL = packaged("cats", stand_in(), file="stand_in.onnx")
+EXTRA = stand_in_model(b"a model that few need", name="extra", file="extra.onnx", optional=True)
+assert CATS.wheel is not None
+NAME = CATS.wheel.file
+
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's state folder, and a catalogue that holds the stand-in."""
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: Callable[[str], None]) -> Path:
+    """A user's state folder, a catalogue with the stand-in, and a package index that does not answer."""
     folder = tmp_path / "state"
     monkeypatch.setenv("IMGPIPE_STATE_DIR", str(folder))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "IMGPIPE_JSON"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(catalogue, "OBJECTS", stand_in_model())
+    monkeypatch.setattr(catalogue, "MODELS", (CATS, EXTRA))
+    configured("http://127.0.0.1:9/simple")
     return folder
 
 
 @pytest.fixture
-def shop(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """The place that the catalogue names."""
-    with serving(Shop(stand_in())) as found:
-        monkeypatch.setattr(catalogue, "OBJECTS", stand_in_model(url=found.url))
+def index(state: Path, configured: Callable[[str], None]) -> Iterator[Index]:
+    """The package index that pip is set up for."""
+    with serving(Index({NAME: WHEEL})) as found:
+        configured(found.url())
         yield found
 
 
@@ -63,64 +70,92 @@ def told(capfd: pytest.CaptureFixture[str]) -> Told:
     return run
 
 
-WORDS = ("local", "models", "fetch")
+WORDS = ("local", "models", "fetch", "pack")
 
 
-def test_the_list_tells_license_size_hash_and_who_confirmed_it(
+def condition(told: Told) -> list[str]:
+    return [model["condition"] for model in told("local", "models")["data"]["models"]]
+
+
+def test_the_list_tells_state_use_size_license_hash_and_source(
     state: Path, told: Told, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (model,) = told("local", "models")["data"]["models"]
-    assert model["condition"] == "missing"
+    model, extra = told("local", "models")["data"]["models"]
+    assert (model["condition"], model["optional"], extra["optional"]) == ("missing", False, True)
     assert model["file"] == str(state / "models" / "stand_in.onnx")
-    assert model["sha256"] == stand_in_model().sha256
-    assert {"license", "sizeBytes", "source", "confirmed"} <= set(model)
+    assert (model["package"], extra["package"]) == ("packaged-cats==1.0", None)
+    assert {"license", "sizeBytes", "fetchedBytes", "source", "confirmed"} <= set(model)
     assert main(["local", "models"]) == 0
     shown = capfd.readouterr().out
-    assert "not installed: imgpipe local models fetch" in shown
-    assert all(model[name] in shown for name in ("sha256", "license", "source", "confirmed"))
+    assert "cats  not installed: imgpipe local models fetch\n" in shown
+    assert "extra  not installed, optional: imgpipe local models fetch extra\n" in shown
+    assert all(model[name] in shown for name in ("sha256", "license", "source", "confirmed", "does"))
 
 
-def test_fetch_installs_once(shop: Shop, told: Told) -> None:
+def test_fetch_installs_once_and_leaves_the_optional_out(index: Index, told: Told) -> None:
     assert told("local", "models", "fetch")["data"]["changed"] is True
     assert told("local", "models", "fetch")["data"]["changed"] is False
-    assert len(shop.asked) == 1
-    assert told("local", "models")["data"]["models"][0]["condition"] == "installed"
+    assert len(index.asked) == 2
+    assert condition(told) == ["installed", "missing"]
 
 
-def test_fetch_takes_a_mirror_or_a_file(state: Path, told: Told, tmp_path: Path) -> None:
-    with serving(Shop(stand_in())) as mirror:
-        told("local", "models", "fetch", "--url", mirror.url)
-    assert mirror.asked == [None]
-    source = tmp_path / "model"
-    source.write_bytes(stand_in())
-    (state / "models" / "stand_in.onnx").write_bytes(b"damaged")
-    assert told("local", "models", "fetch", "--from", str(source))["data"]["condition"] == "installed"
+def test_the_optional_model_comes_by_its_name_from_its_release_page_or_a_mirror(
+    state: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shop_serving(Shop(b"a model that few need")) as page:
+        monkeypatch.setattr(catalogue, "MODELS", (CATS, replace(EXTRA, release=page.url)))
+        (model,) = told("local", "models", "fetch", "extra")["data"]["models"]
+        assert (model["name"], model["condition"]) == ("extra", "installed")
+        (state / "models" / "extra.onnx").write_bytes(b"damaged")
+        told("local", "models", "fetch", "extra", "--url", page.url)
+    assert condition(told) == ["missing", "installed"]
 
 
-def test_what_is_not_the_model_is_refused(state: Path, shop: Shop, told: Told) -> None:
-    shop.content = bytes(len(stand_in()))
+def test_a_pack_brings_the_models_to_a_machine_without_network(
+    state: Path, index: Index, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = tmp_path / "models.zip"
+    told("local", "models", "fetch")
+    assert told("local", "models", "pack", str(pack))["data"]["models"] == ["cats"]
+    index.files = {}
+    monkeypatch.setenv("IMGPIPE_STATE_DIR", str(tmp_path / "another machine"))
+    assert condition(told) == ["missing", "missing"]
+    assert told("local", "models", "fetch", "--from", str(pack))["data"]["changed"] is True
+    assert condition(told) == ["installed", "missing"]
+
+
+def test_another_file_is_refused(state: Path, index: Index, told: Told) -> None:
+    index.files = {NAME: packaged("cats", bytes(len(stand_in())), file="stand_in.onnx")[1]}
     (error,) = told("local", "models", "fetch", code=1)["errors"]
     assert error["code"] == "model_wrong_hash"
     assert "--from FILE" in error["hint"]
-    assert told("local", "models")["data"]["models"][0]["condition"] == "missing"
-    assert told("local", "models", "fetch", "--from", "a", "--url", "b", code=2)["errors"]
+    assert condition(told) == ["missing", "missing"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("no-such-model",), ("--from", "a", "--url", "b"), ("--from", "a", "extra"), ("--url", "http://a/b")],
+)
+def test_usage_that_has_no_meaning_is_refused(state: Path, told: Told, arguments: tuple[str, ...]) -> None:
+    (error,) = told("local", "models", "fetch", *arguments, code=2)["errors"]
+    assert error["hint"]
 
 
 PROGRAM = """
 import sys
 from imgpipe_cli.cli import main
 from imgpipe_cli.local.models import catalogue
-from tests.local.rekognition.stand_in import stand_in_model
-catalogue.OBJECTS = stand_in_model(url=sys.argv[1])
-sys.exit(main(sys.argv[2:]))
+from tests.local.test_local_models_command import CATS
+catalogue.MODELS = (CATS,)
+sys.exit(main(sys.argv[1:]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_sees_a_bar_and_a_pipe_only_lines(state: Path, shop: Shop) -> None:
+def test_a_terminal_sees_a_bar_and_a_pipe_only_lines(state: Path, index: Index) -> None:
     import pty
 
-    command = [sys.executable, "-c", PROGRAM, shop.url, "local", "models", "fetch"]
+    command = [sys.executable, "-c", PROGRAM, "local", "models", "fetch"]
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb") as screen:
         ended = subprocess.run(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, check=True)
@@ -134,30 +169,26 @@ def test_a_terminal_sees_a_bar_and_a_pipe_only_lines(state: Path, shop: Shop) ->
     (state / "models" / "stand_in.onnx").unlink()
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = piped.stderr.splitlines()
-    assert line.startswith("Downloading stand_in.onnx (")
+    assert line.startswith("Fetching cats from the package index: ")
 
 
 @dataclass
 class Terminal:
-    """As much of a Run and its screen as the offer uses; says `answer` when asked."""
+    """As much of a Run and its screen as `up` uses for the models."""
 
-    answer: str | None = ""
-    interactive: bool = True
-    json: bool = False
-    questions: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     @property
     def screen(self) -> Terminal:
         return self
 
-    def ask(self, question: str) -> str | None:
-        self.questions.append(question)
-        return self.answer
+    @property
+    def codes(self) -> list[str]:
+        return [code for code, _ in self.notes]
 
     def note(self, code: str, detail: str = "") -> None:
-        self.notes.append(code)
+        self.notes.append((code, detail))
         assert "\n" not in note(code, detail)
 
     def emit(self, event: Event) -> None:
@@ -167,102 +198,68 @@ class Terminal:
         pass
 
 
-class _Keyboard(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+def in_up(*, declined: bool = False) -> Terminal:
+    """What `up --local` showed of the models."""
+    terminal = Terminal()
+    model_fetch.in_up(terminal, declined=declined)  # type: ignore[arg-type]  # all that it uses of a Run
+    return terminal
 
 
-@pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
-    """What happened on a terminal where `up --local` ran."""
+def installed(state: Path) -> bool:
+    return ModelFolder(state / "models").condition(CATS) == "installed"
 
-    def run(
-        answer: str | None = "", *, yes: bool = False, declined: bool = False, at_one: bool = True
-    ) -> Terminal:
-        terminal = Terminal(answer, interactive=at_one)
-        monkeypatch.setattr(sys, "stdin", _Keyboard() if at_one else io.StringIO())
-        offer(terminal, yes=yes, declined=declined)  # type: ignore[arg-type]  # all that it uses of a Run
-        return terminal
 
-    return run
+def test_up_fetches_the_base_models_once_says_how_much_and_shows_progress(state: Path, index: Index) -> None:
+    terminal = in_up()
+    assert terminal.codes == ["fetching_models", "models_installed"]
+    assert "kept" in terminal.notes[0][1]
+    assert "cats (ours)" in terminal.notes[1][1]
+    last = terminal.events[-1]
+    assert isinstance(last, Downloaded)
+    assert last.done_bytes == last.total_bytes == len(WHEEL)
+    assert installed(state)
+    assert in_up() == Terminal()
+
+
+def test_no_models_is_remembered_until_models_are_fetched(state: Path, index: Index, told: Told) -> None:
+    assert in_up(declined=True) == Terminal()
+    assert in_up() == Terminal()
+    assert index.asked == []
+    told("local", "models", "fetch")
+    (state / "models" / "stand_in.onnx").unlink()
+    assert in_up().codes == ["fetching_models", "models_installed"]
+
+
+def test_offline_it_is_one_line_and_tried_again_by_the_next_up(
+    state: Path, index: Index, configured: Callable[[str], None]
+) -> None:
+    configured("http://user:s3cret@127.0.0.1:9/simple")
+    terminal = in_up()
+    assert terminal.codes == ["fetching_models", "models_not_fetched"]
+    assert "127.0.0.1 cannot be reached" in terminal.notes[1][1]
+    assert "s3cret" not in str(terminal.notes)
+    configured(index.url())
+    assert in_up().codes == ["fetching_models", "models_installed"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 @pytest.mark.timeout(20)
-def test_a_pipe_in_the_place_of_the_answer_is_no_answer(
-    state: Path, offered: Callable[..., Terminal]
-) -> None:
+def test_a_pipe_in_the_place_of_the_choice_is_no_choice(state: Path, index: Index) -> None:
     (state / "models").mkdir(parents=True)
-    os.mkfifo(state / "models" / "asked")
-    offered(declined=True)
-    assert (state / "models" / "asked").read_text() == "no"
+    os.mkfifo(state / "models" / "declined")
+    assert in_up().codes == ["fetching_models", "models_installed"]
+    in_up(declined=True)
+    assert (state / "models" / "declined").is_file()
 
 
-def installed(state: Path) -> bool:
-    return ModelFolder(state / "models").condition(stand_in_model()) == "installed"
-
-
-def test_on_a_terminal_the_download_is_offered_and_enter_accepts(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    terminal = offered()
-    (question,) = terminal.questions
-    assert all(part in question for part in ("stand-in", "ours", "127.0.0.1", "[Y/n]"))
-    assert installed(state)
-    last = terminal.events[-1]
-    assert isinstance(last, Downloaded)
-    assert last.done_bytes == last.total_bytes
-    assert offered() == Terminal()
-
-
-def test_whoever_says_no_is_asked_once_and_left_alone(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    assert offered("n").questions
-    assert offered() == Terminal()
-    assert shop.asked == []
-    assert offered(yes=True).notes == ["model_installed"]
-    assert installed(state)
-
-
-def test_an_input_that_ends_is_no_answer_and_not_remembered(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    assert offered(None).notes == ["no_object_model"]
-    assert shop.asked == []
-    assert offered("n").questions
-
-
-def test_no_model_declines_for_good_without_a_word(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    assert offered(declined=True) == Terminal()
-    assert offered() == Terminal()
-    assert not installed(state)
-
-
-def test_offline_it_is_one_line_and_asked_once(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    shop.status = 503
-    first = offered()
-    assert (len(first.questions), first.notes) == (1, ["model_not_fetched"])
-    again = offered()
-    assert (again.questions, again.notes) == ([], ["no_object_model"])
-
-
-def test_away_from_a_terminal_nothing_is_downloaded_unless_yes(
-    state: Path, shop: Shop, offered: Callable[..., Terminal]
-) -> None:
-    terminal = offered(at_one=False)
-    assert (terminal.questions, terminal.notes) == ([], ["no_object_model"])
-    assert shop.asked == []
-    assert offered(at_one=False, yes=True).questions == []
-    assert installed(state)
+def test_a_choice_that_cannot_be_kept_is_said_and_up_goes_on(state: Path) -> None:
+    state.mkdir()
+    (state / "models").write_text("no folder")
+    assert in_up(declined=True).codes == ["decline_not_kept"]
 
 
 def test_a_running_cloud_uses_a_model_from_the_moment_it_is_fetched_and_after_a_restart(
-    state: Path, shop: Shop, told: Told, connect: Callable[..., Any]
+    state: Path, index: Index, told: Told, connect: Callable[..., Any]
 ) -> None:
     picture = Image.new("RGB", (400, 300), "white")
     picture.paste("red", (100, 75, 200, 150))
@@ -277,13 +274,13 @@ def test_a_running_cloud_uses_a_model_from_the_moment_it_is_fetched_and_after_a_
     try:
         before = labels()
         assert before["Labels"] == []
-        assert before["LabelModelVersion"].endswith("no-object-model")
+        assert "no-object-model" in before["LabelModelVersion"]
         told("local", "models", "fetch")
         after = labels()
         assert [label["Name"] for label in after["Labels"]] == ["Animal", "Cat", "Mammal", "Pet"]
         box = after["Labels"][1]["Instances"][0]["BoundingBox"]
         assert (box["Left"], box["Top"]) == pytest.approx((0.25, 0.25), abs=0.01)
-        assert after["LabelModelVersion"].endswith(stand_in_model().version)
+        assert stand_in_model().version in after["LabelModelVersion"]
         headers = after["ResponseMetadata"]["HTTPHeaders"]
         assert headers["x-model-version"] == after["LabelModelVersion"]
         capabilities = control.status(state).capabilities
@@ -312,7 +309,7 @@ def test_the_faults_command_refuses_what_has_no_meaning(
 
 
 def test_the_faults_command_switches_shows_and_ends_faults(
-    stub_folder: Path, stub_cloud: control.LocalCloud, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    stub_folder: Path, stub_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     monkeypatch.setenv("IMGPIPE_STATE_DIR", str(stub_folder))
     assert main(["local", "faults", "--tps", "5", "--latency", "20", "--operation", "DetectText"]) == 0

@@ -1,4 +1,4 @@
-"""Installing a model: whole or not at all, whatever the network and the disk do."""
+"""Installing a model: whole or not at all, from a release page or a file, whatever the disk does."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ import errno
 import os
 import stat
 import sys
-import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.models.catalogue import OBJECTS
-from imgpipe_cli.local.models.download import download
-from imgpipe_cli.local.models.install import cannot_write, install_file
+from imgpipe_cli.local.models import catalogue, conversions, fetch, lite0
+from imgpipe_cli.local.models.catalogue import BETTER_OBJECTS, CLASSES, MODELS, Model
+from imgpipe_cli.local.models.install import cannot_write, install, preparing
+from imgpipe_cli.local.models.pack import pack
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
 from imgpipe_cli.local.process.lock import FileLock
+from tests.local.model_folder import left_over
 from tests.local.rekognition.stand_in import stand_in_model
 from tests.support.models_server import Shop, serving
+from tests.support.package_index import CONTENT, Index, packaged
+from tests.support.package_index import serving as index_serving
 
-CONTENT = bytes(range(256)) * 4000  # a megabyte: several chunks of the download
 MODEL = stand_in_model(CONTENT)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> ModelFolder:
-    return ModelFolder(tmp_path / "state" / "models")
+def reversed_bytes(member: bytes) -> bytes:
+    return member[::-1]
+
+
+PACKAGED, WHEEL = packaged("cats", CONTENT, converted=reversed_bytes)
 
 
 @pytest.fixture
@@ -37,114 +44,74 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "MODELS", (PACKAGED, MODEL))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
 
 
-def fetch(folder: ModelFolder, shop: Shop, **options: float) -> list[int]:
-    """Download; what the progress bar would have been told."""
-    heard: list[int] = []
-    download(folder, MODEL, heard.append, url=shop.url, **options)
-    return heard
-
-
-def refusal(folder: ModelFolder, shop: Shop, **options: float) -> Problem:
+def refusal(folder: ModelFolder, model: Model, url: str | None = None) -> Problem:
     with pytest.raises(Problem) as refused:
-        fetch(folder, shop, **options)
+        fetch.fetch(folder, [model], lambda _: None, url=url)
     assert refused.value.hint
-    assert folder.condition(MODEL) == "missing"
+    assert folder.condition(model) == "missing"
     return refused.value
 
 
-def part_of(folder: ModelFolder) -> Path:
-    return folder.folder / "stand_in.onnx.part"
-
-
-def left_over(folder: ModelFolder) -> list[str]:
-    return sorted(path.name for path in folder.folder.iterdir() if path.name != "install.lock")
+# --- From a release page ------------------------------------------------------------------------------
 
 
 def test_a_complete_download_is_installed_and_progress_ends_at_its_size(
     folder: ModelFolder, shop: Shop
 ) -> None:
-    assert folder.condition(MODEL) == "missing"
-    heard = fetch(folder, shop)
+    heard: list[int] = []
+    fetch.fetch(folder, [stand_in_model(CONTENT, release=shop.url)], heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == len(CONTENT)
-    assert folder.condition(MODEL) == "installed"
     assert folder.read(MODEL) == CONTENT
     assert left_over(folder) == ["stand_in.onnx"]
 
 
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(folder: ModelFolder, shop: Shop) -> None:
-    shop.cuts = [300_000, 200_000]
-    heard = fetch(folder, shop)
-    assert shop.asked == [None, "bytes=300000-", "bytes=500000-"]
-    assert heard == sorted(heard)
-    assert folder.condition(MODEL) == "installed"
+def test_a_model_whose_wheel_is_gone_comes_from_its_release_page(
+    folder: ModelFolder, configured: Any
+) -> None:
+    kept = reversed_bytes(CONTENT)
+    with serving(Shop(kept)) as page, index_serving(Index()) as index:
+        configured(index.url())
+        model, _ = packaged("cats", CONTENT, converted=reversed_bytes, release=page.url)
+        fetch.fetch(folder, [model], lambda _: None)
+        assert (index.asked, page.paths) == (["/simple/packaged-cats/"], ["/files/stand_in.onnx"])
+    assert folder.read(model) == kept
 
 
-def test_a_server_that_ignores_ranges_makes_it_start_again(folder: ModelFolder, shop: Shop) -> None:
-    shop.cuts, shop.ranges = [300_000], False
-    heard = fetch(folder, shop)
-    assert heard != sorted(heard)
-    assert folder.read(MODEL) == CONTENT
+def test_one_model_that_is_gone_does_not_keep_the_next_from_coming(
+    folder: ModelFolder, configured: Any
+) -> None:
+    """Its release page does not answer either; the message is about the index, which can be helped."""
+    assert PACKAGED.wheel is not None
+    with index_serving(Index({PACKAGED.wheel.file: WHEEL})) as index:
+        configured(index.url())
+        gone, _ = packaged("dogs", CONTENT, release="http://127.0.0.1:9/dogs.onnx")
+        with pytest.raises(Problem) as refused:
+            fetch.fetch(folder, [gone, PACKAGED], lambda _: None)
+    assert (refused.value.code, "packaged-dogs" in refused.value.message) == ("not_there", True)
+    assert folder.condition(PACKAGED) == "installed"
 
 
-def test_a_piece_from_elsewhere_in_the_file_is_not_appended(folder: ModelFolder, shop: Shop) -> None:
-    shop.cuts, shop.wrong_start = [300_000], True
-    fetch(folder, shop)
-    assert folder.read(MODEL) == CONTENT
-
-
-def test_an_interrupted_download_is_no_model_and_the_next_one_goes_on(
+def test_a_cut_download_is_no_wrong_hash_and_the_next_one_begins_anew(
     folder: ModelFolder, shop: Shop
 ) -> None:
-    def interrupted(done: int) -> None:
-        if done > 400_000:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        download(folder, MODEL, interrupted, url=shop.url)
-    assert folder.condition(MODEL) == "missing"
-    have = part_of(folder).stat().st_size
-    assert 400_000 < have < len(CONTENT)
-    fetch(folder, shop)
-    assert shop.asked[-1] == f"bytes={have}-"
-    assert left_over(folder) == ["stand_in.onnx"]
-
-
-def test_a_server_that_always_breaks_off_leaves_what_came(folder: ModelFolder, shop: Shop) -> None:
-    shop.cuts = [250_000, 0, 0, 0]
-    problem = refusal(folder, shop)
-    assert problem.code == "no_network"
-    assert part_of(folder).stat().st_size == 250_000
-    fetch(folder, shop)
+    shop.cuts = [300_000]
+    problem = refusal(folder, MODEL, shop.url)
+    assert (problem.code, "300,000 of 1,024,000" in problem.message) == ("transfer_cut", True)
+    assert left_over(folder) == []
+    fetch.fetch(folder, [MODEL], lambda _: None, url=shop.url)
     assert folder.condition(MODEL) == "installed"
-
-
-def test_a_part_that_is_complete_needs_no_network(folder: ModelFolder, shop: Shop) -> None:
-    folder.folder.mkdir(parents=True)
-    part_of(folder).write_bytes(CONTENT)
-    fetch(folder, shop)
-    assert shop.asked == []
-    assert folder.condition(MODEL) == "installed"
-
-
-@pytest.mark.parametrize("stale", [b"x" * 1000, b"x" * len(CONTENT), b"x" * (len(CONTENT) + 5)])
-def test_a_stale_part_costs_one_more_try_and_nothing_else(
-    folder: ModelFolder, shop: Shop, stale: bytes
-) -> None:
-    folder.folder.mkdir(parents=True)
-    part_of(folder).write_bytes(stale)
-    fetch(folder, shop)
-    assert folder.read(MODEL) == CONTENT
 
 
 def test_a_wrong_hash_is_refused_and_nothing_is_kept(folder: ModelFolder, shop: Shop) -> None:
     shop.content = CONTENT[:-1] + b"!"
-    problem = refusal(folder, shop)
+    problem = refusal(folder, MODEL, shop.url)
     assert problem.code == "model_wrong_hash"
     assert MODEL.sha256 in problem.message
     assert left_over(folder) == []
@@ -154,31 +121,20 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(folder: ModelFolder, shop: 
 @pytest.mark.parametrize("announced", [True, False])
 def test_another_size_is_refused(folder: ModelFolder, shop: Shop, content: bytes, announced: bool) -> None:
     shop.content, shop.announced = content, announced
-    problem = refusal(folder, shop)
+    problem = refusal(folder, MODEL, shop.url)
     # Without a length, a short answer looks like a broken connection.
     short = len(content) < len(CONTENT) and not announced
-    assert problem.code == ("no_network" if short else "model_wrong_size")
-    assert folder.condition(MODEL) == "missing"
+    assert problem.code == ("transfer_cut" if short else "model_wrong_size")
 
 
-@pytest.mark.parametrize("status", [403, 404, 503])
-def test_an_error_of_the_server_is_told_with_its_number(folder: ModelFolder, shop: Shop, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "source_refuses"), (404, "not_there"), (503, "source_fails")]
+)
+def test_the_status_of_an_answer_is_told_apart(
+    folder: ModelFolder, shop: Shop, status: int, code: str
+) -> None:
     shop.status = status
-    problem = refusal(folder, shop)
-    assert problem.code == "model_not_there"
-    assert f"answers {status}" in problem.message
-
-
-def test_nobody_there_is_no_network(folder: ModelFolder) -> None:
-    with serving(Shop(CONTENT)) as gone:
-        pass
-    assert refusal(folder, gone).code == "no_network"
-
-
-def test_a_host_that_does_not_answer_is_given_up_in_time(folder: ModelFolder, shop: Shop) -> None:
-    shop.silent = threading.Event()
-    problem = refusal(folder, shop, answer_within_s=0.2)
-    assert (problem.code, "0.2 s" in problem.message) == ("no_network", True)
+    assert refusal(folder, MODEL, shop.url).code == code
 
 
 def test_the_proxy_of_the_environment_is_used(
@@ -187,16 +143,95 @@ def test_the_proxy_of_the_environment_is_used(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{shop.port}")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    download(folder, MODEL, lambda _: None, url="http://models.example/stand_in.onnx")
+    fetch.fetch(folder, [MODEL], lambda _: None, url="http://models.example/stand_in.onnx")
     assert shop.paths == ["http://models.example/stand_in.onnx"]
     assert folder.condition(MODEL) == "installed"
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a", "stand_in.onnx"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a", "stand_in.onnx", "http://[half"])
 def test_other_addresses_than_http_are_refused(folder: ModelFolder, url: str) -> None:
+    problem = refusal(folder, MODEL, url)
+    assert (problem.code, problem.exit_code) == ("bad_url", ExitCode.USAGE)
+
+
+# --- From a file --------------------------------------------------------------------------------------
+
+
+def test_a_model_a_packaged_file_a_wheel_and_a_pack_are_each_taken(
+    folder: ModelFolder, tmp_path: Path
+) -> None:
+    source = tmp_path / "downloaded elsewhere"
+    for content, expected in ((CONTENT[::-1], PACKAGED), (CONTENT, PACKAGED), (WHEEL, PACKAGED)):
+        source.write_bytes(content)
+        assert fetch.take(folder, source) == [expected]
+        assert folder.condition(expected) == "installed"
+        folder.path(expected).unlink()
+    assert left_over(folder) == []
+
+
+def test_a_pack_holds_everything_that_is_installed_and_has_the_same_bytes_each_time(
+    folder: ModelFolder, tmp_path: Path
+) -> None:
+    for model, data in ((PACKAGED, CONTENT), (MODEL, CONTENT)):
+        with preparing(folder, 0):
+            install(folder, model, data, "the test")
+    packs = [tmp_path / name for name in ("one.zip", "two.zip")]
+    for file in packs:
+        assert pack(folder, file) == [PACKAGED, MODEL]
+    assert packs[0].read_bytes() == packs[1].read_bytes()
+    there = ModelFolder(tmp_path / "another machine")
+    assert fetch.take(there, packs[0]) == [PACKAGED, MODEL]
+    assert {there.condition(model) for model in (PACKAGED, MODEL)} == {"installed"}
+
+
+def test_a_pack_is_complete_or_is_not_written(folder: ModelFolder, tmp_path: Path) -> None:
     with pytest.raises(Problem) as refused:
-        download(folder, MODEL, lambda _: None, url=url)
-    assert (refused.value.code, refused.value.exit_code) == ("bad_url", ExitCode.USAGE)
+        pack(folder, tmp_path / "models.zip")
+    assert refused.value.code == "models_missing"
+    assert "cats, stand-in are not installed" in refused.value.message
+    assert not (tmp_path / "models.zip").exists()
+
+
+def test_a_pack_that_cannot_be_written_is_an_error(folder: ModelFolder, tmp_path: Path) -> None:
+    for model in (PACKAGED, MODEL):
+        with preparing(folder, 0):
+            install(folder, model, CONTENT, "the test")
+    with pytest.raises(Problem) as refused:
+        pack(folder, tmp_path / "no folder" / "models.zip")
+    assert refused.value.code == "pack_unwritable"
+
+
+def damaged_pack(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MODEL.file, CONTENT)
+        archive.writestr(PACKAGED.file, CONTENT[:-1] + b"!")
+
+
+@pytest.mark.parametrize(
+    ("write", "code"),
+    [
+        (lambda file: file.write_bytes(CONTENT[:-1]), "model_wrong_hash"),
+        (lambda file: file.write_bytes(WHEEL[:-1000]), "model_wrong_hash"),
+        (damaged_pack, "model_wrong_hash"),
+        (lambda _file: None, "model_file_unreadable"),
+        (lambda file: file.mkdir(), "model_file_unreadable"),
+    ],
+)
+def test_another_file_is_refused_and_nothing_of_it_is_installed(
+    folder: ModelFolder, tmp_path: Path, write: Callable[[Path], Any], code: str
+) -> None:
+    with preparing(folder, 0):
+        install(folder, PACKAGED, CONTENT, "the test")
+    write(tmp_path / "source")
+    with pytest.raises(Problem) as refused:
+        fetch.take(folder, tmp_path / "source")
+    assert refused.value.code == code
+    assert str(tmp_path / "source") in refused.value.message
+    assert folder.condition(PACKAGED) == "installed"
+    assert left_over(folder) == ["cats.onnx"]
+
+
+# --- The disk, and others -----------------------------------------------------------------------------
 
 
 def test_two_commands_at_once_do_not_write_one_file(folder: ModelFolder, shop: Shop) -> None:
@@ -204,91 +239,104 @@ def test_two_commands_at_once_do_not_write_one_file(folder: ModelFolder, shop: S
     other = FileLock(folder.folder / "install.lock")
     assert other.acquire()
     try:
-        assert refusal(folder, shop).code == "model_busy"
+        assert refusal(folder, MODEL, shop.url).code == "model_busy"
     finally:
         other.release()
 
 
-def test_a_file_at_hand_is_installed_and_stays_where_it_was(folder: ModelFolder, tmp_path: Path) -> None:
-    source = tmp_path / "downloaded elsewhere"
-    source.write_bytes(CONTENT)
-    heard: list[int] = []
-    install_file(folder, MODEL, source, heard.append)
-    assert (folder.condition(MODEL), heard[-1]) == ("installed", len(CONTENT))
-    assert source.exists()
-    assert left_over(folder) == ["stand_in.onnx"]
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        (CONTENT[:-1], "model_wrong_size"),
-        (CONTENT[:-1] + b"!", "model_wrong_hash"),
-        (None, "model_file_unreadable"),
-    ],
-)
-def test_another_file_is_refused_and_an_installed_one_stays(
-    folder: ModelFolder, tmp_path: Path, content: bytes | None, code: str
-) -> None:
-    good, source = tmp_path / "good", tmp_path / "source"
-    good.write_bytes(CONTENT)
-    install_file(folder, MODEL, good, lambda _: None)
-    if content is not None:
-        source.write_bytes(content)
-    with pytest.raises(Problem) as refused:
-        install_file(folder, MODEL, source, lambda _: None)
-    assert refused.value.code == code
-    assert folder.condition(MODEL) == "installed"
+def test_the_remains_of_a_killed_fetch_go_with_the_next_one(folder: ModelFolder, shop: Shop) -> None:
+    (folder.folder / "fetching" / "0").mkdir(parents=True)
+    (folder.folder / "fetching" / "0" / "half").write_bytes(CONTENT)
+    fetch.fetch(folder, [MODEL], lambda _: None, url=shop.url)
     assert left_over(folder) == ["stand_in.onnx"]
 
 
 def test_a_damaged_file_is_seen_and_replaced(folder: ModelFolder, shop: Shop) -> None:
-    fetch(folder, shop)
+    fetch.fetch(folder, [MODEL], lambda _: None, url=shop.url)
     folder.path(MODEL).write_bytes(CONTENT[:-1] + b"!")
     assert folder.condition(MODEL) == "damaged"
     assert folder.read(MODEL) is None
-    fetch(folder, shop)
+    fetch.fetch(folder, [MODEL], lambda _: None, url=shop.url)
     assert folder.condition(MODEL) == "installed"
 
 
-def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
-    problem = cannot_write(tmp_path / "x.part", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+def test_a_full_disk_is_told_as_one(folder: ModelFolder, shop: Shop) -> None:
+    problem = cannot_write(folder.folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert problem.code == "no_space"
-    huge = stand_in_model(CONTENT, size_bytes=2**60)
-    with pytest.raises(Problem) as refused:
-        download(ModelFolder(tmp_path), huge, lambda _: None, url="http://127.0.0.1:9/")
-    assert refused.value.code == "no_space"
+    assert refusal(folder, stand_in_model(CONTENT, size_bytes=2**60), shop.url).code == "no_space"
+    assert shop.paths == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_disk_that_fills_up_during_the_download_is_told_and_nothing_is_installed(
-    folder: ModelFolder, shop: Shop
+def test_a_disk_that_fills_up_while_a_model_is_written_is_told_and_nothing_is_installed(
+    folder: ModelFolder,
 ) -> None:
-    folder.folder.mkdir(parents=True)
-    part_of(folder).symlink_to("/dev/full")
-    assert refusal(folder, shop).code == "no_space"
+    with pytest.raises(Problem) as refused, preparing(folder, 0):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert refused.value.code == "no_space"
+    assert left_over(folder) == []
+
+
+def test_without_the_local_extra_the_hint_installs_it(folder: ModelFolder) -> None:
+    def needs_a_library(member: bytes) -> bytes:
+        raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
+
+    model, _ = packaged("cats", CONTENT, converted=reversed_bytes)
+    model = replace(model, converted=needs_a_library)
+    with pytest.raises(Problem) as refused, preparing(folder, 0):
+        install(folder, model, CONTENT, "the test")
+    assert refused.value.code == "local_not_installed"
+    assert "numpy" in refused.value.message
+    assert "[local]" in refused.value.hint
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, shop: Shop) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(Problem) as refused:
-        fetch(ModelFolder(tmp_path / "models"), shop)
-    assert refused.value.code == "state_dir_unusable"
+    problem = refusal(ModelFolder(tmp_path / "models"), MODEL, shop.url)
+    assert problem.code == "state_dir_unusable"
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, shop: Shop) -> None:
+    (tmp_path / "models").write_text("")
+    problem = refusal(ModelFolder(tmp_path / "models"), MODEL, shop.url)
+    assert problem.code == "state_dir_unusable"
+    assert str(tmp_path / "models") in problem.message
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
-def test_the_folder_is_the_users_alone(folder: ModelFolder, shop: Shop) -> None:
-    fetch(folder, shop)
+def test_the_folder_and_its_files_are_the_users_alone(folder: ModelFolder, shop: Shop) -> None:
+    fetch.fetch(folder, [MODEL], lambda _: None, url=shop.url)
     assert stat.S_IMODE(folder.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.path(MODEL).stat().st_mode) == 0o600
 
 
-def test_the_pinned_model_is_the_one_that_was_measured_and_says_who_confirmed_it() -> None:
-    assert (OBJECTS.size_bytes, OBJECTS.license) == (20_219_662, "Apache-2.0")
-    assert OBJECTS.sha256 == "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7"
-    assert OBJECTS.url.startswith("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/")
-    assert "third parties only" in OBJECTS.confirmed
-    assert OBJECTS.version == "yolox-tiny@427cc366"
+# --- The catalogue ------------------------------------------------------------------------------------
+
+
+def test_the_pinned_models_are_the_ones_that_were_measured() -> None:
+    pinned = {model.name: (model.file, model.size_bytes, model.version) for model in MODELS}
+    assert pinned == {
+        "yolox-nano": ("yolox_nano.onnx", 3_659_407, "yolox-nano@c789161e"),
+        "efficientnet-lite0": ("efficientnet_lite0.onnx", 18_537_217, "efficientnet-lite0@f4cda865"),
+        "blazeface": ("blazeface_short_range.tflite", 229_032, "blazeface@3bc182eb"),
+        "yolox-tiny": ("yolox_tiny.onnx", 20_219_662, "yolox-tiny@427cc366"),
+    }
+    assert {model.license for model in MODELS} == {"Apache-2.0"}
+    assert (CLASSES.size_bytes, CLASSES.sha256) == (lite0.ONNX_BYTES, lite0.ONNX_SHA256)
+
+
+def test_only_the_optional_model_comes_from_no_package() -> None:
+    assert [model.name for model in MODELS if model.wheel is None] == ["yolox-tiny"]
+    assert [model.name for model in MODELS if model.optional] == ["yolox-tiny"]
+    assert "third parties only" in BETTER_OBJECTS.confirmed
+
+
+def test_metadata_is_cut_off_an_onnx_file_wherever_it_stands() -> None:
+    version, metadata, graph = b"\x08\x08", b"\x72\x03\x0a\x01x", b"\x3a\x02ok"
+    assert conversions.without_metadata(version + metadata + graph + metadata) == version + graph
+    for other in (b"\x0b", b"\x3a", b"\x3a\xff"):
+        with pytest.raises(ValueError, match="ONNX"):
+            conversions.without_metadata(other)
 
 
 def test_models_lie_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ GIVEN_ANEW = (
 
 @dataclass(frozen=True)
 class Drift:
-    """do: what somebody does. shown: resource -> the differences that `status` then shows, none: that it is
+    """do: what somebody does. shown: resource -> the drift that `status` then shows, none: that it is
     missing. calls: all that `up` then sends, in order."""
 
     what: str

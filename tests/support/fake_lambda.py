@@ -33,25 +33,42 @@ def nothing(_event: Event) -> None:
 
 @dataclass
 class Rekognition:
-    """Finds a cat, or fails with the error `trouble`; counts what it is asked."""
+    """Finds a cat and a face, or fails with the error `trouble`; counts what it is asked.
+
+    asked: the pictures. operations: each with its feature.
+    """
 
     trouble: str = ""
     asked: list[str] = field(default_factory=list)
+    operations: list[tuple[str, str]] = field(default_factory=list)
 
     def detect_labels(self, **parameters: Any) -> dict[str, Any]:
-        self.asked.append(parameters["Image"]["S3Object"]["Name"])
-        if self.trouble:
-            raise ClientError({"Error": {"Code": self.trouble, "Message": "no"}}, "DetectLabels")
+        self._asked_for("labels", parameters)
         return {"Labels": [{"Name": "Cat", "Confidence": 98.0}], "LabelModelVersion": "3.0"}
 
-    detect_moderation_labels = detect_faces = detect_text = detect_labels
+    def detect_faces(self, **parameters: Any) -> dict[str, Any]:
+        self._asked_for("faces", parameters)
+        return {"FaceDetails": [{"Confidence": 99.0}]}
+
+    detect_moderation_labels = detect_text = detect_labels
+
+    def _asked_for(self, feature: str, parameters: dict[str, Any]) -> None:
+        key = parameters["Image"]["S3Object"]["Name"]
+        self.asked.append(key)
+        self.operations.append((feature, key))
+        if self.trouble:
+            raise ClientError({"Error": {"Code": self.trouble, "Message": "no"}}, feature)
 
 
 @dataclass
 class PlayedLambda:
-    """One call at a time. before and after: what happens around a call; they may raise in its place."""
+    """One call at a time. before and after: what happens around a call; they may raise in its place.
+
+    features: what the pipeline asks for.
+    """
 
     names: Names
+    features: tuple[str, ...] = ("labels",)
     rekognition: Rekognition = field(default_factory=Rekognition)
     events: list[Event] = field(default_factory=list)
     before: Callable[[Event], object] = nothing
@@ -73,7 +90,7 @@ class PlayedLambda:
     def run(self, event: Event) -> dict[str, Any]:
         self.events.append(event)
         needs = Needs(
-            features=("labels",),
+            features=self.features,
             store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
             s3=self.client("s3"),
             rekognition=self.rekognition,

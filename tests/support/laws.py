@@ -16,7 +16,8 @@ import pytest
 from imgpipe_cli.aws.iam.uses import Entry
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy import apply, destroy, observe, permissions, plan
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Call, Change, Context, Resource, Step
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.steps import STEPS
@@ -91,7 +92,7 @@ def everything_is_managed(world: World) -> None:
     """After `up`: all that the settings ask for, ready and ours, and nothing else."""
     there = {name for name, seen in world.observe().items() if seen.exists and seen.ready and seen.owned}
     assert there == world.resources.keys()
-    states = {state.resource: (state.state, state.differences) for state in world.states()}
+    states = {state.resource: (state.state, state.drift) for state in world.states()}
     assert states == dict.fromkeys(there, ("ready", ()))
 
 
@@ -165,22 +166,22 @@ def drift_is_repaired(
     shown: Mapping[str, tuple[str, ...]],
     calls: Sequence[str],
 ) -> None:
-    """shown: resource -> the differences that `status` then shows, none: that it is missing. calls: all that
+    """shown: resource -> the drift that `status` then shows, none: that it is missing. calls: all that
     `up` then sends, in order."""
     clean = world.inventory()
     do(world.connect())
     assert world.inventory() != clean
-    assert _differences(world) == shown
+    assert _drift(world) == shown
     repairing = world.up(workers=1)
     assert [f"{service}.{operation}" for service, operation in repairing.writes] == list(calls)
     assert world.inventory() == clean
-    assert _differences(world) == {}  # so one more `up` would send nothing
+    assert _drift(world) == {}  # so one more `up` would send nothing
 
 
-def _differences(world: World) -> dict[str, tuple[str, ...]]:
+def _drift(world: World) -> dict[str, tuple[str, ...]]:
     found = [state for state in world.states() if state.state != "ready"]
-    assert all(state.state == ("drifted" if state.differences else "missing") for state in found)
-    return {state.resource: state.differences for state in found}
+    assert all(state.state == ("drifted" if state.drift else "missing") for state in found)
+    return {state.resource: state.drift for state in found}
 
 
 def a_twin_is_refused_and_left_alone(world: World, resource: Resource) -> None:

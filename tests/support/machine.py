@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,12 @@ import boto3
 from botocore.config import Config
 from PIL import Image
 
+from imgpipe_cli.local.models.catalogue import MODELS
 from imgpipe_cli.local.process import control
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support import warm_process
 from tests.support.cli import ENVELOPE
+from tests.support.model_files import model_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -66,7 +70,16 @@ class Machine:
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "IMGPIPE_STATE_DIR": str(self.state)}
-        return {**kept, **own, **(extra or {})}
+        return {**kept, **own, "IMGPIPE_NO_MODELS": "1", **(extra or {})}
+
+    def take_models(self) -> None:
+        """Put the real models in their place, as the first `up --local` does on a user's machine."""
+        models = self.state / "models"
+        models.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.state.chmod(0o700)
+        for model in MODELS:
+            if not model.optional:
+                shutil.copy(model_folder() / model.file, models)
 
     def imgpipe(
         self,
@@ -119,7 +132,7 @@ class Machine:
             process.communicate()
         self.running.clear()
 
-    def cloud(self) -> control.LocalCloud:
+    def cloud(self) -> LocalCloud:
         found = control.running(self.state)
         assert found is not None, "the local cloud of this machine does not run"
         return found
@@ -144,6 +157,7 @@ def client(service: str, endpoint: str, key_id: str, secret: str, *, region: str
 def machine_in(folder: Path) -> Iterator[Machine]:
     """A machine whose processes, the local cloud too, are gone at the end."""
     machine = Machine(folder)
+    machine.take_models()
     try:
         yield machine
     finally:

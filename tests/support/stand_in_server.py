@@ -20,4 +20,6 @@ if __name__ == "__main__":
     from tests.local.rekognition.stand_in import stand_in_model
 
     models = ModelFolder(LocalFiles(Path(sys.argv[sys.argv.index("--folder") + 1])).models)
-    sys.exit(main(load=lambda workers: Rekognition(workers=workers, models=models, objects=stand_in_model())))
+    sys.exit(
+        main(load=lambda workers: Rekognition(workers=workers, models=models, catalogue=[stand_in_model()]))
+    )

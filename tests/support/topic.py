@@ -51,10 +51,10 @@ class Topic(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
-        if not context.seen.exists:
+        if not context.observed.exists:
             params = {"Name": _topic(names), "Tags": names.tag_list}
             yield Change("create", f"topic {_topic(names)}", Call("sns", "create_topic", params))
-        if context.seen.facts.get("title") != _TITLE:
+        if context.observed.facts.get("title") != _TITLE:
             params = {"TopicArn": _arn(names), "AttributeName": "DisplayName", "AttributeValue": _TITLE}
             yield Change(
                 "set", f"title of topic {_topic(names)}", Call("sns", "set_topic_attributes", params)

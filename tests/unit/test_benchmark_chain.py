@@ -23,21 +23,41 @@ def test_reads_that_only_follow_each_other_are_no_chain() -> None:
     assert _longest(_call("sts", "GetCallerIdentity", "", -1), *calls) == ["GetCallerIdentity", "GetRole"]
 
 
-def test_look_change_look_is_a_chain_and_so_is_what_needs_it() -> None:
+def test_changes_of_what_is_needed_are_a_chain_and_the_looks_beside_them_are_not() -> None:
     role, settings = f"RoleName={NAMES.role('ingest')}", NAMES.settings_parameter
     found = _longest(
         _call("ssm", "GetParameter", settings, 0),
         _call("iam", "GetRole", role, 0),
         _call("ssm", "PutParameter", settings, 1),
-        _call("ssm", "GetParameter", settings, 2),
+        _call("ssm", "GetParameter", settings, 2),  # the answer to the change has told it
         _call("iam", "CreateRole", role, 3),
         _call("logs", "CreateLogGroup", NAMES.log_group("web"), 4),  # a role does not need it
         _call("iam", "PutRolePolicy", role, 5),
         _call("lambda", "POST /2015-03-31/functions", f"/functions/{NAMES.function('ingest')}", 6),
     )
-    changes = ["PutParameter", "GetParameter", "CreateRole", "PutRolePolicy", "POST /2015-03-31/functions"]
+    changes = ["PutParameter", "CreateRole", "PutRolePolicy", "POST /2015-03-31/functions"]
     assert found[1:] == changes
     assert len(found) == 1 + len(changes)
+
+
+def test_a_look_that_alone_tells_a_value_is_in_the_chain() -> None:
+    functions, token = "/2015-03-31/functions", NAMES.token_parameter
+    found = _longest(
+        _call("ssm", "PutParameter", token, 0),
+        _call("ssm", "GetParameter", token, 1),
+        _call("lambda", f"POST {functions}", f"/functions/{NAMES.function('web')}", 2),
+    )
+    assert found == ["PutParameter", "GetParameter", f"POST {functions}"]
+
+
+def test_the_look_that_a_resource_asks_for_is_in_the_chain() -> None:
+    functions, function = "/2015-03-31/functions", NAMES.function("ingest")
+    found = _longest(
+        _call("lambda", f"POST {functions}", f"/functions/{function}", 0),
+        _call("lambda", "GET function", f"{functions}/{function}", 1),  # until it is Active
+        _call("s3", "PUT /bucket?notification", "/bucket?notification", 2),
+    )
+    assert found == [f"POST {functions}", "GET function", "PUT /bucket?notification"]
 
 
 def test_a_removal_waits_for_what_needs_the_resource() -> None:

@@ -15,7 +15,8 @@ from imgpipe_cli.aws.client import AwsError, Credentials
 from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.diagnose.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
+from imgpipe_cli.local.process.control import LocalStatus
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.session.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -336,11 +337,15 @@ def test_room_on_the_disk(free_bytes: float, asked: bool, verdict: str) -> None:
     assert local_cloud.disk(int(free_bytes), Path("state"), asked=asked).verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("condition", "verdict"), [("installed", "ok"), ("missing", "ok"), ("damaged", "warning")]
-)
-def test_a_damaged_model_is_a_warning(condition: Any, verdict: str) -> None:
-    assert local_cloud.models("yolox-tiny", condition).verdict == verdict
+def test_a_damaged_model_is_a_warning_and_a_missing_one_is_not() -> None:
+    check = local_cloud.models({"cats": "installed", "dogs": "missing", "birds": "missing"})
+    assert (check.verdict, check.seen) == (
+        "ok",
+        "cats: installed; dogs, birds: not installed (imgpipe local models fetch)",
+    )
+    check = local_cloud.models({"cats": "installed", "dogs": "damaged"})
+    assert (check.verdict, check.seen) == ("warning", "damaged and not used: dogs")
+    assert check.fix == "imgpipe local models fetch"
 
 
 @pytest.mark.parametrize(

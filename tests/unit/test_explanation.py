@@ -68,8 +68,8 @@ def attempt(ending: Any = "failed", *, ago_s: float = 20, **changes: Any) -> Att
     return replace(base, **changes)
 
 
-def part(name: str, state: Any = "missing", *differences: str) -> ResourceState:
-    return ResourceState("step", name, state, differences)
+def part(name: str, state: Any = "missing", *drift: str) -> ResourceState:
+    return ResourceState("step", name, state, drift)
 
 
 def queued(version_id: str | None = "v2") -> Peek:

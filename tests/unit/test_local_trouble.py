@@ -15,7 +15,8 @@ from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Teller
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.control import LocalCloud, LocalStatus
+from imgpipe_cli.local.process.control import LocalStatus
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.feed import Feed
 from imgpipe_cli.pictures.listing import CutShort

@@ -127,3 +127,26 @@ def test_only_the_latest_outcomes_are_kept() -> None:
     for key in ("a", "b", "a", "c", "a", "b"):
         assert found.get(key, computing(key)) == key
     assert computed == ["a", "b", "c", "b"]
+
+
+def test_a_value_that_was_told_outlives_a_look_that_finds_nothing_yet(
+    known: SingleFlight[str | None],
+) -> None:
+    look = Look(None, "another id", None)
+    look.go_on.set()
+    known.tell("api", "an id")
+    assert known.learn("api", look) is None
+    assert known.get("api", look) == "an id"
+    assert known.learn("api", look) == "another id"
+    assert known.learn("api", look) is None  # from now on looks count
+    look = Look("a third id")
+    look.go_on.set()
+    assert known.get("api", look) == "a third id"
+
+
+def test_a_value_that_was_told_can_be_forgotten(known: SingleFlight[str | None]) -> None:
+    look = Look("another id")
+    look.go_on.set()
+    known.tell("api", "an id")
+    known.forget("api")
+    assert known.get("api", look) == "another id"

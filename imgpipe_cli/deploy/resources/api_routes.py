@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -54,27 +55,38 @@ class Routing(Resource):
         return Observed(exists=bool(items["integrations"] or items["routes"]), facts={"id": found, **items})
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        found = seen.facts["id"]
+        observed, names = context.observed, context.names
+        found = observed.facts["id"]
         targets: dict[str, str] = {}
         for function in dict.fromkeys(ROUTES.values()):
             wanted = _integration(function, names)
             same = [
-                i for i in seen.facts["integrations"] if i.get("IntegrationUri") == wanted["IntegrationUri"]
+                i
+                for i in observed.facts["integrations"]
+                if i.get("IntegrationUri") == wanted["IntegrationUri"]
             ]
             if not same:
                 params = {"ApiId": found, **wanted}
-                passing = (*INSIDE, _NO_FUNCTION)
-                call = Call("apigatewayv2", "create_integration", params, passing, once=True)
+                transient = (*INSIDE, _NO_FUNCTION)
+                call = Call("apigatewayv2", "create_integration", params, transient, once=True)
                 yield Change("create", f"integration with function {names.function(function)}", call)
                 targets[function] = Computed(f"new integration with {names.function(function)}")
                 continue
             first, *doubles = sorted(same, key=lambda i: str(i["IntegrationId"]))
             targets[function] = f"integrations/{first['IntegrationId']}"
             yield from self._repairs(found, first, wanted, names.function(function))
-            yield from self._without(found, doubles, seen.facts["routes"])
+            yield from self._without(found, doubles, observed.facts["routes"])
         functions = {names.function_arn(function) for function in FUNCTIONS}
-        yield from self._routes(found, targets, seen, functions)
+        yield from self._routes(found, targets, observed, functions)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        made = {"apigatewayv2.create_integration": "integrations", "apigatewayv2.create_route": "routes"}
+        kind, facts = made.get(change.call.label), context.observed.facts
+        if kind is None:
+            return None
+        return replace(context.observed, exists=True, facts={**facts, kind: [*facts[kind], answer]})
 
     def _repairs(
         self, api: str, found: Mapping[str, Any], wanted: Mapping[str, Any], function: str
@@ -97,16 +109,16 @@ class Routing(Resource):
                 yield Change("delete", what, gateway_call("delete_integration", **params))
 
     def _routes(
-        self, api: str, targets: Mapping[str, str], seen: Observed, functions: set[str]
+        self, api: str, targets: Mapping[str, str], observed: Observed, functions: set[str]
     ) -> Iterator[Change]:
         # Others may lead routes of theirs to integrations of theirs.
-        ours = {
+        owned = {
             f"integrations/{one['IntegrationId']}"
-            for one in seen.facts["integrations"]
+            for one in observed.facts["integrations"]
             if one.get("IntegrationUri") in functions
         }
         kept: set[str] = set()
-        for route in seen.facts["routes"]:
+        for route in observed.facts["routes"]:
             key = route["RouteKey"]
             where = {"ApiId": api, "RouteId": route["RouteId"]}
             if key in ROUTES and key not in kept:
@@ -115,7 +127,7 @@ class Routing(Resource):
                 if open_to_all or route.get("Target") != targets[ROUTES[key]]:
                     params = {**where, "Target": targets[ROUTES[key]], **open_to_all}
                     yield Change("update", f"route {key}", gateway_call("update_route", **params))
-            elif route.get("Target") in ours or key in ROUTES:
+            elif route.get("Target") in owned or key in ROUTES:
                 yield Change("delete", f"outdated route {key}", gateway_call("delete_route", **where))
         for key, function in ROUTES.items():
             if key not in kept:

@@ -82,19 +82,24 @@ class Stage(Resource):
         return Observed(exists=True, facts={"id": found, "stage": stage})
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen = context.seen
+        observed = context.observed
         logs = {
             "DestinationArn": context.names.log_group_arn(context.names.access_log_group),
             "Format": _ACCESS_LOG,
         }
         wanted = {"AutoDeploy": True, "DefaultRouteSettings": _THROTTLE, "AccessLogSettings": logs}
-        params = {"ApiId": seen.facts["id"], "StageName": STAGE, **wanted}
-        passing = (*INSIDE, _LOGGING)
-        if not seen.exists:
-            yield Change("create", f"stage {STAGE}", Call("apigatewayv2", "create_stage", params, passing))
-        elif (routes := _throttled(seen.facts["stage"])) or not _covers(seen.facts["stage"], wanted):
-            call = Call("apigatewayv2", "update_stage", {**params, **routes}, passing)
+        params = {"ApiId": observed.facts["id"], "StageName": STAGE, **wanted}
+        transient = (*INSIDE, _LOGGING)
+        if not observed.exists:
+            yield Change("create", f"stage {STAGE}", Call("apigatewayv2", "create_stage", params, transient))
+        elif (routes := _throttled(observed.facts["stage"])) or not _covers(observed.facts["stage"], wanted):
+            call = Call("apigatewayv2", "update_stage", {**params, **routes}, transient)
             yield Change("update", f"stage {STAGE}", call)
+
+    def answered(
+        self, _aws: Aws, context: Context, _change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return Observed(exists=True, facts={**context.observed.facts, "stage": answer})
 
 
 def _throttled(stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +108,8 @@ def _throttled(stage: Mapping[str, Any]) -> dict[str, Any]:
     A route's own limits take the place of the stage's.
     """
     found: Mapping[str, Any] = stage.get("RouteSettings") or {}
-    ours = {key: one for key, one in found.items() if key in ROUTES and not _covers(one, _THROTTLE)}
-    mended = {key: {**one, **_THROTTLE} for key, one in ours.items()}
+    owned = {key: one for key, one in found.items() if key in ROUTES and not _covers(one, _THROTTLE)}
+    mended = {key: {**one, **_THROTTLE} for key, one in owned.items()}
     return {"RouteSettings": {**found, **mended}} if mended else {}
 
 

@@ -22,7 +22,7 @@ _KINDS = (
     "TopicConfigurations",
     "EventBridgeConfiguration",
 )
-_PASSING = (
+_TRANSIENT = (
     TransientError(
         "InvalidArgument",
         "Unable to validate the following destination configurations",
@@ -47,6 +47,7 @@ class Notification(Resource):
     )
     # Everything that the first event needs is there before the first event can come.
     needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
+    needs_shown = ("function.ingest",)  # no event comes before it is Active
     parent = "bucket"
 
     def observe(self, aws: Aws, names: Names) -> Observed:
@@ -56,22 +57,27 @@ class Notification(Resource):
             Bucket=names.bucket,
         )
         document = {kind: found[kind] for kind in _KINDS if kind in found} if found else {}
-        ours = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
-        return Observed(exists=bool(ours), facts={"document": document})
+        owned = [entry for entry in document.get(_KINDS[0], []) if entry.get("Id") == _ID]
+        return Observed(exists=bool(owned), facts={"document": document})
 
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
-        document = context.seen.facts["document"]
+        document = context.observed.facts["document"]
         wanted = {"Id": _ID, "LambdaFunctionArn": names.function_arn("ingest"), "Events": _EVENTS}
         functions = document.get(_KINDS[0], [])
-        ours = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
-        if ours != [_normal(wanted)]:
+        owned = [_normal(entry) for entry in functions if entry.get("Id") == _ID]
+        if owned != [_normal(wanted)]:
             _refuse_overlap(document, names)
             merged = {**document, _KINDS[0]: [*_without_ours(functions), wanted]}
-            yield _put("set" if not ours else "update", merged, names)
+            yield _put("set" if not owned else "update", merged, names)
+
+    def answered(
+        self, _aws: Aws, _context: Context, change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return Observed(exists=True, facts={"document": change.call.params["NotificationConfiguration"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
-        document = context.seen.facts["document"]
+        document = context.observed.facts["document"]
         rest = {**document, _KINDS[0]: _without_ours(document.get(_KINDS[0], []))}
         kept = {kind: value for kind, value in rest.items() if value != []}
         # Somebody else's destination that is gone by now must not keep ours from going.
@@ -80,7 +86,7 @@ class Notification(Resource):
 
 def _put(verb: Verb, document: Mapping[str, Any], names: Names, **options: bool) -> Change:
     params = {"Bucket": names.bucket, "NotificationConfiguration": document, **options}
-    call = Call("s3", "put_bucket_notification_configuration", params, _PASSING)
+    call = Call("s3", "put_bucket_notification_configuration", params, _TRANSIENT)
     return Change(verb, f"notification of bucket {names.bucket}", call)
 
 

@@ -100,8 +100,8 @@ class Table(Resource):
         )
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        if not seen.exists:
+        observed, names = context.observed, context.names
+        if not observed.exists:
             params = {
                 "TableName": names.table,
                 "KeySchema": _KEYS,
@@ -112,11 +112,11 @@ class Table(Resource):
             }
             yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
             return
-        _refuse_other_keys(seen.facts, names.table)
-        if seen.facts["billing"] != "PAY_PER_REQUEST":
+        _refuse_other_keys(observed.facts, names.table)
+        if observed.facts["billing"] != "PAY_PER_REQUEST":
             params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
             yield Change("update", f"billing of table {names.table}", _update("update_table", params))
-        if seen.facts["index"] is None:
+        if observed.facts["index"] is None:
             params = {
                 "TableName": names.table,
                 "AttributeDefinitions": _ATTRIBUTES,
@@ -125,10 +125,10 @@ class Table(Resource):
             yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
 
     def removals(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        if seen.detail == "deleting":
+        observed, names = context.observed, context.names
+        if observed.detail == "deleting":
             return
-        if seen.owned and seen.facts["protected"]:
+        if observed.owned and observed.facts["protected"]:
             raise Problem(
                 "table_protected",
                 f"The table {names.table} is protected from deletion.",
@@ -137,9 +137,11 @@ class Table(Resource):
             )
         yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
 
-    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
+    def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
         """Another projection of the index works as well; each result costs more."""
-        kept = ((seen.facts.get("index") or {}).get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
+        kept = ((observed.facts.get("index") or {}).get("Projection") or {}).get(
+            "ProjectionType", "KEYS_ONLY"
+        )
         if kept != "KEYS_ONLY":
             yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
 
@@ -176,18 +178,18 @@ class Expiry(Resource):
         return Observed(exists=True, ready=status != "DISABLING", detail=status.lower(), facts=facts)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        if not seen.facts.get("on"):
-            if seen.facts.get("other"):
+        observed, names = context.observed, context.names
+        if not observed.facts.get("on"):
+            if observed.facts.get("other"):
                 raise Problem(
                     "ttl_differs",
-                    f"The time to live of table {names.table} is in {seen.facts['other']}, not in {_TTL}: "
-                    "DynamoDB can only switch that off first.",
+                    f"The time to live of table {names.table} is in {observed.facts['other']}, not in "
+                    f"{_TTL}: DynamoDB can only switch that off first.",
                     hint="Switch it off in the DynamoDB console; run imgpipe up an hour later, no sooner.",
                 )
             specification = {"Enabled": True, "AttributeName": _TTL}
             params = {"TableName": names.table, "TimeToLiveSpecification": specification}
-            call = Call("dynamodb", "update_time_to_live", params, passing=(*_BUSY, *_MADE_ALREADY))
+            call = Call("dynamodb", "update_time_to_live", params, transient=(*_BUSY, *_MADE_ALREADY))
             yield Change("set", f"time to live of table {names.table}", call)
 
 
@@ -212,7 +214,7 @@ def _tags(aws: Aws, arn: str) -> Any:
 
 
 def _update(operation: str, params: Mapping[str, Any]) -> Call:
-    return Call("dynamodb", operation, params, passing=_BUSY)
+    return Call("dynamodb", operation, params, transient=_BUSY)
 
 
 def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:

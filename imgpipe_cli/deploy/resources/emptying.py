@@ -7,15 +7,20 @@ are not objects but are billed, so they go too.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.events import Counted, Emit
+from imgpipe_cli.system.threads import Pool
 
 _BATCH = 1000  # the most that DeleteObjects takes
+# So many pages are deleted at once: S3 takes some thousand changes a second and says SlowDown to more.
+_AT_ONCE = 4
 # What S3 may say of a single key inside a good answer, where the SDK does not see it; how often they go.
-_PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
+_TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
 _TRIES = 8
 # So many keys that S3 refuses to delete are named.
 _NAMED = 3
@@ -52,22 +57,53 @@ class _Refused(AwsError):
 
 
 def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str) -> None:
-    """Delete all versions and markers and abort open uploads. Raises AwsError.
+    """Delete all versions and markers and abort open uploads, side by side. Raises AwsError.
 
     What S3 refuses to delete ends none of the others: it is told at the end.
     """
-    done = 0
-    refused: list[_Refused] = []
+    with Pool(_AT_ONCE + 1, thread_name_prefix="empty") as pool:
+        uploads = pool.submit(_abort_uploads, aws, bucket)
+        refused: list[_Refused] = []
+        done = 0
+        for size, refusals in _delete_pages(aws, bucket, pool):
+            refused += refusals
+            done += size - len(refusals)
+            emit(Counted(step, resource, done))
+        refused += uploads.result()
+    if refused:
+        raise _told(refused)
+
+
+def _delete_pages(aws: Aws, bucket: str, pool: Pool) -> Iterator[tuple[int, list[_Refused]]]:
+    """Delete page after page while the next ones are listed; how many entries each had, and the refusals."""
+    running: deque[tuple[int, Future[list[_Refused]]]] = deque()
+    for entries in _pages(aws, bucket):
+        running.append((len(entries), pool.submit(_delete, aws, bucket, entries)))
+        if len(running) >= _AT_ONCE:
+            size, deleted = running.popleft()
+            yield size, deleted.result()
+    for size, deleted in running:
+        yield size, deleted.result()
+
+
+def _pages(aws: Aws, bucket: str) -> Iterator[list[dict[str, str]]]:
+    """All versions and markers by pages, each once the next one is listed: the listing goes on behind the
+    last version of a page, which some endpoints must still find."""
+    before: list[dict[str, str]] = []
     for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
-        entries = [
+        if before:
+            yield before
+        before = [
             {"Key": entry["Key"], "VersionId": entry["VersionId"]}
             for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
-        before = len(refused)
-        refused += _delete(aws, bucket, entries)
-        done += len(entries) - (len(refused) - before)
-        if entries:
-            emit(Counted(step, resource, done))
+    if before:
+        yield before
+
+
+def _abort_uploads(aws: Aws, bucket: str) -> list[_Refused]:
+    """Abort all open uploads; what S3 refuses. Raises AwsError for what concerns all."""
+    refused: list[_Refused] = []
     for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
         for upload in page.get("Uploads", []):
             where = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
@@ -77,8 +113,7 @@ def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str)
                 if not 400 <= error.status < 500:
                     raise
                 refused.append(_Refused(error.code, error.message, upload["Key"], error.operation))
-    if refused:
-        raise _told(refused)
+    return refused
 
 
 def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refused]:
@@ -110,13 +145,13 @@ def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> li
         answer = aws.call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
         # Failures of single keys arrive inside a 200.
         errors = answer.get("Errors", [])
-        passing = [error for error in errors if error.get("Code") in _PASSING and left]
+        transient = [error for error in errors if error.get("Code") in _TRANSIENT and left]
         refused += [
             _Refused(error.get("Code", "Unknown"), error.get("Message", ""), error["Key"], "delete_objects")
             for error in errors
-            if error not in passing
+            if error not in transient
         ]
-        failed = {(error["Key"], error.get("VersionId")) for error in passing}
+        failed = {(error["Key"], error.get("VersionId")) for error in transient}
         entries = [one for one in entries if failed & {(one["Key"], one["VersionId"]), (one["Key"], None)}]
         if not entries:
             break

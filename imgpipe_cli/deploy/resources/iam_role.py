@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -165,47 +166,50 @@ class Role(Resource):
         # Its function asks for the id at the same time: one look answers both.
         if aws.known.learn(_id_of(self.function), look) is None:
             return Observed(exists=False, facts={"trust": None, "policy": None})
-        answer = found["role"]["Role"]
-        tags = plain_tags(answer.get("Tags", []))
-        return Observed(
-            exists=True,
-            owned=names.owns(tags),
-            tags=tags,
-            facts={
-                "trust": answer["AssumeRolePolicyDocument"],
-                "boundary": answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-                "policy": found["policy"] and found["policy"]["PolicyDocument"],
-            },
-        )
+        return _observed(found["role"]["Role"], found["policy"] and found["policy"]["PolicyDocument"], names)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         role = names.role(self.function)
         trust = trust_policy(names, source_account=context.settings.source_account)
         policy = permissions(self.function, names, context.settings)
-        if not seen.exists:
+        if not observed.exists:
             params = {
                 "RoleName": role,
                 "AssumeRolePolicyDocument": json.dumps(trust),
                 "Tags": names.tag_list,
             }
             yield Change("create", f"role {role}", Call("iam", "create_role", params, (_BUSY,)))
-        elif seen.facts["trust"] != trust:
+        elif observed.facts["trust"] != trust:
             params = {"RoleName": role, "PolicyDocument": json.dumps(trust)}
             call = Call("iam", "update_assume_role_policy", params, (_NEW, _BUSY))
             yield Change("update", f"trust policy of role {role}", call)
-        if seen.facts["policy"] != policy:
+        if observed.facts["policy"] != policy:
             params = {"RoleName": role, "PolicyName": _POLICY, "PolicyDocument": json.dumps(policy)}
             call = Call("iam", "put_role_policy", params, (_NEW, _BUSY))
             yield Change("set", f"policy of role {role}", call)
 
-    def unmanaged_changes(self, aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
+    def answered(
+        self, aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        observed, params = context.observed, change.call.params
+        match change.call.label:
+            case "iam.create_role":
+                aws.known.tell(_id_of(self.function), str(answer["Role"]["RoleId"]))
+                return _observed({**answer["Role"], "Tags": params["Tags"]}, None, context.names)
+            case "iam.put_role_policy":
+                return replace(
+                    observed, facts={**observed.facts, "policy": json.loads(params["PolicyDocument"])}
+                )
+        return None
+
+    def unmanaged_changes(self, aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
         """Policies that give more than the function uses, or take away what it needs."""
-        if not seen.exists:
+        if not observed.exists:
             return
         role = names.role(self.function)
-        if seen.facts["boundary"]:
-            yield f"role {role} has the permissions boundary {seen.facts['boundary']}"
+        if observed.facts["boundary"]:
+            yield f"role {role} has the permissions boundary {observed.facts['boundary']}"
         find = partial(aws.items, "iam", RoleName=role)
         for policy in find("list_role_policies", "PolicyNames"):
             if policy != _POLICY:
@@ -230,6 +234,21 @@ class Role(Resource):
         )
         call = Call("iam", "delete_role", {"RoleName": role}, (_GOING, _BUSY))
         yield Change("delete", f"role {role}", call)
+
+
+def _observed(role: Mapping[str, Any], policy: Mapping[str, Any] | None, names: Names) -> Observed:
+    """A role that is there, as GetRole and CreateRole describe it, with the document of its policy."""
+    tags = plain_tags(role.get("Tags", []))
+    return Observed(
+        exists=True,
+        owned=names.owns(tags),
+        tags=tags,
+        facts={
+            "trust": role["AssumeRolePolicyDocument"],
+            "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "policy": policy,
+        },
+    )
 
 
 def _strip(aws: Aws, role: str) -> None:

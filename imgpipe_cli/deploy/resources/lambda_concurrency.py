@@ -23,12 +23,12 @@ def _refused(cap: int) -> TransientError:
 
 def capping(function: str, reserved: int | None, cap: int | None) -> Iterator[Change]:
     """What gives the function the concurrency that it shall have. reserved: what it has."""
-    passing = (*LAMBDA_BUSY, NOT_VISIBLE)
+    transient = (*LAMBDA_BUSY, NOT_VISIBLE)
     if cap is not None and reserved != cap:
         params = {"FunctionName": function, "ReservedConcurrentExecutions": cap}
-        call = Call("lambda", "put_function_concurrency", params, (*passing, _refused(cap)))
+        call = Call("lambda", "put_function_concurrency", params, (*transient, _refused(cap)))
         instead = "" if reserved is None else f" instead of {reserved}"
         yield Change("set", f"reserved concurrency {cap}{instead} of function {function}", call)
     elif cap is None and reserved == 0:  # the console's "Throttle"; any other number is somebody's choice
-        call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, passing)
+        call = Call("lambda", "delete_function_concurrency", {"FunctionName": function}, transient)
         yield Change("remove", f"reserved concurrency 0 of function {function}", call)

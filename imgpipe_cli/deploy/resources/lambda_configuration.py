@@ -43,7 +43,7 @@ def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
 def configuration_of(shape: Shape, context: Context) -> dict[str, Any]:
     """The parameters of CreateFunction that an update can change."""
     names = context.names
-    environment = shape.environment(names, context.settings, context.seen.facts["token_sha256"])
+    environment = shape.environment(names, context.settings, context.observed.facts["token_sha256"])
     return {
         "Runtime": RUNTIME,
         "Role": names.role_arn(shape.function),

@@ -9,6 +9,8 @@ _ROLE_HINT = (
     "If it never passes: may Lambda take the role? Its trust policy must name lambda.amazonaws.com, and no "
     "policy of the organization may deny sts:AssumeRole. Then run the command again: it continues here."
 )
+# Longer than a look at the function waits for it: that one then tells the state, and why.
+_PENDING_S = 700.0
 # What Lambda answers to any change of a function that it is at work on. The same code with another text may
 # mean that a thing is there already.
 LAMBDA_BUSY = (
@@ -16,7 +18,9 @@ LAMBDA_BUSY = (
     TransientError(
         "ResourceConflictException", "update is in progress", "Lambda is still updating the function"
     ),
-    TransientError("ResourceConflictException", "state: Pending", "Lambda is still making the function"),
+    TransientError(
+        "ResourceConflictException", "state: Pending", "Lambda is still making the function", _PENDING_S
+    ),
     TransientError(
         "ResourceConflictException",
         "concurrent update operation",

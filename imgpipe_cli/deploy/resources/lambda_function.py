@@ -83,27 +83,21 @@ class Function(Resource):
             raise AwsError(
                 refused["ErrorCode"], refused["Message"], service="lambda", operation="list_tags", status=403
             )
-        configuration = found["function"]["Configuration"]
-        tags = found["function"].get("Tags", {})
-        state = configuration.get("State", "Active")
-        update = configuration.get("LastUpdateStatus", "Successful")
-        return Observed(
-            exists=True,
-            # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
-            ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
-            owned=names.owns(tags),
-            tags=tags,
-            detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
-            facts={
-                **asked,
-                "granted": tags.get(ROLE_TAG),
-                "sha256": configuration["CodeSha256"],
-                "architectures": configuration.get("Architectures", ["x86_64"]),
-                "configuration": configuration,
-                "failed": failure(configuration),
-                "reserved": found["function"].get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-            },
-        )
+        return _observed(found["function"], asked, names)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        observed, params = context.observed, change.call.params
+        match change.call.label:
+            case "lambda.create_function":
+                made = {"Configuration": answer, "Tags": params["Tags"]}
+                # Pending keeps nobody from what is beside the function; the look waits until it is Active.
+                return replace(_observed(made, observed.facts, context.names), ready=True)
+            case "lambda.put_function_concurrency":
+                reserved = answer["ReservedConcurrentExecutions"]
+                return replace(observed, facts={**observed.facts, "reserved": reserved})
+        return None
 
     def _token_hash(self, aws: Aws, names: Names) -> str:
         """The hash the function must hold; of the placeholder while there is no token yet."""
@@ -114,19 +108,19 @@ class Function(Resource):
     def _role_id(self, aws: Aws, names: Names) -> str:
         return role_id(aws, names, self.shape.function) or Computed("id of the new role")
 
-    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:
+    def completed(self, observed: Observed, aws: Aws, names: Names) -> Observed:
         # Known since the last look at the role, which may have been made meanwhile.
-        facts = {**seen.facts, "role_id": self._role_id(aws, names)}
+        facts = {**observed.facts, "role_id": self._role_id(aws, names)}
         if isinstance(facts["token_sha256"], Computed):
             facts["token_sha256"] = self._token_hash(aws, names)
-        return replace(seen, facts=facts)
+        return replace(observed, facts=facts)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names, settings = context.seen, context.names, context.settings
+        observed, names, settings = context.observed, context.names, context.settings
         function = names.function(self.shape.function)
         configuration = configuration_of(self.shape, context)
         code = {"ZipFile": Zip(self.shape.function)}
-        if not seen.exists:
+        if not observed.exists:
             params = {
                 "FunctionName": function,
                 **configuration,
@@ -138,31 +132,31 @@ class Function(Resource):
             yield Change("create", f"function {function}", call)
             yield from capping(function, None, self._cap(settings))
             return
-        if seen.facts["configuration"].get("PackageType", "Zip") != "Zip":
+        if observed.facts["configuration"].get("PackageType", "Zip") != "Zip":
             raise Problem(
                 "function_differs",
                 f"The function {function} is a container image, not a zip, which Lambda cannot change.",
                 hint=f"Remove it: aws lambda delete-function --function-name {function}; then imgpipe up.",
             )
         if (
-            seen.facts["sha256"] != package.code_sha256(self.shape.function)
-            or seen.facts["architectures"] != ARCHITECTURES
+            observed.facts["sha256"] != package.code_sha256(self.shape.function)
+            or observed.facts["architectures"] != ARCHITECTURES
         ):
             params = {"FunctionName": function, **code, "Architectures": ARCHITECTURES}
             call = Call("lambda", "update_function_code", params, CHANGING)
             yield Change("update", f"code of function {function}", call)
-        yield from capping(function, seen.facts["reserved"], self._cap(settings))
+        yield from capping(function, observed.facts["reserved"], self._cap(settings))
         yield from self._given_anew(context, configuration)
-        added = surplus(seen.facts["configuration"])
-        others = [*differing(configuration, seen.facts["configuration"]), *map(str.lower, added)]
+        added = surplus(observed.facts["configuration"])
+        others = [*differing(configuration, observed.facts["configuration"]), *map(str.lower, added)]
         if others:
             params = {"FunctionName": function, **configuration, **added}
             call = Call("lambda", "update_function_configuration", params, CHANGING)
             yield Change("update", f"{', '.join(others)} of function {function}", call)
-        elif seen.facts["failed"]:
+        elif observed.facts["failed"]:
             raise Problem(
                 "function_failed",
-                f"Lambda could not make the function {function}: {seen.facts['failed']}",
+                f"Lambda could not make the function {function}: {observed.facts['failed']}",
                 hint="Remove the cause. If imgpipe up says the same again, imgpipe down and up make it anew.",
             )
 
@@ -173,15 +167,15 @@ class Function(Resource):
         Where the role's trust policy names the account again, its own is given to it again before the tag
         says so: Lambda refuses that if it cannot take the role now.
         """
-        seen, names = context.seen, context.names
-        wanted, granted, role = _grant(context), seen.facts["granted"], seen.facts["role_id"]
+        observed, names = context.observed, context.names
+        wanted, granted, role = _grant(context), observed.facts["granted"], observed.facts["role_id"]
         # While there is no role there is none to give.
         if granted == wanted or isinstance(wanted, Computed):
             return
         function, right = names.function(self.shape.function), configuration["Role"]
         # Without a tag nothing says that it was another role.
         same = granted in (role, f"{role}{_WITHOUT_ACCOUNT}")
-        lost = granted is not None and not same and seen.facts["configuration"]["Role"] == right
+        lost = granted is not None and not same and observed.facts["configuration"]["Role"] == right
 
         def give(what: str, **params: Any) -> Change:
             call = Call(
@@ -206,16 +200,40 @@ class Function(Resource):
         return settings.cap if self.shape.capped else None
 
     def removals(self, context: Context) -> Iterator[Change]:
-        if context.seen.detail == "deleting":
+        if context.observed.detail == "deleting":
             return
         function = context.names.function(self.shape.function)
         call = Call("lambda", "delete_function", {"FunctionName": function}, LAMBDA_BUSY)
         yield Change("delete", f"function {function}", call)
 
 
+def _observed(found: Mapping[str, Any], asked: Mapping[str, Any], names: Names) -> Observed:
+    """A function that is there, as GetFunction describes it. asked: the facts that it does not tell."""
+    configuration, tags = found["Configuration"], found.get("Tags", {})
+    state = configuration.get("State", "Active")
+    update = configuration.get("LastUpdateStatus", "Successful")
+    return Observed(
+        exists=True,
+        # Inactive: idle for weeks; the next call wakes it. Failed is repaired by an update.
+        ready=state in ("Active", "Inactive", "Failed") and update != "InProgress",
+        owned=names.owns(tags),
+        tags=tags,
+        detail=f"{state}, update {update}".lower() if state == "Active" else state.lower(),
+        facts={
+            **asked,
+            "granted": tags.get(ROLE_TAG),
+            "sha256": configuration["CodeSha256"],
+            "architectures": configuration.get("Architectures", ["x86_64"]),
+            "configuration": configuration,
+            "failed": failure(configuration),
+            "reserved": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+        },
+    )
+
+
 def _grant(context: Context) -> str:
     """What the tag says once the function has its role."""
-    role: str = context.seen.facts["role_id"]
+    role: str = context.observed.facts["role_id"]
     if context.settings.source_account or isinstance(role, Computed):
         return role
     return f"{role}{_WITHOUT_ACCOUNT}"

@@ -15,7 +15,7 @@ from imgpipe_cli.deploy.resource import Call, Change, Computed, Context, Observe
 from imgpipe_cli.deploy.resources.external_access import external_access
 from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
 
-_PASSING = (
+_TRANSIENT = (
     *LAMBDA_BUSY,
     NOT_VISIBLE,
 )
@@ -68,38 +68,50 @@ class Permission(Resource):
         )
         found = snapshot["policy"]
         document = json.loads(found["Policy"]) if found and found.get("Policy") else {}
-        facts = {"source": snapshot["source"], "statement": None, "document": document}
+        return self._observed(snapshot["source"], document)
+
+    def _observed(self, source: str, document: Mapping[str, Any]) -> Observed:
+        facts = {"source": source, "statement": None, "document": document}
         for statement in document.get("Statement", []):
             if statement.get("Sid") == self._sid:
                 return Observed(exists=True, facts={**facts, "statement": _essence(statement)})
         return Observed(exists=False, facts=facts)
 
-    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.call.label != "lambda.add_permission":
+            return None
+        facts = context.observed.facts
+        others = [one for one in facts["document"].get("Statement", []) if one.get("Sid") != self._sid]
+        return self._observed(facts["source"], {"Statement": [*others, json.loads(answer["Statement"])]})
+
+    def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
         """Statements by which others call the function, past the API, its token and its throttle."""
-        for statement, who in external_access(seen.facts["document"], names.account):
+        for statement, who in external_access(observed.facts["document"], names.account):
             yield f"statement {statement} lets {who} call function {names.function(self.function)}"
 
-    def completed(self, seen: Observed, aws: Aws, names: Names) -> Observed:
-        if not isinstance(seen.facts["source"], Computed):
-            return seen
-        return replace(seen, facts={**seen.facts, "source": self._source_arn(aws, names)})
+    def completed(self, observed: Observed, aws: Aws, names: Names) -> Observed:
+        if not isinstance(observed.facts["source"], Computed):
+            return observed
+        return replace(observed, facts={**observed.facts, "source": self._source_arn(aws, names)})
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
-        function, source = names.function(self.function), seen.facts["source"]
+        observed, names = context.observed, context.names
+        function, source = names.function(self.function), observed.facts["source"]
         account = {"SourceAccount": names.account} if self._source_account else {}
         conditions = {"aws:sourcearn": source}
         if self._source_account:
             conditions["aws:sourceaccount"] = names.account
         wanted = ("Allow", self._service, "lambda:InvokeFunction", conditions)
-        if seen.facts["statement"] == wanted:
+        if observed.facts["statement"] == wanted:
             return
         where = {"FunctionName": function, "StatementId": self._sid}
-        if seen.exists:
+        if observed.exists:
             yield Change(
                 "remove",
                 f"outdated permission {self._sid} of function {function}",
-                Call("lambda", "remove_permission", where, _PASSING),
+                Call("lambda", "remove_permission", where, _TRANSIENT),
             )
         params = {
             **where,
@@ -111,7 +123,7 @@ class Permission(Resource):
         yield Change(
             "add",
             f"permission {self._sid} to function {function}",
-            Call("lambda", "add_permission", params, _PASSING),
+            Call("lambda", "add_permission", params, _TRANSIENT),
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.scopes import INGEST
@@ -39,21 +40,17 @@ class Retries(Resource):
             "get_function_event_invoke_config",
             FunctionName=names.function("ingest"),
         )
-        if found is None:
-            return MISSING
-        destinations = found.get("DestinationConfig", {})
-        facts = {
-            "attempts": found.get("MaximumRetryAttempts"),
-            "age": found.get("MaximumEventAgeInSeconds"),
-            "destination": destinations.get("OnFailure", {}).get("Destination"),
-            "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
-        }
-        return Observed(exists=True, facts=facts)
+        return MISSING if found is None else _observed(found)
+
+    def answered(
+        self, _aws: Aws, _context: Context, _change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        return _observed(answer)
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
-        if seen.exists and wanted.items() <= seen.facts.items():
+        if observed.exists and wanted.items() <= observed.facts.items():
             return
         params = {
             "FunctionName": names.function("ingest"),
@@ -61,11 +58,11 @@ class Retries(Resource):
             "MaximumEventAgeInSeconds": wanted["age"],
             # The call replaces all: what somebody has done on success stays.
             "DestinationConfig": {
-                **seen.facts.get("others", {}),
+                **observed.facts.get("others", {}),
                 "OnFailure": {"Destination": wanted["destination"]},
             },
         }
-        passing = (
+        transient = (
             # Lambda checks that the role may send to the queue, and that the queue is there.
             TransientError(
                 "InvalidParameterValueException", "does not have permissions", IAM_DELAY, hint=_denied(names)
@@ -76,8 +73,20 @@ class Retries(Resource):
             *LAMBDA_BUSY,
             NOT_VISIBLE,
         )
-        call = Call("lambda", "put_function_event_invoke_config", params, passing)
+        call = Call("lambda", "put_function_event_invoke_config", params, transient)
         yield Change("set", f"retries of function {names.function('ingest')}", call)
+
+
+def _observed(found: Mapping[str, Any]) -> Observed:
+    """The configuration, as Lambda answers both who asks for it and who puts it."""
+    destinations = found.get("DestinationConfig", {})
+    facts = {
+        "attempts": found.get("MaximumRetryAttempts"),
+        "age": found.get("MaximumEventAgeInSeconds"),
+        "destination": destinations.get("OnFailure", {}).get("Destination"),
+        "others": {kind: value for kind, value in destinations.items() if kind != "OnFailure" and value},
+    }
+    return Observed(exists=True, facts=facts)
 
 
 def _denied(names: Names) -> str:

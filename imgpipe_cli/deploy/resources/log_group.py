@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.scopes import ANY_LOGS, LOG_GROUP_TAGS, LOG_GROUPS
@@ -64,15 +66,23 @@ class LogGroup(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         group = self._group(context.names)
-        if not context.seen.exists:
+        if not context.observed.exists:
             call = Call(
                 "logs", "create_log_group", {"logGroupName": group, "tags": context.names.tags}, _LOGS_BUSY
             )
             yield Change("create", f"log group {group}", call)
-        if context.seen.facts["retention"] != RETENTION_DAYS:
+        if context.observed.facts["retention"] != RETENTION_DAYS:
             params = {"logGroupName": group, "retentionInDays": RETENTION_DAYS}
             call = Call("logs", "put_retention_policy", params, _LOGS_BUSY)
             yield Change("set", f"retention of log group {group} to {RETENTION_DAYS} days", call)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, _answer: Mapping[str, Any]
+    ) -> Observed | None:
+        observed, params = context.observed, change.call.params
+        if change.call.label == "logs.create_log_group":
+            return Observed(exists=True, facts={"retention": None}, tags=params["tags"])
+        return replace(observed, facts={"retention": params["retentionInDays"]})
 
     def removals(self, context: Context) -> Iterator[Change]:
         group = self._group(context.names)

@@ -135,10 +135,10 @@ class S3Bucket(Resource):
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
         bucket = self.bucket(names)
-        if not context.seen.exists:
+        if not context.observed.exists:
             yield Change("create", f"bucket {bucket}", _create(bucket, names))
             return
-        for what, differs, operation, params in self._configuration(context.seen.facts, names):
+        for what, differs, operation, params in self._configuration(context.observed.facts, names):
             if differs:
                 call = Call("s3", operation, {"Bucket": bucket, **params}, (_NEW, BUSY))
                 yield Change("set", f"{what} of bucket {bucket}", call)
@@ -315,8 +315,8 @@ def _tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _merged(found: list[Mapping[str, Any]], ours: tuple[Mapping[str, Any], ...]) -> list[Mapping[str, Any]]:
+def _merged(found: list[Mapping[str, Any]], owned: tuple[Mapping[str, Any], ...]) -> list[Mapping[str, Any]]:
     """The rules found, each of ours in its place (or at the end): what others added stays."""
-    wanted = {rule["ID"]: rule for rule in ours}
+    wanted = {rule["ID"]: rule for rule in owned}
     kept = [wanted.pop(rule.get("ID", ""), rule) for rule in found]
     return [*kept, *wanted.values()]

@@ -61,12 +61,12 @@ def observe_parameter(aws: Aws, names: Names, parameter: str) -> Observed:
     return Observed(exists=True, owned=names.owns(tags), facts=facts, tags=tags)
 
 
-def refuse_other_type(seen: Observed, parameter: str, kind: str) -> None:
+def refuse_other_type(observed: Observed, parameter: str, kind: str) -> None:
     """Raise a Problem for a parameter of another type, which AWS never changes."""
-    if seen.facts["type"] != kind:
+    if observed.facts["type"] != kind:
         raise Problem(
             "parameter_differs",
-            f"The parameter {parameter} is a {seen.facts['type']}, not a {kind}: AWS cannot change that.",
+            f"The parameter {parameter} is a {observed.facts['type']}, not a {kind}: AWS cannot change that.",
             hint=f"Remove it: aws ssm delete-parameter --name {parameter}; then run imgpipe up.",
         )
 
@@ -96,11 +96,12 @@ class Overwrite(Call):
     tags: Sequence[Mapping[str, str]] = ()
     over: int | None = None
 
-    def run(self, aws: Aws, _emit: Emit) -> None:
+    def run(self, aws: Aws, _emit: Emit) -> Mapping[str, Any]:
         name = self.params["Name"]
         if self.over is not None:
             self._refuse_other(self._there(aws, name))
-        version = self.send(aws).get("Version")
+        answer = self.send(aws)
+        version = answer.get("Version")
         if version == 1:
             where = {"ResourceType": "Parameter", "ResourceId": name}
             aws.call("ssm", "add_tags_to_resource", **where, Tags=list(self.tags))
@@ -110,6 +111,7 @@ class Overwrite(Call):
             # A repetition by the SDK after a lost answer has overwritten our own.
             if before.get("Value") != self.params["Value"]:
                 self._refuse_other(before)
+        return answer
 
     def _there(self, aws: Aws, name: str) -> Mapping[str, Any]:
         found = aws.find("ssm", "get_parameter", missing=(*codes_of("ssm"), _NO_VERSION), Name=name)
@@ -130,34 +132,47 @@ class SettingsParameter(Resource):
     last_writer_wins = True
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        seen = observe_parameter(aws, names, names.settings_parameter)
+        observed = observe_parameter(aws, names, names.settings_parameter)
         # A run may have been killed before it could tag what it made with Overwrite: nobody else writes this.
-        return replace(seen, owned=True) if seen.untagged and _reads(seen.facts["value"]) else seen
+        return (
+            replace(observed, owned=True)
+            if observed.untagged and _reads(observed.facts["value"])
+            else observed
+        )
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         parameter, text = names.settings_parameter, context.settings.to_json()
-        if not seen.exists:
+        if not observed.exists:
             yield put_parameter(parameter, "String", text, names)
             return
-        refuse_other_type(seen, parameter, "String")
-        if seen.untagged:
+        refuse_other_type(observed, parameter, "String")
+        if observed.untagged:
             where = {"ResourceType": "Parameter", "ResourceId": parameter}
             call = Call("ssm", "add_tags_to_resource", {**where, "Tags": names.tag_list}, _BUSY)
             yield Change("set", f"tags of parameter {parameter}", call)
-        if seen.facts["value"] != text:
+        if observed.facts["value"] != text:
             params = {"Name": parameter, "Type": "String", "Value": text, "Overwrite": True}
-            over = seen.facts.get("version")
+            over = observed.facts.get("version")
             call = Overwrite("ssm", "put_parameter", params, _BUSY, tags=names.tag_list, over=over)
             yield Change("update", f"parameter {parameter}", call)
+
+    def answered(
+        self, _aws: Aws, context: Context, change: Change, answer: Mapping[str, Any]
+    ) -> Observed | None:
+        if change.verb != "create":
+            return None
+        params = change.call.params
+        facts = {"value": params["Value"], "type": params["Type"], "version": answer.get("Version")}
+        return Observed(exists=True, facts=facts, tags=context.names.tags)
 
     def removals(self, context: Context) -> Iterator[Change]:
         yield delete_parameter(context.names.settings_parameter)
 
 
-def stored_settings(seen: Observed, names: Names) -> Settings:
-    """The settings that were seen. Raises Problem("bad_settings")."""
-    return Settings.from_json(str(seen.facts["value"]), parameter=names.settings_parameter)
+def stored_settings(observed: Observed, names: Names) -> Settings:
+    """The settings that were observed. Raises Problem("bad_settings")."""
+    return Settings.from_json(str(observed.facts["value"]), parameter=names.settings_parameter)
 
 
 def _reads(value: str) -> bool:

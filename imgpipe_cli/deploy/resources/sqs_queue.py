@@ -16,7 +16,7 @@ _FOURTEEN_DAYS_S = 14 * 24 * 3600
 # Far more than an event of S3's; and the most that SQS takes.
 _SMALLEST_B, _LARGEST_B = 256 * 1024, 1024 * 1024
 _DELETED = "SQS keeps the name of the removed queue for 60 s"
-_QUEUE_PASSING = (
+_QUEUE_TRANSIENT = (
     TransientError("AWS.SimpleQueueService.QueueDeletedRecently", why=_DELETED, limit_s=90),
     TransientError("QueueDeletedRecently", why=_DELETED, limit_s=90),
 )
@@ -74,40 +74,40 @@ class FailureQueue(Resource):
         )
 
     def diff(self, context: Context) -> Iterator[Change]:
-        seen, names = context.seen, context.names
+        observed, names = context.observed, context.names
         attributes = {"MessageRetentionPeriod": str(_FOURTEEN_DAYS_S)}
-        if not seen.exists:
+        if not observed.exists:
             params = {
                 "QueueName": names.queue,
                 "Attributes": {**attributes, "SqsManagedSseEnabled": "true"},
                 "tags": names.tags,
             }
-            call = Call("sqs", "create_queue", params, _QUEUE_PASSING)
+            call = Call("sqs", "create_queue", params, _QUEUE_TRANSIENT)
             yield Change("create", f"queue {names.queue}", call)
             return
-        if seen.facts["retention"] != _FOURTEEN_DAYS_S:
-            yield self._set("retention", attributes, seen, names)
-        if not seen.facts["encrypted"]:
-            yield self._set("encryption", {"SqsManagedSseEnabled": "true"}, seen, names)
-        if seen.facts["small"]:
-            yield self._set("message size", {"MaximumMessageSize": str(_LARGEST_B)}, seen, names)
-        if seen.facts["delay"]:
-            yield self._set("delay", {"DelaySeconds": "0"}, seen, names)
-        if seen.facts["redrive"]:  # looked at a few times, an event would leave it
-            yield self._set("redrive policy", {"RedrivePolicy": ""}, seen, names)
+        if observed.facts["retention"] != _FOURTEEN_DAYS_S:
+            yield self._set("retention", attributes, observed, names)
+        if not observed.facts["encrypted"]:
+            yield self._set("encryption", {"SqsManagedSseEnabled": "true"}, observed, names)
+        if observed.facts["small"]:
+            yield self._set("message size", {"MaximumMessageSize": str(_LARGEST_B)}, observed, names)
+        if observed.facts["delay"]:
+            yield self._set("delay", {"DelaySeconds": "0"}, observed, names)
+        if observed.facts["redrive"]:  # looked at a few times, an event would leave it
+            yield self._set("redrive policy", {"RedrivePolicy": ""}, observed, names)
 
-    def unmanaged_changes(self, _aws: Aws, names: Names, seen: Observed) -> Iterator[str]:
-        if seen.exists and seen.facts["policy"]:
-            for statement, who in external_access(json.loads(seen.facts["policy"]), names.account):
+    def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
+        if observed.exists and observed.facts["policy"]:
+            for statement, who in external_access(json.loads(observed.facts["policy"]), names.account):
                 yield f"statement {statement} lets {who} use queue {names.queue}"
 
-    def _set(self, what: str, attributes: Mapping[str, str], seen: Observed, names: Names) -> Change:
-        params = {"QueueUrl": seen.facts["url"], "Attributes": attributes}
+    def _set(self, what: str, attributes: Mapping[str, str], observed: Observed, names: Names) -> Change:
+        params = {"QueueUrl": observed.facts["url"], "Attributes": attributes}
         return Change("set", f"{what} of queue {names.queue}", Call("sqs", "set_queue_attributes", params))
 
     def removals(self, context: Context) -> Iterator[Change]:
-        call = Call("sqs", "delete_queue", {"QueueUrl": context.seen.facts["url"]})
+        call = Call("sqs", "delete_queue", {"QueueUrl": context.observed.facts["url"]})
         yield Change("delete", f"queue {context.names.queue}", call)
 
-    def contents(self, _aws: Aws, _names: Names, seen: Observed) -> Mapping[str, int]:
-        return {"failed_events": seen.facts["messages"]}
+    def contents(self, _aws: Aws, _names: Names, observed: Observed) -> Mapping[str, int]:
+        return {"failed_events": observed.facts["messages"]}

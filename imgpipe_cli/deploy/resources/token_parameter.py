@@ -57,22 +57,22 @@ class TokenParameter(Resource):
     needs = ("settings",)
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        seen: list[Observed] = []
+        observed: list[Observed] = []
 
         def look() -> str | None:
-            seen.append(observe_parameter(aws, names, names.token_parameter))
-            return fingerprint(seen[0].facts["value"]) if seen[0].exists else None
+            observed.append(observe_parameter(aws, names, names.token_parameter))
+            return fingerprint(observed[0].facts["value"]) if observed[0].exists else None
 
         # The functions that hold the fingerprint ask at the same time: one look answers all.
         aws.known.learn("token_sha256", look)
-        return seen[0]
+        return observed[0]
 
     def diff(self, context: Context) -> Iterator[Change]:
         names = context.names
-        if not context.seen.exists:
+        if not context.observed.exists:
             yield put_parameter(names.token_parameter, "SecureString", NEW_TOKEN, names)
         else:
-            refuse_other_type(context.seen, names.token_parameter, "SecureString")
+            refuse_other_type(context.observed, names.token_parameter, "SecureString")
 
     def removals(self, context: Context) -> Iterator[Change]:
         yield delete_parameter(context.names.token_parameter)

@@ -21,7 +21,8 @@ from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.destroy import Removal, remove_all
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
@@ -53,18 +54,18 @@ _BETWEEN_PASSES_S = 30
 def begin(settings: Settings, snapshot: Snapshot) -> Settings:
     """The settings to carry out, in view of what is there: a store that was never made needs no move, and one
     that is left over is moved from before it goes."""
-    if settings.move == "copy" and not _ours(snapshot, settings.results):
+    if settings.move == "copy" and not _owned(snapshot, settings.results):
         return replace(settings, results=settings.other_store, move="")
     if settings.move in ("", "switch", "close"):
-        there = _ours(snapshot, settings.other_store)
+        there = _owned(snapshot, settings.other_store)
         return replace(settings, move=(settings.move or "switch") if there else "")
     return settings
 
 
-def _ours(snapshot: Snapshot, kind: str) -> bool:
-    seen = snapshot[_RESOURCES[kind][0]]
+def _owned(snapshot: Snapshot, kind: str) -> bool:
+    observed = snapshot[_RESOURCES[kind][0]]
     # What is being removed was copied before.
-    return seen.exists and seen.owned and seen.detail != "deleting"
+    return observed.exists and observed.owned and observed.detail != "deleting"
 
 
 def source(settings: Settings) -> str:

@@ -142,9 +142,9 @@ class TableStore:
         ).get("Item")
         return cast("Stored", dynamo_types.from_attributes(found)) if found else None
 
-    def _put(self, item: Stored, seen: Stored | None) -> bool:
+    def _put(self, item: Stored, observed: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
-        row = {"Item": dynamo_types.to_attributes(item), **dynamo_types.unchanged(seen)}
+        row = {"Item": dynamo_types.to_attributes(item), **dynamo_types.unchanged(observed)}
         try:
             self.aws.call("dynamodb", "put_item", TableName=self.table, **row)
         except AwsError as error:

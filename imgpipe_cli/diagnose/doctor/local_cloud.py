@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from imgpipe_cli import __version__
@@ -62,17 +62,20 @@ def _running(status: LocalStatus, bad: Verdict) -> Check:
 
 
 def models_in(state: Path) -> Iterator[Check]:
-    model = catalogue.OBJECTS
-    yield models(model.name, ModelFolder(models_folder(state)).condition(model))
+    folder = ModelFolder(models_folder(state))
+    yield models({model.name: folder.condition(model) for model in catalogue.MODELS if not model.optional})
 
 
-def models(name: str, condition: ModelCondition) -> Check:
+def models(conditions: Mapping[str, ModelCondition]) -> Check:
+    """conditions: of the base models, by name."""
     fetch = "imgpipe local models fetch"
-    if condition == "damaged":
-        return Check("local_models", "warning", f"{name} is damaged and not used", fetch)
-    seen = (
-        f"{name} is installed" if condition == "installed" else f"no {name}: objects are not named ({fetch})"
-    )
+    by: dict[ModelCondition, list[str]] = {}
+    for name, condition in conditions.items():
+        by.setdefault(condition, []).append(name)
+    if damaged := by.get("damaged"):
+        return Check("local_models", "warning", f"damaged and not used: {', '.join(damaged)}", fetch)
+    words = {"installed": "installed", "missing": f"not installed ({fetch})"}
+    seen = "; ".join(f"{', '.join(by[state])}: {words[state]}" for state in words if state in by)
     return Check("local_models", "ok", seen)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import deployed, observe, pipeline_info, plan
-from imgpipe_cli.deploy.pipeline import Pipeline, Snapshot
+from imgpipe_cli.deploy.observe import Snapshot
+from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures

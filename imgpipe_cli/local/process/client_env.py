@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from imgpipe_cli.local.process.control import LocalCloud
+from imgpipe_cli.local.process.running_cloud import LocalCloud
 
 
 def env(cloud: LocalCloud) -> dict[str, str]:

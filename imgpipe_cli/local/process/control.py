@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.emulator.not_simulated import NOT_SIMULATED
-from imgpipe_cli.local.process.cloud_client import ask, is_ours
-from imgpipe_cli.local.process.files import LocalFiles, local_files, make_folders, read_cloud, read_json
-from imgpipe_cli.local.process.lock import FileLock, held
+from imgpipe_cli.local.process.cloud_client import ask
+from imgpipe_cli.local.process.files import local_files, make_folders, read_cloud
+from imgpipe_cli.local.process.lock import held
+from imgpipe_cli.local.process.running_cloud import LocalCloud, cloud_of, is_answering
+from imgpipe_cli.local.process.server_process import STOP_TIMEOUT_S, end_server, spawn_server, start_lock
 from imgpipe_cli.system.state_dir import state_dir as own_folder
-from imgpipe_cli.system.state_dir import unusable
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.rekognition.faults import Faults
@@ -28,21 +28,7 @@ Condition = Literal["running", "stopped", "ended", "silent"]
 
 # Half a second on a quiet machine; the first start of a fresh installation compiles MiniStack first.
 _START_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 20.0
 _TOLD = {"data_bytes", "uptime_s", "memory_bytes", "queue", "capabilities", "projects"}
-
-
-@dataclass(frozen=True)
-class LocalCloud:
-    """A running local cloud: what a client needs to reach it."""
-
-    endpoint: str
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    account: str
-    region: str
-    pid: int
-    concurrency: int | None = None  # of a cloud that an older imgpipe started
 
 
 @dataclass(frozen=True)
@@ -72,7 +58,7 @@ def running(state_dir: Path | None = None) -> LocalCloud | None:
     """
     files = local_files(state_dir)
     written = read_cloud(files)
-    return _cloud(written) if written is not None and _answering(files, written) else None
+    return cloud_of(written) if written is not None and is_answering(files, written) else None
 
 
 def condition(state_dir: Path | None = None) -> Condition:
@@ -107,10 +93,10 @@ def start(
     if state_dir is None:
         own_folder()  # private from the outset
     make_folders(files)
-    lock = _locked(files, timeout_s)
+    lock = start_lock(files, timeout_s)
     try:
         # Another command may have started it while we waited.
-        found = running(state_dir) or _start(files, port, concurrency, timeout_s, command, older=older)
+        found = running(state_dir) or spawn_server(files, port, concurrency, timeout_s, command, older=older)
         return _as_asked(found, port, concurrency)
     finally:
         lock.release()
@@ -121,9 +107,9 @@ def stop(state_dir: Path | None = None) -> bool:
     files = local_files(state_dir)
     if not os.path.isdir(files.root):  # noqa: PTH112
         return False
-    lock = _locked(files, _STOP_TIMEOUT_S)
+    lock = start_lock(files, STOP_TIMEOUT_S)
     try:
-        return _stop(files)
+        return end_server(files)
     finally:
         lock.release()
 
@@ -133,7 +119,7 @@ def save(state_dir: Path | None = None) -> None:
     files = local_files(state_dir)
     written = read_cloud(files)
     with contextlib.suppress(TimeoutError):  # busy: it saves by itself within seconds
-        if written is not None and _answering(files, written):
+        if written is not None and is_answering(files, written):
             ask(written["port"], "/_imgpipe/save", method="POST", token=written["token"], timeout_s=20)
 
 
@@ -143,7 +129,7 @@ def status(state_dir: Path | None = None) -> LocalStatus:
 
     files = local_files(state_dir)
     written = read_cloud(files)
-    cloud = _cloud(written) if written is not None and _answering(files, written) else None
+    cloud = cloud_of(written) if written is not None and is_answering(files, written) else None
     told = None
     if cloud is not None and written is not None:
         with contextlib.suppress(TimeoutError):  # busy: then only what the files say
@@ -176,7 +162,7 @@ def turn_faults(faults: Faults, state_dir: Path | None = None) -> dict[str, Any]
     files = local_files(state_dir)
     written = read_cloud(files)
     told = None
-    if written is not None and _answering(files, written):
+    if written is not None and is_answering(files, written):
         route, token = "/_imgpipe/faults", written["token"]
         told = ask(written["port"], route, method="POST", token=token, body=asdict(faults))
     if told is None:
@@ -198,29 +184,6 @@ def log_file() -> Path:
     return local_files(None).log
 
 
-def _cloud(written: dict[str, Any]) -> LocalCloud:
-    return LocalCloud(
-        endpoint=f"http://127.0.0.1:{written['port']}",
-        access_key_id=written["access_key_id"],
-        secret_access_key=written["secret_access_key"],
-        account=written["account"],
-        region=written["region"],
-        pid=written["pid"],
-        concurrency=written.get("concurrency"),
-    )
-
-
-def _answering(files: LocalFiles, written: dict[str, Any]) -> bool:
-    # Without its process, whoever answers on its port is somebody else, who must not learn a token.
-    if not held(files.cloud_lock):
-        return False
-    try:
-        return is_ours(written["port"], written["token"])
-    except TimeoutError:
-        # Under a burst of pictures an answer may take long; whoever holds the lock is our process and alive.
-        return held(files.cloud_lock)
-
-
 def _as_asked(cloud: LocalCloud, port: int | None, concurrency: int | None) -> LocalCloud:
     if port is not None and not cloud.endpoint.endswith(f":{port}"):
         raise Problem(
@@ -236,140 +199,3 @@ def _as_asked(cloud: LocalCloud, port: int | None, concurrency: int | None) -> L
             hint=f"Stop it (imgpipe local stop), then imgpipe local start --concurrency {concurrency}.",
         )
     return cloud
-
-
-def _locked(files: LocalFiles, timeout_s: float) -> FileLock:
-    lock = FileLock(files.start_lock)
-    try:
-        taken = lock.wait(timeout_s)
-    except OSError as error:
-        raise unusable(files.root, error) from error
-    if not taken:
-        raise Problem(
-            "local_busy", "Another command is starting or stopping the local cloud.", hint="Try again."
-        )
-    return lock
-
-
-def _start(
-    files: LocalFiles,
-    port: int | None,
-    concurrency: int | None,
-    timeout_s: float,
-    command: Sequence[str] | None,
-    *,
-    older: bool,
-) -> LocalCloud:
-    """Spawn the server and wait until it serves; the caller holds the start lock."""
-    from imgpipe_cli.local.emulator.private_names import check_installed
-    from imgpipe_cli.local.process import log, spawn
-
-    check_installed()
-    if held(files.cloud_lock):
-        raise Problem(
-            "local_not_answering",
-            "The local cloud's process runs but does not answer.",
-            hint="Stop it with `imgpipe local stop` and start again.",
-        )
-    for stale in (files.cloud, files.failure):
-        _remove(stale)
-    if files.log.exists() and not files.log.is_file():
-        raise _in_the_way(files.log)
-    log.trim(files.log)
-    asked = {"--port": port, "--concurrency": concurrency}
-    arguments = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
-    arguments += ["--older"] if older else []
-    try:
-        child = spawn.spawn(files, arguments, command=command or spawn.SERVER)
-    except OSError as error:
-        raise unusable(files.root, error) from error
-    started = time.monotonic()
-    while time.monotonic() - started < timeout_s:
-        # Written last of all, so what stands there is served.
-        if (written := read_cloud(files)) is not None and _answering(files, written):
-            return _cloud(written)
-        if child.poll() is not None:
-            break
-        time.sleep(0.02)
-    else:
-        child.kill()
-    if child.returncode == spawn.CANNOT_WRITE:
-        raise Problem(
-            "local_disk_full",
-            f"The local cloud cannot write its files in {files.root}.",
-            hint="Make room on that disk, or name another folder in IMGPIPE_STATE_DIR.",
-        )
-    raise _failure(files, log.last_lines(files.log))
-
-
-def _failure(files: LocalFiles, last_lines: str) -> Problem:
-    told = read_json(files.failure, code=str, message=str, hint=str)
-    if told is not None:
-        return Problem(told["code"], told["message"], hint=told["hint"])
-    return Problem(
-        "local_not_started",
-        f"The local cloud did not start. Its log ends with:\n{last_lines}",
-        hint=f"Log: {files.log}",
-    )
-
-
-def _stop(files: LocalFiles) -> bool:
-    """End the process that holds the cloud's lock; the caller holds the start lock."""
-    from imgpipe_cli.local.process import spawn
-
-    if not held(files.cloud_lock):
-        _remove(files.cloud)
-        return False
-    written = read_cloud(files)
-    if written is not None and _answering(files, written):
-        told = None
-        with contextlib.suppress(TimeoutError):  # too busy to answer: it is ended below
-            token, limit_s = written["token"], _STOP_TIMEOUT_S
-            told = ask(written["port"], "/_imgpipe/stop", method="POST", token=token, timeout_s=limit_s)
-        if told is not None and told.get("why"):
-            raise Problem(
-                "local_not_saved",
-                f"The local cloud cannot save its data: {told['why']}. It goes on, so that nothing is lost.",
-                hint=f"Make room for {files.data}, then run imgpipe local stop again.",
-            )
-    elif written is not None:
-        _end(written["pid"], "SIGTERM")  # it saves, as when it is asked to stop
-    if not _gone(files, _STOP_TIMEOUT_S) and written is not None:
-        # The lock is still held, so this pid is still ours. The last snapshot is at most seconds old.
-        _end(written["pid"], "SIGKILL")
-        _gone(files, 5)
-    if written is not None:
-        spawn.reap(written["pid"])
-    _remove(files.cloud)
-    return True
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise _in_the_way(path) from error
-
-
-def _in_the_way(path: Path) -> Problem:
-    return Problem(
-        "state_dir_unusable",
-        f"{path} is in the way of one of imgpipe's own files.",
-        hint="Remove it, or name another folder in IMGPIPE_STATE_DIR.",
-    )
-
-
-def _gone(files: LocalFiles, timeout_s: float) -> bool:
-    started = time.monotonic()
-    while held(files.cloud_lock):
-        if time.monotonic() - started > timeout_s:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _end(pid: int, name: str) -> None:
-    import signal
-
-    with contextlib.suppress(OSError):
-        os.kill(pid, getattr(signal, name, signal.SIGTERM))

@@ -47,12 +47,10 @@ def unknown_operation(operation: str) -> Refusal:
     return Refusal("UnknownOperationException", f"The local Rekognition has no operation {operation}.")
 
 
-def moderation_unavailable() -> Refusal:
-    """The one modelled code of this operation that says "cannot", and that no SDK retries."""
-    return Refusal(
-        "ResourceNotReadyException",
-        "Moderation is not available locally: no model for it is part of imgpipe. Use it on AWS.",
-    )
+def not_available(what: str, how_to_get_it: str) -> Refusal:
+    """The one modelled code that says "cannot", and that no SDK retries. An empty list would claim that
+    nothing was found."""
+    return Refusal("ResourceNotReadyException", f"{what} not available locally. To get it: {how_to_get_it}")
 
 
 def internal(message: str) -> Refusal:

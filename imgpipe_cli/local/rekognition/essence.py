@@ -23,6 +23,12 @@ _MAX_PARTS = 300_000
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _COMMENT = 0xFE
+# No standard gives these a meaning.
+_NO_MARKERS = range(0x02, 0xC0)
+# Frames whose scans are complete, each by itself.
+_SEQUENTIAL = (0xC0, 0xC1, 0xC9)
+# Where the number of colors stands: in a frame, and of those in a scan.
+_COLORS, _SCANNED = 9, 4
 _APPLICATION = range(0xE0, 0xF0)
 # Of these a decoder needs the second and third to know the colors; the first says which way is up.
 _NEEDED = {0xE1: (b"Exif\0\0", 6), 0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
@@ -34,10 +40,16 @@ class TooManyParts(ValueError):
 
 @dataclass(frozen=True)
 class Essence:
-    """whole: False for a JPEG without its end; whether its data is complete is then to be found out."""
+    """whole: False for a JPEG without its end; whether its data is complete is then to be found out.
+
+    scans: how many passes over the picture a JPEG asks for. at_once: whether its only scan holds all colors,
+    so that a decoder keeps a few rows instead of the whole picture.
+    """
 
     data: bytes
     whole: bool = True
+    scans: int = 0
+    at_once: bool = False
 
 
 def essence(data: bytes) -> Essence:
@@ -45,8 +57,10 @@ def essence(data: bytes) -> Essence:
     if data.startswith(PNG_START):
         return Essence(b"".join([PNG_START, *_png_parts(data)]))
     parts = list(_jpeg_parts(data))
-    whole = parts[-1:] == [JPEG_END]
-    return Essence(b"".join([data[:2], *parts]), whole)
+    scans = [part for part in parts if part[1] == _SCAN]
+    frame = next((part for part in parts if part[1] in _SEQUENTIAL), b"")
+    at_once = len(scans) == 1 and _holds_all_colors(scans[0], frame)
+    return Essence(b"".join([data[:2], *parts]), parts[-1:] == [JPEG_END], len(scans), at_once)
 
 
 def _png_parts(data: bytes) -> Iterator[bytes]:
@@ -77,7 +91,7 @@ def _is_sound(chunk: bytes, data: bytes) -> bool:
 
 def _jpeg_parts(data: bytes) -> Iterator[bytes]:
     """From marker to marker, as libjpeg goes: tables, frame, scans with their data, the end."""
-    at = 2
+    at, frame, scanned = 2, b"", False
     for _ in range(_MAX_PARTS):
         found = _MARKER.search(data, at)
         if found is None or data[found.end() - 1] == _START:  # of another picture
@@ -86,13 +100,27 @@ def _jpeg_parts(data: bytes) -> Iterator[bytes]:
         if marker == _END:
             yield JPEG_END
             return
+        if scanned and marker in _NO_MARKERS:  # the end is missing, and this is something else
+            return
         at = start + 2 + max(int.from_bytes(data[start + 2 : start + 4], "big"), 2)
         if marker == _SCAN:
             following = _MARKER.search(data, at)
-            at = following.start() if following else len(data)
-        if _is_needed(marker, data[start + 4 : at]):
-            yield data[start:at]
+            at, scanned = following.start() if following else len(data), True
+        part = data[start:at]
+        if _is_needed(marker, part[4:]):
+            yield part
+        if marker in _SEQUENTIAL:
+            frame = frame or part
+        if marker == _SCAN and _holds_all_colors(part, frame):  # nothing behind it changes a pixel
+            if data.find(JPEG_END, at) >= 0:
+                yield JPEG_END
+            return
     raise TooManyParts("it consists of too many segments")
+
+
+def _holds_all_colors(scan: bytes, frame: bytes) -> bool:
+    """frame: that of a picture which is no progressive one, else empty."""
+    return len(frame) > _COLORS and len(scan) > _SCANNED and scan[_SCANNED] == frame[_COLORS]
 
 
 def _is_needed(marker: int, body: bytes) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Point = tuple[float, float]
+
+PixelBox = tuple[int, int, int, int]
+"""Left, top, right and bottom."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,10 @@ class Box:
     width: float
     height: float
 
+    def holds(self, point: Point) -> bool:
+        x, y = point
+        return self.left <= x <= self.left + self.width and self.top <= y <= self.top + self.height
+
     def wire(self) -> dict[str, float]:
         return {
             "Width": round(self.width, 6),
@@ -27,10 +35,13 @@ class Box:
         }
 
 
-def box_in_pixels(x: float, y: float, width: float, height: float, frame: tuple[int, int]) -> Box:
-    """The box of a rectangle given in pixels of a frame of (width, height) pixels."""
-    across, down = frame
-    return Box(x / across, y / down, width / across, height / down)
+def pixels_of(box: Box, size: tuple[int, int]) -> PixelBox:
+    """The box in a picture of (width, height) pixels: within it, and at least one pixel."""
+    width, height = size
+    left, top = min(int(box.left * width), width - 1), min(int(box.top * height), height - 1)
+    right, bottom = math.ceil((box.left + box.width) * width), math.ceil((box.top + box.height) * height)
+    left, top = max(0, left), max(0, top)
+    return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
 
 def box_around(points: Sequence[Point]) -> Box:

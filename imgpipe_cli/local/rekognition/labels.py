@@ -71,12 +71,10 @@ class _Label:
 
 
 def labels(sightings: Sequence[Sighting], choice: Wanted, *, max_colors: int = 0) -> list[dict[str, Any]]:
-    """The answer's Labels, the surest first. An ancestor is as sure as its surest descendant, and has
-    instances only of its own: no box is made up for it."""
+    """The answer's Labels, the surest first. A label is as sure as its surest sighting, and an ancestor as
+    its surest descendant. A label that passes keeps all boxes of its own; none is made up for an ancestor."""
     found: dict[str, _Label] = {}
     for sighting in sightings:
-        if sighting.confidence < choice.min_confidence:
-            continue
         found.setdefault(sighting.name, _Label()).sightings.append(sighting)
         for name in (sighting.name, *kind_of(sighting.name).parents):
             label = found.setdefault(name, _Label())
@@ -84,7 +82,7 @@ def labels(sightings: Sequence[Sighting], choice: Wanted, *, max_colors: int = 0
     kept = [
         _wire(name, label, max_colors)
         for name, label in sorted(found.items(), key=lambda pair: (-pair[1].confidence, pair[0]))
-        if choice.takes(name, kind_of(name).categories)
+        if label.confidence >= choice.min_confidence and choice.takes(name, kind_of(name).categories)
     ]
     return kept[: choice.max_labels]
 

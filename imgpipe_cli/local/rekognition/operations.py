@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgpipe_cli.local.rekognition.analysis import Analysis
-from imgpipe_cli.local.rekognition.capabilities import label_model_version, text_model_version
+from imgpipe_cli.local.rekognition.capabilities import (
+    GET_MODELS,
+    GET_MODERATION,
+    label_model_version,
+    moderation_model_version,
+    text_model_version,
+)
 from imgpipe_cli.local.rekognition.colors import DEFAULT_COLORS, MAX_COLORS
 from imgpipe_cli.local.rekognition.detections import text_detections, text_filters
-from imgpipe_cli.local.rekognition.errors import moderation_unavailable, unknown_operation
+from imgpipe_cli.local.rekognition.errors import not_available, unknown_operation
 from imgpipe_cli.local.rekognition.faces import Face
+from imgpipe_cli.local.rekognition.geometry import Point
 from imgpipe_cli.local.rekognition.labels import labels, wanted
+from imgpipe_cli.local.rekognition.moderation import EXPLICIT, is_installed
 from imgpipe_cli.local.rekognition.wire import (
     Fields,
     Source,
@@ -55,14 +63,14 @@ def _detect_labels(request: Fields) -> Job:
 
     def body(analysis: Analysis, upload: Upload) -> dict[str, Any]:
         answer: dict[str, Any] = {}
-        detector = analysis.detector()
+        finders = analysis.finders()
         properties = "IMAGE_PROPERTIES" in features
         if "GENERAL_LABELS" in features:
-            seen = analysis.sightings(upload, detector, with_colors=properties)
+            seen = analysis.sightings(upload, finders, with_colors=properties)
             answer["Labels"] = labels(seen, choice, max_colors=max_colors)
         if properties:
             answer["ImageProperties"] = _image_properties(analysis, upload, max_colors)
-        return {**answer, "LabelModelVersion": label_model_version(detector.version if detector else None)}
+        return {**answer, "LabelModelVersion": label_model_version(finders.versions)}
 
     return Job(place, body)
 
@@ -84,23 +92,36 @@ def _detect_faces(request: Fields) -> Job:
     """Attributes are checked and change nothing: the members beyond DEFAULT cannot be found here."""
     place = source(request)
     choices(request, "Attributes", FACE_ATTRIBUTES)
-    return Job(place, lambda analysis, upload: {"FaceDetails": [_detail(f) for f in analysis.faces(upload)]})
+
+    def body(analysis: Analysis, upload: Upload) -> dict[str, Any]:
+        finders = analysis.finders()
+        if finders.faces is None:
+            raise not_available("The model for faces is", GET_MODELS)
+        return {"FaceDetails": [_detail(face) for face in analysis.faces(upload, finders)]}
+
+    return Job(place, body)
 
 
 def _detail(face: Face) -> dict[str, Any]:
-    detail: dict[str, Any] = {
+    # Rekognition has no name for the middle of the mouth and for ears; those are ours.
+    places: dict[str, Point] = {
+        "eyeLeft": face.eyes[0],
+        "eyeRight": face.eyes[1],
+        "nose": face.nose,
+        "mouth": face.mouth,
+        "earLeft": face.ears[0],
+        "earRight": face.ears[1],
+    }
+    return {
         "BoundingBox": face.box.wire(),
+        "Landmarks": [{"Type": kind, "X": round(x, 6), "Y": round(y, 6)} for kind, (x, y) in places.items()],
+        "Pose": {"Roll": round(face.roll, 4), "Yaw": round(face.yaw, 4)},
         "Quality": {
             "Brightness": round(face.quality.brightness, 4),
             "Sharpness": round(face.quality.sharpness, 4),
         },
         "Confidence": round(face.confidence, 4),
     }
-    if face.eyes is not None:
-        places = (("eyeLeft", face.eyes.left), ("eyeRight", face.eyes.right))
-        detail["Landmarks"] = [{"Type": kind, "X": round(x, 6), "Y": round(y, 6)} for kind, (x, y) in places]
-        detail["Pose"] = {"Roll": round(face.eyes.roll_degrees, 4)}
-    return detail
 
 
 def _detect_text(request: Fields) -> Job:
@@ -115,10 +136,20 @@ def _detect_text(request: Fields) -> Job:
 
 
 def _detect_moderation_labels(request: Fields) -> Job:
-    """An empty list would claim that nothing was found, so a request in order is refused."""
-    source(request)
-    number(request, "MinConfidence", 50)
-    raise moderation_unavailable()
+    place, least = source(request), number(request, "MinConfidence", 50)
+
+    def body(analysis: Analysis, upload: Upload) -> dict[str, Any]:
+        if not is_installed():
+            raise not_available("Moderation is", GET_MODERATION)
+        sure = analysis.explicit(upload)
+        label = {"Name": EXPLICIT, "ParentName": "", "TaxonomyLevel": 1, "Confidence": round(sure, 4)}
+        return {
+            "ModerationLabels": [label] if sure >= least else [],
+            "ModerationModelVersion": moderation_model_version(),
+            "ContentTypes": [],
+        }
+
+    return Job(place, body)
 
 
 OPERATIONS: Mapping[str, Callable[[Fields], Job]] = {

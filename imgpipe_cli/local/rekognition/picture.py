@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import struct
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 
 import numpy as np
@@ -18,16 +19,19 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.local.rekognition.errors import invalid_format, invalid_parameter, too_large
-from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, TooManyParts, essence
+from imgpipe_cli.local.rekognition.essence import JPEG_END, PNG_START, Essence, TooManyParts, essence
 
 Pixels = npt.NDArray[np.uint8]
 
 MIN_SIDE = 80
 MAX_SIDE = 10_000
 
-# Faces are looked for in less, text is found in 960 pixels and read from this; more pixels cost memory only.
+# Text is found in 960 pixels and read from this, as are small faces; more pixels cost memory only.
 FRAME_PIXELS = 4_000_000
 FRAME_SIDE = 4_000
+
+# The networks see 128 to 416 pixels a side, and text as large as a caption is located in so many.
+REDUCED_SIDE = 640
 
 # What a decoder may hold for one picture. Rekognition takes 10,000 x 10,000 pixels; as an RGB PNG or as a
 # progressive JPEG that is 400 to 600 MB here, more than the whole local cloud may use. Baseline JPEGs decode
@@ -61,6 +65,15 @@ class Frame:
         height, width = self.pixels.shape[:2]
         return width, height
 
+    @cached_property
+    def reduced(self) -> Frame:
+        """The whole picture with at most REDUCED_SIDE pixels a side: made once, for all models."""
+        ratio = REDUCED_SIDE / max(self.size)
+        if ratio >= 1:
+            return self
+        width, height = (max(1, round(side * ratio)) for side in self.size)
+        return Frame(resized(self.pixels, (width, height)))
+
 
 def decode(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
     """Read a JPEG or PNG; raises Refusal for anything Rekognition would refuse, and for our own bounds.
@@ -72,25 +85,31 @@ def decode(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
         found = essence(data)
     except TooManyParts as error:
         raise invalid_format(f"{error}.") from error
+    if found.scans > MAX_SCANS:
+        raise invalid_format(f"{found.scans} scans, at most {MAX_SCANS}.")
     if found.whole:
-        return _frame(found.data, heavy)
+        return _frame(found, heavy)
     # Complete but for its end, what follows its data changes no pixel; cut off, it is taken for pixels.
     begun = found.data.rstrip(b"\xff")
-    frame = _frame(begun + JPEG_END, heavy)
-    if not np.array_equal(frame.pixels, _frame(begun + _NOISE + JPEG_END, heavy).pixels):
+    frame = _frame(replace(found, data=begun + JPEG_END), heavy)
+    noisy = _frame(replace(found, data=begun + _NOISE + JPEG_END), heavy)
+    if not np.array_equal(frame.pixels, noisy.pixels):
         raise invalid_format("the file is cut off.")
     return frame
 
 
-def _frame(data: bytes, heavy: AbstractContextManager[object]) -> Frame:
-    picture = _opened(data)
+def _frame(found: Essence, heavy: AbstractContextManager[object]) -> Frame:
+    picture = _opened(found.data)
     _check_sides(*picture.size)
-    orientation = _orientation(picture) if picture.format == "JPEG" else 1
     shrink = max(1, math.isqrt(picture.width * picture.height // FRAME_PIXELS))
-    if picture.format == "JPEG":
+    orientation, held = 1, 0
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        orientation = _orientation(picture)
+        held = 0 if found.at_once else _coefficient_bytes(picture)
         # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time and memory.
         picture.draft(None, (picture.width // shrink, picture.height // shrink))
-    held, size_text = _held_bytes(picture, data), functions.picture.size_text
+    held += picture.width * picture.height * _BYTES_PER_PIXEL.get(picture.mode, 4)
+    size_text = functions.picture.size_text
     if held > MAX_DECODED_BYTES:
         raise too_large(
             f"decoding it takes {size_text(held)}, the local Rekognition allows "
@@ -145,23 +164,8 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _held_bytes(picture: Image.Image, data: bytes) -> int:
-    """What decoding keeps in memory, judged from the header."""
-    held = picture.width * picture.height * _BYTES_PER_PIXEL.get(picture.mode, 4)
-    return held + (_coefficient_bytes(data) if picture.format == "JPEG" else 0)
-
-
-def _coefficient_bytes(data: bytes) -> int:
+def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile) -> int:
     """libjpeg keeps all coefficients, at full size and 2 bytes each, of a JPEG in several scans."""
-    header = BytesIO(data)
-    picture = JpegImagePlugin.JpegImageFile(header)
-    first_scan = data.rfind(b"\xff\xda", 0, header.tell())  # Pillow stops at the first scan
-    scans = data.count(b"\xff\xda", first_scan)
-    if scans > MAX_SCANS:
-        raise invalid_format(f"{scans} scans, at most {MAX_SCANS}.")
-    components = data[first_scan + 4]
-    if components == len(picture.layer) and not picture.info.get("progressive"):
-        return 0
     across = max((h for _, h, _, _ in picture.layer), default=1) or 1
     down = max((v for _, _, v, _ in picture.layer), default=1) or 1
     share = sum(h * v for _, h, v, _ in picture.layer) / (across * down)

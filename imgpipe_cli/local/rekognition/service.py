@@ -9,15 +9,16 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local.models.catalogue import OBJECTS, Model
+from imgpipe_cli.local.models.catalogue import MODELS, Model, Role
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.local.rekognition.capabilities import capabilities
+from imgpipe_cli.local.rekognition.capabilities import RoleState, capabilities
 from imgpipe_cli.local.rekognition.errors import Refusal, internal, invalid_parameter
+from imgpipe_cli.local.rekognition.moderation import is_installed
 
 if TYPE_CHECKING:
     from imgpipe_cli.local.rekognition.analysis import Analysis
@@ -32,16 +33,16 @@ class Rekognition:
     """Answers requests from any number of threads with the work of `workers` threads.
 
     Waiting requests hold no picture of the bucket: objects are read by the worker. The finders run with as
-    many threads as leave no core to two of them. models: where an object model may be installed, now or
-    later; objects: which one that is.
+    many threads as leave no core to two of them. models: where models may be installed, now or later;
+    catalogue: which ones.
     """
 
     def __init__(
-        self, *, workers: int = 2, models: ModelFolder | None = None, objects: Model = OBJECTS
+        self, *, workers: int = 2, models: ModelFolder | None = None, catalogue: Sequence[Model] = MODELS
     ) -> None:
         self._workers = workers
         self._models = models
-        self._objects = objects
+        self._catalogue = catalogue
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rekognition")
         self._lock = threading.Lock()
         self._analysis: Analysis | None = None
@@ -73,8 +74,18 @@ class Rekognition:
 
     def capabilities(self) -> dict[str, Any]:
         """What each operation really does, with which model, and what it cannot do; loads no model."""
-        condition = self._models.condition(self._objects) if self._models else "missing"
-        return capabilities(self._objects, condition)
+        states = {role: self._state(role) for role in get_args(Role)}
+        return capabilities(states, moderation=is_installed())
+
+    def _state(self, role: Role) -> RoleState:
+        """Of the installed model of that role, else of the one that everybody gets."""
+        state = RoleState("", "missing")
+        for model in sorted(self._catalogue, key=lambda model: model.optional):
+            if model.role == role and self._models is not None:
+                condition = self._models.condition(model)
+                if condition == "installed" or not model.optional:
+                    state = RoleState(model.version, condition)
+        return state
 
     def warm(self) -> None:
         """Load all models, so that the first answer is fast. Raises Problem where OpenCV is unsuitable."""
@@ -92,12 +103,11 @@ class Rekognition:
     def _finders(self) -> Analysis:
         """Made by the first worker that needs them."""
         from imgpipe_cli.local.rekognition.analysis import Analysis
-        from imgpipe_cli.local.rekognition.objects import ObjectModel
+        from imgpipe_cli.local.rekognition.installed import InstalledModels
 
         with self._lock:
             if self._analysis is None:
-                self._analysis = Analysis(
-                    threads=max(1, (os.cpu_count() or 1) // self._workers),
-                    objects=ObjectModel(self._models, self._objects),
-                )
+                threads = max(1, (os.cpu_count() or 1) // self._workers)
+                models = InstalledModels(self._models, self._catalogue, threads)
+                self._analysis = Analysis(threads=threads, models=models)
             return self._analysis

@@ -29,6 +29,10 @@ LONG_ALPHANUMERICS = 4
 # Text is located at this size and read from the full frame. Larger sides cost time and found no more.
 LOCATE_SIDE = 960
 
+# So many of the largest boxes are read to say whether a picture has text at all. Boxes alone do not tell:
+# every third photograph without text has some.
+MOST_READ_AT_A_GLANCE = 3
+
 # A page of a book has 40 lines. Noise can have a thousand boxes, each of which costs 10 ms to read.
 MAX_LINES = 150
 
@@ -57,6 +61,18 @@ class Line:
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What a glance says about text. share: the part of the picture in boxes of text, from 0 to 1;
+    confidence: that of the first line that could be read, from 0 to 100, None where none could."""
+
+    share: float
+    confidence: float | None
+
+
+NO_TEXT = Glimpse(0.0, None)
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,23 @@ class TextReader:
         )
         return tuple(lines)
 
+    def glance(self, frame: Frame) -> Glimpse:
+        """Whether there is text: a tenth of the work of reading a page."""
+        small = frame.reduced
+        scale = frame.size[0] / small.size[0]
+        with self._lock:
+            engine = self._loaded()
+            quads, _ = _located(engine, small.pixels)
+            quads.sort(key=_area, reverse=True)
+            for place, quad in enumerate(quads[:MOST_READ_AT_A_GLANCE]):
+                crops = engine.crop_text_regions(frame.pixels, [(quad * scale).astype(np.float32)])
+                (reading,) = _read(engine, list(crops))
+                if credible(reading):
+                    # What was read in vain is no text; what was not read probably is, beside this line.
+                    covered = sum(map(_area, quads[place:])) / (small.size[0] * small.size[1])
+                    return Glimpse(min(1.0, covered), reading.score * 100)
+        return NO_TEXT
+
     def _loaded(self) -> Any:
         if self._engine is None:
             from rapidocr import RapidOCR
@@ -111,6 +144,9 @@ class TextReader:
                     "Det.limit_side_len": LOCATE_SIDE,
                     f"{runtime}intra_op_num_threads": self._threads,
                     f"{runtime}inter_op_num_threads": 1,
+                    # Finding text is most of the work on a picture. It takes a tenth less with memory that is
+                    # kept between pictures, about 200 MB.
+                    f"{runtime}enable_cpu_mem_arena": True,
                 }
             )
         return self._engine
@@ -222,6 +258,11 @@ def _reading_order(quad: Any, frame: Frame, *, turned: bool) -> tuple[Point, ...
     down = int(max(_distance(quad[0], quad[3]), _distance(quad[1], quad[2])))
     first = (1 if down >= across * 1.5 else 0) + (2 if turned else 0)
     return tuple(corners[(first + offset) % 4] for offset in range(4))
+
+
+def _area(quad: Any) -> float:
+    """In square pixels."""
+    return _distance(quad[0], quad[1]) * _distance(quad[1], quad[2])
 
 
 def _distance(start: Any, end: Any) -> float:

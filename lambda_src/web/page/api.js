@@ -69,11 +69,8 @@ export async function api(path, { method = "GET", body } = {}) {
   if (answer.ok && document) return document;
   const { code = "unknown", message } = document?.error ?? {};
   if (answer.status === 401 && sent === token()) dispatchEvent(new CustomEvent("refused-token"));
-  throw new ApiError(
-    answer.status,
-    code,
-    message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`,
-  );
+  const words = message ?? WORDS[answer.status] ?? `The API answered with status ${answer.status}.`;
+  throw new ApiError(answer.status, code, words);
 }
 
 /** What `ask` resolves to, asked again while the API is late. Throws ApiError. */

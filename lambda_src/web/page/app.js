@@ -64,7 +64,7 @@ async function followAddress() {
   const given = place.get("token");
   if (given !== null) {
     // The list of visited addresses may keep it.
-    history.replaceState(null, "", location.pathname + location.search);
+    bareAddress();
     await signIn(given);
   }
   const key = place.get("result");
@@ -80,8 +80,10 @@ async function followAddress() {
   }
 }
 
+const bareAddress = () => history.replaceState(null, "", location.pathname + location.search);
+
 function leaveResult() {
-  history.replaceState(null, "", location.pathname + location.search);
+  bareAddress();
   closeDetail();
 }
 
@@ -150,10 +152,11 @@ onChange(showThreshold);
 // ---- start ----
 
 if (page.api) {
-  byId("saved-note").hidden = false;
-  byId("saved-note").textContent =
+  const note = byId("saved-note");
+  note.hidden = false;
+  note.textContent =
     page.bucket === "false"
-      ? `This is a saved copy of the page of a pipeline on this machine. It can show results; pictures and uploads need the page itself: ${page.api}`
+      ? `This is a saved copy. It can show results; pictures and uploads need the page itself: ${page.api}`
       : `This is a saved copy; the pipeline's own page is at ${page.api}`;
 }
 byId("main").hidden = false;

@@ -2,18 +2,10 @@
 
 import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
-import { button, byId, element, foreign, quiet } from "./dom.js";
+import { button, byId, div, element, foreign, quiet, span, timeText } from "./dom.js";
 import {
-  faceWords,
-  labelsOf,
-  lessSure,
-  linesOf,
-  nameOf,
-  percent,
-  placesOf,
-  reasonOf,
-  retrying,
-  sure,
+  explicitOnly, faceWords, labelsOf, lessSure, linesOf, missingModels, nameOf, percent, placesOf, reasonOf,
+  retrying, sure,
 } from "./findings.js";
 import { detailLink, keysInOrder, picture } from "./gallery.js";
 import { sizeText } from "./picture.js";
@@ -32,12 +24,7 @@ export async function openDetail(key) {
   pinned = null;
   dialog.replaceChildren(
     head(item),
-    element(
-      "div",
-      { class: "detail-body" },
-      figure(item),
-      element("div", {}, slider(), element("div", { class: "found" })),
-    ),
+    div("detail-body", figure(item), element("div", {}, slider(), div("found"))),
   );
   refresh();
   if (!dialog.open) dialog.showModal();
@@ -63,9 +50,8 @@ function head(item) {
     "header",
     { class: "detail-head" },
     element("h2", { id: "detail-title", tabindex: -1 }, foreign(nameOf(item.objectKey))),
-    element(
-      "div",
-      { class: "row" },
+    div(
+      "row",
       step(-1, "Newer"),
       step(1, "Older"),
       button("Close", () => dialog.close()),
@@ -91,7 +77,7 @@ dialog.addEventListener("click", (event) => event.target === dialog && dialog.cl
 // ---- the picture ----
 
 function figure(item) {
-  const frame = element("div", { class: "frame" });
+  const frame = div("frame");
   const note = quiet();
   const lost = (words) => {
     frame.querySelector("img")?.remove();
@@ -102,7 +88,7 @@ function figure(item) {
     note.textContent = words;
   };
   showPicture(item, frame, lost);
-  return element("figure", {}, element("div", { class: "stage" }, frame), element("figcaption", {}, note));
+  return element("figure", {}, div("stage", frame), element("figcaption", {}, note));
 }
 
 async function showPicture(item, frame, lost) {
@@ -171,18 +157,13 @@ function reason(item) {
   const { message, hint, code } = reasonOf(item);
   const title = retrying(item) ? "Retrying" : "This picture could not be analyzed";
   const words = [message, hint].map((text) => element("p", {}, text));
-  return element("div", { class: "notice bad" }, element("b", {}, title), words, quiet(code));
+  return div("notice bad", element("b", {}, title), words, quiet(code));
 }
 
 function slider() {
   const text = element("output", {}, String(state.threshold));
-  const input = element("input", {
-    type: "range",
-    class: "threshold",
-    min: 50,
-    max: 100,
-    value: state.threshold,
-  });
+  const range = { type: "range", min: 50, max: 100, value: state.threshold };
+  const input = element("input", { class: "threshold", ...range });
   input.addEventListener("input", () => {
     text.value = input.value;
     change({ threshold: Number(input.value) });
@@ -199,12 +180,13 @@ function section(item, title, feature, rows) {
   const heading = element("h3", {}, title);
   if (!missing && !entries) return [heading, quiet("Left out without the token. Sign in to see it.")];
   if (missing) return [heading, quiet(`Not available here. ${missing.message}`)];
-  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows)];
+  const limits = feature === "moderation" && explicitOnly(item) ? [quiet("Only Explicit is looked for.")] : [];
+  if (rows.length) return [heading, element("ul", { class: "findings" }, ...rows), ...limits];
   const hidden = lessSure(feature === "text" ? linesOf(item) : entries);
   const words = hidden
     ? `Nothing from ${state.threshold} % (${hidden} less sure).`
     : "Looked, and found nothing.";
-  return [heading, quiet(words)];
+  return [heading, quiet(words), ...limits];
 }
 
 const listed = (entries) => (entries ?? []).map(({ Name }) => Name).join(", ");
@@ -229,7 +211,7 @@ const lineRow = (line, index) =>
 /** A finding with its confidence; one with a place can be picked out in the picture. */
 function bar(name, confidence, note, row = null) {
   const frame = () => dialog.querySelector(".frame");
-  const fill = element("span", { class: "fill" });
+  const fill = span("fill");
   fill.style.width = `${confidence}%`;
   const pin = () => {
     pinned = pinned === row ? null : row;
@@ -241,18 +223,9 @@ function bar(name, confidence, note, row = null) {
   const over = row
     ? { onmouseenter: () => emphasize(frame(), row), onmouseleave: () => emphasize(frame(), pinned) }
     : {};
-  return element(
-    "li",
-    over,
-    element(
-      "div",
-      { class: "finding" },
-      title,
-      element("span", { class: "track", "aria-hidden": "true" }, fill),
-      element("span", { class: "number" }, percent(confidence)),
-    ),
-    note && quiet(foreign(note)),
-  );
+  const track = element("span", { class: "track", "aria-hidden": "true" }, fill);
+  const finding = div("finding", title, track, span("number", percent(confidence)));
+  return element("li", over, finding, note && quiet(foreign(note)));
 }
 
 // ---- the rest ----
@@ -260,14 +233,20 @@ function bar(name, confidence, note, row = null) {
 function about(item) {
   const models = Object.entries(item.models ?? {}).map(([feature, model]) => `${feature}: ${model}`);
   const seconds = item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : "";
+  // The newest picture tells what is asked for now.
+  const [newest = item.objectKey] = keysInOrder();
+  const lacks = known.get(newest)?.features?.filter((name) => !item.features?.includes(name)).join(", ");
+  const without = missingModels(item).join(", ");
   const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
-    Analyzed: new Date(item.analyzedAt).toLocaleString() + seconds,
+    Analyzed: timeText(item.analyzedAt) + seconds,
     Picture: [size, item.sizeBytes && sizeText(item.sizeBytes), item.contentType]
       .filter(Boolean)
       .join(", "),
     Models: models.join("; "),
+    "Models that were missing": without && `${without}: imgpipe local models fetch`,
+    Lacks: lacks && `${lacks}: imgpipe retry KEY --again`,
   };
   const rows = Object.entries(facts).filter(([, value]) => value);
   return element(

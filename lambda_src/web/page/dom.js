@@ -10,17 +10,21 @@ export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false)
+    else if (value != null && value !== false)
       made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat().filter((child) => child != null && child !== false));
   return made;
 }
 
 export const button = (words, onclick, attributes = {}) =>
-  element("button", { type: "button", onclick, ...attributes }, words);
+  element("button", { onclick, ...attributes }, words);
 
 export const quiet = (...words) => element("p", { class: "quiet" }, ...words);
+
+export const span = (kind, ...children) => element("span", { class: kind }, ...children);
+
+export const div = (kind, ...children) => element("div", { class: kind }, ...children);
 
 /** An element of a drawing. */
 export function shape(name, attributes) {
@@ -31,6 +35,8 @@ export function shape(name, attributes) {
 
 /** Text that came with a picture; its reading direction turns nothing around it. */
 export const foreign = (text) => element("bdi", {}, String(text));
+
+export const timeText = (time) => new Date(time).toLocaleString();
 
 /** Tell users of a screen reader what has happened. */
 export function announce(text) {

@@ -29,6 +29,13 @@ export function reasonOf(item) {
   return { message, hint: over ? "No attempt is left: run imgpipe retry." : hint, code };
 }
 
+/** The models that the local analysis had to do without, as its version names them: no-object-model. */
+export const missingModels = (item) =>
+  [...(item.models?.labels ?? "").matchAll(/\bno-(\w+)-model\b/g)].map(([, name]) => name);
+
+/** The local moderation says in its version that it knows one label only. */
+export const explicitOnly = (item) => (item.models?.moderation ?? "").includes("explicit-only");
+
 export const flagged = (item) => (item.moderation ?? []).some(sure);
 
 export function hasLabel(item, wanted) {
@@ -53,11 +60,10 @@ export const lessSure = (entries) => entries.filter((entry) => !sure(entry)).len
 export function faceWords(face) {
   const words = [];
   if (face.AgeRange) words.push(`age ${face.AgeRange.Low} to ${face.AgeRange.High}`);
-  if (face.Gender?.Value) words.push(`looks ${face.Gender.Value.toLowerCase()}`);
   const [emotion] = [...(face.Emotions ?? [])].sort((one, other) => other.Confidence - one.Confidence);
   if (emotion) words.push(`${emotion.Type.toLowerCase()} ${percent(emotion.Confidence)}`);
-  const traits = { Smile: "smiling", Eyeglasses: "glasses" };
-  for (const [trait, word] of Object.entries(traits)) if (face[trait]?.Value) words.push(word);
+  if (face.Smile?.Value) words.push("smiling");
+  if (face.Eyeglasses?.Value) words.push("glasses");
   return words.join(", ");
 }
 

@@ -1,8 +1,10 @@
 /** The cards: pictures on their way, and results, newest first. */
 
 import { listResults, page, pictureLink, repeated, token } from "./api.js";
-import { announce, button, byId, element, foreign } from "./dom.js";
-import { failed, flagged, hasLabel, highlights, nameOf, percent, reasonOf, retrying } from "./findings.js";
+import { announce, button, byId, div, element, foreign, span, timeText } from "./dom.js";
+import {
+  failed, flagged, hasLabel, highlights, missingModels, nameOf, percent, reasonOf, retrying,
+} from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
 import { send } from "./upload.js";
@@ -86,22 +88,12 @@ function remove(key) {
 function resultCard(item) {
   const key = item.objectKey;
   const name = nameOf(key);
-  const time = new Date(item.analyzedAt);
   const made = element(
     "li",
     { class: "card", "data-key": key },
-    element(
-      "a",
-      { href: detailLink(key), title: key },
-      thumbnail(item),
-      element("span", { class: "card-name" }, foreign(name)),
-    ),
-    element("div", { class: "chips" }),
-    element(
-      "time",
-      { class: "quiet", datetime: item.analyzedAt },
-      Number.isNaN(time.getTime()) ? "" : time.toLocaleString(),
-    ),
+    element("a", { href: detailLink(key), title: key }, thumbnail(item), span("card-name", foreign(name))),
+    div("chips"),
+    element("time", { class: "quiet", datetime: item.analyzedAt }, timeText(item.analyzedAt)),
   );
   findings(made, item);
   return made;
@@ -109,12 +101,11 @@ function resultCard(item) {
 
 /** A frame of fixed shape, so that nothing moves when the picture comes. */
 function thumbnail(item) {
-  const frame = element("span", { class: "thumb" });
+  const frame = span("thumb");
   const source = sentHere.get(item.objectKey) ?? item.imageUrl;
   if (!source || page.bucket === "false" || (item.status === "failed" && !item.contentType)) return frame;
-  frame.append(
-    picture(item.objectKey, source, { loading: "lazy", decoding: "async" }, () => frame.replaceChildren()),
-  );
+  const attributes = { loading: "lazy", decoding: "async" };
+  frame.append(picture(item.objectKey, source, attributes, () => frame.replaceChildren()));
   return frame;
 }
 
@@ -137,30 +128,29 @@ export function picture(key, source, attributes, onLost) {
 
 /** What depends on the chosen confidence. */
 function findings(card, item) {
-  const chips = card.querySelector(".chips");
   card.classList.toggle("flagged", flagged(item));
-  const badge = (text, kind) => element("span", { class: `chip ${kind}` }, text);
-  if (failed(item)) {
-    const { message, hint } = reasonOf(item);
-    chips.replaceChildren(badge("Failed", "bad"), element("p", { class: "why" }, message, " ", hint));
-  } else if (retrying(item)) {
-    chips.replaceChildren(badge("Retrying", "warn"), element("p", { class: "why" }, item.error.message));
-  } else {
-    const found = highlights(item).map(([name, confidence]) =>
-      element("span", { class: "chip" }, foreign(name), " ", element("b", {}, percent(confidence))),
-    );
-    if (flagged(item)) found.unshift(badge("Flagged", "warn"));
-    chips.replaceChildren(
-      ...(found.length ? found : [element("span", { class: "quiet" }, `Nothing from ${state.threshold} %`)]),
-    );
-  }
+  card.querySelector(".chips").replaceChildren(...chips(item));
+}
+
+function chips(item) {
+  const why = (...words) => element("p", { class: "why" }, ...words);
+  const { message, hint } = reasonOf(item);
+  if (failed(item)) return [span("chip bad", "Failed"), why(message, " ", hint)];
+  if (retrying(item)) return [span("chip warn", "Retrying"), why(message)];
+  const found = highlights(item).map(([name, confidence]) =>
+    span("chip", foreign(name), " ", element("b", {}, percent(confidence))),
+  );
+  if (flagged(item)) found.unshift(span("chip warn", "Flagged"));
+  return found.length ? found : [span("quiet", `Nothing from ${state.threshold} %`)];
 }
 
 /** Bring all cards in line with what is chosen. */
 function show() {
   let total = 0;
   let visible = 0;
+  let lacking = 0;
   const names = new Set();
+  const missing = new Set();
   for (const [key, card] of cards) {
     const item = known.get(key);
     if (!item || onItsWay(card)) continue;
@@ -169,17 +159,29 @@ function show() {
     total += 1;
     if (!card.hidden) visible += 1;
     for (const { Name } of item.labels ?? []) names.add(Name);
+    const models = missingModels(item);
+    if (models.length) lacking += 1;
+    for (const model of models) missing.add(model);
   }
-  const all = after ? `${total} loaded, older ones follow` : total;
-  byId("count").textContent = state.label
-    ? `${visible} of ${total} with “${state.label}”${after ? "; older ones are not loaded yet" : ""}`
-    : total
-      ? `${all}${after ? "" : total === 1 ? " picture" : " pictures"}`
-      : "No pictures yet. Drop one above: its labels appear here.";
+  showLacking(lacking, [...missing].sort());
+  const pictures = total === 1 ? "1 picture" : `${total} pictures`;
+  const found = state.label ? `${visible} of ${total} with “${state.label}”` : pictures;
+  const older = after ? "; older ones are not loaded yet" : "";
+  byId("count").textContent = total
+    ? found + older
+    : "No pictures yet. Drop one above: its labels appear here.";
   const list = byId("label-names");
   const sorted = [...names].sort();
   if (list.children.length !== sorted.length)
     list.replaceChildren(...sorted.map((value) => element("option", { value })));
+}
+
+/** On the local cloud: how many of the pictures were analyzed without some model, and the way to it. */
+function showLacking(count, models) {
+  byId("without-models").hidden = !count;
+  byId("without-models").textContent =
+    `Analyzed without models (${models.join(", ")}): ${count}. Run imgpipe local models fetch, ` +
+    "then imgpipe retry --all --again.";
 }
 
 onChange(show);
@@ -249,33 +251,22 @@ async function follow(key, card) {
 function stillNothing(key, card, error) {
   const words =
     error.code === "no_verdict"
-      ? `${error.message} The picture is in the bucket. See imgpipe status whether every step is ready; imgpipe result tells more with the key ${key}.`
+      ? `${error.message} The picture is in the bucket; imgpipe explain tells more with the key ${key}.`
       : `Sent, but: ${error.message}`;
-  card.end(
-    "No result",
-    words,
-    () => follow(key, card).catch((next) => stillNothing(key, card, next)),
-    "Look again",
-  );
+  const again = () => follow(key, card).catch((next) => stillNothing(key, card, next));
+  card.end("No result", words, again, "Look again");
 }
 
 /** The card of a picture that has no verdict yet. */
 function sendingCard(file) {
   const name = file.name || "Pasted picture";
-  const frame = element("span", { class: "thumb" });
+  const frame = span("thumb");
   const words = element("p", { class: "why" }, "Checking");
   const bar = element("progress", { max: 1, "aria-label": `Sending ${name}`, hidden: true });
   const actions = element("p", { class: "row" });
-  const title = element("span", { class: "card-name" }, foreign(name));
-  const root = element(
-    "li",
-    { class: "card sending", "data-sending": true, "aria-busy": "true" },
-    frame,
-    title,
-    bar,
-    words,
-    actions,
-  );
+  const title = span("card-name", foreign(name));
+  const attributes = { class: "card sending", "data-sending": true, "aria-busy": "true" };
+  const root = element("li", attributes, frame, title, bar, words, actions);
   const card = {
     root,
     address: null,

@@ -30,7 +30,7 @@ export async function checkPicture(file) {
   }
   const start = String.fromCharCode(...head.slice(0, 32));
   const png = /^\x89PNG\r\n\x1a\n(?!....CgBI)/s.test(start);
-  const type = /^\xff\xd8\xff/.test(start) ? "image/jpeg" : png && "image/png";
+  const type = /^\xff\xd8/.test(start) ? "image/jpeg" : png && "image/png";
   if (!type) {
     const kind = FORMATS.find(([mark]) => mark.test(start))?.[1] ?? "another kind of file";
     return no(`It is neither JPEG nor PNG: it looks like ${kind}. Convert it (renaming is not enough).`);

@@ -39,7 +39,7 @@ async function sendNow(file, type, onProgress) {
 function refusal(status, code) {
   if (!status) return "The bucket does not answer. Check the network and try again.";
   if (status === 403)
-    return "The bucket did not accept the permission to upload: it has expired, or this computer's clock is wrong. Try again.";
+    return "The permission to upload has expired, or this computer's clock is wrong. Try again.";
   return `The bucket refused the picture (${code || status}). Try again.`;
 }
 

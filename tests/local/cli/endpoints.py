@@ -13,11 +13,13 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition
 from tests.local.conftest import free_port
 from tests.support import loopback
 from tests.support.loopback import Handler
 from tests.support.machine import client, until
+from tests.support.model_files import model_folder
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 
@@ -75,7 +77,7 @@ def moto(folder: Path) -> Iterator[str]:
 @contextmanager
 def rekognition(s3_url: str) -> Iterator[str]:
     """The local analysis behind a plain HTTP server, reading its pictures from that S3."""
-    analysis = Rekognition(workers=1)
+    analysis = Rekognition(workers=1, models=ModelFolder(model_folder()))
     s3 = client("s3", s3_url, "test", "test")
 
     def read(bucket: str, key: str, version: str | None) -> bytes:

@@ -40,7 +40,7 @@ def use(operator: Operator, machine: Machine) -> None:
 
 def _set_up(operator: Operator, machine: Machine) -> None:
     names = operator.names
-    operator.run("up", "--no-model", "--yes")
+    operator.run("up", "--no-models", "--yes")
     drift.of_new_bucket(machine, names.bucket)
     drift.of_table(machine, names)
     for function in ("ingest", "web"):
@@ -50,8 +50,8 @@ def _set_up(operator: Operator, machine: Machine) -> None:
     operator.run("status", code=1)
     # A bucket without tags is looked into, by all that look at it.
     operator.run("explain", "dog.jpg", code=1)
-    operator.run("up", "--no-model", "--features", "labels,text")
-    assert "Nothing had to be changed" in operator.run("up", "--no-model").out
+    operator.run("up", "--no-models", "--features", "labels,text")
+    assert "Nothing had to be changed" in operator.run("up", "--no-models").out
 
 
 def _use(operator: Operator, machine: Machine) -> None:
@@ -78,10 +78,10 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.forget()
     operator.run("token")
     # On a private pipeline get_result checks the token too.
-    operator.run("up", "--no-model", "--private")
+    operator.run("up", "--no-models", "--private")
     drift.of_function(machine, operator.names, "get_result")
     operator.run("token", "--rotate")
-    operator.run("up", "--no-model", "--public")
+    operator.run("up", "--no-models", "--public")
 
 
 def _watch(operator: Operator) -> None:
@@ -109,7 +109,7 @@ def _fail_once(operator: Operator, machine: Machine) -> None:
         return bool(found["Attributes"]["ApproximateNumberOfMessages"] != "0")
 
     until(waiting, what="the event is in the failure queue")
-    operator.run("up", "--no-model")
+    operator.run("up", "--no-models")
 
 
 def _move_to_bucket(operator: Operator, machine: Machine) -> None:
@@ -123,13 +123,13 @@ def _move_to_bucket(operator: Operator, machine: Machine) -> None:
         return any(item["status"]["S"] == "removed" for item in found)
 
     until(marked, what="the removed picture is marked")
-    operator.run("up", "--no-model", "--results", "s3", "--dry-run")
-    operator.run("up", "--no-model", "--results", "s3", "--yes")
+    operator.run("up", "--no-models", "--results", "s3", "--dry-run")
+    operator.run("up", "--no-models", "--results", "s3", "--yes")
     s3 = machine.client("s3")
     entry, *_ = s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     s3.delete_object(Bucket=names.results_bucket, Key=entry["Key"])
     s3.put_object(Bucket=names.results_bucket, Key=_left_over(entry["Key"]), Body=b"")
-    operator.run("up", "--no-model", "--repair-index")
+    operator.run("up", "--no-models", "--repair-index")
     assert [
         one["Key"] for one in s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     ]
@@ -148,7 +148,7 @@ def _move_to_table(operator: Operator, machine: Machine) -> None:
     """An upload into the results bucket that never ended goes with it."""
     names = operator.names
     machine.client("s3").create_multipart_upload(Bucket=names.results_bucket, Key="never-ended")
-    operator.run("up", "--no-model", "--results", "table", "--yes")
+    operator.run("up", "--no-models", "--results", "table", "--yes")
     # When the pipeline writes a result just while it is copied, the copy looks again.
     table = store.store("table", _aws(operator, machine), names)
     (item,) = [one for one in table.items({}) if one["objectKey"] == "cat.jpg"]
@@ -199,9 +199,9 @@ def _take_down(operator: Operator, machine: Machine) -> None:
     operator.run("status", code=3)
     _overwrite_what_is_gone(operator, machine)
     # Once more, with the other store; its new bucket is repaired too.
-    operator.run("up", "--no-model", "--yes", "--results", "s3")
+    operator.run("up", "--no-models", "--yes", "--results", "s3")
     drift.of_new_bucket(machine, names.results_bucket)
-    operator.run("up", "--no-model")
+    operator.run("up", "--no-models")
     operator.run("down", "--yes")
 
 

@@ -23,7 +23,7 @@ NAMES = Names("ill", "000000000000", "us-east-1")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine of this module's own, since its cloud is stopped, killed and broken."""
     with machine_in(tmp_path_factory.mktemp("doctor")) as found:
-        found.imgpipe("up", "--local", "--project", "ill", "--no-model", "--json")
+        found.imgpipe("up", "--local", "--project", "ill", "--no-models", "--json")
         found.imgpipe("local", "stop")  # so that all of it is saved before anything is killed
         yield found
 
@@ -107,7 +107,7 @@ def test_an_api_that_is_gone_fails(patient: Machine) -> None:
         functions.delete_function(FunctionName=NAMES.function("get_result"))
     found = examined(patient, code=1)["pipeline"]
     assert "its API does not answer" in found["seen"]
-    patient.imgpipe("up", "--local", "--project", "ill", "--no-model")
+    patient.imgpipe("up", "--local", "--project", "ill", "--no-models")
     assert examined(patient)["pipeline"]["verdict"] == "ok"
 
 

@@ -38,7 +38,7 @@ def test_a_plain_ministack_with_a_rekognition_runs_the_whole_pipeline(tmp_path: 
         labels = {item["objectKey"]: [label["Name"] for label in item["labels"]] for item in sent}
         assert labels == {"astronaut.jpg": ["Face", "Head", "Person"], "sign.png": ["Text"]}
         assert "Harbour Street Books" in user.imgpipe("result", "sign.png", env=env).out
-        assert "not available here" in user.imgpipe("result", "sign.png", env=env).out
+        assert "only Explicit is looked for" in user.imgpipe("result", "sign.png", env=env).out
         assert user.imgpipe("status", "--json", env=env).json()["status"] == "done"
         assert user.imgpipe("up", "--json", env=env).json()["data"]["changed"] == []
 

@@ -41,7 +41,7 @@ def test_upload_names_what_could_not_be_kept_and_sends_the_rest(
 def test_readers_name_a_disk_that_is_full_when_the_cloud_starts_again(tmp_path: Path) -> None:
     with machine_in(tmp_path) as own:
         control.start(own.state, command=STUB)
-        own.imgpipe("up", "--local", "--no-model")
+        own.imgpipe("up", "--local", "--no-models")
         (tmp_path / "a.jpg").write_bytes(jpeg(1))
         own.imgpipe("upload", "a.jpg", "--wait")
         control.stop(own.state)

@@ -46,7 +46,7 @@ def test_pictures_without_a_result_are_analyzed_and_removed_ones_forgotten(own: 
         (own.folder / f"late{number}.jpg").write_bytes(jpeg(10 + number))
     buckets = {}
     for project, store in projects.items():
-        up = own.imgpipe("up", "--local", "--no-model", "--project", project, "--results", store, "--json")
+        up = own.imgpipe("up", "--local", "--no-models", "--project", project, "--results", store, "--json")
         buckets[project] = up.json()["data"]["bucket"]
         own.imgpipe("upload", "before.jpg", "gone.jpg", "--wait", "--project", project)
     s3 = own.client("s3")
@@ -79,7 +79,7 @@ def test_pictures_without_a_result_are_analyzed_and_removed_ones_forgotten(own: 
 
 @pytest.mark.parametrize("wait", [[], ["--wait"]])
 def test_an_upload_whose_cloud_dies_names_it_and_the_way_back(own: Machine, wait: list[str]) -> None:
-    own.imgpipe("up", "--local", "--no-model")
+    own.imgpipe("up", "--local", "--no-models")
     for number in range(60):
         (own.folder / f"{number}.jpg").write_bytes(jpeg(number))
     upload = own.start("upload", *(f"{number}.jpg" for number in range(60)), *wait)
@@ -105,7 +105,7 @@ def test_what_up_and_down_have_ended_with_outlives_a_kill_at_once(own: Machine) 
 
     (own.folder / "a.jpg").write_bytes(jpeg(1))
     for project in ("stays", "goes"):
-        own.imgpipe("up", "--local", "--no-model", "--project", project)
+        own.imgpipe("up", "--local", "--no-models", "--project", project)
     own.imgpipe("upload", "a.jpg", "--project", "stays")
     killed()
     until(lambda: _idle(own), what="all events handled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -25,10 +26,10 @@ def test_the_astronaut_is_a_face_a_head_and_a_person(pipeline: Pipeline) -> None
 
 def test_waiting_for_uploads_shows_true_tables(pipeline: Pipeline) -> None:
     shown = pipeline.upload.out
-    for word in ("astronaut.jpg", "Face", "Head", "Person", "97.0 %", *SIGN):
+    for word in ("astronaut.jpg", "Face", "Head", "Person", "96.0 %", "Cat", "Coffee Cup", *SIGN):
         assert word in shown
-    assert shown.count("Labels: nothing found; no object model installed") == 2
-    assert shown.count("Moderation: not available here") == 4
+    assert "Missing models" not in shown
+    assert shown.count("Moderation: nothing found; only Explicit is looked for") == 4
     assert shown.rstrip().endswith("4 sent, 4 analyzed.")
     assert "sent" in pipeline.upload.err
     assert "\x1b" not in shown + pipeline.upload.err
@@ -38,15 +39,18 @@ def test_the_sign_is_read_line_by_line(pipeline: Pipeline) -> None:
     item = pipeline.imgpipe("result", "sign.png", "--json").json()["data"][0]
     lines = [entry["DetectedText"] for entry in item["text"] if entry["Type"] == "LINE"]
     assert lines == [*SIGN, "Total paid 31.55 EUR"]
-    assert item["unavailable"]["moderation"]["code"]
-    assert "moderation" not in item
+    assert item["moderation"] == []
+    assert item["models"]["moderation"].endswith(";explicit-only")
+    assert "unavailable" not in item
 
 
-@pytest.mark.parametrize("name", ["cat.jpg", "coffee.jpg"])
-def test_what_no_local_model_knows_is_said_truthfully(pipeline: Pipeline, name: str) -> None:
+@pytest.mark.parametrize(("name", "labels"), [("cat.jpg", "Cat Animal"), ("coffee.jpg", "Cup Coffee")])
+def test_what_is_in_a_picture_is_named_and_no_more(pipeline: Pipeline, name: str, labels: str) -> None:
     shown = pipeline.imgpipe("result", name).out
-    assert "Labels: nothing found; no object model installed" in shown
+    for label in labels.split():
+        assert re.search(rf"^ *{label} ", shown, re.MULTILINE), shown
     assert "Faces: nothing found" in shown
+    assert "Text: nothing found" in shown
 
 
 def test_a_threshold_hides_what_is_less_sure_on_reading(pipeline: Pipeline) -> None:

@@ -31,7 +31,7 @@ def operator(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     The neighbour's pipeline keeps the local cloud running.
     """
-    machine.imgpipe("up", "--local", "--project", "neighbour", "--no-model")
+    machine.imgpipe("up", "--local", "--project", "neighbour", "--no-models")
     found = make_operator(machine, tmp_path_factory.mktemp("operator"), NAMES)
     found.allow(permissions.document(NAMES))
     use(found, machine)

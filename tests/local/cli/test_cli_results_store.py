@@ -84,7 +84,7 @@ def in_s3(machine: Machine, kept: Mapping[str, Any]) -> Mapping[str, Any]:
 def move_to(machine: Machine, store: str) -> None:
     variable = "TABLE_NAME" if store == "table" else "RESULTS_BUCKET"
     if set(map(frozenset, environments(machine).values())) != {frozenset({variable})}:
-        run(machine, "up", "--results", store, "--yes", "--no-model")
+        run(machine, "up", "--results", store, "--yes", "--no-models")
 
 
 def test_the_pipeline_works_the_same_with_results_in_s3(
@@ -224,7 +224,7 @@ def test_on_a_terminal_no_means_no(machine: Machine, in_s3: Mapping[str, Any]) -
 
     before = inventory(machine.client, PROJECT)
     ours, theirs = pty.openpty()
-    command = ("up", "--results", "table", "--no-model", "--project", PROJECT, "--local")
+    command = ("up", "--results", "table", "--no-models", "--project", PROJECT, "--local")
     with subprocess.Popen(
         [*IMGPIPE, *command],
         stdin=theirs,
@@ -250,7 +250,7 @@ def test_results_move_both_ways_and_nothing_is_analysed_again(
     before, analyzed = results(machine, *KEYS), analyses(machine)
     assert analyzed >= len(KEYS)
 
-    moved = run(machine, "up", "--results", "table", "--yes", "--no-model")
+    moved = run(machine, "up", "--results", "table", "--yes", "--no-models")
     assert f"are in table {TABLE}." in moved.err
     assert results(machine, *KEYS) == before
     assert set(map(frozenset, environments(machine).values())) == {frozenset({"TABLE_NAME"})}
@@ -261,7 +261,7 @@ def test_results_move_both_ways_and_nothing_is_analysed_again(
     sent = run(machine, "upload", EXAMPLES / "cat.jpg", "--key", "in-table.jpg", "--wait", "--json")
     assert sent.lines()[0]["status"] == "done"
 
-    run(machine, "up", "--results", "s3", "--yes", "--no-model")
+    run(machine, "up", "--results", "s3", "--yes", "--no-models")
     keys = [*KEYS, "in-table.jpg"]
     assert results(machine, *keys) == [*before, *sent.lines()]
     assert set(map(frozenset, environments(machine).values())) == {frozenset({"RESULTS_BUCKET"})}
@@ -278,9 +278,9 @@ def test_a_move_killed_at_some_moment_goes_on_with_up(
     before = results(machine, *KEYS)
     for delay_s in (0.8, 1.2, 1.6):
         machine.killed_after(
-            delay_s, "up", "--project", PROJECT, "--local", "--results", end, "--yes", "--no-model"
+            delay_s, "up", "--project", PROJECT, "--local", "--results", end, "--yes", "--no-models"
         )
-    run(machine, "up", "--results", end, "--yes", "--no-model")
+    run(machine, "up", "--results", end, "--yes", "--no-models")
     assert results(machine, *KEYS) == before
     variable = "TABLE_NAME" if end == "table" else "RESULTS_BUCKET"
     assert set(map(frozenset, environments(machine).values())) == {frozenset({variable})}
@@ -298,7 +298,7 @@ def test_pictures_sent_during_a_move_all_get_their_verdict(
     for number in range(40):
         (folder / f"{number}.jpg").write_bytes(jpeg(number))
     sender = machine.start("upload", str(folder), "--project", PROJECT, "--local", "--wait", "--json")
-    run(machine, "up", "--results", end, "--yes", "--no-model")
+    run(machine, "up", "--results", end, "--yes", "--no-models")
     out, err = sender.communicate(timeout=120)
     assert sender.returncode == 0, err
     assert {json.loads(line)["status"] for line in out.splitlines()} == {"done"}

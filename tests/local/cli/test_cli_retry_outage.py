@@ -24,7 +24,7 @@ def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A pipeline on a machine of its own, where Rekognition only counts; once for each store of results."""
     with machine_in(tmp_path_factory.mktemp("outage")) as machine:
         control.start(machine.state, port=free_port(), command=STUB)
-        up = ("up", "--local", "--project", PROJECT, "--no-model", "--results", request.param, "--json")
+        up = ("up", "--local", "--project", PROJECT, "--no-models", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
         # Too little time for the function to try again within a run: it fails at once.
         machine.client("lambda").update_function_configuration(FunctionName=f"{PROJECT}-ingest", Timeout=60)
@@ -53,11 +53,11 @@ def queued(machine: Machine) -> int:
     return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
 
-def answered(machine: Machine) -> int:
+def answered(machine: Machine, operation: str = "DetectLabels") -> int:
     """How many calls Rekognition has answered, each of which costs."""
     calls = control.status(machine.state).calls
     assert calls is not None
-    return calls.get("DetectLabels", {}).get("answered", 0)
+    return calls.get(operation, {}).get("answered", 0)
 
 
 def fail(pipeline: Pipeline, folder: Path, numbers: range) -> list[str]:
@@ -131,3 +131,25 @@ def test_what_was_overwritten_or_removed_meanwhile_has_its_right_end(
     assert (queued(machine), answered(machine) - before) == (0, 2)
     assert outage.imgpipe("result", replaced, "--json").json()["data"][0]["versionId"] == version
     assert outage.imgpipe("result", removed, code=None).code == 1
+
+
+def test_again_killed_in_the_middle_goes_on_and_pays_nothing_twice(outage: Pipeline, tmp_path: Path) -> None:
+    machine = outage.machine
+    keys = send(outage, tmp_path / "again", range(300, 307))
+    outage.imgpipe("result", *keys, "--wait")
+    up = outage.imgpipe("up", "--features", "labels,text", "--no-models", "--json").json()["data"]
+    labels, texts = answered(machine), answered(machine, "DetectText")
+    assert up["lacking"]["pictures"] >= len(keys)
+    control.turn_faults(Faults(latency_ms=400), machine.state)
+    process = machine.start("retry", "--all", "--again", "--project", PROJECT, "--local")
+    assert process.stdout is not None
+    while "analyzed in" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    outage.imgpipe("retry", "--all", "--again")
+    found = outage.imgpipe("result", *keys, "--json").json()["data"]
+    assert all({"labels", "text"} <= one.keys() for one in found)
+    assert (answered(machine), answered(machine, "DetectText") - texts) == (labels, up["lacking"]["pictures"])
+    assert "no finished picture lacks anything" in outage.imgpipe("retry", "--all", "--again").out
+    outage.imgpipe("up", "--features", "labels", "--no-models")

@@ -93,7 +93,7 @@ def sites(machine: Machine) -> Iterator[dict[str, Site]]:
         project = f"rights-{store}"
         of = ("--local", "--project", project)
         up = machine.imgpipe(
-            "up", *of, "--features", FEATURES, "--private", "--results", store, "--no-model", "--json"
+            "up", *of, "--features", FEATURES, "--private", "--results", store, "--no-models", "--json"
         )
         names = Names(project, "000000000000", "us-east-1")
         ssm = machine.client("ssm")

@@ -1,4 +1,4 @@
-"""One warm Rekognition for all tests of its folder, asked the way the server asks it."""
+"""A warm Rekognition with models and one without, for all tests, asked the way the server asks it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition
+from tests.support.model_files import model_folder
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -25,7 +27,16 @@ def nothing_in_s3(bucket: str, key: str, version: str | None) -> bytes:
 
 @pytest.fixture(scope="session")
 def rekognition() -> Rekognition:
+    """Without a model: it reads text and codes."""
     service = Rekognition()
+    service.warm()
+    return service
+
+
+@pytest.fixture(scope="session")
+def seeing() -> Rekognition:
+    """With the real models, as users have it; skips the test where they cannot be had."""
+    service = Rekognition(models=ModelFolder(model_folder()))
     service.warm()
     return service
 
@@ -47,17 +58,28 @@ def encoded() -> Callable[..., bytes]:
     return encode
 
 
-@pytest.fixture(scope="session")
-def ask(rekognition: Rekognition) -> Ask:
+def asking(service: Rekognition) -> Ask:
     """The answer to an operation on some bytes, which must be given."""
 
     def answer(operation: str, data: bytes, **request: Any) -> dict[str, Any]:
         image = {"Bytes": base64.b64encode(data).decode()}
-        status, body = rekognition.answer(operation, {"Image": image, **request}, nothing_in_s3)
+        status, body = service.answer(operation, {"Image": image, **request}, nothing_in_s3)
         assert status == 200, body
         return body
 
     return answer
+
+
+@pytest.fixture(scope="session")
+def ask(rekognition: Rekognition) -> Ask:
+    """Without a model."""
+    return asking(rekognition)
+
+
+@pytest.fixture(scope="session")
+def look(seeing: Rekognition) -> Ask:
+    """With the real models."""
+    return asking(seeing)
 
 
 @pytest.fixture(scope="session")

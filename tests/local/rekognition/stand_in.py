@@ -82,12 +82,13 @@ def stand_in_model(data: bytes | None = None, **changes: Any) -> Model:
     values: dict[str, Any] = {
         "name": "stand-in",
         "file": "stand_in.onnx",
+        "role": "object",
         "what": "sees colors",
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "license": "ours",
         "source": "made by the tests",
-        "url": "http://127.0.0.1:9/stand_in.onnx",
+        "release": "http://127.0.0.1:9/stand_in.onnx",
         "confirmed": "by the tests",
     }
     return Model(**{**values, **changes})

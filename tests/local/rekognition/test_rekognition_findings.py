@@ -32,16 +32,16 @@ def noise(seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("color", ["black", "white", "grey", "teal"])
-def test_a_blank_picture_has_nothing_in_it(ask: Ask, encoded: Encoded, color: str) -> None:
+def test_a_blank_picture_has_nothing_in_it(look: Ask, encoded: Encoded, color: str) -> None:
     blank = encoded(Image.new("RGB", (300, 200), color))
-    assert ask("DetectLabels", blank, MinConfidence=0)["Labels"] == []
-    assert ask("DetectFaces", blank)["FaceDetails"] == []
-    assert ask("DetectText", blank)["TextDetections"] == []
+    assert look("DetectLabels", blank)["Labels"] == []
+    assert look("DetectFaces", blank)["FaceDetails"] == []
+    assert look("DetectText", blank)["TextDetections"] == []
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_noise_has_nothing_in_it(ask: Ask, encoded: Encoded, seed: int) -> None:
-    assert ask("DetectLabels", encoded(noise(seed)), MinConfidence=0)["Labels"] == []
+def test_noise_has_nothing_in_it(look: Ask, encoded: Encoded, seed: int) -> None:
+    assert look("DetectLabels", encoded(noise(seed)))["Labels"] == []
 
 
 @pytest.mark.parametrize("size", [(10_000, 80), (80, 10_000)])
@@ -127,12 +127,12 @@ def test_quality_knows_dark_from_bright_and_sharp_from_flat(ask: Ask, encoded: E
 
 
 def test_instances_have_colors_only_when_both_features_are_asked_for(
-    ask: Ask, sample: Callable[[str], bytes]
+    look: Ask, sample: Callable[[str], bytes]
 ) -> None:
-    both = ask("DetectLabels", sample("astronaut.jpg"), Features=["GENERAL_LABELS", "IMAGE_PROPERTIES"])
+    both = look("DetectLabels", sample("astronaut.jpg"), Features=["GENERAL_LABELS", "IMAGE_PROPERTIES"])
     (with_colors,) = both["Labels"][0]["Instances"]
     assert with_colors["DominantColors"]
-    (without,) = ask("DetectLabels", sample("astronaut.jpg"))["Labels"][0]["Instances"]
+    (without,) = look("DetectLabels", sample("astronaut.jpg"))["Labels"][0]["Instances"]
     assert "DominantColors" not in without
 
 

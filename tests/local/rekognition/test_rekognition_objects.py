@@ -17,6 +17,8 @@ from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition, yolox
 from imgpipe_cli.local.rekognition.analysis import Analysis
 from imgpipe_cli.local.rekognition.coco import LABELS
+from imgpipe_cli.local.rekognition.concepts import CONCEPTS
+from imgpipe_cli.local.rekognition.installed import Finders
 from imgpipe_cli.local.rekognition.objects import Detector, Thing
 from imgpipe_cli.local.rekognition.picture import Frame
 from imgpipe_cli.local.rekognition.taxonomy import TAXONOMY
@@ -37,7 +39,7 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Rekognition:
     """A Rekognition with the stand-in installed."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "stand_in.onnx").write_bytes(stand_in())
-    return Rekognition(models=ModelFolder(folder), objects=stand_in_model())
+    return Rekognition(models=ModelFolder(folder), catalogue=[stand_in_model()])
 
 
 def answer_of(service: Rekognition, data: bytes, **request: Any) -> dict[str, Any]:
@@ -211,15 +213,17 @@ def test_objects_are_chosen_like_any_label(
     assert sorted(found) == expected
 
 
-def test_faces_and_objects_share_an_answer_that_names_the_model(
+def test_text_and_objects_share_an_answer_that_names_the_model(
     seeing: Rekognition, sample: Callable[[str], bytes], encoded: Encoded
 ) -> None:
-    picture = Image.open(BytesIO(sample("astronaut.jpg")))
+    picture = Image.open(BytesIO(sample("sign.png"))).convert("RGB")
     picture.paste("lime", (0, 0, 60, 60))
     answer = answer_of(seeing, encoded(picture))
     names = [label["Name"] for label in answer["Labels"]]
-    assert {"Face", "Head", "Person", "Cup"} <= set(names)
-    assert answer["LabelModelVersion"].endswith(f";faces+text+qr;{stand_in_model().version}")
+    assert {"Text", "Cup"} <= set(names)
+    assert answer["LabelModelVersion"].endswith(
+        f";text+qr;no-face-model;{stand_in_model().version};no-class-model"
+    )
     assert seeing.capabilities()["models"]["labels"] == answer["LabelModelVersion"]
 
 
@@ -234,9 +238,9 @@ def test_an_object_has_its_own_colors_when_both_features_are_asked_for(
 def test_a_model_is_used_from_the_moment_it_is_installed_until_it_is_removed(
     tmp_path: Path, encoded: Encoded
 ) -> None:
-    service = Rekognition(models=ModelFolder(tmp_path), objects=stand_in_model())
+    service = Rekognition(models=ModelFolder(tmp_path), catalogue=[stand_in_model()])
     data = encoded(page((600, 600), {"red": SPOT}))
-    assert answer_of(service, data)["LabelModelVersion"].endswith("no-object-model")
+    assert answer_of(service, data)["LabelModelVersion"].endswith("no-object-model;no-class-model")
     assert "models fetch" in service.capabilities()["operations"]["DetectLabels"]["cannot"]
     (tmp_path / "stand_in.onnx").write_bytes(stand_in())
     assert "Cat" in labels_of(service, data)
@@ -246,10 +250,10 @@ def test_a_model_is_used_from_the_moment_it_is_installed_until_it_is_removed(
 
 def test_a_file_that_is_not_the_pinned_one_is_never_loaded(tmp_path: Path, encoded: Encoded) -> None:
     (tmp_path / "stand_in.onnx").write_bytes(stand_in() + b"\0")
-    service = Rekognition(models=ModelFolder(tmp_path), objects=stand_in_model())
+    service = Rekognition(models=ModelFolder(tmp_path), catalogue=[stand_in_model()])
     answer = answer_of(service, encoded(page((600, 600), {"red": SPOT})))
     assert answer["Labels"] == []
-    assert answer["LabelModelVersion"].endswith("no-object-model")
+    assert answer["LabelModelVersion"].endswith("no-object-model;no-class-model")
     assert "damaged" in service.capabilities()["operations"]["DetectLabels"]["cannot"]
 
 
@@ -258,8 +262,8 @@ def test_a_pinned_file_that_is_no_network_leaves_the_other_finders_at_work(
 ) -> None:
     (tmp_path / "stand_in.onnx").write_bytes(b"not a network")
     objects = stand_in_model(b"not a network")
-    found = labels_of(Rekognition(models=ModelFolder(tmp_path), objects=objects), sample("astronaut.jpg"))
-    assert sorted(found) == ["Face", "Head", "Person"]
+    found = labels_of(Rekognition(models=ModelFolder(tmp_path), catalogue=[objects]), sample("sign.png"))
+    assert sorted(found) == ["Text"]
 
 
 def test_equal_bytes_go_through_the_network_once_for_each_model(encoded: Encoded) -> None:
@@ -274,9 +278,9 @@ def test_equal_bytes_go_through_the_network_once_for_each_model(encoded: Encoded
     analysis = Analysis(threads=1)
     upload = Upload(encoded(page((300, 300), {"red": SPOT})), "digest")
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(analysis.things, upload, one) for _ in range(8)]
+        calls = [pool.submit(analysis.things, upload, Finders(objects=one)) for _ in range(8)]
     assert len({call.result() for call in calls}) == 1
-    assert analysis.things(upload, other) == calls[0].result()
+    assert analysis.things(upload, Finders(objects=other)) == calls[0].result()
     assert looked == ["one", "other"]
 
 
@@ -285,7 +289,7 @@ def test_there_are_80_labels_and_every_object_of_the_taxonomy_can_be_seen() -> N
     assert (LABELS[0], LABELS[15], LABELS[41], LABELS[67]) == ("Person", "Cat", "Cup", "Mobile Phone")
     ancestors = {parent for kind in TAXONOMY.values() for parent in kind.parents}
     seen_otherwise = {"Face", "Head", "Text", "QR Code"}
-    assert set(TAXONOMY) <= set(LABELS) | ancestors | seen_otherwise
+    assert set(TAXONOMY) <= set(LABELS) | set(CONCEPTS) | ancestors | seen_otherwise
 
 
 def test_the_network_sees_the_picture_at_the_top_left_and_grey_elsewhere() -> None:

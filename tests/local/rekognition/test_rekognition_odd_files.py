@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import zlib
 from collections.abc import Callable
@@ -37,7 +38,11 @@ ODD: dict[str, Callable[[], bytes]] = {
     "segment-without-ff": lambda: FACE[:20] + b"\0\xe1\0\x22" + bytes(32) + FACE[20:],
     "without-its-end": lambda: FACE[:-2],
     "xmp-that-turns-it": lambda: FACE[:2] + segment(0xE1, XMP) + FACE[2:],
+    "byte-behind-its-start": lambda: FACE[:2] + b"\0" + FACE[2:],
     "video-behind-it": lambda: FACE + video(),
+    "video-for-its-end": lambda: FACE[:-2] + video(),
+    "noise-for-its-end": lambda: FACE[:-2] + b"\x12\x34\xff\x04" * 9 + random.Random(1).randbytes(1 << 20),
+    "another-picture-for-its-end": lambda: FACE[:-2] + FACE,
     "profile-with-a-bad-checksum": lambda: _with_chunk(chunk(b"iCCP", b"a\0\0x")[:-4] + b"oops"),
     "short-sizes": lambda: _with_chunk(chunk(b"pHYs", bytes(7))),
     "text-of-2-mb": lambda: _with_chunk(chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))),
@@ -46,8 +51,8 @@ ODD: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
-def test_what_no_pixel_depends_on_hides_no_face(ask: Ask, make: Callable[[], bytes]) -> None:
-    assert len(ask("DetectFaces", make())["FaceDetails"]) == 1
+def test_what_no_pixel_depends_on_hides_no_face(look: Ask, make: Callable[[], bytes]) -> None:
+    assert len(look("DetectFaces", make())["FaceDetails"]) == 1
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
@@ -63,6 +68,19 @@ def test_a_jpeg_that_ends_within_its_data_is_cut_off(missing: int, progressive: 
     whole = stream.getvalue()
     assert frame_of(whole[:-2]).size == (512, 512)
     assert code_of(whole[: -2 - missing]) == "InvalidImageFormatException"
+
+
+def test_a_progressive_jpeg_may_have_noise_for_its_end() -> None:
+    stream = BytesIO()
+    Image.open(BytesIO(FACE)).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    odd = whole[:-2] + b"\x12\x34\xff\x04" * 9
+    assert np.array_equal(frame_of(odd).pixels, frame_of(whole).pixels)
+
+
+@pytest.mark.parametrize("kept", [2, 4, 6, 12])
+def test_a_jpeg_that_ends_within_its_scan_header_is_cut_off(kept: int) -> None:
+    assert code_of(FACE[: FACE.index(b"\xff\xda") + kept]) == "InvalidImageFormatException"
 
 
 def test_what_the_colors_and_the_way_up_depend_on_stays() -> None:

@@ -100,31 +100,34 @@ def test_the_object_is_read_by_bucket_key_and_version(
         return sample("cat.jpg")
 
     place = {**IN_S3["S3Object"], **({"Version": version} if version else {})}
-    status, _ = rekognition.answer("DetectFaces", {"Image": {"S3Object": place}}, read)
+    status, _ = rekognition.answer("DetectText", {"Image": {"S3Object": place}}, read)
     assert (status, asked) == (200, [("pictures", "a b/ü.jpg", version)])
 
 
 def test_bytes_and_objects_have_their_own_size_limits(ask: Ask, refuse: Refuse, sample: Sample) -> None:
     cat = sample("cat.jpg")
     at_limit = cat + bytes(5_242_880 - len(cat))
-    assert ask("DetectFaces", at_limit) == {"FaceDetails": []}
-    assert refuse("DetectFaces", {"Image": image(at_limit + b"\0")}) == "ImageTooLargeException"
-    assert refuse("DetectFaces", {"Image": image(bytes(6_000_000))}) == "ImageTooLargeException"
+    assert ask("DetectText", at_limit)["TextDetections"] == []
+    assert refuse("DetectText", {"Image": image(at_limit + b"\0")}) == "ImageTooLargeException"
+    assert refuse("DetectText", {"Image": image(bytes(6_000_000))}) == "ImageTooLargeException"
     too_large = cat + bytes(15_728_641 - len(cat))
-    assert refuse("DetectFaces", {"Image": IN_S3}, lambda *_: too_large) == "ImageTooLargeException"
+    assert refuse("DetectText", {"Image": IN_S3}, lambda *_: too_large) == "ImageTooLargeException"
 
 
 def test_an_object_of_15_mb_is_taken(rekognition: Rekognition, sample: Sample) -> None:
     cat = sample("cat.jpg")
     full = cat + bytes(15_728_640 - len(cat))
-    assert rekognition.answer("DetectFaces", {"Image": IN_S3}, lambda *_: full)[0] == 200
+    assert rekognition.answer("DetectText", {"Image": IN_S3}, lambda *_: full)[0] == 200
 
 
-def test_moderation_is_not_available_and_says_so(rekognition: Rekognition, refuse: Refuse) -> None:
-    request = {"Image": IN_S3, "MinConfidence": 50}
-    assert refuse("DetectModerationLabels", request) == "ResourceNotReadyException"
-    _, body = rekognition.answer("DetectModerationLabels", request, lambda *_: b"")
+def test_faces_without_their_model_are_not_available_and_the_answer_says_how_to_get_them(
+    rekognition: Rekognition, refuse: Refuse, sample: Sample
+) -> None:
+    request = {"Image": IN_S3}
+    assert refuse("DetectFaces", request, lambda *_: sample("cat.jpg")) == "ResourceNotReadyException"
+    _, body = rekognition.answer("DetectFaces", request, lambda *_: sample("cat.jpg"))
     assert "not available locally" in body["Message"]
+    assert "imgpipe local models fetch" in body["Message"]
 
 
 @pytest.mark.parametrize("operation", ["", "CompareFaces", "detectlabels", "__init__"])
@@ -158,11 +161,11 @@ def test_an_unexpected_error_is_an_internal_one_without_its_text(rekognition: Re
     ],
 )
 def test_labels_are_chosen_by_threshold_number_and_filters(
-    ask: Ask, sample: Sample, parameters: dict[str, Any], expected: list[str]
+    look: Ask, sample: Sample, parameters: dict[str, Any], expected: list[str]
 ) -> None:
     filters = {key: value for key, value in parameters.items() if key.endswith("Filters")}
     rest = {key: value for key, value in parameters.items() if key not in filters}
-    answer = ask("DetectLabels", sample("astronaut.jpg"), Settings={"GeneralLabels": filters}, **rest)
+    answer = look("DetectLabels", sample("astronaut.jpg"), Settings={"GeneralLabels": filters}, **rest)
     assert [label["Name"] for label in answer["Labels"]] == expected
 
 

@@ -1,11 +1,9 @@
-"""The real object model on the sample pictures: `make verify-model FILE=yolox_tiny.onnx`.
-
-Not run where the weights are not at hand. Places were read off the pictures by eye.
+"""The real models on the sample pictures; with the optional detector too where its file is at hand:
+`make verify-model FILE=yolox_tiny.onnx`. Places were read off the pictures by eye.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 from collections.abc import Callable
@@ -14,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local.models.catalogue import OBJECTS
-from imgpipe_cli.local.models.install import install_file
+from imgpipe_cli.local.models.catalogue import BETTER_OBJECTS, MODELS, OBJECTS, Model
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition
-from tests.local.rekognition.conftest import nothing_in_s3
+from tests.local.rekognition.conftest import Ask, asking
+from tests.support.model_files import model_folder
 
 FILE = os.environ.get("IMGPIPE_MODEL_FILE", "")
-pytestmark = pytest.mark.skipif(not FILE, reason="needs the weights: make verify-model FILE=yolox_tiny.onnx")
+DETECTORS = [OBJECTS, *([BETTER_OBJECTS] if FILE else [])]
 
 Box = tuple[float, float, float, float]
 Sample = Callable[[str], bytes]
@@ -32,32 +30,31 @@ EXPECTED = {
     "coffee.jpg": ("Cup", (172, 17, 412, 310), (600, 400)),
     "astronaut.jpg": ("Person", (20, 14, 366, 512), (512, 512)),
 }
-# Everything that is in a picture and that the model has a word for; ancestors come with their descendants.
+# Everything that is in a picture and that the models have a word for; ancestors come with their descendants.
 IN_IT = {
     "cat.jpg": {"Animal", "Cat", "Mammal", "Pet"},
-    "coffee.jpg": {"Cup", "Dining Table", "Spoon"},
+    "coffee.jpg": {"Beverage", "Coffee", "Coffee Cup", "Cup", "Dining Table", "Spoon"},
     "astronaut.jpg": {"Face", "Head", "Person"},
     "sign.png": {"Text"},
 }
 SHOWN_FROM = 70
 
 
+@pytest.fixture(scope="module", params=DETECTORS, ids=lambda model: model.name)
+def detector(request: pytest.FixtureRequest) -> Model:
+    found: Model = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Rekognition:
-    """A Rekognition with the weights, installed as `imgpipe local models fetch --from FILE` does it."""
+def weights(detector: Model, tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """A Rekognition with the real models, this detector among them."""
+    if detector is OBJECTS:
+        return asking(Rekognition(models=ModelFolder(model_folder())))
     folder = ModelFolder(tmp_path_factory.mktemp("models"))
-    install_file(folder, OBJECTS, Path(FILE), lambda _: None)
-    assert folder.condition(OBJECTS) == "installed"
-    return Rekognition(models=folder)
-
-
-def answer_of(service: Rekognition, data: bytes, **request: Any) -> dict[str, Any]:
-    image = {"Bytes": base64.b64encode(data).decode()}
-    status, body = service.answer("DetectLabels", {"Image": image, **request}, nothing_in_s3)
-    assert status == 200, body
-    for label in body["Labels"]:
-        print(f"{label['Name']:<14} {label['Confidence']:5.1f} %  {label['Instances']}")
-    return body
+    for model in MODELS:
+        shutil.copy(FILE if model is detector else model_folder() / model.file, folder.path(model))
+    return asking(Rekognition(models=folder))
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -69,21 +66,27 @@ def overlap(one: Box, other: Box) -> float:
     return shared / (areas - shared)
 
 
-def test_size_and_hash_are_the_pinned_ones(tmp_path: Path) -> None:
-    assert Path(FILE).stat().st_size == OBJECTS.size_bytes
-    copy = tmp_path / OBJECTS.file
-    shutil.copy(FILE, copy)
-    assert ModelFolder(tmp_path).condition(OBJECTS) == "installed"
+@pytest.mark.parametrize("model", [model for model in MODELS if not model.optional], ids=lambda m: m.name)
+def test_size_and_hash_are_the_pinned_ones(model: Model) -> None:
+    assert (model_folder() / model.file).stat().st_size == model.size_bytes
+    assert ModelFolder(model_folder()).condition(model) == "installed"
+
+
+@pytest.mark.skipif(not FILE, reason="needs the optional detector: make verify-model FILE=yolox_tiny.onnx")
+def test_size_and_hash_of_the_optional_detector_are_the_pinned_ones(tmp_path: Path) -> None:
+    assert Path(FILE).stat().st_size == BETTER_OBJECTS.size_bytes
+    shutil.copy(FILE, tmp_path / BETTER_OBJECTS.file)
+    assert ModelFolder(tmp_path).condition(BETTER_OBJECTS) == "installed"
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_thing_in_the_picture_is_named_where_it_is(
-    weights: Rekognition, sample: Sample, name: str
+    weights: Ask, detector: Model, sample: Sample, name: str
 ) -> None:
     label, place, (width, height) = EXPECTED[name]
-    answer = answer_of(weights, sample(name))
-    assert answer["LabelModelVersion"].endswith(OBJECTS.version)
-    found = {entry["Name"]: entry for entry in answer["Labels"]}
+    answer = weights("DetectLabels", sample(name))
+    assert detector.version in answer["LabelModelVersion"]
+    found: dict[str, Any] = {entry["Name"]: entry for entry in answer["Labels"]}
     assert found[label]["Confidence"] >= SHOWN_FROM
     box = found[label]["Instances"][0]["BoundingBox"]
     edges = (box["Left"], box["Top"], box["Left"] + box["Width"], box["Top"] + box["Height"])
@@ -92,6 +95,6 @@ def test_the_thing_in_the_picture_is_named_where_it_is(
 
 
 @pytest.mark.parametrize("name", IN_IT)
-def test_no_picture_gets_a_label_that_is_not_in_it(weights: Rekognition, sample: Sample, name: str) -> None:
+def test_no_picture_gets_a_label_that_is_not_in_it(weights: Ask, sample: Sample, name: str) -> None:
     """At DetectLabels' own default threshold, which is below the one that imgpipe shows from."""
-    assert {entry["Name"] for entry in answer_of(weights, sample(name))["Labels"]} <= IN_IT[name]
+    assert {entry["Name"] for entry in weights("DetectLabels", sample(name))["Labels"]} <= IN_IT[name]
