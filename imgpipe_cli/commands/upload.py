@@ -64,7 +64,7 @@ def register(app: typer.Typer) -> None:
         timeout: TimeoutOption = TIMEOUT_S,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
-        """Send pictures (JPEG or PNG) into the pipeline; what is there unchanged is skipped."""
+        """Send pictures (JPEG or PNG) into the pipeline. Unchanged ones are skipped."""
         from imgpipe_cli.pictures.patterns import Patterns
         from imgpipe_cli.pictures.sending.plan import Plan
         from imgpipe_cli.pictures.sending.send import send
