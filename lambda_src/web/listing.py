@@ -54,7 +54,7 @@ def list_results(request: Request, needs: Needs) -> Response:
 
 
 def _page(
-    entries: list[Place], read: Read, needs: Needs, *, with_images: bool
+    entries: list[Place], read: Read[Place], needs: Needs, *, with_images: bool
 ) -> tuple[list[ResultItem], Place | None]:
     """The items in the entries' order, and the last entry served when there was no room or time for all."""
     items: list[ResultItem] = []

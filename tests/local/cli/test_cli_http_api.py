@@ -151,7 +151,9 @@ def test_pictures_are_seen_through_links_that_pass(api: str, bearer: dict[str, s
 
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
-@pytest.mark.parametrize("route", ["GET /results", "POST /uploads", "GET /image?key=cat.jpg"])
+@pytest.mark.parametrize(
+    "route", ["GET /results", "POST /results", "POST /uploads", "GET /image?key=cat.jpg"]
+)
 def test_everything_but_the_page_and_single_results_needs_the_token(
     api: str, route: str, given: dict[str, str]
 ) -> None:
