@@ -152,6 +152,7 @@ def _interrupted(invocation: Invocation, argv: Sequence[str]) -> int:
     again = _again(argv)
     words = {
         "up": f"Interrupted. All that is done stays done: {again} continues from there.",
+        "upload": f"Interrupted. Pictures that were sent stay: {again} goes on with the rest.",
         "retry": f"Interrupted. Finished pictures keep their results: {again} goes on with the rest.",
         "down": f"Interrupted. All that is gone stays gone: {again} continues from there.",
     }

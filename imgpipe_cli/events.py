@@ -83,15 +83,7 @@ class Copied:
     done: int
 
 
-@dataclass(frozen=True)
-class Transferred:
-    """Bytes of one picture sent since the last event; negative when a part is sent again."""
-
-    key: str
-    size_bytes: int
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sent:
     """A picture is in the bucket; `replaced` is True if the key had an older version."""
 
@@ -99,6 +91,27 @@ class Sent:
     source: str
     version_id: str | None
     replaced: bool
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The bucket holds these very bytes under this key already: nothing was sent."""
+
+    key: str
+    source: str
+    version_id: str | None
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """An upload ended before its end. sent, unchanged: pictures that are in the bucket now. under_way: those
+    that S3 had not answered yet; some may be there."""
+
+    sent: int
+    unchanged: int
+    under_way: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,8 @@ class Refused:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file in a folder that nobody meant. reason: no_picture, or hidden."""
+    """A file in a folder that nobody meant. reason: no_picture, hidden, or link (it leads out of the
+    folder)."""
 
     source: str
     reason: str = field(default="no_picture", compare=False)
@@ -151,8 +165,9 @@ Event = (
     | Skipped
     | Counted
     | Copied
-    | Transferred
     | Sent
+    | Unchanged
+    | Stopped
     | Refused
     | PassedOver
     | Verdict

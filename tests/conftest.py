@@ -11,8 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import exhaustive, warm_process
-from tests.support.faster_emulation import MOTO, SDK
+from imgpipe_cli.aws import crt_puts, sdk_import
+
+# Before the first import of the SDK, as in the program.
+sdk_import.without_crt()
+
+from tests.support import exhaustive, warm_process  # noqa: E402
+from tests.support.faster_emulation import MOTO, SDK  # noqa: E402
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.
@@ -162,6 +167,23 @@ def faster_emulation() -> Iterator[None]:
         for name, replacement in (*SDK, *MOTO):
             patch.setattr(name, replacement)
         yield
+
+
+@pytest.fixture
+def quick_sending() -> None:
+    """For tests whose S3 answers at an address: AWS's C library may send there, as everywhere else."""
+
+
+@pytest.fixture(autouse=True)
+def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto answers inside of the SDK only: in this process the C library would go to the network."""
+    if "quick_sending" in request.fixturenames:
+        return
+
+    def none(_aws: object) -> object:
+        raise crt_puts.NotUsable("not in this test", is_worth_saying=False)
+
+    monkeypatch.setattr(crt_puts, "connect", none)
 
 
 @pytest.fixture(autouse=True)

@@ -81,6 +81,20 @@ class Aws:
         """The credentials that calls are signed with, fresh ones where they can be had. Raises AwsError."""
         return self._sign_in.credentials()
 
+    def signing_keys(self) -> tuple[str, str, str | None]:
+        """The access key's id, the secret and the session token that calls are signed with, fresh ones where
+        they can be had. For this package only. Raises AwsError."""
+        return self._sign_in.signing_keys()
+
+    def trusted_certificates(self) -> str:
+        """The file of the certificates that the SDK trusts."""
+        return self._sign_in.trusted_certificates()
+
+    def proxy_variable(self, url: str) -> str | None:
+        """The variable of the user's that sends what goes to this URL through a proxy."""
+        found = self._sign_in.settings().proxy(url)
+        return found[0].name if found else None
+
     def client(self, service: str, *, once: bool = False) -> Any:
         """The boto3 client of a service; with once, one that never sends a request twice."""
         key = (service, once)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from imgpipe_cli.aws.sdk_errors import AwsError, code_of, errors_of, from_botocore, from_client_error, told
+from imgpipe_cli.aws.sdk_import import without_crt
 from imgpipe_cli.aws.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -56,6 +57,7 @@ class SignIn:
         self.session = self._new_session()
 
     def _new_session(self) -> Any:
+        without_crt()
         import boto3
         from botocore.session import Session
 
@@ -113,6 +115,23 @@ class SignIn:
             # The SDK has no public word for it.
             expires=getattr(found, "_expiry_time", None),
         )
+
+    def signing_keys(self) -> tuple[str, str, str | None]:
+        """The access key's id, the secret, the session token; fresh where they can be had. Raises
+        AwsError."""
+        self.find_credentials()
+        self.renew_credentials()
+        if self._found is None:
+            raise self.no_credentials()
+        frozen = self._found.get_frozen_credentials()
+        return frozen.access_key, frozen.secret_key, frozen.token
+
+    def trusted_certificates(self) -> str:
+        """The file of the certificates that the SDK trusts: the user's, else its own."""
+        from botocore.httpsession import get_cert_path
+
+        found = self.settings().bundle(self._sdk.get_config_variable("ca_bundle"))
+        return found[1] if found else str(get_cert_path(True))
 
     def find_credentials(self) -> None:
         """Have the SDK look for them, once. Raises AwsError for what it stumbles over; it may find none."""

@@ -136,9 +136,11 @@ def _ask(run: Run, project: str, *, pictures: bool) -> None:
 
 
 def _finished(run: Run, connection: Connection, removed: list[str], skipped: list[Skipped]) -> Result:
+    from imgpipe_cli.pictures.sending import journal
     from imgpipe_cli.session import recent_keys
 
     run.forget(connection.target)
+    journal.forget(connection.names.bucket)
     recent_keys.forget(connection.target, run.target)
     run.save()
     if connection.target.local:

@@ -144,7 +144,8 @@ class _Sender:
 
     def look(self) -> bool:
         """Send what is ready; True if something was sent. Raises Problem."""
-        from imgpipe_cli.pictures import upload
+        from imgpipe_cli.events import Refused
+        from imgpipe_cli.pictures.sending.plan import with_key
 
         try:
             ready = self._watch.complete(time.monotonic())
@@ -154,10 +155,10 @@ class _Sender:
                 self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
-        sources, refused = upload.keyed(ready)
-        for one in refused:
-            self._run.emit(one)
-        for source in sources:
+        for source in map(with_key, ready):
+            if isinstance(source, Refused):
+                self._run.emit(source)
+                continue
             try:
                 self._send(source)
                 self._failed = False
@@ -168,22 +169,23 @@ class _Sender:
                     self._run.note("not_sent_yet", self._run.why(error))
                 self._failed = True
                 self._watch.again(source)
-        return bool(sources)
+        return bool(ready)
 
     def _send(self, source: Source) -> None:
         """Send one; what S3 does not take is refused, and the others are sent. Raises Problem."""
         from imgpipe_cli.events import Refused
-        from imgpipe_cli.pictures import upload
+        from imgpipe_cli.pictures.sending.refusals import DENIED_TO_ALL, NoneTaken
+        from imgpipe_cli.pictures.sending.send import Outcome, send
 
         try:
-            sent = upload.send(self._connection.aws, self._connection.names, [source], self._emit)
-        except upload.NoneTaken as error:
+            outcome = send(self._connection.aws, self._connection.names, [source], self._emit)
+        except NoneTaken as error:
             self._denied += 1
-            if not self._taken and self._denied >= upload.DENIED_TO_ALL:
+            if not self._taken and self._denied >= DENIED_TO_ALL:
                 raise
             self._run.emit(Refused(source.name, error.code, error.message, error.hint))
         else:
-            self._taken = self._taken or bool(sent)
+            self._taken = self._taken or outcome != Outcome()
 
     def _emit(self, event: Event) -> None:
         """Raises Problem where it was refused for a reason that passes."""

@@ -107,8 +107,8 @@ class FolderWatch:
     def _scan(self) -> Iterator[tuple[Source, Mark]]:
         os.scandir(self._root).close()  # the walk is silent about a folder that is gone
         for source in folder(self._root):
-            mark = _mark(source)
-            if mark is not None:  # gone between the listing and the look
+            # None: gone between the listing and the look
+            if isinstance(source, Source) and (mark := _mark(source)) is not None:
                 yield source, mark
 
 

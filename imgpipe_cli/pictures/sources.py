@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgpipe_cli.events import PassedOver
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
+from imgpipe_cli.pictures.patterns import ALL, Patterns
 from imgpipe_cli.system import file_io
 
 # So many of several are named.
@@ -22,14 +23,11 @@ _HEAD_BYTES = 64 * 1024
 _PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
 
-def few(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+def few(names: Sequence[str], number: int | None = None) -> str:
+    """The first of them, and how many more there are. number: of all, where names lacks the later ones."""
+    number = len(names) if number is None else number
+    more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def nothing(_told: object) -> None:
-    """For those who do not want to know."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Source:
     """One picture to send. path: None for data that was read from standard input.
 
     argument: what was named, the file or a folder above it; above: the folders before that.
-    found: it was not named, a folder above it was.
+    found: it was not named, a folder above it was. twin: another file of its folder, whose name looks the
+    same.
     """
 
     key: str
@@ -47,6 +46,7 @@ class Source:
     argument: str = ""
     above: tuple[str, ...] = ()
     found: bool = False
+    twin: str = ""
 
     def read(self, at_most: int | None = None) -> bytes:
         """At most one byte more than a picture may have: enough to see that it is too large."""
@@ -69,20 +69,47 @@ class Source:
             return 0
 
 
-def expanded(
-    text: str, on_fault: Callable[[OSError], None], on_hidden: Callable[[PassedOver], None]
-) -> Iterator[Source]:
-    """The files that one argument means: itself, what is below a folder, what a pattern matches."""
+Found = Source | PassedOver | OSError
+"""What a walk comes upon: a file to send, one that nobody meant, a folder that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What one word of the command line means. path: None for nothing; above: the folders named before it."""
+
+    text: str
+    path: Path | None
+    is_folder: bool = False
+    above: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """With which its keys begin, or which is the key."""
+        assert self.path is not None
+        return _own_name(self.path) if self.is_folder else self.path.name
+
+    def walk(self, patterns: Patterns = ALL) -> Iterator[Found]:
+        assert self.path is not None
+        if not self.is_folder:
+            yield Source(self.path.name, self.text, self.path, argument=self.text, above=self.above)
+            return
+        for one in folder(self.path, patterns):
+            if isinstance(one, Source):
+                yield replace(one, argument=self.text, above=self.above)
+            else:
+                yield one
+
+
+def arguments(text: str) -> Iterator[Argument]:
+    """The file or folder of this name, or what a pattern matches. Raises OSError."""
     path = Path(text)
     if path.is_dir():
-        above = _above(text)
-        for source in folder(path, on_fault, on_hidden):
-            yield replace(source, argument=text, above=above)
+        yield Argument(text, path, is_folder=True, above=_above(text))
     elif path.exists():
-        yield Source(path.name, text, path, argument=text, above=_above(text))
+        yield Argument(text, path, above=_above(text))
     elif glob.has_magic(text):  # a shell that does not expand patterns, such as Windows'
         for match in sorted(glob.glob(text)):  # noqa: PTH207 - the pattern may be absolute
-            yield from expanded(match, on_fault, on_hidden)
+            yield from arguments(match)
 
 
 def _above(text: str) -> tuple[str, ...]:
@@ -93,61 +120,128 @@ def _above(text: str) -> tuple[str, ...]:
     return path.parts[1 if path.anchor else 0 : -1]
 
 
-def folder(
-    root: Path,
-    on_fault: Callable[[OSError], None] = nothing,
-    on_hidden: Callable[[PassedOver], None] = nothing,
-) -> Iterator[Source]:
-    """The files below a folder. Hidden ones and what is no file (a pipe, a device) are left out, links to
-    folders are not followed. on_fault is told of a folder that cannot be read, on_hidden of hidden files."""
-    # The name as it was typed, also where it is a link; "." and ".." have the name of what they mean.
-    name = Path(os.path.abspath(root)).name  # noqa: PTH100 - Path has no way that leaves links alone
-    # A stack of our own: os.walk calls itself for each folder within a folder.
-    waiting = [(root, name)]
-    while waiting:
-        place, key = waiting.pop()
-        if _too_long(key):
+def _own_name(folder: Path) -> str:
+    """As it was typed, also where it is a link; "." and ".." have the name of what they mean."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100 - Path has no way that leaves links alone
+
+
+def folder(root: Path, patterns: Patterns = ALL) -> Iterator[Found]:
+    """The files below a folder, in the order of their keys; only names of the folders that the walk is in
+    are kept.
+
+    Hidden files are passed over, and so are links to files outside of the folder. Links to folders, and what
+    is no file (a pipe, a device), are left out.
+    """
+    inside = os.path.realpath(root)
+    # A stack of our own: a function would call itself for each folder within a folder.
+    levels: list[_Level] = []
+    try:
+        levels.append(_Level.of(str(root), _own_name(root)))
+    except OSError as error:
+        yield error
+    while levels:
+        level = levels[-1]
+        if not level.names:
+            levels.pop()
+            continue
+        name = level.names.pop()
+        if not name.endswith("/"):
+            yield from level.file(name, patterns, inside)
+        elif name in level.twins or _too_long(level.key + name[:-1]):
             # One refusal for all that is below it: the key of none would fit.
-            yield Source(key, str(place), place)
-            continue
-        try:
-            with os.scandir(place) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            on_fault(error)
-            continue
-        folders = []
-        for entry in entries:
-            path, below = place / entry.name, f"{key}/{entry.name}" if key else entry.name
-            hidden = entry.name.startswith(".")
-            if entry.is_dir():
-                if not (hidden or entry.is_symlink()):
-                    folders.append((path, below))
-            elif hidden:
-                on_hidden(PassedOver(str(path), "hidden"))
-            elif not file_io.is_special(path):
-                yield Source(below, str(path), path, found=True)
-        waiting += reversed(folders)
+            yield level.source(name[:-1], twin=level.twins.get(name, ""))
+        elif patterns.enters(level.below + name[:-1]):
+            try:
+                place = os.path.join(level.place, name[:-1])  # noqa: PTH118 - once for each file
+                levels.append(_Level.of(place, level.key + name[:-1], level.below + name))
+            except OSError as error:
+                yield error
+
+
+@dataclass
+class _Level:
+    """A folder that the walk is in.
+
+    names: those still to come, the next one last; a folder's with a slash. odd: those of links, and of what
+    may be no file. twins: a name -> one before it that looks the same. key, below: before each name.
+    """
+
+    place: str
+    key: str
+    below: str
+    names: list[str]
+    odd: frozenset[str]
+    twins: dict[str, str]
+
+    @classmethod
+    def of(cls, place: str, key: str, below: str = "") -> _Level:
+        """Raises OSError."""
+        names, odd = [], []
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    names.append(entry.name)
+                    if not entry.is_file(follow_symlinks=False):
+                        odd.append(entry.name)
+                elif not (entry.name.startswith(".") or entry.is_symlink()):
+                    names.append(f"{entry.name}/")
+        names.sort(key=os.fsencode, reverse=True)
+        return cls(place, f"{key}/" if key else "", below, names, frozenset(odd), _same_looks(names))
+
+    def file(self, name: str, patterns: Patterns, inside: str) -> Iterator[Found]:
+        """What is told of one file; inside: the folder that was named."""
+        path = Path(self.place, name)
+        if name.startswith("."):
+            yield PassedOver(str(path), "hidden")
+        elif not patterns.means(self.below + name):
+            return
+        elif name in self.odd and _leads_out(path, inside):
+            yield PassedOver(str(path), "link")
+        elif not (name in self.odd and file_io.is_special(path)):
+            yield self.source(name, found=True, twin=self.twins.get(name, ""))
+
+    def source(self, name: str, *, found: bool = False, twin: str = "") -> Source:
+        path = Path(self.place, name)
+        other = str(Path(self.place, twin)) if twin else ""
+        return Source(self.key + name, str(path), path, found=found, twin=other)
+
+
+def _same_looks(names: Sequence[str]) -> dict[str, str]:
+    """Systems may keep two names that differ only in how their letters are composed; a key is always in
+    NFC."""
+    first: dict[str, str] = {}
+    return {
+        name: before
+        for name in reversed(names)
+        if not name.isascii() and (before := first.setdefault(keys.composed(name), name)) != name
+    }
+
+
+def _leads_out(path: Path, inside: str) -> bool:
+    """Whether it is a link to something outside of this folder."""
+    if not path.is_symlink():
+        return False
+    target = os.path.realpath(path)
+    return os.path.commonpath([inside, target]) != inside if _same_drive(inside, target) else True
+
+
+def _same_drive(one: str, other: str) -> bool:
+    return os.path.splitdrive(one)[0].lower() == os.path.splitdrive(other)[0].lower()
 
 
 def _too_long(key: str) -> bool:
     return len(os.fsencode(keys.composed(key))) > keys.MAX_BYTES
 
 
-def pictures_of_twins(sources: Sequence[Source], on_passed: Callable[[PassedOver], None]) -> list[Source]:
-    """Without what is no picture and has the key of another: several folders may hold a Thumbs.db."""
+def pictures_of_twins(sources: Sequence[Source]) -> Iterator[Source | PassedOver]:
+    """Passed over is what is no picture and has the key of another: several folders may hold a Thumbs.db."""
     twins = {id(source) for source in _twins(sources)}
-    kept = []
     for source in sources:
         try:
             beside = id(source) in twins and source.is_beside_pictures()
         except OSError:  # which is told when it is sent
             beside = False
-        if beside:
-            on_passed(PassedOver(source.name))
-        else:
-            kept.append(source)
-    return kept
+        yield PassedOver(source.name) if beside else source
 
 
 def _twins(sources: Sequence[Source]) -> list[Source]:

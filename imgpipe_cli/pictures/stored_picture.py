@@ -7,26 +7,40 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws, AwsError
 
 
-def head(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
+def head(aws: Aws, bucket: str, key: str, *, checksum: bool = False) -> dict[str, Any] | None:
     """S3's HeadObject of the current version; None for nothing, or a delete marker. Raises AwsError.
+
+    checksum: also that of the bytes, where S3 keeps one.
 
     For 15 minutes after a bucket's versioning was first enabled, S3 may answer 404 for what is there: the
     list of versions, which does not lag, decides.
     """
-    found = aws.find("s3", "head_object", missing=("404", "NoSuchKey", "NotFound"), Bucket=bucket, Key=key)
+    mode = {"ChecksumMode": "ENABLED"} if checksum else {}
+    missing = ("404", "NoSuchKey", "NotFound")
+    found = aws.find("s3", "head_object", missing=missing, Bucket=bucket, Key=key, **mode)
     return found or _listed(aws, bucket, key)
 
 
-def look(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:
+def look(aws: Aws, bucket: str, key: str, *, checksum: bool = False) -> dict[str, Any] | None:
     """The same, also of an object that S3 lets nobody look at without its own key, or us not at all: then the
     list of versions tells of it. Raises AwsError."""
     try:
-        return head(aws, bucket, key)
+        return head(aws, bucket, key, checksum=checksum)
     except AwsError as error:
         # It has no body to say why. If it is about more than this object, the list is refused with words.
         if not 400 <= error.status < 500:
             raise
     return _listed(aws, bucket, key)
+
+
+def is_current(aws: Aws, bucket: str, key: str, version_id: str | None) -> bool:
+    """False once another version, or nothing, has taken the place of the one sent; True where that cannot be
+    asked."""
+    try:
+        found = head(aws, bucket, key)
+    except AwsError:
+        return True
+    return version_id is None or (found is not None and found.get("VersionId") == version_id)
 
 
 def _listed(aws: Aws, bucket: str, key: str) -> dict[str, Any] | None:

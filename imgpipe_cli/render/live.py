@@ -12,22 +12,24 @@ from rich.progress import (
     BarColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
-from imgpipe_cli.events import Downloaded, Sent, Transferred
+from imgpipe_cli.events import Downloaded
 from imgpipe_cli.render.console import console
-from imgpipe_cli.render.text import fitted, safe, size, whole_words
+from imgpipe_cli.render.text import safe, size, whole_words
 
 if TYPE_CHECKING:
     from imgpipe_cli.render.board import Board
+    from imgpipe_cli.render.transfer import Transfer
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
 _BEFORE_DETAIL = 5  # a mark, a number, and the gaps
+_BAR = 20
+_BEFORE_WORDS = len("Sending") + _BAR + 2  # and the gaps
 
 
 def _stderr() -> Console:
@@ -76,36 +78,28 @@ class StepView:
 
 
 class TransferView:
-    """A bar over the pictures of one upload."""
+    """A bar over the pictures of one upload, and its words, in one line."""
 
-    def __init__(self, files: int) -> None:
+    def __init__(self, transfer: Transfer) -> None:
         self.console = _stderr()
-        self._bytes = 0
+        self._transfer = transfer
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-            TextColumn("{task.fields[sent]}"),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=_BAR),
+            TextColumn("{task.fields[words]}"),
             console=self.console,
         )
-        self._task = self._progress.add_task("Sending", total=files, sent="")
+        self._task = self._progress.add_task("Sending", total=transfer.total.files, words="")
+        self.draw()
         self._progress.start()
 
-    def event(self, event: Sent | Transferred) -> None:
-        if isinstance(event, Transferred):
-            self._bytes += event.size_bytes
-            self._progress.update(self._task, sent=size(max(self._bytes, 0)))
-        else:
-            self._progress.advance(self._task)
-            if event.replaced:
-                text = f"{safe(event.key)} was there already: sent as a new version"
-                self.console.print(fitted(text, self.console.width), soft_wrap=True)
-
-    def refused(self) -> None:
-        self._progress.advance(self._task)
+    def draw(self) -> None:
+        words = whole_words(self._transfer.words, self.console.width - _BEFORE_WORDS)
+        total = max(self._transfer.total.files, self._transfer.done)
+        self._progress.update(self._task, total=total, completed=self._transfer.done, words=words)
 
     def stop(self) -> None:
+        self.draw()
         self._progress.stop()
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render.console import console, fitting
@@ -15,17 +16,24 @@ from imgpipe_cli.render.text import count, detail, note, safe
 
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.resource import Step
-    from imgpipe_cli.events import Downloaded, Event, Sent, Transferred
+    from imgpipe_cli.events import Downloaded, Event, Sent
     from imgpipe_cli.render.board import Board
     from imgpipe_cli.render.screen import Screen
+    from imgpipe_cli.render.transfer import Total, Transfer
+
+# Where nothing can move, a line says how far an upload is, and no more often.
+_LINE_EVERY_S = 10.0
 
 
 class Progress:
     """The progress of one command. Thread-safe for events: it shares its screen's lock."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
+        self._clock = clock
         self._lock = screen.lock
+        self._transfer: Transfer | None = None
+        self._line_at = 0.0
         self._board: Board | None = None
         self._live: Any = None
         self._transfers: Any = None
@@ -37,6 +45,7 @@ class Progress:
         with self._lock:
             live, self._live = self._live, None
             transfers, self._transfers = self._transfers, None
+            self._transfer = None
             status, self._status = self._status, None
             download, self._download = self._download, None
         for view in (live, transfers, status, download):
@@ -76,12 +85,16 @@ class Progress:
         if self._board is not None:
             self._board.only(resources)
 
-    def transfers(self, files: int) -> None:
-        """From now on show how far an upload of so many pictures is."""
-        if files and self._moves():
+    def transfers(self, total: Total) -> None:
+        """From now on show how far an upload is."""
+        from imgpipe_cli.render.transfer import Transfer
+
+        self._transfer = Transfer(total, self._clock)
+        self._line_at = self._clock() + _LINE_EVERY_S
+        if self._moves() and (total.files or not total.is_known):
             from imgpipe_cli.render.live import TransferView
 
-            self._transfers = TransferView(files)
+            self._transfers = TransferView(self._transfer)
 
     def waiting(self, verdicts: int) -> None:
         """From now on show how many verdicts are waited for; 0 ends it."""
@@ -114,34 +127,44 @@ class Progress:
 
     def event(self, event: Event) -> None:
         """Take any event; what is not shown here is simply not shown."""
-        from imgpipe_cli.events import Downloaded, Note, PassedOver, Refused, Sent, Transferred
+        from imgpipe_cli.events import Downloaded, Note, Refused, Sent, Stopped
 
+        if self._transfer is not None:
+            self._transfer.take(event)
         match event:
             case Note(code=code, detail=detail):
                 if not self._screen.quiet:
                     self._screen.note(note(code, detail))
             case Refused(source=source, message=message, hint=hint):
-                if self._transfers is not None:
-                    self._transfers.refused()
                 self._screen.note(f"refused {safe(source)}: {safe(message)} {safe(hint)}".rstrip())
-            case PassedOver():
-                if self._transfers is not None:
-                    self._transfers.refused()
-            case Sent() | Transferred():
-                self._transferred(event)
+            case Sent():
+                self._sent(event)
+            case Stopped():
+                from imgpipe_cli.render.transfer import stopped
+
+                self._screen.note(stopped(event, self._transfer))
             case Downloaded():
                 self._downloaded(event)
             case _:
                 self._progress(event)
+        self._far()
 
-    def _transferred(self, event: Sent | Transferred) -> None:
-        from imgpipe_cli.events import Sent
+    def _sent(self, event: Sent) -> None:
+        """Each picture has a line only where a few come one after the other, or where it is asked for."""
+        if self._screen.json or self._screen.quiet or (self._transfer and not self._screen.verbose):
+            return
+        again = " (a new version of it)" if event.replaced else ""
+        self._screen.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
 
+    def _far(self) -> None:
+        """Show how far an upload is."""
         if self._transfers is not None:
-            self._transfers.event(event)
-        elif isinstance(event, Sent) and not (self._screen.json or self._screen.quiet):
-            again = " (a new version of it)" if event.replaced else ""
-            self._screen.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
+            self._transfers.draw()
+        elif self._transfer is None or self._screen.json or self._screen.quiet:
+            return
+        elif (now := self._clock()) >= self._line_at:
+            self._line_at = now + _LINE_EVERY_S
+            self._screen.note(f"Sending: {self._transfer.words}")
 
     def _downloaded(self, event: Downloaded) -> None:
         if self._download is None and self._moves():

@@ -258,6 +258,7 @@ def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
     expect(detail).not_to_contain_text("Only Explicit is looked for.")
+    tab.page.keyboard.press("Escape")
     expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
 
 

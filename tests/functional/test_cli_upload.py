@@ -50,7 +50,7 @@ def analyzing(played: PlayedApi, bucket: Any) -> PlayedApi:
 
 
 def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: Any) -> None:
-    printed = cli("upload", "cat.jpg")
+    printed = cli("upload", "cat.jpg", "--verbose")
     assert (printed.code, printed.out) == (0, "1 sent.\n")
     assert "sent cat.jpg as cat.jpg" in printed.err
     assert list(_versions(bucket)) == ["cat.jpg"]
@@ -93,6 +93,7 @@ def test_what_is_refused_exits_1_and_the_others_go(cli: Cli, played: PlayedApi, 
 
 def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: PlayedApi, bucket: Any) -> None:
     cli("upload", "cat.jpg")
+    shutil.copy("coffee.jpg", "cat.jpg")
     printed = cli("upload", "cat.jpg", "words.jpg", "--json")
     assert printed.code == 1
     version = _versions(bucket)["cat.jpg"]
@@ -160,10 +161,60 @@ def test_what_is_no_picture_in_a_folder_is_skipped_and_counted(
     (said,) = [line for line in printed.err.splitlines() if line.startswith("Skipped")]
     assert said.startswith("Skipped, since hidden or no picture: card/.DS_Store, card/._1.JPG, card/")
     assert said.endswith(" and 4 more.")
-    printed = cli("upload", "card", "--json")
+    printed = cli("upload", "card", "--json", "--force")
     assert (printed.code, printed.document["errors"], len(printed.document["data"])) == (0, [], 1)
     assert printed.document["skipped"] == {"hidden": 2, "no_picture": 5}
-    assert "skipped" not in cli("upload", "card/1.JPG", "--json").document
+    assert "skipped" not in cli("upload", "card/1.JPG", "--json", "--force").document
+
+
+def test_an_unchanged_picture_is_not_sent_again_unless_it_is_asked_for(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    assert cli("upload", "cat.jpg", "coffee.jpg").out == "2 sent.\n"
+    before = _versions(bucket)
+    assert cli("upload", "cat.jpg", "coffee.jpg").out == "0 sent, 2 unchanged.\n"
+    printed = cli("upload", "cat.jpg", "coffee.jpg", "--json")
+    assert (printed.code, printed.document["data"]) == (0, [])
+    assert printed.document["skipped"] == {"unchanged": 2}
+    assert _versions(bucket) == before
+    printed = cli("upload", "cat.jpg", "--force")
+    assert printed.out == "1 sent.\n"
+    assert "Sent as a new version: cat.jpg.\n" in printed.err
+    assert _versions(bucket)["cat.jpg"] != before["cat.jpg"]
+
+
+def test_a_picture_that_changed_is_a_new_version_and_is_named(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    cli("upload", "cat.jpg")
+    shutil.copy("coffee.jpg", "cat.jpg")
+    printed = cli("upload", "cat.jpg")
+    assert printed.out == "1 sent.\n"
+    assert "Sent as a new version: cat.jpg.\n" in printed.err
+
+
+def test_an_unchanged_picture_is_waited_for_as_well(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+    """Its first upload may have been stopped before the result came."""
+    cli("upload", "cat.jpg")
+    printed = cli("upload", "cat.jpg", "--wait")
+    assert printed.code == 0
+    assert printed.out.endswith("0 sent, 1 analyzed, 1 unchanged.\n")
+
+
+def test_patterns_choose_what_of_a_folder_is_sent(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _camera_card()
+    shutil.copy("coffee.jpg", "card/2.jpg")
+    printed = cli("upload", "card", "--include", "*.jpg", "--exclude", "1.*")
+    assert (printed.code, printed.out) == (0, "1 sent, 2 skipped.\n")
+    assert list(_versions(bucket)) == ["card/2.jpg"]
+
+
+def test_a_link_out_of_the_folder_is_named(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    Path("album").mkdir()
+    (Path("album") / "a.jpg").symlink_to(Path("cat.jpg").absolute())
+    printed = cli("upload", "album", "--json")
+    assert (printed.code, printed.document["skipped"]) == (0, {"link": 1})
+    assert "Skipped, since the link leads out of the folder: album/a.jpg." in printed.err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from imgpipe_cli.deploy import conflicts, observe, pipeline_info, token_rotation
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.resources.token_parameter import fingerprint
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.pictures import upload
+from imgpipe_cli.events import Event, Sent
+from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.session.target import Connection, Target
@@ -415,15 +416,18 @@ def test_two_uploads_of_one_key_keep_both_versions_and_one_is_told_it_replaced()
     finished(kind=PlainHttpAws)
     pictures = [(EXAMPLES / name).read_bytes() for name in ("cat.jpg", "coffee.jpg")]
 
-    def send(data: bytes) -> Any:
+    def sent_of(data: bytes) -> Sent:
+        told: list[Event] = []
         source = Source("same.jpg", "same.jpg", data=data)
-        (sent,) = upload.send(PlainHttpAws(), NAMES, [source], nothing)
+        send(PlainHttpAws(), NAMES, [source], told.append, force=True)
+        (sent,) = told
+        assert isinstance(sent, Sent)
         return sent
 
     s3 = PlainHttpAws().client("s3")
     for number in range(5):
         with ThreadPoolExecutor(2) as pool:
-            sent = list(pool.map(send, pictures))
+            sent = list(pool.map(sent_of, pictures))
         versions = s3.list_object_versions(Bucket=NAMES.bucket)["Versions"]
         assert len(versions) == 2 * (number + 1)
         bodies = {

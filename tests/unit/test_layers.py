@@ -39,6 +39,7 @@ ALLOWED["cli"] = set(ALLOWED) - {"lambdas", "local"}
 ALLOWED["__main__"] = {"cli"}
 # Library -> the only parts that may import it.
 LIBRARIES = {
+    "awscrt": {"aws"},
     "boto3": {"aws", "local"},
     "botocore": {"aws", "local"},
     "rich": {"render"},
@@ -144,7 +145,7 @@ def test_the_package_is_small_enough_to_read_at_a_glance() -> None:
         ("imgpipe_cli.deploy.plan", "def f():\n    from imgpipe_cli.render.text import safe"),
         ("imgpipe_cli.deploy.plan", "if TYPE_CHECKING:\n    from imgpipe_cli.render.text import safe"),
         ("imgpipe_cli.system.threads", "import imgpipe_cli.aws.names"),
-        ("imgpipe_cli.pictures.upload", "import boto3"),
+        ("imgpipe_cli.pictures.sending.send", "import awscrt"),
         ("imgpipe_cli.deploy.plan", "from botocore.exceptions import ClientError"),
         ("imgpipe_cli.commands.up", "from rich.table import Table"),
         ("imgpipe_cli.render.screen", "import typer"),
@@ -163,7 +164,8 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "typer" in loaded
-    assert not loaded & {"boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}
+    slow = {"awscrt", "boto3", "botocore", "rich", "pydantic", "asyncio", "urllib3", "numpy", "cv2"}
+    assert not loaded & slow
 
 
 def test_rich_is_imported_only_for_what_terminals_show() -> None:

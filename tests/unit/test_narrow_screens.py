@@ -14,7 +14,7 @@ from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
 from imgpipe_cli.diagnose.retry.failures import Picture
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent, Transferred
+from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent
 from imgpipe_cli.render import examinations, failures, listings, policies, verdicts
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen
@@ -242,10 +242,11 @@ def test_away_from_a_terminal_lines_are_left_as_they_are(capsys: pytest.CaptureF
 # --- quiet, busy ---------------------------------------------------------------------------------
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+ALL_OF_NONE = SimpleNamespace(files=0, size_bytes=0, is_known=True)
+ALL_OF_ONE = SimpleNamespace(files=1, size_bytes=9, is_known=True)
 PROGRESS = (
     Note("starting_local"),
     Sent("a.jpg", "a.jpg", "v", replaced=False),
-    Transferred("a.jpg", 1),
     Downloaded("m", 1, 2),
     Changing("bucket", "bucket", "create", "bucket x"),
 )
@@ -253,7 +254,7 @@ PROGRESS = (
 
 def test_of_an_upload_of_nothing_no_bar_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch, term="xterm") as told, Screen() as screen:
-        screen.progress.transfers(0)
+        screen.progress.transfers(ALL_OF_NONE)
         screen.progress.event(Refused("a.jpg", "not_found", "There is no such file.", ""))
     assert told.err.getvalue() == "refused a.jpg: There is no such file.\n"
 
@@ -264,7 +265,7 @@ def test_quiet_shows_results_and_errors_only(term: str, monkeypatch: pytest.Monk
     with terminal(monkeypatch, term=term) as told, Screen(quiet=True) as screen:
         screen.target(target, "1", "r", None)
         screen.progress.steps(STEPS)
-        screen.progress.transfers(1)
+        screen.progress.transfers(ALL_OF_ONE)
         for event in PROGRESS:
             screen.progress.event(event)
         screen.aside("By the way.")

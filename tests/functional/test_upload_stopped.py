@@ -1,0 +1,157 @@
+"""`imgpipe upload` as a process that is interrupted, or killed, and run again until it is done."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support import exhaustive
+from tests.support.cli import NAMES, PROGRAM, Printed, process, remember
+from tests.support.loopback_s3 import Asked, LoopbackS3, loopback_s3
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackS3]:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"ACCESS_KEY_ID": "AKIDLOOPBACK", "SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with loopback_s3(NAMES.bucket) as found:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", found.url)
+        remember("http://127.0.0.1:9", endpoint=found.url)
+        found.keeps = False
+        yield found
+
+
+def folder(count: int) -> list[str]:
+    """pics/ with so many small pictures; their keys."""
+    head = _small()
+    for number in range(count):
+        path = Path("pics", f"{number % 7}", f"{number:05}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(head + b"%d" % number)
+    return sorted(path.as_posix() for path in Path("pics").rglob("*.png"))
+
+
+def _small() -> bytes:
+    """A picture of 80 by 80 pixels."""
+    content = io.BytesIO()
+    Image.new("L", (80, 80)).save(content, "PNG")
+    return content.getvalue()
+
+
+@contextmanager
+def uploading(*flags: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*PROGRAM, "upload", "pics", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def ended(started: subprocess.Popen[str]) -> Printed:
+    out, err = started.communicate(timeout=60)
+    return Printed(started.returncode, out, err)
+
+
+class Gate:
+    """Lets so many be stored at once, and the others wait for it to open."""
+
+    def __init__(self, s3: LoopbackS3, count: int) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+        self._left = count
+        self._lock = threading.Lock()
+        s3.on_stored = self._stored
+
+    def _stored(self, _key: str) -> None:
+        with self._lock:
+            self._left -= 1
+            left = self._left
+        if left <= 0:
+            self.reached.set()
+            self.opened.wait(30)
+
+
+def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:
+    """Also those that S3 has taken, and not answered yet."""
+    keys = folder(200)
+    gate = Gate(s3, 30)
+    with uploading() as started:
+        assert gate.reached.wait(60)
+        started.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        gate.opened.set()
+        printed = ended(started)
+    assert printed.code == 130
+    pattern = (
+        r"^Stopped: (\d+) pictures? sent, (?:(\d+) under way, some of which may be there, )?\d+ not sent\.$"
+    )
+    said = re.search(pattern, printed.err, re.MULTILINE)
+    assert said, printed.err
+    assert int(said[1]) + int(said[2] or 0) >= len(s3.keys) >= int(said[1]) > 0
+    assert "Pictures that were sent stay: imgpipe upload pics goes on with the rest." in printed.err
+    again = process("upload", "pics")
+    assert (again.code, again.out) == (0, f"{200 - int(said[1])} sent, {said[1]} unchanged.\n") or said[2]
+    assert sorted(s3.keys) == keys
+    assert {len(versions) for versions in s3.keys.values()} == {1}
+
+
+def test_ctrl_c_waits_for_no_answer_that_does_not_come(s3: LoopbackS3) -> None:
+    """The gate opens only after the program has ended."""
+    folder(150)
+    gate = Gate(s3, 5)
+    with uploading() as started:
+        assert gate.reached.wait(60)
+        started.send_signal(signal.SIGINT)
+        printed = ended(started)
+    gate.opened.set()
+    assert printed.code == 130
+    assert "under way, some of which may be there" in printed.err
+    assert "Traceback" not in printed.err
+
+
+SEEDS = exhaustive.cases(range(20), keep=2)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, seed: int) -> None:
+    """None is missing, and none has a second version: those under way at the kill are found there."""
+    count = 20_000 if exhaustive.share.everything else 400
+    keys = folder(count)
+    chance = random.Random(seed)
+    kills = 0
+    while True:
+        with uploading("--quiet") as started:
+            _kill_after(started, s3, chance.randrange(count // 2))
+            printed = ended(started)
+        if printed.code == 0:
+            break
+        assert printed.code == -signal.SIGKILL, printed
+        kills += 1
+    assert kills > 0
+    assert sorted(s3.keys) == keys
+    assert {len(versions) for versions in s3.keys.values()} == {1}
+
+
+def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, requests: int) -> None:
+    """Kill it once so many more requests have come."""
+    enough = len(s3.asked) + requests
+
+    def look(_asked: Asked) -> None:
+        if len(s3.asked) >= enough:
+            started.kill()
+
+    s3.fault = look
