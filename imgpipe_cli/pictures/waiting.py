@@ -101,13 +101,13 @@ class Waiter:
         on_verdict: Callable[[ResultItem], None],
         *,
         timeout_s: float,
-        is_over: Callable[[str], bool] = lambda _key: False,
+        is_over: Callable[[str, str | None], bool] = lambda _key, _version: False,
     ) -> list[str]:
         """Call on_verdict once for each key as its verdict arrives; the keys still pending at the end.
 
         timeout_s: seconds without a new picture or verdict, once no more pictures will come. is_over: tells
-        of a key that takes long that no verdict will come any more; then it is not waited for. Raises
-        ApiUnavailable where the API is gone, and Problem.
+        of a key and version that take long that no verdict will come any more; then it is not waited for.
+        Raises ApiUnavailable where the API is gone, and Problem.
         """
         progress_at = self._clock()
         over_at = progress_at + _ASK_EVERY_S
@@ -125,8 +125,9 @@ class Waiter:
             if self._look(on_verdict, until):
                 progress_at = self._clock()
             if self._clock() >= over_at and len(self._pending) <= _FEW:
-                for key in [key for key in self._pending if is_over(key)]:
-                    del self._pending[key]
+                for key, expected in list(self._pending.items()):
+                    if is_over(key, expected.version):
+                        del self._pending[key]
                 over_at = self._clock() + _ASK_EVERY_S
             if self._pending and closed and self._clock() >= progress_at + timeout_s:
                 return list(self._pending)

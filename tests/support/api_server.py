@@ -83,19 +83,21 @@ class PlayedApi:
             return self.instead.pop(0)
         if self.busy(request):
             return Answer(503, {"message": "Service Unavailable"})
+        # The gateway's own words.
+        no_route = Answer(404, {"message": "Not Found"})
         if request.document is not None and not self.takes_keys:
-            return Answer(404, {"message": "Not Found"})
+            return no_route
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
-        if request.path == "/prod/result":
-            return self._result(request)
+        answers = {"/prod/result": self._result, "/prod/results": self._results}
+        return answers.get(request.path, lambda _request: no_route)(request)
+
+    def _results(self, request: Request) -> Answer:
         if request.document is not None:
             return self._by_key(request.document["keys"])
-        if request.path == "/prod/results":
-            limit = min(int(request.query["limit"]), self.page_size)
-            items, following = (self.pages or self._newest(limit))(request.query.get("after"))
-            return Answer(body={"items": items, "next": following})
-        return Answer(404, {"message": "Not Found"})  # the gateway's own words
+        limit = min(int(request.query["limit"]), self.page_size)
+        items, following = (self.pages or self._newest(limit))(request.query.get("after"))
+        return Answer(body={"items": items, "next": following})
 
     def _allowed(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {TOKEN}"

@@ -32,7 +32,7 @@ class Waiting:
         self,
         versions: dict[str, str | None],
         timeout_s: float = 60.0,
-        is_over: Callable[[str], bool] = lambda _key: False,
+        is_over: Callable[[str, str | None], bool] = lambda _key, _version: False,
     ) -> list[str]:
         waiter = Waiter(Api(self._played.url, TOKEN), sleep=self.clock.sleep, clock=self.clock)
         waiter.expect_all(versions)
@@ -63,7 +63,8 @@ def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> No
     waiting = Waiting(played)
     asked: list[str] = []
 
-    def replaced(key: str) -> bool:
+    def replaced(key: str, version: str | None) -> bool:
+        assert version == "v1"
         asked.append(key)
         return key == "a" and waiting.clock.now > 12
 
@@ -75,7 +76,7 @@ def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> No
 
 def test_nobody_is_asked_where_the_verdict_comes_soon(played: PlayedApi) -> None:
     waiting = Waiting(played, lambda: played.store(item("a", "v1")))
-    assert waiting.wait({"a": "v1"}, is_over=lambda _key: pytest.fail("asked")) == []
+    assert waiting.wait({"a": "v1"}, is_over=lambda _key, _version: pytest.fail("asked")) == []
 
 
 def test_where_the_bucket_has_no_versions_any_result_counts(played: PlayedApi) -> None:
