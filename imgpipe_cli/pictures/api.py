@@ -164,15 +164,19 @@ class Api:
             return None
         raise _refusal(status, document)
 
-    def results(self, *, limit: int = PAGE, after: str | None = None) -> tuple[list[ResultItem], str | None]:
-        """A page of results, newest first, and the cursor of the next. Needs the token."""
-        query: dict[str, Any] = {"limit": limit}
-        if after:
-            query["after"] = after
-        status, document = self.get("/results", query)
-        if status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
+    def results(
+        self, *, limit: int = PAGE, after: str | None = None, status: str = "", prefix: str = ""
+    ) -> tuple[list[ResultItem], str | None]:
+        """A page of results, newest first, and the cursor of the next. Needs the token.
+
+        status, prefix: only such results; a pipeline that is older than these gives all.
+        """
+        asked = {"limit": limit, "after": after, "status": status, "prefix": prefix}
+        query = {name: value for name, value in asked.items() if value}
+        http_status, document = self.get("/results", query)
+        if http_status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
             return document["items"], document.get("next")
-        raise _refusal(status, document)
+        raise _refusal(http_status, document)
 
     def by_key(self, keys: Sequence[str]) -> ByKey:
         """The results of at most PAGE keys in one request. Needs the token.

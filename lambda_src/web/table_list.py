@@ -1,7 +1,8 @@
 """The list of results from the table.
 
-The index holds one partition for each day. A page is gathered by walking back day by day, a few days at once,
-until it is full, the pipeline's first day is reached, or the time is up.
+The index holds one partition for each day. A page is gathered by walking back day by day: the first alone,
+since it may be a busy one, then a few days at once, until it is full, the pipeline's first day is reached, or
+the time is up.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class TableList(TableResults):
         """Entries of the index from `start` on, in order, at most `limit`."""
         entries: list[Place] = []
         with ThreadPoolExecutor(max_workers=PARALLEL_DAYS) as pool:
-            for days in _groups_of_days(start.day, self.first_day):
+            # A list begins tomorrow, since clocks differ, and goes on inside of a day.
+            first = 2 if start.object_key is None else 1
+            for days in _groups_of_days(start.day, self.first_day, first):
                 if len(entries) >= limit or (
                     (entries or days[0] != start.day) and time.monotonic() > until_s
                 ):
@@ -119,9 +122,11 @@ def _after(entries: list[Place], limit: int, day: date) -> Place:
     return entries[limit - 1] if len(entries) > limit else Place(day=day)
 
 
-def _groups_of_days(newest: date, oldest: date) -> Iterator[list[date]]:
-    """All days from `newest` back to `oldest`, a few at a time."""
+def _groups_of_days(newest: date, oldest: date, first: int) -> Iterator[list[date]]:
+    """All days from `newest` back to `oldest`, so many at first, then a few more at a time."""
     count = (newest - oldest).days + 1
-    for done in range(0, count, PARALLEL_DAYS):
-        size = min(PARALLEL_DAYS, count - done)
+    done, size = 0, min(first, count)
+    while size > 0:
         yield [newest - timedelta(days=done + further) for further in range(size)]
+        done += size
+        size = min(PARALLEL_DAYS, count - done)

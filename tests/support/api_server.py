@@ -96,7 +96,7 @@ class PlayedApi:
         if request.document is not None:
             return self._by_key(request.document["keys"])
         limit = min(int(request.query["limit"]), self.page_size)
-        items, following = (self.pages or self._newest(limit))(request.query.get("after"))
+        items, following = (self.pages or self._newest(limit, request.query))(request.query.get("after"))
         return Answer(body={"items": items, "next": following})
 
     def _allowed(self, request: Request) -> bool:
@@ -116,9 +116,17 @@ class PlayedApi:
         absent = [key for key in keys if key not in self.stored]
         return Answer(body={"items": found, "absent": absent, "rest": []})
 
-    def _newest(self, limit: int) -> Page:
+    def _newest(self, limit: int, query: Mapping[str, str]) -> Page:
+        """Of those that are asked for; an older pipeline knows no such question."""
+        status, prefix = (query.get(name, "") if self.takes_keys else "" for name in ("status", "prefix"))
+
         def page(after: str | None) -> tuple[list[ResultItem], str | None]:
-            newest = sorted(self.stored.values(), key=lambda one: str(one["analyzedAt"]), reverse=True)
+            wanted = [
+                one
+                for one in self.stored.values()
+                if status in ("", one["status"]) and one["objectKey"].startswith(prefix)
+            ]
+            newest = sorted(wanted, key=lambda one: str(one["analyzedAt"]), reverse=True)
             start = int(after or 0)
             end = start + limit
             return newest[start:end], str(end) if end < len(newest) else None
