@@ -41,6 +41,7 @@ FEATURES: dict[str, tuple[str, dict[str, object]]] = {
     "properties": ("DetectLabels", {"Features": ["IMAGE_PROPERTIES"]}),
     "faces": ("DetectFaces", {}),
     "text": ("DetectText", {}),
+    "moderation": ("DetectModerationLabels", {}),
 }
 
 # What issue and design ask for.

@@ -12,7 +12,8 @@ import typer
 
 from imgpipe_cli.commands.local_gaps import gaps
 from imgpipe_cli.commands.options import WorkersOption, above_0, min_confidence_option
-from imgpipe_cli.commands.runtime import Run, command, need_confirmation
+from imgpipe_cli.commands.runtime import Run, command
+from imgpipe_cli.commands.up_consent import agreed, confirm_move, confirm_older, over_stored
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
@@ -144,10 +145,10 @@ def register(app: typer.Typer) -> None:
                 show=lambda screen: reports.planned(screen, changes),
             )
         if older:
-            _confirm_older(run, older, yes=yes)
-        _confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
+            confirm_older(run, older, yes=yes)
+        confirm_move(run, pipeline, snapshot, settings, known, yes=yes)
         run.begin(connection)
-        over = partial(_over, wanted, _agreed(settings, yes=yes))
+        over = partial(over_stored, wanted, agreed(settings, yes=yes))
         first = FirstRequest(connection)
         outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
         settings = stored_settings(outcomes["settings"].observed, connection.names)
@@ -245,28 +246,6 @@ def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[
     return known
 
 
-def _agreed(settings: Settings, *, yes: bool) -> Collection[str]:
-    """The moves of results that the user has agreed to."""
-    from imgpipe_cli.session.settings import MOVES
-
-    return MOVES if yes else ("", settings.move)
-
-
-def _over(asked: Callable[[Settings], Settings], agreed: Collection[str], stored: Settings) -> Settings:
-    """What is asked for over what another `up` has just stored, unless that moves results unasked."""
-    from imgpipe_cli.errors import Problem
-
-    wanted = asked(stored)
-    if wanted.move not in (*agreed, stored.move):
-        raise Problem(
-            "overtaken",
-            f"Another imgpipe up changed the settings while this ran: results is {stored.destination}, not "
-            f"{wanted.destination}. Nothing was migrated.",
-            hint="Run imgpipe up again to have yours.",
-        )
-    return wanted
-
-
 def _settings(
     run: Run, values: Mapping[str, Any], deployed: Settings | None, *, as_own: bool = False
 ) -> Settings:
@@ -281,18 +260,6 @@ def _settings(
     return replace(settings, imgpipe=by, first_day=settings.first_day or today)
 
 
-def _confirm_older(run: Run, functions: Collection[str], *, yes: bool) -> None:
-    """A yes before newer code is replaced by that of this older imgpipe."""
-    from imgpipe_cli.errors import Problem
-
-    need_confirmation(yes, "Replacing newer code by older")
-    if yes:
-        return
-    question = f"Replace the newer code of {', '.join(functions)}? [y/N]"
-    if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
-        raise Problem("not_confirmed", "Nothing was changed.", hint="Upgrade imgpipe on this machine.")
-
-
 def _determined(
     connection: Connection, asked: Callable[[Settings | None], Settings], deployed: Settings | None
 ) -> Settings:
@@ -301,26 +268,6 @@ def _determined(
 
     settings = asked(deployed)
     return settings if connection.endpoint is not None else determined(connection.aws, settings)
-
-
-def _confirm_move(
-    run: Run, pipeline: Pipeline, snapshot: Snapshot, settings: Settings, known: Settings | None, *, yes: bool
-) -> None:
-    """A yes before results move from one store to the other, since the old one is removed then."""
-    from imgpipe_cli.deploy.results import migrate
-    from imgpipe_cli.errors import Problem
-
-    if yes or not settings.move or (known and known.move == settings.move):
-        return
-    need_confirmation(yes, "Migrating the results to another store")
-    migrate.refuse_lasting(pipeline, snapshot, settings)
-    old, new = migrate.store_names(pipeline, settings)
-    count = migrate.results_to_move(pipeline, snapshot, settings)
-    question = (
-        f"Results ({count:,}) are copied from {old} to {new}; then {old} is removed. Migrate them? [y/N]"
-    )
-    if (run.screen.ask(question) or "").lower() not in ("y", "yes"):
-        raise Problem("not_confirmed", "Nothing was changed.")
 
 
 def _repair_index(run: Run, connection: Connection, settings: Settings) -> Repaired | None:

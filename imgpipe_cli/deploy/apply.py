@@ -19,11 +19,12 @@ from typing import Any
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
-from imgpipe_cli.deploy.reconcile import Reconciler, Watch
+from imgpipe_cli.deploy.reconcile import Reconciler
 from imgpipe_cli.deploy.resource import ConflictError, Context, Observed, Outlasted
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.deploy.schedule import Outcome, in_order
+from imgpipe_cli.deploy.watch import Watch
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Event, Settled
 from imgpipe_cli.session.settings import Settings

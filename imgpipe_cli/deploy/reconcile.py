@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy.observe import NO_TAGS, Snapshot, not_ours_hint, observe
+from imgpipe_cli.deploy.observe import NO_TAGS, not_ours_hint, observe
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import (
     GONE,
@@ -29,6 +29,7 @@ from imgpipe_cli.deploy.resource import (
     TransientError,
 )
 from imgpipe_cli.deploy.schedule import Outcome, Stopped
+from imgpipe_cli.deploy.watch import OVERTAKEN_EVERY_S, Watch
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Emit, Settled, Waiting
 from imgpipe_cli.session.settings import Settings
@@ -58,30 +59,6 @@ _SHOWN_WITHIN_S = 30.0
 _LOST_SHOWN_WITHIN_S = 10.0
 # The same change asked for a third time in spite of two good answers is a defect of imgpipe.
 _REPEATS = 3
-# How often a run that waits looks whether another one has changed or removed the settings.
-_OVERTAKEN_EVERY_S = 5.0
-
-
-class Watch:
-    """Whether what this run has settled for several resources is still so.
-
-    refuse_conflict: looks at what was settled, and raises ConflictError where it is another by now.
-    """
-
-    def __init__(self, clock: Callable[[], float], refuse_conflict: Callable[[Snapshot], None]) -> None:
-        self.settled: Snapshot = {}
-        self._clock = clock
-        self._refuse_conflict = refuse_conflict
-        self._looking = threading.Lock()
-        self._looked_at = clock()
-
-    def look(self, *, now: bool) -> None:
-        """Look, if now is asked for or the last look was a while ago. Raises ConflictError."""
-        with self._looking:
-            clock = self._clock()
-            if now or clock - self._looked_at >= _OVERTAKEN_EVERY_S:
-                self._looked_at = clock
-                self._refuse_conflict(dict(self.settled))
 
 
 class Reconciler:
@@ -320,7 +297,7 @@ class Reconciler:
         if waited >= transient.limit_s:
             raise Outlasted(self.resource.name, transient, waited)
         self.emit(Waiting(self.step.name, self.resource.name, why, waited))
-        if waited >= _OVERTAKEN_EVERY_S:
+        if waited >= OVERTAKEN_EVERY_S:
             self._look_out(now=False)
         if self.stop.is_set():
             raise Stopped

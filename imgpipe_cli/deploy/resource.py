@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.uses import Use
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.aws.not_found import ANY
-from imgpipe_cli.errors import ExitCode, Problem, sentence
-from imgpipe_cli.events import REMOVING, Emit, Note, Verb
+from imgpipe_cli.deploy.transient import IAM_DELAY, Fallback, Outlasted, TransientError
+from imgpipe_cli.events import REMOVING, Emit, Verb
 from imgpipe_cli.session.settings import Settings
 
 __all__ = [
@@ -125,58 +125,6 @@ class Computed(str):
         return str(self)
 
 
-@dataclass(frozen=True)
-class Fallback:
-    """Settings that the pipeline also works with, where AWS refuses for good what the present ones ask for.
-
-    `up` goes on with them and stores them, so that the next one does not ask again. settings: names and
-    values. note: what the user is told.
-    """
-
-    settings: Mapping[str, Any]
-    note: Note
-
-
-@dataclass(frozen=True)
-class TransientError:
-    """An error that goes away by itself: its exact code, and a part of its message where one code has
-    several meanings.
-
-    outdated: the value (of `Aws.known`) that may have changed meanwhile: it is looked up again.
-    hint: what the user can do if it does not pass. said: the message of the error that was met.
-    fallback: what to go on with if it does not pass; with a limit of 0 s it never does.
-    """
-
-    code: str
-    text: str = ""
-    why: str = ""
-    limit_s: float = 120.0
-    outdated: str = ""
-    hint: str = ""
-    said: str = ""
-    fallback: Fallback | None = None
-
-    def matches(self, error: AwsError) -> bool:
-        return error.code == self.code and self.text in error.message
-
-
-class Outlasted(Problem):
-    """What was waited for has taken longer than it may."""
-
-    def __init__(self, resource: str, transient: TransientError, waited_s: float) -> None:
-        said = f" AWS says: {sentence(transient.said)}" if transient.said else ""
-        super().__init__(
-            "timeout",
-            f"{resource} is not ready after {waited_s:.0f} s: {transient.why}.{said}",
-            hint=transient.hint
-            or "Run the command again: it continues here. imgpipe status shows the state.",
-            exit_code=ExitCode.PENDING,
-        )
-        self.transient = transient
-
-
-# A new role, policy or tag is visible to other services only after a while; 5 to 30 s are common.
-IAM_DELAY = "waiting for IAM to spread the new role"
 # "Not found" in the words of the services: a removal that meets one of these is done.
 GONE = ANY
 

@@ -57,7 +57,7 @@ def test_without_a_token_a_result_can_be_looked_up(new_tab: NewTab, site: Site) 
         told = tab.detail.locator(f"h3:text-is('{title}') + *")
         expect(told).to_have_text("Left out without the token. Sign in to see it.")
     # The boxes are there all the same.
-    expect(tab.detail.locator(".box.labels")).to_have_count(1)
+    expect(tab.detail.locator(".box.labels")).to_have_count(2)  # Face, Person
     assert not [url for method, url, _ in tab.requests if "/results" in url or "/image" in url]
 
 

@@ -77,7 +77,7 @@ def test_the_saved_page_works_from_disk(new_tab: NewTab, site: Site, tmp_path: P
     tab.page.keyboard.press("Enter")
     detail = tab.open_detail("astronaut.jpg")
     expect(detail).to_contain_text("a saved page cannot load pictures")
-    expect(detail.locator(".box.labels")).to_have_count(1)
+    expect(detail.locator(".box.labels")).to_have_count(2)  # Face, Person
     expect(tab.page.get_by_role("button", name="Choose pictures")).to_be_hidden()
     # Written again over itself, but over nothing else.
     site.imgpipe("open", "--save", file)

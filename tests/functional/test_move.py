@@ -147,7 +147,7 @@ def test_a_move_killed_after_any_call_goes_on_with_up() -> None:
         there[end.results] = inventory()
         calls.append(len(aws.writes))
     assert min(calls) > 15
-    for die_after in exhaustive.points(max(calls), keep=6):
+    for die_after in exhaustive.points(max(calls), keep=4):
         for end in (IN_S3, SETTINGS):
             killed = PlainHttpAws(die_after=die_after)
             with suppress(Killed):  # one way takes fewer calls than the other
@@ -164,7 +164,7 @@ def test_a_move_killed_anywhere_can_be_turned_round() -> None:
     finished(kind=PlainHttpAws)
     fill("table", ITEMS[:2])
     there = inventory()
-    for die_after in exhaustive.points(22, keep=4):
+    for die_after in exhaustive.points(22, keep=3):
         with pytest.raises(Killed):
             move(PlainHttpAws(die_after=die_after), IN_S3)
         move(PlainHttpAws(), SETTINGS)

@@ -44,7 +44,7 @@ from tests.support.account import (
 from tests.support.interleaving import MeetingAws, SharedAws
 
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
-KEEP = 3
+KEEP = 2
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHEN = pytest.mark.parametrize("when", ["before", "after"])
 

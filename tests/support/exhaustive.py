@@ -69,7 +69,11 @@ def is_chosen(item: pytest.Item) -> bool:
 def _spread(count: int, keep: int) -> list[int]:
     if count <= keep:
         return list(range(count))
-    return sorted({round(place * (count - 1) / (keep - 1)) for place in range(keep)}) if keep > 1 else [0]
+    return (
+        sorted({round(place * (count - 1) / (keep - 1)) for place in range(keep)})
+        if keep > 1
+        else [count // 2]
+    )
 
 
 def only(case: Any) -> Any:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from imgpipe_cli.deploy.readiness import LIMIT_S, wait_until_answering
+from imgpipe_cli.aws.client import Aws, Place
+from imgpipe_cli.deploy import pipeline_info
+from imgpipe_cli.deploy.readiness import LIMIT_S, FirstRequest, wait_until_answering
+from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
-from imgpipe_cli.session.target import Remembered, Target
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection, Remembered, Target
 from tests.support.api_server import TOKEN, Answer, Clock, PlayedApi
+from tests.support.cli import NAMES
 
 # What API Gateway says before the stage is deployed, while it may not call the function, and under load.
 _NOT_DEPLOYED = Answer(404, {"message": "Not Found"})
@@ -94,3 +100,60 @@ def test_the_cause_of_a_late_answer_is_looked_for_and_told_instead(played: Playe
         wait(late=removed)
     assert told.value.code == "removed_meanwhile"
     assert 5 <= wait.clock.now < 8
+
+
+class First:
+    """A first request to that API, while the resources of its pipeline become right one after the other."""
+
+    def __init__(self, played: PlayedApi) -> None:
+        endpoint = f"http://127.0.0.1:{urlsplit(played.url).port}"
+        place = Place(region="eu-west-1", endpoint=endpoint, access_key_id="a", secret_access_key="b")
+        self._connection = Connection(Target(project="demo"), Aws(place), NAMES)
+        self._url = played.url
+        self.request = FirstRequest(self._connection)
+
+    def note(self, *names: str, token: str = TOKEN) -> Remembered | None:
+        """These are right now; what the user gets, once it is known."""
+        facts = {
+            "settings": {"value": Settings(first_day="2026-01-01").to_json()},
+            "token": {"value": token},
+            "api": {"id": "a1", "endpoint": self._url.removesuffix("/prod")},
+        }
+        observed = {name: Observed(exists=True, facts=facts.get(name, {})) for name in names}
+        for name, one in observed.items():
+            self.request.note(name, one)
+        return pipeline_info.of(self._connection, observed) if observed.keys() >= facts.keys() else None
+
+
+_ALL = (
+    *("settings", "token", "api", "api.routes", "api.stage"),
+    *("function.get_result", "permission.api.get_result"),
+)
+
+
+def test_the_first_request_is_sent_once_all_is_there_that_answers_it(played: PlayedApi) -> None:
+    first = First(played)
+    first.note(*_ALL[:-1], "notification")
+    assert played.asked == []
+    found = first.note(*_ALL)
+    assert found is not None
+    assert first.request.is_answered(found)
+    first.note("function.get_result")
+    assert len(played.asked) == 1
+
+
+def test_the_first_request_counts_only_with_the_token_that_is_in_force(played: PlayedApi) -> None:
+    first = First(played)
+    before = first.note(*_ALL)
+    now = first.note(*_ALL, token="another")
+    assert before is not None and now is not None
+    assert first.request.is_answered(now)
+    assert not first.request.is_answered(before)
+
+
+def test_a_first_request_that_the_gateway_answers_is_no_answer(played: PlayedApi) -> None:
+    played.instead = [_NOT_DEPLOYED]
+    first = First(played)
+    found = first.note(*_ALL)
+    assert found is not None
+    assert not first.request.is_answered(found)

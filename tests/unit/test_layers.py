@@ -209,8 +209,13 @@ def test_a_command_that_imports_another_is_found(source: str) -> None:
     assert commands_imported("imgpipe_cli.commands.upload", source) == []
 
 
-# Folder of deploy -> the modules of deploy that it may import besides its own.
-WITHIN_DEPLOY = {"resource": set(), "resources": {"resource"}, "steps": {"resource", "resources"}}
+# Module or folder of deploy -> the modules of deploy that it may import besides its own.
+WITHIN_DEPLOY = {
+    "transient": set(),
+    "resource": {"transient"},
+    "resources": {"resource"},
+    "steps": {"resource", "resources"},
+}
 
 
 def test_resources_know_no_steps_and_steps_no_runs() -> None:

@@ -152,7 +152,7 @@ def test_reasons_checks_and_permissions_have_whole_words(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture: Any = Picture(KEY, "failed", "access_denied", DENIED, "Wait.", True, None, None, (), ())
-    found: Any = SimpleNamespace(pictures=[picture], queue_url="q", contents=_NOTHING)
+    found: Any = SimpleNamespace(pictures=[picture], queue_url="q", contents=_NOTHING, again=False)
     target: Any = SimpleNamespace(local=True)
     with terminal(monkeypatch, columns=columns) as told:
         failures.show(Screen(), found, every_key=True)

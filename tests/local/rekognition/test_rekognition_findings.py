@@ -46,9 +46,10 @@ def test_noise_has_nothing_in_it(look: Ask, encoded: Encoded, seed: int) -> None
 
 @pytest.mark.parametrize("size", [(10_000, 80), (80, 10_000)])
 def test_strips_are_analysed_like_any_other_picture(
-    ask: Ask, encoded: Encoded, size: tuple[int, int]
+    look: Ask, encoded: Encoded, size: tuple[int, int]
 ) -> None:
-    assert ask("DetectLabels", encoded(Image.new("L", size, 200)))["Labels"] == []
+    assert look("DetectLabels", encoded(Image.new("L", size, 200)))["Labels"] == []
+    assert look("DetectFaces", encoded(Image.new("L", size, 200)))["FaceDetails"] == []
 
 
 def test_a_qr_code_is_found_where_it_is(ask: Ask, encoded: Encoded) -> None:
