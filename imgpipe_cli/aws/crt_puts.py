@@ -5,7 +5,8 @@ Each of its traps is handled here:
 - it opens few connections unless it is told of a fast network;
 - above its part size it sends in parts, whose checksum and ETag are not those of the bytes;
 - one client speaks to one host and port only: there is one for each run of `upload`;
-- it reads no AWS_CA_BUNDLE and no settings of the SDK: the certificates that the SDK trusts are passed on;
+- it reads no AWS_CA_BUNDLE and no settings of the SDK: the certificates that the SDK trusts are passed on,
+  without the keys that may stand beside them, which it cannot read;
 - it asks for credentials at every request, prints what goes wrong then, and loses it: they are renewed
   before a picture is sent, in the caller's thread, and handed over from memory;
 - a file name that is not UTF-8 raises, a file that grows is cut: it gets the bytes, which were checked;
@@ -16,6 +17,8 @@ Each of its traps is handled here:
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -32,6 +35,7 @@ _CONNECT_TIMEOUT_MS = 5_000
 # Beside letters and digits.
 _UNQUOTED = "-._~/"
 _PRECONDITION_FAILED = 412
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class NotUsable(Exception):
@@ -158,5 +162,6 @@ def _tls(aws: Aws) -> Any:
     from awscrt import io as crt_io
 
     options = crt_io.TlsContextOptions()
-    options.override_default_trust_store_from_path(None, aws.trusted_certificates())
+    found = _CERTIFICATE.findall(Path(aws.trusted_certificates()).read_bytes())
+    options.override_default_trust_store(b"\n".join(found))
     return crt_io.ClientTlsContext(options).new_connection_options()

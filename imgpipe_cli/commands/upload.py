@@ -72,7 +72,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
-        """Send pictures (JPEG or PNG) into the pipeline; what is there unchanged is skipped."""
+        """Send pictures (JPEG or PNG) into the pipeline. Unchanged ones are skipped."""
         from imgpipe_cli.commands.arriving import Arrivals
         from imgpipe_cli.pictures.patterns import Patterns
         from imgpipe_cli.pictures.report import Report

@@ -43,9 +43,12 @@ def read(path: Path, *, at_most: int) -> bytes:
         raise NotRegular(path)
     # Asked again once it is open: the file of this name may have been replaced meanwhile.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise NotRegular(path)
-        return file.read(at_most)
+        # Room for what is there; making room for all that may come takes longer than reading a small file.
+        content = file.read(min(at_most, found.st_size + 1))
+        return content if len(content) <= found.st_size else content + file.read(at_most - len(content))
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:

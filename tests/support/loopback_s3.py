@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -176,8 +177,8 @@ class _Bucket(Handler):
 
 
 @contextmanager
-def loopback_s3(bucket: str) -> Iterator[LoopbackS3]:
+def loopback_s3(bucket: str, tls: ssl.SSLContext | None = None) -> Iterator[LoopbackS3]:
     """Serve one bucket until the end of the block."""
     s3 = LoopbackS3()
-    with serving(type("Bucket", (_Bucket,), {"s3": s3, "bucket": bucket})) as s3.url:
+    with serving(type("Bucket", (_Bucket,), {"s3": s3, "bucket": bucket}), tls) as s3.url:
         yield s3

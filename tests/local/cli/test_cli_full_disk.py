@@ -32,7 +32,7 @@ def test_upload_names_what_could_not_be_kept_and_sends_the_rest(
     )
 
     with full(machine.cloud().pid, 100):
-        told = pipeline.imgpipe("upload", tmp_path, "--prefix", "full/", code=1)
+        told = pipeline.imgpipe("upload", tmp_path, "--prefix", "full/", "--force", code=1)
         assert "0 sent, 2 refused." in told.out
         shown = machine.imgpipe("local", "status")
     assert "disk        nothing more can be kept: File too large" in shown.out

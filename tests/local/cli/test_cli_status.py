@@ -144,9 +144,9 @@ def test_a_picture_without_a_verdict_is_pending_also_when_an_older_version_has_o
     assert (document["status"], document["errors"][0]["code"]) == ("pending", "pending")
     both = looked_at.imgpipe("result", "waits.jpg", "no-such.jpg", "--json", code=1).json()
     assert [error["code"] for error in both["errors"]] == ["pending", "not_found"]
-    sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--timeout", "0.3", code=4)
+    sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--force", "--wait", "--timeout", "0.3", code=4)
     assert "1 sent, 0 analyzed, 1 pending." in sent.out
     assert "cat.jpg still without a result" in sent.err
     repaired(looked_at)
-    sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait", "--json")
+    sent = looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--force", "--wait", "--json")
     assert sent.lines()[0]["status"] == "done"
