@@ -56,11 +56,10 @@ def wait_for(
     versions: Mapping[str, str | None],
     timeout: float,
     show: Callable[[ResultItem], None],
-    is_over: Callable[[str], bool] = lambda _key: False,
 ) -> tuple[list[ResultItem], list[str]]:
-    """Show verdicts as they arrive; all of them, and the keys still pending when time is up.
+    """Show verdicts as they arrive; all of them, and the keys still pending at the end.
 
-    is_over: whether no verdict will come for a key any more.
+    timeout: seconds without a verdict.
     """
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
@@ -74,7 +73,8 @@ def wait_for(
 
     run.screen.progress.waiting(len(versions))
     waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
-    pending = waiter.wait(versions, arrived, timeout_s=timeout, is_over=is_over)
+    waiter.expect_all(versions)
+    pending = waiter.wait(arrived, timeout_s=timeout)
     run.screen.progress.waiting(0)
     if pending:
         run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))

@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         size = page_size(Wanted(verdict, label, prefix=prefix), limit)
         cursor = _cursor(after)
-        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor))
+        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor, verdict, prefix))
         threshold = shown_from(run, min_confidence, run.pipeline())
         wanted = Wanted(verdict, label, threshold, prefix, start)
         items = _Items(matching(chain([first], rest), wanted, limit))
@@ -128,13 +128,15 @@ def _no_cursor(text: str) -> Problem:
 
 
 def _begun(
-    pipeline: Remembered, size: int, after: str | None
+    pipeline: Remembered, size: int, after: str | None, status: Status | None, prefix: str
 ) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.listing import pages
 
-    found = pages(_Patient(Api(pipeline.api_url, pipeline.token), after), size, after)
+    api = Api(pipeline.api_url, pipeline.token)
+    stored = "failed" if status == "retrying" else status or ""
+    found = pages(_Patient(api, after, stored, prefix), size, after)
     try:
         return next(found), found
     except Problem as error:
@@ -145,16 +147,23 @@ def _begun(
 
 @dataclass(frozen=True)
 class _Patient:
-    """Pages of the API, each asked for again while it is busy. start: the cursor of the first."""
+    """Pages of the API, each asked for again while it is busy.
+
+    start: the cursor of the first. status, prefix: what the API leaves out, as far as it can.
+    """
 
     api: Api
     start: str | None
+    status: str
+    prefix: str
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         from imgpipe_cli.pictures.api import ApiUnavailable, repeated
 
         try:
-            return repeated(lambda: self.api.results(limit=limit, after=after))
+            return repeated(
+                lambda: self.api.results(limit=limit, after=after, status=self.status, prefix=self.prefix)
+            )
         except Problem as problem:
             if after == self.start:
                 raise

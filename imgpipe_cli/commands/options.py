@@ -154,7 +154,7 @@ def min_confidence_option(text: str) -> Any:
     )
 
 
-TimeoutOption = Annotated[float, timeout_option("How long --wait waits (180).")]
+TimeoutOption = Annotated[float, timeout_option("How long --wait waits for the next result (180).")]
 MinConfidenceOption = Annotated[
     float | None,
     min_confidence_option("Show only what is at least this sure (default: the pipeline's own, 70)."),

@@ -284,7 +284,8 @@ def _wait(
 
     run.screen.progress.waiting(len(waiting))
     waiter = Waiter(Api(known.api_url, known.token), on_silence=run.refuse_trouble)
-    waiter.wait(versions, arrived, timeout_s=min(due_s, timeout))
+    waiter.expect_all(versions)
+    waiter.wait(arrived, timeout_s=min(due_s, timeout))
     run.screen.progress.waiting(0)
     left = list(waiting.values())
     return (left, []) if due_s <= timeout else ([], left)

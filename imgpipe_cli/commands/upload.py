@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe_cli.commands.asking import shown_from, wait_for
+from imgpipe_cli.commands.asking import shown_from
 from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
+    from imgpipe_cli.commands.arriving import Arrivals
     from imgpipe_cli.events import Event, Refused, Sent, Unchanged
-    from imgpipe_cli.session.target import Connection, Remembered
-    from shared.result_item import ResultItem
+    from imgpipe_cli.pictures.report import Report
+    from imgpipe_cli.pictures.sending.total import Total
+    from imgpipe_cli.render.screen import Screen
 
 _PART_BYTES = 1 << 16
 # So many keys are kept for the shell's completion, and so many of several are named.
 _COMPLETED = 200
 _NAMED = 3
+# Up to so many pictures have their results as tables.
+_TABLES = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -62,13 +66,20 @@ def register(app: typer.Typer) -> None:
         ] = False,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for each result and show it.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
+        report: Annotated[
+            Path | None,
+            typer.Option("--report", metavar="FILE", help="Write a line of JSON for each picture to a file."),
+        ] = None,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Send pictures (JPEG or PNG) into the pipeline. Unchanged ones are skipped."""
+        from imgpipe_cli.commands.arriving import Arrivals
         from imgpipe_cli.pictures.patterns import Patterns
+        from imgpipe_cli.pictures.report import Report
         from imgpipe_cli.pictures.sending.plan import Plan
         from imgpipe_cli.pictures.sending.send import send
         from imgpipe_cli.pictures.sending.total import Total
+        from imgpipe_cli.render.upload_summary import Results
 
         # A program started without standard input has None there. Not by lines: one may never end.
         stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
@@ -76,43 +87,59 @@ def register(app: typer.Typer) -> None:
         plan = Plan(paths, prefix=prefix, key=key, stdin=stdin, patterns=patterns)
         connection = run.connect()
         pipeline = run.pipeline() if wait else None
-        told = _Told(run, keep_all=run.options.json and not wait, versions={} if wait else None)
-        run.screen.progress.transfers(Total(plan))
-        try:
-            send(connection.aws, connection.names, plan, told.take, force=force)
-        finally:
-            run.screen.close()
-            run.seen(reversed(told.latest))
-        told.say()
+        with contextlib.ExitStack() as ends:
+            written = ends.enter_context(Report(report, waits=wait)) if report is not None else None
+            total = Total(plan)
+            arrivals = None
+            if pipeline is not None:
+                arrivals = Arrivals(
+                    run,
+                    connection,
+                    pipeline,
+                    Results(shown_from(run, min_confidence, pipeline)),
+                    timeout_s=timeout,
+                    are_few=lambda: _are_few(total),
+                    report=written,
+                )
+            told = _Told(run, arrivals, written, keep_all=run.options.json and not wait)
+            run.screen.progress.transfers(total)
+            try:
+                send(connection.aws, connection.names, plan, told.take, force=force)
+            finally:
+                run.screen.close()
+                run.seen(reversed(told.latest))
+            told.say()
+            if arrivals is not None:
+                arrivals.finish()
         if run.options.json and not wait:
             return _sent_result(told)
-        answers = _Answers()
-        if pipeline is not None and told.versions is not None:
-            shown = shown_from(run, min_confidence, pipeline)
-            answers = _wait(run, connection, pipeline, told.versions, timeout, shown)
         return Result(
-            exit_code=_exit_code(told, answers),
+            exit_code=_exit_code(told, arrivals),
             data=None,
             streamed=run.options.json,
-            show=lambda screen: screen.line(_summary(told, answers, wait=wait)),
+            show=lambda screen: _show_summary(screen, told, arrivals, few=_are_few(total)),
         )
+
+
+def _are_few(total: Total) -> bool:
+    return total.is_known and total.files <= _TABLES
 
 
 class _Told:
     """What sending told: in numbers, and only where it is asked for one by one."""
 
-    def __init__(self, run: Run, *, keep_all: bool, versions: dict[str, str | None] | None) -> None:
-        """keep_all: sent and refused ones. versions: gets each key that is in the bucket now, with its
-        version."""
+    def __init__(self, run: Run, arrivals: Arrivals | None, report: Report | None, *, keep_all: bool) -> None:
+        """arrivals: waits for each picture that is in the bucket. keep_all: sent and refused ones."""
         self.sent: list[Sent] = []
         self.refused: list[Refused] = []
-        self.versions = versions
         self.latest: deque[str] = deque(maxlen=_COMPLETED)
         self.numbers: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         self._keep_all = keep_all
         self._run = run
+        self._arrivals = arrivals
+        self._report = report
 
     def take(self, event: Event) -> None:
         from imgpipe_cli.events import PassedOver, Refused, Sent, Unchanged
@@ -121,15 +148,17 @@ class _Told:
             case Sent():
                 self.numbers["sent"] += 1
                 self.sent += [event] if self._keep_all else []
-                self._is_there(event)
+                self._is_there(event, "sent")
                 if event.replaced:
                     self._name("new_versions", event.key)
             case Unchanged():
                 self.numbers["unchanged"] += 1
-                self._is_there(event)
+                self._is_there(event, "unchanged")
             case Refused():
                 self.numbers["refused"] += 1
                 self.refused += [event] if self._keep_all else []
+                if self._report is not None:
+                    self._report.refused(event)
             case PassedOver():
                 self.skipped[event.reason] += 1
                 self._name("links_left_out" if event.reason == "link" else "passed_over", event.source)
@@ -142,10 +171,12 @@ class _Told:
         for code, names in self._named.items():
             self._run.note(code, few(names, self.numbers[code]))
 
-    def _is_there(self, event: Sent | Unchanged) -> None:
+    def _is_there(self, event: Sent | Unchanged, state: str) -> None:
         self.latest.append(event.key)
-        if self.versions is not None:
-            self.versions[event.key] = event.version_id
+        if self._report is not None:
+            self._report.there(event, state=state)
+        if self._arrivals is not None:
+            self._arrivals.expect(event, is_old=state == "unchanged")
 
     def _name(self, code: str, name: str) -> None:
         self.numbers[code] += 1
@@ -153,52 +184,11 @@ class _Told:
             self._named[code].append(name)
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """What came of the pictures sent: verdicts, keys still without one, and keys that will not get one, since
-    another picture or nothing is there now."""
-
-    verdicts: Sequence[ResultItem] = ()
-    pending: Sequence[str] = ()
-    replaced: Sequence[str] = ()
-
-
-def _wait(
-    run: Run,
-    connection: Connection,
-    pipeline: Remembered,
-    versions: dict[str, str | None],
-    timeout: float,
-    shown: float,
-) -> _Answers:
-    from imgpipe_cli.pictures.stored_picture import is_current
-    from imgpipe_cli.render import verdicts
-
-    replaced: list[str] = []
-
-    def show(item: ResultItem) -> None:
-        if run.options.json:
-            run.stream(item)
-        else:
-            run.screen.show(verdicts.verdict(item, shown))
-
-    def is_over(key: str) -> bool:
-        if is_current(connection.aws, connection.names.bucket, key, versions[key]):
-            return False
-        replaced.append(key)
-        return True
-
-    arrived, pending = wait_for(run, pipeline, versions, timeout, show, is_over=is_over)
-    if replaced:
-        run.note("replaced_meanwhile", ", ".join(replaced))
-    return _Answers(arrived, pending, replaced)
-
-
-def _exit_code(told: _Told, answers: _Answers) -> ExitCode:
-    failed = any(item["status"] == "failed" for item in answers.verdicts)
-    if told.numbers["refused"] or answers.replaced or failed:
+def _exit_code(told: _Told, arrivals: Arrivals | None) -> ExitCode:
+    failed = arrivals is not None and (arrivals.results.failed or arrivals.replaced)
+    if told.numbers["refused"] or failed:
         return ExitCode.FAILED
-    return ExitCode.PENDING if answers.pending else ExitCode.DONE
+    return ExitCode.PENDING if arrivals is not None and arrivals.pending else ExitCode.DONE
 
 
 def _sent_result(told: _Told) -> Result:
@@ -214,21 +204,21 @@ def _sent_result(told: _Told) -> Result:
     if unchanged := told.numbers["unchanged"]:
         reasons["unchanged"] = unchanged
     more = {"skipped": dict(sorted(reasons.items()))} if reasons else {}
-    return Result(data=data, errors=errors, more=more, exit_code=_exit_code(told, _Answers()))
+    return Result(data=data, errors=errors, more=more, exit_code=_exit_code(told, None))
 
 
-def _summary(told: _Told, answers: _Answers, *, wait: bool) -> str:
-    failed = sum(item["status"] == "failed" for item in answers.verdicts)
-    parts = [f"{told.numbers['sent']:,} sent"]
-    if wait:
-        parts += [f"{len(answers.verdicts) - failed:,} analyzed"]
+def _show_summary(screen: Screen, told: _Told, arrivals: Arrivals | None, *, few: bool) -> None:
+    from imgpipe_cli.render import upload_summary
+
+    results = arrivals.results if arrivals is not None else None
+    if results is not None and not few and (text := upload_summary.by_label_and_reason(results)):
+        screen.line(text)
     others = {
         "unchanged": told.numbers["unchanged"],
-        "failed": failed,
-        "replaced": len(answers.replaced),
-        "pending": len(answers.pending),
+        "failed": results.failed if results is not None else 0,
+        "replaced": len(arrivals.replaced) if arrivals is not None else 0,
+        "pending": len(arrivals.pending) if arrivals is not None else 0,
         "refused": told.numbers["refused"],
         "skipped": told.skipped.total(),
     }
-    parts += [f"{number:,} {word}" for word, number in others.items() if number]
-    return ", ".join(parts) + "."
+    screen.line(upload_summary.total(told.numbers["sent"], results, others))

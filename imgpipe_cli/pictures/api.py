@@ -9,7 +9,8 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 PAGE = 100
-"""So many results are asked for at once."""
+"""So many results are asked for at once, by time or by key."""
 
 _NAMES_THE_OBJECT = frozenset({"versionId", "eTag", "sequencer"})
 _TIMEOUT_S = 20.0
@@ -47,6 +48,15 @@ class ApiUnavailable(Exception):
     def passing(self) -> bool:
         """Whether the same question may well be answered a little later."""
         return self.broken or self.status == 429 or self.status >= 500
+
+
+@dataclass(frozen=True)
+class ByKey:
+    """The results of several keys. absent: keys without one (yet). rest: to be asked for again."""
+
+    items: Sequence[ResultItem]
+    absent: Sequence[str]
+    rest: Sequence[str]
 
 
 def repeated(
@@ -87,25 +97,38 @@ class Api:
 
     def get(self, path: str, query: Mapping[str, Any]) -> tuple[int, Any]:
         """(status, JSON document). Raises ApiUnavailable for what is not JSON, and without an answer."""
+        return self._document("GET", f"{path}?{urlencode(query)}")
+
+    def post(self, path: str, document: Any) -> tuple[int, Any]:
+        """The same for a question that is a JSON document."""
+        return self._document("POST", path, json.dumps(document, ensure_ascii=False).encode())
+
+    def _document(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
         headers = {"Accept": "application/json", "Host": self._parts.netloc}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        target = f"{self._parts.path}{path}?{urlencode(query)}"
-        status, body = self._exchange(target, headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        status, answer = self._exchange(method, f"{self._parts.path}{path}", headers, body)
         try:
-            return status, json.loads(body)
+            return status, json.loads(answer)
         except (ValueError, RecursionError):
             raise ApiUnavailable(f"HTTP {status} without JSON", status=status) from None
 
-    def _exchange(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """One exchange over a kept connection; a connection that went stale is opened again once."""
+    def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, bytes]:
+        """One exchange over a kept connection; a connection that went stale is opened again once.
+
+        Every question only reads, so it may be sent twice.
+        """
         for attempt in (1, 2):
             connection = getattr(self._connections, "open", None)
             fresh = connection is None
             if connection is None:
                 connection = self._connections.open = self._connect()
             try:
-                connection.request("GET", target, headers=dict(headers))
+                connection.request(method, target, body, dict(headers))
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException) as error:
@@ -141,14 +164,28 @@ class Api:
             return None
         raise _refusal(status, document)
 
-    def results(self, *, limit: int = PAGE, after: str | None = None) -> tuple[list[ResultItem], str | None]:
-        """A page of results, newest first, and the cursor of the next. Needs the token."""
-        query: dict[str, Any] = {"limit": limit}
-        if after:
-            query["after"] = after
-        status, document = self.get("/results", query)
-        if status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
+    def results(
+        self, *, limit: int = PAGE, after: str | None = None, status: str = "", prefix: str = ""
+    ) -> tuple[list[ResultItem], str | None]:
+        """A page of results, newest first, and the cursor of the next. Needs the token.
+
+        status, prefix: only such results; a pipeline that is older than these gives all.
+        """
+        asked = {"limit": limit, "after": after, "status": status, "prefix": prefix}
+        query = {name: value for name, value in asked.items() if value}
+        http_status, document = self.get("/results", query)
+        if http_status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
             return document["items"], document.get("next")
+        raise _refusal(http_status, document)
+
+    def by_key(self, keys: Sequence[str]) -> ByKey:
+        """The results of at most PAGE keys in one request. Needs the token.
+
+        Raises ApiUnavailable, with status 404 by a pipeline that is older than this request, and Problem.
+        """
+        status, document = self.post("/results", {"keys": list(keys)})
+        if status == 200 and isinstance(document, dict) and {"items", "absent", "rest"} <= document.keys():
+            return ByKey(document["items"], document["absent"], document["rest"])
         raise _refusal(status, document)
 
     def many(

@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.pictures.api import PAGE, Api, ApiUnavailable
+from imgpipe_cli.pictures.pace import Pace
+from imgpipe_cli.session.times import iso
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
 
-# Up to so many pictures are asked for one by one; more are looked for in the list of newest results.
+# One by one, where the API has no question about several: so many at once, and so many in place of its list.
+_SIDE_BY_SIDE = 16
 _FEW = 4
 # Mostly all verdicts are there by then; what takes longer is asked after now and then.
 _ASK_EVERY_S = 5.0
+# The index by time follows the table after a moment, and the clocks of functions differ.
+_OVERLAP_S = 5.0
+_OVERLAP_EVERY_S = 2.0
+# A picture that the list does not show for so long is asked for by its key, again and again.
+_LATE_AFTER_S = 10.0
+_LATE_EVERY_S = 5.0
+_LATE_AT_MOST_S = 60.0
+# So far the clocks of this machine and of AWS may be apart: AWS takes no signature beyond it.
+_CLOCKS_APART = timedelta(minutes=15)
+_EMPTY_PAGES = 8
+_IDLE_S = 0.1
 # Well over the three minutes that Lambda's own tries take.
 TRIED_FOR = timedelta(minutes=10)
 
 
-class Waiter:
-    """Waits for the verdicts of pictures that were just sent: exactly those versions, never older ones.
+@dataclass
+class _Expected:
+    """version: None where the bucket has none. ask_at: when it is asked for by its key, on the clock; after
+    pause_s once more."""
 
-    sleep and clock are arguments so that tests wait for nothing.
+    version: str | None
+    ask_at: float
+    pause_s: float = _LATE_AFTER_S
+
+
+class Waiter:
+    """Waits for the verdicts of pictures: exactly those versions, never older ones.
+
+    Up to 100 pictures are asked for by their keys, all in one request. More are looked for in the list of
+    newest results: each look reads back to the newest one that the look before has seen, and every 2 s to 5 s
+    before it. A picture that the list does not show within 10 s is asked for by its key.
+
+    `expect` and `close` may be called from another thread while `wait` waits.
     """
 
     def __init__(
@@ -39,86 +72,168 @@ class Waiter:
         self._on_silence = on_silence
         self._sleep = sleep
         self._clock = clock
+        self._pace = Pace(sleep, clock)
+        self._new: deque[tuple[str, str | None, bool]] = deque()
+        self._closed = False
+        self._pending: dict[str, _Expected] = {}
+        # Of older pipelines it is known with the first answer.
+        self._takes_keys = api.has_token
+        self._seen: str | None = None
+        self._overlap_at = 0.0
+        self._late_at = 0.0
+
+    def expect(self, key: str, version: str | None, *, is_old: bool = False) -> None:
+        """Wait for this picture too. is_old: its result may have been there for long."""
+        self._new.append((key, version, is_old))
+
+    def expect_all(self, versions: Mapping[str, str | None]) -> None:
+        """Wait for these pictures and no more; key -> version. Their results may have been there for long."""
+        for key, version in versions.items():
+            self.expect(key, version, is_old=True)
+        self.close()
+
+    def close(self) -> None:
+        """No more pictures will come."""
+        self._closed = True
 
     def wait(
         self,
-        versions: Mapping[str, str | None],
         on_verdict: Callable[[ResultItem], None],
         *,
         timeout_s: float,
-        is_over: Callable[[str], bool] = lambda _key: False,
+        is_over: Callable[[str, str | None], bool] = lambda _key, _version: False,
     ) -> list[str]:
         """Call on_verdict once for each key as its verdict arrives; the keys still pending at the end.
 
-        versions: key -> the version that was sent, None where the bucket has no versions. is_over: tells of a
-        key that takes long that no verdict will come any more; then it is not waited for.
+        timeout_s: seconds without a new picture or verdict, once no more pictures will come. is_over: tells
+        of a key and version that take long that no verdict will come any more; then it is not waited for.
+        Raises ApiUnavailable where the API is gone, and Problem.
         """
-        pending = dict(versions)
-        deadline = self._clock() + timeout_s
-        ask_at = self._clock() + _ASK_EVERY_S
-        pause_s = 0.05
-        rounds = 0
-        while pending:
-            for item in self._look(pending, rounds):
-                key = item["objectKey"]
-                if key in pending and is_final(item, pending[key]):
-                    del pending[key]
-                    on_verdict(item)
-                    pause_s = 0.05
-            if self._clock() >= ask_at and len(pending) <= _FEW:
-                pending = {key: version for key, version in pending.items() if not is_over(key)}
-                ask_at = self._clock() + _ASK_EVERY_S
-            left_s = deadline - self._clock()
-            if not pending or left_s <= 0:
-                break
-            self._sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * 1.5, 2.0)
-            rounds += 1
-        return list(pending)
+        progress_at = self._clock()
+        over_at = progress_at + _ASK_EVERY_S
+        while True:
+            closed = self._closed  # before taking in what came until then
+            if self._take_in():
+                progress_at = self._clock()
+            if not self._pending:
+                if closed:
+                    return []
+                self._sleep(_IDLE_S)
+                continue
+            until = progress_at + timeout_s if closed else math.inf
+            self._pace.turn(until)
+            if self._look(on_verdict, until):
+                progress_at = self._clock()
+            if self._clock() >= over_at and len(self._pending) <= _FEW:
+                for key, expected in list(self._pending.items()):
+                    if is_over(key, expected.version):
+                        del self._pending[key]
+                over_at = self._clock() + _ASK_EVERY_S
+            if self._pending and closed and self._clock() >= progress_at + timeout_s:
+                return list(self._pending)
 
-    def _look(self, pending: Mapping[str, str | None], rounds: int) -> list[ResultItem]:
+    def _take_in(self) -> bool:
+        """Whether pictures have come since."""
+        any_came = bool(self._new)
+        now = self._clock()
+        while self._new:
+            key, version, is_old = self._new.popleft()
+            self._pending[key] = _Expected(version, now if is_old else now + _LATE_AFTER_S)
+        return any_came
+
+    def _look(self, on_verdict: Callable[[ResultItem], None], until: float) -> bool:
+        """Whether a verdict came. A fault that passes ends the look; the next one reads the same again."""
+        came = 0
         try:
-            # Every tenth look asks by key, should the list by time have missed one.
-            if len(pending) <= _FEW or rounds % 10 == 9 or not self._api.has_token:
-                return self._by_key(list(pending)[:PAGE])
-            return self._newest(len(pending))
+            for item in self._found(until):
+                expected = self._pending.get(item["objectKey"])
+                if expected is not None and is_final(item, expected.version):
+                    del self._pending[item["objectKey"]]
+                    came += 1
+                    on_verdict(item)
+            self._pace.answered(well=True)
         except ApiUnavailable as error:
             if error.status in (403, 404):
                 raise
+            self._pace.answered(well=False)
             self._on_silence(error)
-            return []  # a passing fault of the network or the API: look again
+        self._pace.came(came)
+        return came > 0
+
+    def _found(self, until: float) -> Iterator[ResultItem]:
+        if not self._api.has_token:
+            asked = nsmallest(_SIDE_BY_SIDE, self._pending, key=lambda key: self._pending[key].ask_at)
+            yield from self._late(asked)
+            return
+        if len(self._pending) <= (PAGE if self._takes_keys else _FEW):
+            items = self._by_key(list(self._pending))
+            yield from items
+            # What is stored from now on is newer, so a list read later need not reach further back.
+            self._seen = max((item["analyzedAt"] for item in items), default=self._seen)
+            return
+        yield from self._newest(until)
+        now = self._clock()
+        if now >= self._late_at:
+            # Those sent first, as they are analyzed first.
+            due = (key for key, expected in self._pending.items() if expected.ask_at <= now)
+            if asked := list(islice(due, PAGE if self._takes_keys else _SIDE_BY_SIDE)):
+                self._pace.further(until)
+                items = self._late(asked)
+                # Where there are some that the list has missed, there may be more.
+                self._late_at = now if items else now + _LATE_EVERY_S
+                yield from items
+
+    def _late(self, keys: list[str]) -> list[ResultItem]:
+        """The results that there are; each key then waits longer than the last time."""
+        items = self._by_key(keys)
+        now = self._clock()
+        for key in keys:
+            expected = self._pending[key]
+            expected.ask_at = now + expected.pause_s
+            expected.pause_s = min(expected.pause_s * 2, _LATE_AT_MOST_S)
+        return items
 
     def _by_key(self, keys: list[str]) -> list[ResultItem]:
-        """The results there are; a key whose read fails hides none of the others. Raises ApiUnavailable."""
-        if len(keys) > _FEW:
-            return [found for found in self._api.many(keys).values() if isinstance(found, Mapping)]
-        found: list[ResultItem] = []
-        refused: list[ApiUnavailable] = []
-        for key in keys:  # over the one connection that is open
+        """The results there are; what an answer has no room for is asked for by a later look."""
+        found: Iterable[ResultItem | ApiUnavailable | None]
+        if self._takes_keys:
             try:
-                item = self._api.result(key)
+                return list(self._api.by_key(keys).items)
             except ApiUnavailable as error:
-                refused.append(error)
-            else:
-                found += [item] if item is not None else []
-        if len(refused) == len(keys):
-            raise refused[0]
-        return found
-
-    def _newest(self, count: int) -> list[ResultItem]:
-        found: list[ResultItem] = []
-        after: str | None = None
-        while len(found) < count + PAGE:
-            try:
-                items, after = self._api.results(after=after)
-            except ApiUnavailable:
-                if not found:
+                if error.status != 404:
                     raise
-                break  # the next look reads further
-            found += items
-            if after is None:  # a page may be empty although more follows
+                # The pipeline is older than this question, or gone: then the next one says so.
+                self._takes_keys = False
+        found = self._api.many(keys[:_SIDE_BY_SIDE]).values()
+        return [one for one in found if isinstance(one, Mapping)]
+
+    def _newest(self, until: float) -> Iterator[ResultItem]:
+        """The list from its top to where the look before has begun; now and then 5 s further."""
+        seen = self._seen or ""
+        overlap = _earlier(seen, _OVERLAP_S) if seen and self._clock() >= self._overlap_at else seen
+        newest, after, empty = "", None, 0
+        while self._pending and empty < _EMPTY_PAGES:
+            items, after = self._api.results(after=after)
+            yield from items
+            # A page may be empty although more follows.
+            empty = 0 if items else empty + 1
+            last = items[-1]["analyzedAt"] if items else ""
+            if items:
+                newest = max(newest, items[0]["analyzedAt"])
+            if after is None or (items and (not seen or last < overlap)):
                 break
-        return found
+            if not items or last >= seen:
+                self._pace.further(until)
+            elif not self._pace.extra():
+                break
+        if overlap < seen:
+            self._overlap_at = self._clock() + _OVERLAP_EVERY_S
+        # Only now: had a page failed, the next look would have to reach as far as this one.
+        self._seen = max(newest, seen or iso(datetime.now(UTC) - _CLOCKS_APART))
+
+
+def _earlier(moment: str, seconds: float) -> str:
+    return iso(datetime.fromisoformat(moment) - timedelta(seconds=seconds))
 
 
 def is_final(item: ResultItem, version_id: str | None) -> bool:

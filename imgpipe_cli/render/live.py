@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgpipe_cli.events import Downloaded
-from imgpipe_cli.render.console import console
+from imgpipe_cli.render.console import console, obeys
 from imgpipe_cli.render.text import safe, size, whole_words
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class TransferView:
             BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[words]}"),
             console=self.console,
+            # Results come meanwhile: above the bar on the same terminal, and where else stdout leads.
+            redirect_stdout=obeys(sys.stdout),
         )
         self._task = self._progress.add_task("Sending", total=transfer.total.files, words="")
         self.draw()

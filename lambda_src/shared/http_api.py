@@ -100,6 +100,22 @@ def _body(event: Mapping[str, Any]) -> bytes:
         raise ApiError(400, "invalid_body", "The body is not valid base64.") from error
 
 
+def json_object(body: bytes, max_bytes: int, fields: str) -> dict[str, Any]:
+    """The body of a request. Raises ApiError 400 for anything but a JSON object of at most `max_bytes`.
+
+    fields: names what the object has, for people.
+    """
+    try:
+        document = json.loads(body) if len(body) <= max_bytes else None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ApiError(
+            400, "invalid_body", f"Send a JSON object with {fields}, of at most {max_bytes} bytes."
+        )
+    return document
+
+
 def has_token(request: Request, token_sha256: str) -> bool:
     """Whether the request carries the token whose SHA-256 (hexadecimal) is given.
 

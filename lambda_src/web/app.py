@@ -11,6 +11,7 @@ from typing import Any
 from shared.aws_clients import dynamodb_client, s3_client
 from shared.http_api import Request, Response, Route, require_token, respond
 from web.bucket_list import PARALLEL_READS, BucketList
+from web.by_key import results_by_key
 from web.listing import STORE_TIMEOUTS, list_results
 from web.needs import Config, Needs
 from web.page_files import asset, page
@@ -67,6 +68,7 @@ def _routes(deps: Needs) -> dict[str, Route]:
         "GET /": lambda _request: page(deps),
         "GET /assets/{file}": asset,
         "GET /results": with_token(lambda request: list_results(request, deps)),
+        "POST /results": with_token(lambda request: results_by_key(request, deps)),
         "POST /uploads": with_token(lambda request: new_upload(request, deps)),
         "GET /image": with_token(lambda request: picture_url(request, deps)),
     }

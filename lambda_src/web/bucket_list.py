@@ -7,6 +7,7 @@ just being written; it is skipped.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -18,8 +19,9 @@ from shared.aws_clients import is_late
 from shared.bucket_results import BucketResults, read_object
 from shared.log import log_failure
 from shared.result_objects import INDEX, index_object, index_start, name_of, parse_index
+from shared.results import key_possible
 from web.cursor import Place
-from web.pages import Found, Read
+from web.pages import Found, Name, Read
 
 if TYPE_CHECKING:
     from shared.result_item import Stored
@@ -44,33 +46,47 @@ class BucketList(BucketResults):
         more = entries[-1] if answer["IsTruncated"] and entries else None
         return Found(entries=entries, more=more)
 
-    def read(self, entries: list[Place], *, until_s: float) -> Read:
+    def read(self, entries: list[Place], *, until_s: float) -> Read[Place]:
         """The stored items that their entries are right about, and the entries not reached in time."""
-        items: dict[Place, Stored] = {}
-        behind: set[Place] = set()
-        refused: list[Exception] = []
+        found = self._objects({entry: entry.object_key or "" for entry in entries}, until_s)
+        right = {e: item for e, item in found.items.items() if item.get("analyzedAt") == e.analyzed_at}
+        return Read(items=right, behind=found.behind)
 
-        def one(entry: Place) -> None:
-            if time.monotonic() > until_s and entry is not entries[0]:
-                behind.add(entry)
+    def read_keys(self, keys: list[str], *, until_s: float) -> Read[str]:
+        """The stored items of these pictures."""
+        found = self._objects({key: name_of(key) for key in keys if key_possible(key)}, until_s)
+        # The key inside is the one that counts, whatever the object's name says.
+        right = {key: item for key, item in found.items.items() if item["objectKey"] == key}
+        return Read(items=right, behind=found.behind, unreadable=found.unreadable)
+
+    def _objects(self, names: Mapping[Name, str], until_s: float) -> Read[Name]:
+        """The stored items of the objects with these names. Raises where none can be read."""
+        items: dict[Name, Stored] = {}
+        behind: set[Name] = set()
+        refused: dict[Name, Exception] = {}
+        first = next(iter(names), None)
+
+        def one(wanted: Name) -> None:
+            if time.monotonic() > until_s and wanted != first:
+                behind.add(wanted)
                 return
             try:
-                found = read_object(self.s3, self.bucket, entry.object_key or "")
+                found = read_object(self.s3, self.bucket, names[wanted])
             except (BotoCoreError, ClientError, ValueError) as error:
                 if is_late(error):
-                    behind.add(entry)
+                    behind.add(wanted)
                 else:  # one that cannot be read hides none of the others
-                    log_failure("result_not_read", error, name=entry.object_key)
-                    refused.append(error)
+                    log_failure("result_not_read", error, name=names[wanted])
+                    refused[wanted] = error
                 return
-            if found and found[0].get("analyzedAt") == entry.analyzed_at:
-                items[entry] = found[0]
+            if found:
+                items[wanted] = found[0]
 
         with ThreadPoolExecutor(max_workers=PARALLEL_READS) as pool:
-            list(pool.map(one, entries))  # what a thread raised is raised here
-        if refused and len(refused) == len(entries):
-            raise refused[0]  # that is about none of them
-        return Read(items=items, behind=behind)
+            list(pool.map(one, names))  # what a thread raised is raised here
+        if refused and len(refused) == len(names):
+            raise next(iter(refused.values()))  # that is about none of them
+        return Read(items=items, behind=behind, unreadable=frozenset(refused))
 
 
 def _start_after(place: Place) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 """As many keys as BatchGetItem takes."""
 
+_CHUNK = 500
+"""Entries walked at once: with keys of 1 KB still less than the 1 MB at which DynamoDB cuts an answer."""
+
 # The function is stopped after 20 s. One call to the store takes at most 2 x (1 + 2) + 1 = 7 s. No further
 # part of the index is asked for after 3 s, and no further items after 8 s; so the walk ends by 3 + 7 = 10 s,
 # and the reading of the items by max(10, 8) + 7 = 17 s.
@@ -39,38 +43,89 @@ def worst_case_s(timeouts: PageLimits) -> float:
 
 
 def list_results(request: Request, needs: Needs) -> Response:
-    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor` or `invalid_images`, 503 `busy`."""
+    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor`, `invalid_images` or
+    `invalid_status`, 503 `busy`."""
     started_s = time.monotonic()
     limit = _limit(request.query.get("limit"))
     start = _start(request.query.get("after"), needs)
     with_images = _with_images(request.query.get("images", "false"))
-    found = needs.results.walk(start, limit, until_s=started_s + needs.page_limits.walk_s)
-    read = needs.results.read(found.entries, until_s=started_s + needs.page_limits.read_s)
-    if found.entries and found.entries[0] in read.behind:
+    wanted = Wanted(_status(request.query.get("status")), request.query.get("prefix", ""))
+    page = _Page(needs, wanted, limit, start, with_images=with_images)
+    more = page.fill(started_s)
+    if more == start and not page.items:
         raise ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
-    items, reached = _page(found.entries, read, needs, with_images=with_images)
-    more = found.more if reached is None else reached
-    return json_response(200, {"items": items, "next": more.text() if more else None})
+    return json_response(200, {"items": page.items, "next": more.text() if more else None})
 
 
-def _page(
-    entries: list[Place], read: Read, needs: Needs, *, with_images: bool
-) -> tuple[list[ResultItem], Place | None]:
-    """The items in the entries' order, and the last entry served when there was no room or time for all."""
-    items: list[ResultItem] = []
-    room = needs.page_limits.answer_bytes
-    reached: Place | None = None
-    for entry in entries:
-        if entry in read.behind:
-            return items, reached
-        item = _item(read.items.get(entry), needs, with_images=with_images)
-        if item is not None:
-            room -= len(json.dumps(item, ensure_ascii=False).encode())
-            if room < 0 and items:
-                return items, reached
-            items.append(item)
-        reached = entry
-    return items, None
+@dataclass(frozen=True)
+class Wanted:
+    """Which results are listed; "": all. status: as stored. prefix: how the key begins."""
+
+    status: str = ""
+    prefix: str = ""
+
+    @property
+    def everything(self) -> bool:
+        return not (self.status or self.prefix)
+
+    def may_match(self, entry: Place) -> bool:
+        """Before its item is read. The index of a bucket names some keys by a hash, after a tilde."""
+        return (entry.object_key or "").startswith((self.prefix, "~"))
+
+    def matches(self, item: ResultItem) -> bool:
+        return item["objectKey"].startswith(self.prefix) and self.status in ("", item["status"])
+
+
+class _Page:
+    """One page while it fills."""
+
+    def __init__(self, needs: Needs, wanted: Wanted, limit: int, start: Place, *, with_images: bool) -> None:
+        self.items: list[ResultItem] = []
+        self._needs = needs
+        self._wanted = wanted
+        self._limit = limit
+        self._with_images = with_images
+        self._room = needs.page_limits.answer_bytes
+        self._reached = start
+
+    def fill(self, started_s: float) -> Place | None:
+        """Where the next page begins. Nothing further is begun once the time for the walk is up."""
+        results, limits = self._needs.results, self._needs.page_limits
+        walk_until_s, read_until_s = started_s + limits.walk_s, started_s + limits.read_s
+        # Where some are left out, many entries may have to be passed over.
+        size = self._limit if self._wanted.everything else _CHUNK
+        while True:
+            found = results.walk(self._reached, size, until_s=walk_until_s)
+            entries = [entry for entry in found.entries if self._wanted.may_match(entry)]
+            for first in range(0, len(entries), MAX_LIMIT):
+                if first and time.monotonic() > walk_until_s:
+                    return self._reached
+                some = entries[first : first + MAX_LIMIT]
+                if not self._take(some, results.read(some, until_s=read_until_s)):
+                    return self._reached
+            if found.more is None or self._wanted.everything or time.monotonic() > walk_until_s:
+                return found.more
+            self._reached = found.more
+
+    def _take(self, entries: list[Place], read: Read[Place]) -> bool:
+        """Add the items in the entries' order; False where there was no room or time for all."""
+        for entry in entries:
+            if entry in read.behind or len(self.items) == self._limit:
+                return False
+            item = _item(read.items.get(entry), self._needs, with_images=self._with_images)
+            if item is not None and self._wanted.matches(item):
+                self._room -= len(json.dumps(item, ensure_ascii=False).encode())
+                if self._room < 0 and self.items:
+                    return False
+                self.items.append(item)
+            self._reached = entry
+        return True
+
+
+def _status(text: str | None) -> str:
+    if text not in (None, "done", "failed"):
+        raise ApiError(400, "invalid_status", "status is done or failed.")
+    return text or ""
 
 
 def _limit(text: str | None) -> int:

@@ -1,15 +1,18 @@
-"""What GET /results needs to know of the store, whichever it is."""
+"""What the lists of results need to know of the store, whichever it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from shared.stores import Results
 from web.cursor import Place
 
 if TYPE_CHECKING:
     from shared.result_item import Stored
+
+Name = TypeVar("Name")
+"""By what results are asked for: an entry of the index, or a picture's key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +24,12 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
-    """The stored items by entry, and the entries that were not reached in time."""
+class Read(Generic[Name]):
+    """The stored items that there are, those not reached in time, and those that cannot be read."""
 
-    items: dict[Place, Stored]
-    behind: set[Place]
+    items: dict[Name, Stored]
+    behind: set[Name]
+    unreadable: frozenset[Name] = frozenset()
 
 
 class ResultList(Results, Protocol):
@@ -35,6 +39,10 @@ class ResultList(Results, Protocol):
         """At most `limit` entries after `start`; begins nothing further after `until_s` (monotonic)."""
         ...
 
-    def read(self, entries: list[Place], *, until_s: float) -> Read:
+    def read(self, entries: list[Place], *, until_s: float) -> Read[Place]:
         """The items of these entries; begins nothing further after `until_s` (monotonic)."""
+        ...
+
+    def read_keys(self, keys: list[str], *, until_s: float) -> Read[str]:
+        """The items of these pictures, each key once, as `Results.get` gives them; ends like `read`."""
         ...

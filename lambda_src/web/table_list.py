@@ -1,7 +1,8 @@
 """The list of results from the table.
 
-The index holds one partition for each day. A page is gathered by walking back day by day, a few days at once,
-until it is full, the pipeline's first day is reached, or the time is up.
+The index holds one partition for each day. A page is gathered by walking back day by day: the first alone,
+since it may be a busy one, then a few days at once, until it is full, the pipeline's first day is reached, or
+the time is up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.dynamo_types import from_attributes, to_attributes
+from shared.results import key_possible
 from shared.table_results import TableResults
 from web.cursor import Place
 from web.pages import Found, Read
@@ -41,7 +43,9 @@ class TableList(TableResults):
         """Entries of the index from `start` on, in order, at most `limit`."""
         entries: list[Place] = []
         with ThreadPoolExecutor(max_workers=PARALLEL_DAYS) as pool:
-            for days in _groups_of_days(start.day, self.first_day):
+            # A list begins tomorrow, since clocks differ, and goes on inside of a day.
+            first = 2 if start.object_key is None else 1
+            for days in _groups_of_days(start.day, self.first_day, first):
                 if len(entries) >= limit or (
                     (entries or days[0] != start.day) and time.monotonic() > until_s
                 ):
@@ -71,17 +75,35 @@ class TableList(TableResults):
             Place(day=place.day, analyzed_at=row["analyzedAt"], object_key=row["objectKey"]) for row in rows
         ]
 
-    def read(self, entries: list[Place], *, until_s: float) -> Read:
-        """The stored items, and the entries that DynamoDB did not get to in time.
-
-        BatchGetItem answers with at most 16 MB and leaves the rest "unprocessed", under a 200.
-        """
-        stored: dict[str, Stored] = {}
+    def read(self, entries: list[Place], *, until_s: float) -> Read[Place]:
+        """The stored items, and the entries that DynamoDB did not get to in time."""
         # Once each: DynamoDB refuses a list "that contains duplicates".
-        unique = dict.fromkeys(entry.object_key for entry in entries)
-        keys: list[dict[str, Any]] = [to_attributes({"objectKey": key}) for key in unique]
+        unique = dict.fromkeys(entry.object_key for entry in entries if entry.object_key is not None)
+        found = self._batch(list(unique), until_s)
+        stored = dict(found.items)
+        return Read(
+            # Popped, since the index may list one key twice for a moment after its result was renewed.
+            items={
+                entry: stored.pop(entry.object_key)
+                for entry in entries
+                if entry.object_key is not None and entry.object_key in stored
+            },
+            behind={entry for entry in entries if entry.object_key in found.behind},
+        )
+
+    def read_keys(self, keys: list[str], *, until_s: float) -> Read[str]:
+        """The stored items of these pictures, read consistently like that of a single one."""
+        return self._batch([key for key in keys if key_possible(key)], until_s, consistent=True)
+
+    def _batch(self, object_keys: list[str], until_s: float, *, consistent: bool = False) -> Read[str]:
+        """At most 100 keys. BatchGetItem answers with at most 16 MB and leaves the rest "unprocessed", under
+        a 200."""
+        stored: dict[str, Stored] = {}
+        keys: list[dict[str, Any]] = [to_attributes({"objectKey": key}) for key in object_keys]
         while keys:
-            answer = self.dynamodb.batch_get_item(RequestItems={self.table: {"Keys": keys}})
+            answer = self.dynamodb.batch_get_item(
+                RequestItems={self.table: {"Keys": keys, "ConsistentRead": consistent}}
+            )
             found = [
                 cast("Stored", from_attributes(item)) for item in answer["Responses"].get(self.table, [])
             ]
@@ -92,16 +114,7 @@ class TableList(TableResults):
                 break
             if keys:
                 time.sleep(PAUSE_S)
-        late = {key["objectKey"]["S"] for key in keys}
-        return Read(
-            # Popped, since the index may list one key twice for a moment after its result was renewed.
-            items={
-                entry: stored.pop(entry.object_key)
-                for entry in entries
-                if entry.object_key is not None and entry.object_key in stored
-            },
-            behind={entry for entry in entries if entry.object_key in late},
-        )
+        return Read(items=stored, behind={key["objectKey"]["S"] for key in keys})
 
 
 def _after(entries: list[Place], limit: int, day: date) -> Place:
@@ -109,9 +122,11 @@ def _after(entries: list[Place], limit: int, day: date) -> Place:
     return entries[limit - 1] if len(entries) > limit else Place(day=day)
 
 
-def _groups_of_days(newest: date, oldest: date) -> Iterator[list[date]]:
-    """All days from `newest` back to `oldest`, a few at a time."""
+def _groups_of_days(newest: date, oldest: date, first: int) -> Iterator[list[date]]:
+    """All days from `newest` back to `oldest`, so many at first, then a few more at a time."""
     count = (newest - oldest).days + 1
-    for done in range(0, count, PARALLEL_DAYS):
-        size = min(PARALLEL_DAYS, count - done)
+    done, size = 0, min(first, count)
+    while size > 0:
         yield [newest - timedelta(days=done + further) for further in range(size)]
+        done += size
+        size = min(PARALLEL_DAYS, count - done)

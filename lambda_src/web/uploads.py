@@ -7,13 +7,11 @@ same picture, and one more analysis.
 
 from __future__ import annotations
 
-import json
 import secrets
 import unicodedata
 from datetime import datetime
-from typing import Any
 
-from shared.http_api import ApiError, Request, Response, json_response
+from shared.http_api import ApiError, Request, Response, json_object, json_response
 from web.needs import Needs
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -47,7 +45,7 @@ def new_upload(request: Request, needs: Needs) -> Response:
 
 
 def _read(body: bytes) -> tuple[str, int, str]:
-    document = _document(body)
+    document = json_object(body, _MAX_BODY_BYTES, "key, sizeBytes and contentType")
     key, size_bytes, content_type = (document.get(name) for name in ("key", "sizeBytes", "contentType"))
     if not isinstance(key, str) or not key:
         raise ApiError(400, "missing_key", "key is the picture's name, a text that is not empty.")
@@ -60,16 +58,6 @@ def _read(body: bytes) -> tuple[str, int, str]:
     if size_bytes > MAX_BYTES:
         raise ApiError(400, "too_large", f"A picture may have at most {MAX_BYTES:,} bytes (15 MB).")
     return key, size_bytes, content_type
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body) if len(body) <= _MAX_BODY_BYTES else None
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise ApiError(400, "invalid_body", "Send a JSON object with key, sizeBytes and contentType.")
-    return document
 
 
 def safe_name(wish: str, ending: str) -> str:

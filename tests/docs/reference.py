@@ -126,6 +126,7 @@ def _values(schema: Any) -> str:
 
 
 _LIMITS = {"minimum": "at least", "maximum": "at most", "default": "by default"}
+_LIMITS |= {"minItems": "at least", "maxItems": "at most"}
 
 
 def _fields(api: Any) -> Iterator[str]:

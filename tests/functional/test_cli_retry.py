@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
-from tests.support.api_server import PlayedApi
+from tests.support.api_server import PlayedApi, Request, item
 from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
 from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
 
@@ -102,6 +102,27 @@ def test_with_nothing_failed_there_is_nothing_to_do(cli: Cli, api: PlayedApi) ->
     for arguments in (("retry",), ("retry", "--dry-run"), ("retry", "--all"), ("retry", "--reason", "busy")):
         printed = cli(*arguments)
         assert (printed.code, printed.out) == (0, "Nothing has failed.\n")
+
+
+@pytest.mark.parametrize("takes_keys", [True, False], ids=["this pipeline", "an older one"])
+def test_few_failures_among_many_results_are_found_in_few_requests(
+    cli: Cli, lambda_: PlayedLambda, api: PlayedApi, takes_keys: bool
+) -> None:
+    api.takes_keys = takes_keys
+    for number in range(10):
+        lambda_.run(lambda_.put(f"words {number}.txt", b"no picture"))
+    finished = {f"{number}.jpg": item(f"{number}.jpg") for number in range(990)}
+    answer = api.before
+
+    def before(request: Request) -> None:
+        answer(request)
+        api.stored |= finished
+
+    api.before = before
+    document = cli("retry", "--dry-run", "--json").document
+    assert len(document["data"]["pictures"]) == 10
+    # One for the list of failures, one for what they are now.
+    assert len(api.asked) == 2 if takes_keys else len(api.asked) > 10
 
 
 def test_the_dry_run_lists_by_reason_and_changes_nothing(cli: Cli, failed: PlayedLambda) -> None:

@@ -44,6 +44,11 @@ def _upload(name: str, body: bytes, code: str, status: int = 400) -> RequestRow:
     return RequestRow(f"http-{name}", "/uploads", status, code, method="POST", body=body)
 
 
+def _keys(name: str, keys: Any, code: str, status: int = 400) -> RequestRow:
+    body = keys if isinstance(keys, bytes) else json.dumps({"keys": keys}).encode()
+    return RequestRow(f"http-keys-{name}", "/results", status, code, method="POST", body=body)
+
+
 def _wish(**changes: Any) -> bytes:
     wish = {"key": "a.jpg", "sizeBytes": 5, "contentType": "image/jpeg", **changes}
     return json.dumps({name: value for name, value in wish.items() if value is not ...}).encode()
@@ -125,6 +130,8 @@ REQUESTS = (
     _list("cursor-of-the-first-day", f"after={_cursor(['0001-01-01', None, None])}", 200),
     _list("cursor-of-the-last-day", f"after={_cursor(['9999-12-31', None, None])}", 200),
     _list("cursor-of-a-foreign-key", f"after={_cursor([_DAY, _AT, 'nobody/knows.jpg'])}", 200),
+    _list("status-unknown", "status=removed", 400, "invalid_status"),
+    _list("prefix-with-a-quote", "prefix=%27%22%29%20OR%20%281%3D1", 200),
     _list("images-neither-yes-nor-no", "images=maybe", 400, "invalid_images"),
     RequestRow("http-image-of-nothing", "/image?key=", 400, "missing_key"),
     RequestRow("http-image-unknown", "/image?key=..%2F..%2Fsecret", 404, "not_found"),
@@ -143,6 +150,23 @@ REQUESTS = (
     _token("token-its-own-hash", "Bearer c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"),
     _token("token-huge", f"Bearer {'x' * 30_000}"),
     # Wishes for an upload.
+    # Several results by their keys.
+    _keys("body-empty", b"", "invalid_body"),
+    _keys("body-a-list", b'["a.jpg"]', "invalid_body"),
+    _keys("body-deep", b'{"keys":' * 2000 + b"1" + b"}" * 2000, "invalid_body"),
+    _keys("body-too-large", ["x" * 2000] * 70, "invalid_body"),
+    _keys("not-there", b"{}", "invalid_keys"),
+    _keys("a-text", "a.jpg", "invalid_keys"),
+    _keys("an-object", {"a.jpg": 1}, "invalid_keys"),
+    _keys("none", [], "invalid_keys"),
+    _keys("101", [f"{number}.jpg" for number in range(101)], "invalid_keys"),
+    _keys("a-number-among-them", ["a.jpg", 5], "invalid_keys"),
+    _keys("a-list-among-them", ["a.jpg", ["b.jpg"]], "invalid_keys"),
+    _keys("an-empty-one", ["a.jpg", ""], "invalid_keys"),
+    _keys("half-a-character", ["\ud800.jpg"], "invalid_keys"),
+    _keys("100-of-1024-bytes", [f"{number:03}".ljust(1024, "x") for number in range(100)], "", 200),
+    _keys("longer-than-s3-takes", ["\u00fc" * 600, "\x00"], "", 200),
+    # The form for an upload.
     _upload("body-empty", b"", "invalid_body"),
     _upload("body-no-json", b"key=a.jpg", "invalid_body"),
     _upload("body-no-object", b'["a.jpg"]', "invalid_body"),

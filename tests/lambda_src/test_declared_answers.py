@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = yaml.safe_load((Path(web_app.__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
 ROUTES = [(method, path) for path, methods in DESCRIPTION["paths"].items() for method in methods]
-BODY = json.dumps({"key": "a.jpg", "sizeBytes": 1, "contentType": "image/jpeg"})
+BODY = json.dumps({"keys": ["a.jpg"], "key": "a.jpg", "sizeBytes": 1, "contentType": "image/jpeg"})
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

@@ -168,7 +168,7 @@ def test_an_image_needs_a_result(call: Call, cloud: Cloud, query: dict[str, str]
     assert call(app.serve, cloud.web(), "GET /image", query).code == code
 
 
-@pytest.mark.parametrize("route", ["GET /results", "POST /uploads", "GET /image"])
+@pytest.mark.parametrize("route", ["GET /results", "POST /results", "POST /uploads", "GET /image"])
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Basic x"])
 def test_data_needs_the_token(call: Call, cloud: Cloud, route: str, token: str | None) -> None:
     answer = call(app.serve, cloud.web(), route, token=token, body="{}")

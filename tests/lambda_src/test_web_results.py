@@ -86,7 +86,7 @@ def test_the_walk_stops_when_its_time_is_up(call: Call, cloud: Cloud) -> None:
     cloud.store("old.jpg", (cloud.now - timedelta(days=30)).isoformat()[:10] + "T10:00:00.000Z")
     found = [keys(page) for page in pages(call, cloud)]
     assert found[0] == []
-    assert len(found) == 6  # 42 days, 8 at a time
+    assert len(found) == 21  # 42 days, each time the first two
     assert ["old.jpg"] in found
 
 
@@ -160,6 +160,68 @@ def test_images_come_as_links_to_the_very_version(call: Call, cloud: Cloud) -> N
 def test_a_limit_out_of_range_is_refused(call: Call, cloud: Cloud, limit: str) -> None:
     answer = call(app.serve, cloud.web(), "GET /results", {"limit": limit})
     assert (answer.status, answer.code) == (400, "invalid_limit")
+
+
+@pytest.mark.parametrize("status", ["", "retrying", "DONE", "removed"])
+def test_a_status_is_one_that_is_stored(call: Call, cloud: Cloud, status: str) -> None:
+    answer = call(app.serve, cloud.web(), "GET /results", {"status": status})
+    assert (answer.status, answer.code) == (400, "invalid_status")
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "100"])
+def test_only_results_of_that_status_and_prefix_are_listed_and_none_is_missed(
+    call: Call, cloud: Cloud, limit: str
+) -> None:
+    """Some names are hashed in the index of a bucket, and some begin with the hash's own sign."""
+    cloud.page_limits = PageLimits(walk_s=600)
+    names = ["in/a.jpg", "out/b.jpg", "in/./c.jpg", "~in.jpg", f"in/{'d' * 1000}.jpg"]
+    wanted = []
+    for number in range(40):
+        name = f"{names[number % 5]}-{number}"
+        status = "failed" if number % 3 == 0 else "done"
+        cloud.store(name, f"2026-11-22T10:00:{number:02}.000Z", status=status)
+        wanted += [name] if status == "failed" and name.startswith("in/") else []
+    query = {"status": "failed", "prefix": "in/", "limit": limit}
+    found = list(pages(call, cloud, **query))
+    assert [key for page in found for key in keys(page)] == wanted[::-1]
+    assert all(len(keys(page)) == int(limit) for page in found[:-1])
+
+
+def test_many_results_are_passed_over_in_one_request(call: Call, cloud: Cloud) -> None:
+    cloud.page_limits = PageLimits(walk_s=600)
+    for number in range(230):
+        at = f"2026-11-22T10:{number // 60:02}:{number % 60:02}.000Z"
+        cloud.store(f"{number}.jpg", at, status="done" if number else "failed")
+    (page,) = pages(call, cloud, status="failed", limit="5")
+    assert keys(page) == ["0.jpg"]
+
+
+def test_when_the_time_is_up_a_page_may_be_empty_and_leads_on(call: Call, cloud: Cloud) -> None:
+    cloud.page_limits = PageLimits(walk_s=-1)
+    for number in range(230):
+        at = f"2026-11-22T10:{number // 60:02}:{number % 60:02}.000Z"
+        cloud.store(f"{number}.jpg", at, status="done" if number else "failed")
+    found = [keys(page) for page in pages(call, cloud, status="failed")]
+    assert found[:2] == [[], []]
+    assert ["0.jpg"] in found
+
+
+@pytest.mark.parametrize("store_kind", ["table"])
+def test_of_a_busy_day_only_that_day_is_asked_for(call: Call, cloud: Cloud) -> None:
+    for number in range(30):
+        cloud.store(f"{number}.jpg", f"2026-11-22T10:00:{number:02}.000Z")
+    days: list[str] = []
+
+    def note(params: dict[str, Any], **_context: Any) -> None:
+        days.append(params["ExpressionAttributeValues"][":day"]["S"])
+
+    cloud.dynamodb.meta.events.register_first("provide-client-params.dynamodb.Query", note)
+    first = call(app.serve, cloud.web(), "GET /results", {"limit": "10"})
+    # Tomorrow too, since clocks differ.
+    assert sorted(days) == ["2026-11-22", "2026-11-23"]
+    days.clear()
+    second = call(app.serve, cloud.web(), "GET /results", {"limit": "10", "after": first.json["next"]})
+    assert (len(keys(second)), days) == (10, ["2026-11-22"])
 
 
 @pytest.mark.parametrize("images", ["", "1", "yes", "TRUE", "true,true"])

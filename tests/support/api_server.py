@@ -23,6 +23,8 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    document: Any = None
+    """The body of a POST."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ def failed(key: str, *, retryable: bool, **more: Any) -> ResultItem:
 class PlayedApi:
     """The stored results, and answers that come first instead. Requests are kept in `asked`.
 
-    busy: which requests the gateway refuses for now.
+    busy: which requests the gateway refuses for now. takes_keys: False for a pipeline that an older imgpipe
+    has set up, without POST /results.
     """
 
     stored: dict[str, ResultItem] = field(default_factory=dict)
     instead: list[Answer] = field(default_factory=list)
     private: bool = False
+    takes_keys: bool = True
     page_size: int = 100
     pages: Page | None = None
     asked: list[Request] = field(default_factory=list)
@@ -79,15 +83,21 @@ class PlayedApi:
             return self.instead.pop(0)
         if self.busy(request):
             return Answer(503, {"message": "Service Unavailable"})
+        # The gateway's own words.
+        no_route = Answer(404, {"message": "Not Found"})
+        if request.document is not None and not self.takes_keys:
+            return no_route
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
-        if request.path == "/prod/result":
-            return self._result(request)
-        if request.path == "/prod/results":
-            limit = min(int(request.query["limit"]), self.page_size)
-            items, following = (self.pages or self._newest(limit))(request.query.get("after"))
-            return Answer(body={"items": items, "next": following})
-        return Answer(404, {"message": "Not Found"})  # the gateway's own words
+        answers = {"/prod/result": self._result, "/prod/results": self._results}
+        return answers.get(request.path, lambda _request: no_route)(request)
+
+    def _results(self, request: Request) -> Answer:
+        if request.document is not None:
+            return self._by_key(request.document["keys"])
+        limit = min(int(request.query["limit"]), self.page_size)
+        items, following = (self.pages or self._newest(limit, request.query))(request.query.get("after"))
+        return Answer(body={"items": items, "next": following})
 
     def _allowed(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {TOKEN}"
@@ -100,9 +110,23 @@ class PlayedApi:
             return Answer(404, {"error": {"code": "not_found", "message": "No result."}})
         return Answer(body=found)
 
-    def _newest(self, limit: int) -> Page:
+    def _by_key(self, keys: list[str]) -> Answer:
+        assert 1 <= len(keys) <= 100
+        found = [self.stored[key] for key in keys if key in self.stored]
+        absent = [key for key in keys if key not in self.stored]
+        return Answer(body={"items": found, "absent": absent, "rest": []})
+
+    def _newest(self, limit: int, query: Mapping[str, str]) -> Page:
+        """Of those that are asked for; an older pipeline knows no such question."""
+        status, prefix = (query.get(name, "") if self.takes_keys else "" for name in ("status", "prefix"))
+
         def page(after: str | None) -> tuple[list[ResultItem], str | None]:
-            newest = sorted(self.stored.values(), key=lambda one: str(one["analyzedAt"]), reverse=True)
+            wanted = [
+                one
+                for one in self.stored.values()
+                if status in ("", one["status"]) and one["objectKey"].startswith(prefix)
+            ]
+            newest = sorted(wanted, key=lambda one: str(one["analyzedAt"]), reverse=True)
             start = int(after or 0)
             end = start + limit
             return newest[start:end], str(end) if end < len(newest) else None
@@ -129,7 +153,10 @@ def serving() -> Iterator[PlayedApi]:
                 name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
             }
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._answer(api.answer(Request(parts.path, query, headers)))
+            document = json.loads(self.body()) if self.command == "POST" else None
+            self._answer(api.answer(Request(parts.path, query, headers, document)))
+
+        do_POST = do_GET
 
         def _answer(self, answer: Answer) -> None:
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()

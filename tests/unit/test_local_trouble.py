@@ -107,7 +107,8 @@ def test_nobody_waits_for_verdicts_of_a_cloud_that_has_ended(played: PlayedApi) 
     played.busy = lambda _request: True
     waiter = Waiter(Api(played.url), sleep=clock.sleep, clock=clock, on_silence=run().refuse_trouble)
     with pytest.raises(Problem) as told:
-        waiter.wait({"a": "v1"}, lambda _item: None, timeout_s=60)
+        waiter.expect_all({"a": "v1"})
+        waiter.wait(lambda _item: None, timeout_s=60)
     assert told.value.code == "local_ended"
     assert not clock.slept
 

@@ -32,10 +32,11 @@ class Waiting:
         self,
         versions: dict[str, str | None],
         timeout_s: float = 60.0,
-        is_over: Callable[[str], bool] = lambda _key: False,
+        is_over: Callable[[str, str | None], bool] = lambda _key, _version: False,
     ) -> list[str]:
         waiter = Waiter(Api(self._played.url, TOKEN), sleep=self.clock.sleep, clock=self.clock)
-        return waiter.wait(versions, self.verdicts.append, timeout_s=timeout_s, is_over=is_over)
+        waiter.expect_all(versions)
+        return waiter.wait(self.verdicts.append, timeout_s=timeout_s, is_over=is_over)
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -62,7 +63,8 @@ def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> No
     waiting = Waiting(played)
     asked: list[str] = []
 
-    def replaced(key: str) -> bool:
+    def replaced(key: str, version: str | None) -> bool:
+        assert version == "v1"
         asked.append(key)
         return key == "a" and waiting.clock.now > 12
 
@@ -74,7 +76,7 @@ def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> No
 
 def test_nobody_is_asked_where_the_verdict_comes_soon(played: PlayedApi) -> None:
     waiting = Waiting(played, lambda: played.store(item("a", "v1")))
-    assert waiting.wait({"a": "v1"}, is_over=lambda _key: pytest.fail("asked")) == []
+    assert waiting.wait({"a": "v1"}, is_over=lambda _key, _version: pytest.fail("asked")) == []
 
 
 def test_where_the_bucket_has_no_versions_any_result_counts(played: PlayedApi) -> None:
@@ -117,13 +119,64 @@ def test_waiting_for_nothing_asks_nothing(played: PlayedApi) -> None:
     assert played.asked == []
 
 
-def test_the_pauses_grow_and_stay_short(played: PlayedApi) -> None:
+def test_it_asks_often_at_first_and_twice_a_second_later(played: PlayedApi) -> None:
     waiting = Waiting(played)
     waiting.wait({"a": "v1"}, timeout_s=60)
     pauses = waiting.clock.slept[:-1]
-    assert pauses == sorted(pauses)
-    assert pauses[0] < 0.1
-    assert max(pauses) == 2.0
+    assert pauses == pytest.approx([0.2] * 25 + [0.5] * 109)
+    assert len(played.asked) <= 2 * 60 + 3 * 5 + 1
+
+
+def test_an_api_that_is_too_busy_is_asked_less_often(played: PlayedApi) -> None:
+    played.busy = lambda _request: True
+    waiting = Waiting(played)
+    assert waiting.wait({"a": "v1"}, timeout_s=60) == ["a"]
+    assert max(waiting.clock.slept) == pytest.approx(4.0)
+    assert len(played.asked) < 25
+
+
+def test_the_time_counts_from_the_last_result(played: PlayedApi) -> None:
+    """Many pictures take long together; one that does not come ends it all the same."""
+    keys = [f"{number}.jpg" for number in range(30)]
+    clock = Clock()
+    told: list[Any] = []
+
+    def each() -> None:
+        there = min(int(clock.now // 5), 29)
+        played.store(*(item(key) for key in keys[:there]))
+
+    clock.each = each
+    waiter = Waiter(Api(played.url, TOKEN), sleep=clock.sleep, clock=clock)
+    waiter.expect_all(dict.fromkeys(keys, "v1"))
+    assert waiter.wait(told.append, timeout_s=10) == ["29.jpg"]
+    assert clock.now == pytest.approx(29 * 5 + 10, abs=1)
+
+
+def test_pictures_are_waited_for_while_others_are_still_sent(played: PlayedApi) -> None:
+    """The time is up only after the last one was sent."""
+    clock = Clock()
+    told: list[Any] = []
+    waiter = Waiter(Api(played.url, TOKEN), sleep=clock.sleep, clock=clock)
+    waiter.expect("a", "v1")
+    shown_at: dict[str, float] = {}
+
+    def each() -> None:
+        if clock.now > 1:
+            played.store(item("a"))
+        if clock.now > 100 and not shown_at.get("sent"):
+            shown_at["sent"] = clock.now
+            waiter.expect("b", "v1")
+            waiter.close()
+
+    def on_verdict(one: Any) -> None:
+        told.append(one["objectKey"])
+        shown_at[one["objectKey"]] = clock.now
+
+    clock.each = each
+    assert waiter.wait(on_verdict, timeout_s=10) == ["b"]
+    assert told == ["a"]
+    assert shown_at["a"] < 2
+    assert clock.now == pytest.approx(shown_at["sent"] + 10, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +205,7 @@ def test_a_connection_that_is_closed_after_each_answer_is_opened_again(played: P
 
 
 def test_an_api_that_is_gone_ends_the_waiting(played: PlayedApi) -> None:
-    played.instead = [Answer(404, {"message": "Not Found"})]
+    played.instead = [Answer(404, {"message": "Not Found"})] * 2
     with pytest.raises(ApiUnavailable):
         Waiting(played).wait({"a": "v1"})
 
@@ -171,10 +224,17 @@ def _many(count: int) -> dict[str, str | None]:
     return {f"{number:03}.jpg": "v2" for number in range(count)}
 
 
-def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
-    versions = _many(250)
+def test_up_to_a_hundred_pictures_are_asked_for_in_one_request(played: PlayedApi) -> None:
+    versions = _many(100)
     played.store(*(item(key, version) for key, version in versions.items()))
     waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert [request.document for request in played.asked] == [{"keys": list(versions)}]
+
+
+def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
+    versions = _many(250)
+    waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
     assert waiting.wait(versions) == []
     assert sorted(key for key, _ in waiting.told) == sorted(versions)
     assert {request.path for request in played.asked} == {"/prod/results"}
@@ -182,38 +242,45 @@ def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
 
 
 def test_in_the_list_an_older_version_counts_for_nothing(played: PlayedApi) -> None:
-    versions = _many(20)
+    versions = _many(120)
     played.store(*(item(key, "v1") for key in versions))
     waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
     assert waiting.wait(versions) == []
     assert {version for _, version in waiting.told} == {"v2"}
-    assert len(waiting.told) == 20
+    assert len(waiting.told) == 120
 
 
 def test_an_empty_page_with_a_cursor_is_not_the_end(played: PlayedApi) -> None:
-    versions = _many(6)
-    pages: dict[str | None, Any] = {
-        None: ([item(key, "v2") for key in list(versions)[:3]], "1"),
+    versions = _many(103)
+    played.pages = {
+        None: ([], "1"),
         "1": ([], "2"),
-        "2": ([item(key, "v2") for key in list(versions)[3:]], None),
-    }
-    played.pages = pages.__getitem__
+        "2": ([item(key, "v2") for key in versions], None),
+    }.__getitem__
     waiting = Waiting(played)
     assert waiting.wait(versions) == []
-    assert waiting.clock.slept == []
+    assert [request.query.get("after") for request in played.asked] == [None, "1", "2"]
+
+
+def test_pages_that_stay_empty_end_a_look(played: PlayedApi) -> None:
+    versions = _many(103)
+    played.pages = lambda _after: ([], "further")
+    waiting = Waiting(played)
+    assert len(waiting.wait(versions, timeout_s=30)) == 103
+    assert len([request for request in played.asked if not request.query.get("after")]) > 5
 
 
 def test_what_the_list_misses_is_found_by_key(played: PlayedApi) -> None:
-    versions = _many(6)
+    versions = _many(150)
     played.store(*(item(key, "v2") for key in versions))
     played.pages = lambda _after: ([], None)
     waiting = Waiting(played)
     assert waiting.wait(versions) == []
-    assert len(waiting.told) == 6
+    assert len(waiting.told) == 150
 
 
 def test_a_verdict_is_told_once(played: PlayedApi) -> None:
-    versions = _many(6)
+    versions = _many(130)
     keys = list(versions)
     steps = [lambda key=key: played.store(item(key, "v2")) for key in keys]
     waiting = Waiting(played, *steps)
@@ -238,8 +305,44 @@ def test_only_the_last_word_on_the_right_version_is_final(
     assert is_final(stored, version) is final
 
 
-def test_stragglers_are_asked_for_side_by_side(played: PlayedApi) -> None:
-    """What the list has missed shows with the next look by key, not one answer after the other."""
+def test_a_page_that_fails_loses_none_of_those_before_it_nor_after(played: PlayedApi) -> None:
+    keys = [f"{number:03}.jpg" for number in range(350)]
+    failures = iter([True, True])
+
+    def store() -> None:
+        played.store(*(item(key, at=f"2026-11-22T10:00:00.{key[:3]}Z") for key in keys))
+
+    played.store(item("before.jpg", at="2026-11-22T09:00:00.000Z"))
+    played.busy = lambda request: bool(request.query.get("after")) and next(failures, False)
+    waiting = Waiting(played, store)
+    assert waiting.wait(dict.fromkeys(keys, "v1")) == []
+    assert len(waiting.told) == 350
+    # By the list alone: nobody had to be asked for by key.
+    assert waiting.clock.now < 10
+
+
+# --- a pipeline that an older imgpipe has set up ---------------------------------------------------
+
+
+def test_an_older_pipeline_is_asked_key_by_key(played: PlayedApi) -> None:
+    played.takes_keys = False
+    played.store(item("a", "v1"))
+    waiting = Waiting(played, lambda: played.store(item("b", "v1")))
+    assert waiting.wait({"a": "v1", "b": "v1"}) == []
+    # It is asked once whether it takes several.
+    assert sum(request.document is not None for request in played.asked) == 1
+
+
+def test_an_older_pipeline_with_many_is_asked_for_its_list(played: PlayedApi) -> None:
+    played.takes_keys = False
+    versions = _many(60)
+    waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
+    assert waiting.wait(versions) == []
+    assert len(played.asked) < 25
+
+
+def test_stragglers_of_an_older_pipeline_are_asked_for_side_by_side(played: PlayedApi) -> None:
+    played.takes_keys = False
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
     played.pages = lambda _after: ([], None)
@@ -257,6 +360,7 @@ def test_stragglers_are_asked_for_side_by_side(played: PlayedApi) -> None:
 
 
 def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: PlayedApi) -> None:
+    played.takes_keys = False
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
     played.pages = lambda _after: ([], None)
@@ -265,20 +369,13 @@ def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: Play
     assert waiting.wait(dict.fromkeys(keys, "v1"), timeout_s=30) == ["3.jpg"]
 
 
-def test_a_page_that_fails_loses_none_of_those_before_it(played: PlayedApi) -> None:
-    keys = [f"{number:03}.jpg" for number in range(150)]
-    played.store(*(item(key, at=f"2026-11-22T10:00:00.{key[:3]}Z") for key in keys))
-    played.busy = lambda request: bool(request.query.get("after"))
-    waiting = Waiting(played)
-    waiting.wait(dict.fromkeys(keys, "v1"), timeout_s=0)
-    assert len(waiting.told) == 100
-
-
 def test_without_the_token_pictures_are_asked_for_by_key(played: PlayedApi) -> None:
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
     clock = Clock()
     told: list[Any] = []
     waiter = Waiter(Api(played.url), sleep=clock.sleep, clock=clock)
-    assert waiter.wait(dict.fromkeys(keys), told.append, timeout_s=60) == []
+    waiter.expect_all(dict.fromkeys(keys))
+    assert waiter.wait(told.append, timeout_s=60) == []
     assert len(told) == len(keys)
+    assert {request.path for request in played.asked} == {"/prod/result"}

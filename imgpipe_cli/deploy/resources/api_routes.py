@@ -18,6 +18,7 @@ from imgpipe_cli.deploy.resources.api_gateway import INSIDE, NEW_API, api_id, ga
 ROUTES: Mapping[str, str] = {
     "GET /result": "get_result",
     "GET /results": "web",
+    "POST /results": "web",
     "POST /uploads": "web",
     "GET /image": "web",
     "GET /": "web",

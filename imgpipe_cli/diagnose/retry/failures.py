@@ -167,16 +167,21 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """Where is looked: the bucket, and the API."""
+    """Where is looked: the bucket, and the API. status: "" for results of any."""
 
     aws: Aws
     bucket: str
     api: Api
+    status: str = ""
 
-    def stored(self, expected: Expected | None = None) -> dict[str, Stored]:
-        """What is stored by key, newest first. Raises ApiUnavailable, Problem."""
+    def stored(self, expected: Expected | None = None, *, only_failed: bool = False) -> dict[str, Stored]:
+        """What is stored by key, newest first. Raises ApiUnavailable, Problem.
+
+        only_failed: the API may leave out all others.
+        """
         found: dict[str, Stored] = {}
-        for item in chain.from_iterable(pages(self, PAGE)):
+        places = replace(self, status="failed") if only_failed else self
+        for item in chain.from_iterable(pages(places, PAGE)):
             lacks = expected is not None and bool(expected.lacking(item))
             found.setdefault(str(item["objectKey"]), Stored(item["status"], item.get("eTag", ""), lacks))
         return found
@@ -195,7 +200,7 @@ class Places:
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
         """A page of results, as the API gives it."""
-        return self._asked(lambda: self.api.results(limit=limit, after=after))
+        return self._asked(lambda: self.api.results(limit=limit, after=after, status=self.status))
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """The API's answer, asked for again while it is too busy to give one."""
@@ -239,8 +244,30 @@ class Places:
                 return error
 
         wanted = list(keys)
+        items = self._by_key(wanted)
+
+        def one_of(key: str) -> Look | Refusal:
+            if key not in items:
+                return one(key)
+            try:
+                return self.current(key), items[key]
+            except Problem as error:
+                return error
+
         with Pool(_READERS, thread_name_prefix="look") as pool:
-            return dict(zip(wanted, pool.map(one, wanted), strict=True))
+            return dict(zip(wanted, pool.map(one_of, wanted), strict=True))
+
+    def _by_key(self, keys: Sequence[str]) -> dict[str, ResultItem | None]:
+        """The results of those keys that the API answers for together; one key is asked for alone."""
+        items: dict[str, ResultItem | None] = {}
+        for first in range(0, len(keys) if len(keys) > 1 else 0, PAGE):
+            some = keys[first : first + PAGE]
+            try:
+                answer = self._asked(lambda some=some: self.api.by_key(some))  # type: ignore[misc]
+            except ApiUnavailable:
+                break  # such as an older pipeline: each is asked for alone, and says why it cannot be
+            items |= dict.fromkeys(answer.absent) | {item["objectKey"]: item for item in answer.items}
+        return items
 
 
 def survey(
@@ -259,7 +286,7 @@ def survey(
     events = events_of(entries)
     wanted = list(keys)
     if not keys:
-        stored = places.stored(expected)
+        stored = places.stored(expected, only_failed=expected is None and not missing)
         failed = [key for key, one in stored.items() if one.status == "failed" or one.lacks]
         wanted = list(dict.fromkeys([*failed, *events, *(places.unseen(stored) if missing else ())]))
     snapshot = places.gather(wanted)

@@ -150,8 +150,24 @@ def test_pictures_are_seen_through_links_that_pass(api: str, bearer: dict[str, s
     assert send("GET", f"{api}/image?key=never.jpg", **bearer).code() == "not_found"
 
 
+def test_several_results_come_in_one_answer(api: str, bearer: dict[str, str]) -> None:
+    body = json.dumps({"keys": ["cat.jpg", "never.jpg", "coffee.jpg", "ü 日本.jpg"]}).encode()
+    found = send("POST", f"{api}/results", body, **bearer).json()
+    assert [item["objectKey"] for item in found["items"]] == ["cat.jpg", "coffee.jpg"]
+    assert (found["absent"], found["rest"]) == (["never.jpg", "ü 日本.jpg"], [])
+    assert send("POST", f"{api}/results", b'{"keys": []}', **bearer).code() == "invalid_keys"
+
+
+def test_the_list_leaves_out_what_is_not_asked_for(api: str, bearer: dict[str, str]) -> None:
+    found = send("GET", f"{api}/results?prefix=ca&status=done", **bearer).json()
+    assert [item["objectKey"] for item in found["items"]] == ["cat.jpg"]
+    assert send("GET", f"{api}/results?prefix=ca&status=failed", **bearer).json()["items"] == []
+
+
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
-@pytest.mark.parametrize("route", ["GET /results", "POST /uploads", "GET /image?key=cat.jpg"])
+@pytest.mark.parametrize(
+    "route", ["GET /results", "POST /results", "POST /uploads", "GET /image?key=cat.jpg"]
+)
 def test_everything_but_the_page_and_single_results_needs_the_token(
     api: str, route: str, given: dict[str, str]
 ) -> None:

@@ -1,0 +1,55 @@
+"""What became of the pictures of an upload, in a few lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imgpipe_cli.pictures.listing import filtered
+from imgpipe_cli.render.text import safe
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
+
+_NAMED = 10
+
+
+@dataclass
+class Results:
+    """Results in numbers: labels by name, and failures by reason."""
+
+    min_confidence: float
+    analyzed: int = 0
+    failed: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def take(self, item: ResultItem) -> None:
+        if item["status"] == "failed":
+            self.failed += 1
+            self.reasons[item["error"]["code"]] += 1
+            return
+        self.analyzed += 1
+        found = filtered(item, self.min_confidence).get("labels", [])
+        self.labels.update({label["Name"] for label in found})
+
+
+def by_label_and_reason(results: Results) -> str:
+    """The most frequent of each; "" where there is none."""
+    lines = (("Labels", results.labels), ("Failed", results.reasons))
+    return "\n".join(f"{title}: {_most(counts)}." for title, counts in lines if counts)
+
+
+def _most(counts: Counter[str]) -> str:
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    named = [f"{safe(name)} {number:,}" for name, number in ordered[:_NAMED]]
+    return ", ".join([*named, *([f"{len(ordered) - _NAMED:,} more"] if len(ordered) > _NAMED else [])])
+
+
+def total(sent: int, results: Results | None, others: Mapping[str, int]) -> str:
+    """One line that counts all pictures. results: None where they are not waited for."""
+    analyzed = [f"{results.analyzed:,} analyzed"] if results is not None else []
+    counted = [f"{number:,} {word}" for word, number in others.items() if number]
+    return ", ".join([f"{sent:,} sent", *analyzed, *counted]) + "."
