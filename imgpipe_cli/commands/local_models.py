@@ -11,7 +11,7 @@ import typer
 
 from imgpipe_cli.commands.help_pages import GroupPage
 from imgpipe_cli.commands.model_fetch import fetch as fetch_models
-from imgpipe_cli.commands.model_fetch import lacking
+from imgpipe_cli.commands.model_fetch import lacking, stopped
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -76,12 +76,13 @@ def register(group: typer.Typer) -> None:
         with contextlib.suppress(OSError):
             declined.forget()
         earlier = lacking(run) if changed else {}
+        uncounted = stopped(run) if changed else []
         data = {
             "models": _told(wanted),
             "changed": bool(changed),
             "lacking": {project: lacking_document(found) for project, found in earlier.items()},
         }
-        return Result(data, lambda screen: _show_installed(screen, wanted, changed, earlier))
+        return Result(data, lambda screen: _show_installed(screen, wanted, changed, earlier, uncounted))
 
     @command(models, "pack")
     def pack(
@@ -184,7 +185,11 @@ def _show(screen: Screen, models: list[dict[str, Any]]) -> None:
 
 
 def _show_installed(
-    screen: Screen, wanted: Sequence[Model], changed: Sequence[Model], earlier: Mapping[str, Lacking]
+    screen: Screen,
+    wanted: Sequence[Model],
+    changed: Sequence[Model],
+    earlier: Mapping[str, Lacking],
+    uncounted: Sequence[str],
 ) -> None:
     from imgpipe_cli.render.reports import lacking_words
 
@@ -194,6 +199,9 @@ def _show_installed(
         screen.line("The local cloud uses them from the next picture on; earlier results stay as they are.")
     for project, found in earlier.items():
         screen.line(f"Project {project}: {lacking_words(found, local=True)} --project {project}")
+    for project in uncounted:
+        again = f"imgpipe retry --all --again --project {project}"
+        screen.line(f"To analyze its finished pictures again: imgpipe local start, then {again}")
 
 
 def _show_packed(screen: Screen, target: Path, held: Sequence[Model]) -> None:

