@@ -35,8 +35,8 @@ def test_a_result_in_full(tab: Tab) -> None:
     # Clean of one thing is not the same as clean.
     expect(detail).to_contain_text("ModerationLooked, and found nothing.Only Explicit is looked for.")
     expect(detail).to_contain_text("TextLooked, and found nothing.")
-    expect(detail).not_to_contain_text("Models that were missing")
-    expect(tab.page.locator("#without-models")).to_be_hidden()
+    expect(detail).not_to_contain_text("Lacks")
+    expect(tab.page.locator("#lacking")).to_be_hidden()
     bar = detail.locator(".findings .track").first
     width = bar.evaluate("(bar) => bar.firstChild.getBoundingClientRect().width / bar.clientWidth")
     assert width == pytest.approx(0.96, abs=0.01)
@@ -51,11 +51,11 @@ def test_the_page_says_which_pictures_were_analyzed_without_models(new_tab: NewT
     empty_site.store(item("early.jpg", models=without), item("late.jpg", models=with_all))
     tab = new_tab(empty_site).open()
     tab.expected.append("404")  # there are results and no pictures
-    notice = tab.page.locator("#without-models")
-    expect(notice).to_contain_text("Analyzed without models (class, object): 1.")
-    expect(notice).to_contain_text("imgpipe retry --all --again")
+    notice = tab.page.locator("#lacking")
+    how = "imgpipe local models fetch, then imgpipe retry KEY... --again"
+    expect(notice).to_have_text(f"Pictures that lack class-model, object-model: 1. Run {how}.")
     detail = tab.open_detail("early.jpg")
-    expect(detail).to_contain_text("object, class: imgpipe local models fetch")
+    expect(detail).to_contain_text(f"Lacksobject-model, class-model: {how}")
 
 
 def test_a_result_has_an_address(new_tab: NewTab, site: Site) -> None:
@@ -147,7 +147,9 @@ def test_an_earlier_picture_names_what_was_not_asked_for_then(new_tab: NewTab, e
     tab = new_tab(empty_site).with_pictures()
     tab.expected.append("403")
     tab.open()
-    expect(tab.open_detail("early.jpg")).to_contain_text("faces: imgpipe retry KEY --again")
+    how = "imgpipe retry KEY... --again"
+    expect(tab.page.locator("#lacking")).to_have_text(f"Pictures that lack faces: 1. Run {how}.")
+    expect(tab.open_detail("early.jpg")).to_contain_text(f"faces: {how}")
     tab.detail.get_by_role("button", name="Newer").click()
     expect(tab.detail.locator(".about")).not_to_contain_text("--again")
 

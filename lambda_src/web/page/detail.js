@@ -4,8 +4,8 @@ import { page, pictureLink, readResult, token } from "./api.js";
 import { emphasize, overlay } from "./boxes.js";
 import { button, byId, div, element, foreign, quiet, span, timeText } from "./dom.js";
 import {
-  explicitOnly, faceWords, labelsOf, lessSure, linesOf, missingModels, nameOf, percent, placesOf, reasonOf,
-  retrying, sure,
+  explicitOnly, faceWords, labelsOf, lacking, lessSure, linesOf, nameOf, percent, placesOf, reasonOf,
+  remedy, retrying, sure,
 } from "./findings.js";
 import { detailLink, keysInOrder, picture } from "./gallery.js";
 import { sizeText } from "./picture.js";
@@ -235,8 +235,7 @@ function about(item) {
   const seconds = item.durationMs ? `, in ${(item.durationMs / 1000).toFixed(1)} s` : "";
   // The newest picture tells what is asked for now.
   const [newest = item.objectKey] = keysInOrder();
-  const lacks = known.get(newest)?.features?.filter((name) => !item.features?.includes(name)).join(", ");
-  const without = missingModels(item).join(", ");
+  const lacks = lacking(item, known.get(newest)?.features);
   const size = item.width && `${item.width} x ${item.height} pixels`;
   const facts = {
     "Object key": item.objectKey,
@@ -245,8 +244,7 @@ function about(item) {
       .filter(Boolean)
       .join(", "),
     Models: models.join("; "),
-    "Models that were missing": without && `${without}: imgpipe local models fetch`,
-    Lacks: lacks && `${lacks}: imgpipe retry KEY --again`,
+    Lacks: lacks.length && `${lacks.join(", ")}: ${remedy(lacks)}`,
   };
   const rows = Object.entries(facts).filter(([, value]) => value);
   return element(

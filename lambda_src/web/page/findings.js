@@ -29,9 +29,15 @@ export function reasonOf(item) {
   return { message, hint: over ? "No attempt is left: run imgpipe retry." : hint, code };
 }
 
-/** The models that the local analysis had to do without, as its version names them: no-object-model. */
-export const missingModels = (item) =>
-  [...(item.models?.labels ?? "").matchAll(/\bno-(\w+)-model\b/g)].map(([, name]) => name);
+/** What a result lacks: features of newer ones, and local models. */
+export const lacking = (item, features = []) => [
+  ...features.filter((name) => !item.features?.includes(name)),
+  ...[...(item.models?.labels ?? "").matchAll(/\bno-(\w+-model)\b/g)].map(([, name]) => name),
+];
+
+/** The way to get it. */
+export const remedy = (lacks) =>
+  `${/model/.test(lacks) ? "imgpipe local models fetch, then " : ""}imgpipe retry KEY... --again`;
 
 /** The local moderation says in its version that it knows one label only. */
 export const explicitOnly = (item) => (item.models?.moderation ?? "").includes("explicit-only");

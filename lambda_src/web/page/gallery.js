@@ -3,7 +3,7 @@
 import { listResults, page, pictureLink, repeated, token } from "./api.js";
 import { announce, button, byId, div, element, foreign, span, timeText } from "./dom.js";
 import {
-  failed, flagged, hasLabel, highlights, missingModels, nameOf, percent, reasonOf, retrying,
+  failed, flagged, hasLabel, highlights, lacking, nameOf, percent, reasonOf, remedy, retrying,
 } from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
@@ -148,9 +148,10 @@ function chips(item) {
 function show() {
   let total = 0;
   let visible = 0;
-  let lacking = 0;
-  const names = new Set();
+  let count = 0;
+  const labels = new Set();
   const missing = new Set();
+  const features = known.get(keysInOrder()[0])?.features;
   for (const [key, card] of cards) {
     const item = known.get(key);
     if (!item || onItsWay(card)) continue;
@@ -158,12 +159,15 @@ function show() {
     card.hidden = !hasLabel(item, state.label);
     total += 1;
     if (!card.hidden) visible += 1;
-    for (const { Name } of item.labels ?? []) names.add(Name);
-    const models = missingModels(item);
-    if (models.length) lacking += 1;
-    for (const model of models) missing.add(model);
+    for (const { Name } of item.labels ?? []) labels.add(Name);
+    const lacks = lacking(item, features);
+    if (lacks.length) count += 1;
+    for (const name of lacks) missing.add(name);
   }
-  showLacking(lacking, [...missing].sort());
+  const notice = byId("lacking");
+  notice.hidden = !count;
+  const names = [...missing].sort().join(", ");
+  notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
   const pictures = total === 1 ? "1 picture" : `${total} pictures`;
   const found = state.label ? `${visible} of ${total} with “${state.label}”` : pictures;
   const older = after ? "; older ones are not loaded yet" : "";
@@ -171,19 +175,12 @@ function show() {
     ? found + older
     : "No pictures yet. Drop one above: its labels appear here.";
   const list = byId("label-names");
-  const sorted = [...names].sort();
+  const sorted = [...labels].sort();
   if (list.children.length !== sorted.length)
     list.replaceChildren(...sorted.map((value) => element("option", { value })));
 }
 
 /** On the local cloud: how many of the pictures were analyzed without some model, and the way to it. */
-function showLacking(count, models) {
-  byId("without-models").hidden = !count;
-  byId("without-models").textContent =
-    `Analyzed without models (${models.join(", ")}): ${count}. Run imgpipe local models fetch, ` +
-    "then imgpipe retry --all --again.";
-}
-
 onChange(show);
 
 /** Nothing of one person's results stays for the next. */
