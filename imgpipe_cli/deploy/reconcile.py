@@ -110,7 +110,11 @@ class Reconciler:
         if self._shown:
             return outcome
         self._shown = True
-        return self._until_right(observe(self.pipeline, self.resource), trusting=False)
+        shown = self._until_right(observe(self.pipeline, self.resource), trusting=False)
+        if shown.observed.facts.get("id") != outcome.observed.facts.get("id"):
+            # An older one has come to light, and it stays. What went on with the younger one begins anew.
+            raise ConflictError
+        return shown
 
     def _until_right(self, observed: Observed, *, trusting: bool) -> Outcome:
         blocked = False

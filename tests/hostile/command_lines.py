@@ -124,7 +124,7 @@ COMMAND_LINES = (
     _usage("local-neither-yes-nor-no", "list", IMGPIPE_LOCAL="maybe"),
     _usage("json-neither-yes-nor-no", "list", IMGPIPE_JSON="maybe"),
     *(
-        _usage(f"address-{name}", "local", "models", "fetch", "--url", url, error="bad_url")
+        _usage(f"address-{name}", "local", "models", "fetch", "yolox-tiny", "--url", url, error="bad_url")
         for name, url in {
             "empty": "",
             "half": "http://[::1",

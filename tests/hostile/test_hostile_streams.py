@@ -226,7 +226,7 @@ def test_the_cursor_comes_back_whatever_ends_the_command(
     number = getattr(signal, name)
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*PROGRAM, "local", "models", "fetch", "--url", trickling[0]],
+        [*PROGRAM, "local", "models", "fetch", "yolox-tiny", "--url", trickling[0]],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -47,6 +47,23 @@ POOL = (
             "(Tunnel connection failed: 407 Proxy Authentication Required)",
         ),
         (
+            f"Could not fetch URL {INDEX}: proxy connection error: ('Unable to connect to proxy', "
+            "NewConnectionError('HTTPSConnection: [Errno 111] Connection refused')) - skipping",
+            "no_network",
+            "pypi.example cannot be reached (Connection refused)",
+        ),
+        (
+            f"Could not fetch URL {INDEX}: proxy connection error: ('Unable to connect to proxy', "
+            "OSError('Tunnel connection failed: 407 Proxy Authentication Required')) - skipping",
+            "no_network",
+            "(Tunnel connection failed: 407 Proxy Authentication Required)",
+        ),
+        (
+            POOL.replace("connection error: ", "") % "ResponseError('too many 500 error responses')",
+            "source_fails",
+            "pypi.example answers 500",
+        ),
+        (
             f"Could not fetch URL {INDEX}: 503 Server Error: Service Unavailable for url: {INDEX} - skipping",
             "source_fails",
             "pypi.example answers 503",

@@ -10,7 +10,7 @@ NOT_SIMULATED = (
     "Lambda permissions (who may invoke a function) and the trust policies of roles",
     "the function's Python version and architecture: it runs on this machine's Python",
     "expiry of objects by lifecycle rules",
-    "content moderation",
+    "content moderation other than the label Explicit",
     "Signature Version 2, links of services other than S3, requests of over 100 MB: they are refused",
     "events accepted in the last seconds before the process is killed (a clean stop keeps all that wait)",
 )

@@ -38,7 +38,10 @@ def fetch(
                 on_progress(before + count)
 
             try:
-                data, source = _from_release(model, url, arrived) if url else _fetched(model, own, arrived)
+                if url is None:
+                    data, source = _fetched(model, own, arrived)
+                else:
+                    data, source = _from_release(model, url, arrived)
                 install(folder, model, data, source)
             except Problem as problem:
                 if problem.code not in _OF_ONE:

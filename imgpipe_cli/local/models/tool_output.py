@@ -20,7 +20,7 @@ WRONG_HASH = re.compile(r"DO NOT MATCH THE HASHES|Hash mismatch")
 _DISK_FULL = re.compile(r"No space left on device|not enough space on the disk", re.IGNORECASE)
 # How pip and uv report the status that an index, or the host of its files, answered.
 _STATUS = (
-    r"Could not fetch URL .*?: {0} .*|HTTP error {0} while .*|An index URL .*\({0} .*|HTTP status .*\({0} .*"
+    r"Could not fetch URL \S+: {0} .*|HTTP error {0} while .*|An index URL .*\({0} .*|HTTP status .*\({0} .*"
 )
 
 _URL = re.compile(r"https?://[^\s'\"()<>,]+")
@@ -39,9 +39,11 @@ _SIGNS = {
     "cut": r".*(?:incomplete-download|IncompleteRead|before message length reached).*",
     "damaged": WRONG_HASH.pattern + r"|Failed to extract archive|.* located at .* is invalid|BadZipFile",
     "refused": _STATUS.format("(?:401|403)") + r"|User for \S+:",
-    "unreachable": r"Could not fetch URL .*?: (?:connection error|There was a problem).*|Failed to fetch: .*"
+    # pip tries an index that fails again, and then calls it "too many".
+    "fails": _STATUS.format(r"(?!404)[45]\d\d") + r"|.*too many [45]\d\d error responses.*",
+    # Whatever is no status: versions of pip word a failed connection, proxy or certificate differently.
+    "unreachable": r"Could not fetch URL \S+: (?![45]\d\d ).*|Failed to fetch: .*"
     r"|.*Max retries exceeded.*|.*[Tt]imed out.*|.*not a trusted or secure host.*",
-    "fails": _STATUS.format(r"(?!404)[45]\d\d"),
     "unknown": r"No matching distribution|not found in the package registry|there is no version of|"
     + _STATUS.format("404"),
 }
@@ -56,13 +58,13 @@ def cause(output: str, wheel: Wheel) -> Problem | OSError:
     found = ((kind, match[0]) for kind, sign in _SIGNS.items() if (match := re.search(sign, output)))
     kind, line = next(found, ("", ""))
     host = _host(line, output)
-    status = re.search(r"\b[45]\d\d\b", line)
+    status = re.search(r"(?:[:(]|error|too many) ([45]\d\d)\b", line)
     known = {
         "cut": download.cut(host, wheel.file),
         "damaged": Problem("transfer_cut", f"{host} sent a damaged {wheel.file}.", hint=download.AGAIN),
         "refused": download.refuses(host),
         "unreachable": download.unreachable(host, _reason(line, output)),
-        "fails": download.answered(host, wheel.file, int(status[0]) if status else 500),
+        "fails": download.answered(host, wheel.file, int(status[1]) if status else 500),
         "unknown": download.not_there(host, wheel.release),
     }
     message = f"{host} did not give {wheel.file}, and imgpipe does not know why."
