@@ -78,7 +78,7 @@ class Screen:
     def line(self, text: str, *, exact: bool = False) -> None:
         """Text on stdout. exact: it is to be copied, so a terminal gets it without line breaks of ours."""
         shown = lines(text)
-        with _to_stdout():
+        with self.lock, self.progress.paused(), _to_stdout():
             print(shown if exact else fitting(shown, sys.stdout), flush=True)
 
     def show(self, drawn: Drawn) -> None:
