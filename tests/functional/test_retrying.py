@@ -25,7 +25,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, REGION, RecordingAws, fresh_account
-from tests.support.api_server import TOKEN, failed, item
+from tests.support.api_server import TOKEN, Request, failed, item
 from tests.support.fake_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account, serving_results
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
@@ -105,8 +105,13 @@ def account() -> Iterator[Account]:
 @pytest.fixture
 def places(account: Account) -> Iterator[Places]:
     with serving_results(account.lambda_) as api:
-        api.busy = lambda request: account.refuse_read(request.query.get("key", ""))
+        api.busy = lambda request: any(map(account.refuse_read, _keys(request)))
         yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
+
+
+def _keys(request: Request) -> list[str]:
+    """The pictures that it asks for: one, or several together."""
+    return list((request.document or {}).get("keys", [request.query.get("key", "")]))
 
 
 def survey(places: Places, account: Account, *keys: str) -> dict[str, Picture]:

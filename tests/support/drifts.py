@@ -352,7 +352,7 @@ DRIFTS = [
         (
             "apigatewayv2.create_api",
             *["apigatewayv2.create_integration"] * 2,
-            *["apigatewayv2.create_route"] * 6,
+            *["apigatewayv2.create_route"] * 7,
             "apigatewayv2.create_stage",
             *["lambda.remove_permission", "lambda.add_permission"] * 2,
         ),

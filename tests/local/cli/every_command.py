@@ -16,6 +16,7 @@ from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite
 from imgpipe_cli.deploy.results import store
+from imgpipe_cli.pictures.sending.unchanged import Listing, asked
 from imgpipe_cli.pictures.stored_picture import is_current
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import drift
@@ -63,7 +64,7 @@ def _use(operator: Operator, machine: Machine) -> None:
         operator.forget()
         operator.run(*line)
     operator.run("result", "dog.jpg", code=1)
-    _watch(operator)
+    _watch(operator, machine)
     _fail_once(operator, machine)
     operator.run("explain", "cat.jpg")
     operator.run("explain", "dog.jpg", code=1)
@@ -84,13 +85,17 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("up", "--no-models", "--public")
 
 
-def _watch(operator: Operator) -> None:
+def _watch(operator: Operator, machine: Machine) -> None:
     """A picture that was in the folder before is sent; then Ctrl-C."""
     folder = operator.state / "watched"
     folder.mkdir()
     (folder / "new.jpg").write_bytes(jpeg(7))
     operator.forget()
     operator.run("watch", str(folder), "--existing", code=130, until=PUT)
+    # What is there already is asked for one by one, and listed where the pictures are many.
+    aws, bucket = _aws(operator, machine), operator.names.bucket
+    operator.during("watch", lambda: asked(aws, bucket, "dog.jpg"))
+    operator.during("watch", lambda: Listing(aws, bucket).at("dog.jpg"))
 
 
 def _fail_once(operator: Operator, machine: Machine) -> None:
