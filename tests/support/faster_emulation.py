@@ -15,6 +15,7 @@ from botocore.loaders import create_loader
 from botocore.useragent import sanitize_user_agent_string_component
 from moto.backend_index import backend_url_patterns
 from moto.core.base_backend import BaseBackend
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.errors import ErrorLookup, ErrorLookupFactory
 from moto.core.routing import ServiceOperationRouter
 from moto.core.utils import method_names_from_class
@@ -68,6 +69,16 @@ def _get_router(service: ServiceOperationRouter, protocol: str) -> Any:
         return _router_of(service, protocol)
 
 
+_process = BotocoreStubber.process_request
+_answering = threading.RLock()
+
+
+def _process_request(stubber: BotocoreStubber, request: Any) -> Any:
+    """One at a time: moto walks through its dictionaries while other threads change them (RuntimeError)."""
+    with _answering:
+        return _process(stubber, request)
+
+
 # The services that the tests call. moto tries the addresses of all 180 for each call, in this order.
 _SERVICES = {
     *("apigateway", "awslambda", "ce", "cloudwatch", "dynamodb", "ec2", "iam", "kms", "logs", "rekognition"),
@@ -106,6 +117,7 @@ def _errors_of_service(model: Any) -> ErrorLookup:
 
 MOTO: tuple[tuple[str, Any], ...] = (
     ("moto.core.routing.ServiceOperationRouter._get_router", _get_router),
+    ("moto.core.botocore_stubber.BotocoreStubber.process_request", _process_request),
     # 1,400 patterns of URLs for the library `requests`, which nobody here uses: 2 ms an account.
     ("moto.core.models.RESPONSES_METHODS", []),
     # The names of all methods of a service, looked up for each call.
