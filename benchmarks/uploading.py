@@ -142,7 +142,6 @@ def _sink(latency_ms: int, certificate: Path | None) -> Iterator[str]:
 
 
 def _puts(url: str, certificate: Path | None) -> int:
-
     context = ssl.create_default_context(cafile=str(certificate)) if certificate else None
     with urllib.request.urlopen(f"{url}/counts", context=context) as answer:
         counts = json.load(answer)

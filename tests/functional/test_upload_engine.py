@@ -385,7 +385,6 @@ def test_where_the_list_is_refused_nothing_is_sent_and_the_permission_is_named(s
 def test_the_sdk_has_the_library_only_where_a_login_needs_it(
     tmp_path: Path, config: str, loaded: str
 ) -> None:
-
     (tmp_path / "config").write_text(config)
     code = (
         "import sys; from imgpipe_cli.aws.client import Aws, Place; "

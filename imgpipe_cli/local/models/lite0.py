@@ -16,9 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-ONNX_BYTES = 18_537_217
-ONNX_SHA256 = "f4cda86508357bc17ceecf6fb472d6c564a1de509d75cc830909effc537281f9"
-
 SIDE = 224
 CLASSES = 1000
 

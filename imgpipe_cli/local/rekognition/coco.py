@@ -22,4 +22,3 @@ RENAMED = {"cell phone": "Mobile Phone", "tv": "TV"}
 LABELS = tuple(RENAMED.get(name, name.title()) for name in _NAMES.split(", "))
 
 ANIMALS = frozenset(LABELS[14:24])
-VEHICLES = frozenset(LABELS[1:9])
