@@ -22,6 +22,11 @@ from imgpipe_cli.system.threads import Pool
 _SDK_THREADS = 16
 
 
+def checksum(sha256: bytes) -> str:
+    """As S3 has it in its headers, and keeps it."""
+    return base64.b64encode(sha256).decode()
+
+
 @dataclass(frozen=True)
 class Put:
     """One object to store. sha256: of the data; S3 verifies it. only_new: S3 refuses it where the key exists.
@@ -37,8 +42,7 @@ class Put:
 
     @property
     def checksum(self) -> str:
-        """As S3 has it in its headers."""
-        return base64.b64encode(self.sha256).decode()
+        return checksum(self.sha256)
 
 
 @dataclass(frozen=True)

@@ -102,11 +102,7 @@ class SignIn:
 
     def credentials(self) -> Credentials:
         """The credentials that calls are signed with, fresh ones where they can be had. Raises AwsError."""
-        self.find_credentials()
-        self.renew_credentials()
-        found = self._found
-        if found is None:
-            raise self.no_credentials()
+        found = self._fresh()
         frozen = found.get_frozen_credentials()
         return Credentials(
             method=str(found.method),
@@ -119,12 +115,16 @@ class SignIn:
     def signing_keys(self) -> tuple[str, str, str | None]:
         """The access key's id, the secret, the session token; fresh where they can be had. Raises
         AwsError."""
+        frozen = self._fresh().get_frozen_credentials()
+        return frozen.access_key, frozen.secret_key, frozen.token
+
+    def _fresh(self) -> Any:
+        """The SDK's credentials, renewed where they can be. Raises AwsError, also where there are none."""
         self.find_credentials()
         self.renew_credentials()
         if self._found is None:
             raise self.no_credentials()
-        frozen = self._found.get_frozen_credentials()
-        return frozen.access_key, frozen.secret_key, frozen.token
+        return self._found
 
     def trusted_certificates(self) -> str:
         """The file of the certificates that the SDK trusts: the user's, else its own."""

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from imgpipe_cli.commands.asking import note_pending
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.events import Verdict
+from imgpipe_cli.system.threads import TICK_S
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Sent, Unchanged
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from imgpipe_cli.render.upload_summary import Results
     from imgpipe_cli.session.target import Connection, Remembered
     from shared.result_item import ResultItem
-
-# The main thread of Windows hears of Ctrl-C only between waits.
-_TICK_S = 0.5
 
 
 class Arrivals:
@@ -69,14 +68,13 @@ class Arrivals:
         if self._thread.ident is not None:
             self._count_down()
             while self._thread.is_alive():
-                self._thread.join(_TICK_S)
+                self._thread.join(TICK_S)
         self._run.screen.progress.waiting(0)
         if self._error is not None:
             raise self._error
         if self.replaced:
             self._run.note("replaced_meanwhile", ", ".join(self.replaced))
-        if self.pending:
-            self._run.note("some_pending", ", ".join(self.pending[:5]) + (" ..." if self.pending[5:] else ""))
+        note_pending(self._run, self.pending)
 
     def _wait(self) -> None:
         try:

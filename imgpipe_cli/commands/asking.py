@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe_cli.commands.runtime import Run
@@ -76,6 +76,11 @@ def wait_for(
     waiter.expect_all(versions)
     pending = waiter.wait(arrived, timeout_s=timeout)
     run.screen.progress.waiting(0)
-    if pending:
-        run.note("some_pending", ", ".join(pending[:5]) + (" ..." if len(pending) > 5 else ""))
+    note_pending(run, pending)
     return verdicts, pending
+
+
+def note_pending(run: Run, keys: Sequence[str]) -> None:
+    """Name the first of the pictures that are still without a result, if there are any."""
+    if keys:
+        run.note("some_pending", ", ".join(keys[:5]) + (" ..." if len(keys) > 5 else ""))

@@ -19,8 +19,7 @@ from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
 
 if TYPE_CHECKING:
-    from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.listing import CutShort, Status, Wanted
+    from imgpipe_cli.pictures.listing import CutShort, Pages, Status, Wanted
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
 
@@ -132,11 +131,11 @@ def _begun(
 ) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.listing import pages
+    from imgpipe_cli.pictures.listing import PatientPages, pages
 
     api = Api(pipeline.api_url, pipeline.token)
     stored = "failed" if status == "retrying" else status or ""
-    found = pages(_Patient(api, after, stored, prefix), size, after)
+    found = pages(_Shown(PatientPages(api, stored, prefix), after), size, after)
     try:
         return next(found), found
     except Problem as error:
@@ -146,24 +145,17 @@ def _begun(
 
 
 @dataclass(frozen=True)
-class _Patient:
-    """Pages of the API, each asked for again while it is busy.
+class _Shown:
+    """Pages of which those before a refusal are shown. start: the cursor of the first."""
 
-    start: the cursor of the first. status, prefix: what the API leaves out, as far as it can.
-    """
-
-    api: Api
+    source: Pages
     start: str | None
-    status: str
-    prefix: str
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
-        from imgpipe_cli.pictures.api import ApiUnavailable, repeated
+        from imgpipe_cli.pictures.api import ApiUnavailable
 
         try:
-            return repeated(
-                lambda: self.api.results(limit=limit, after=after, status=self.status, prefix=self.prefix)
-            )
+            return self.source.results(limit=limit, after=after)
         except Problem as problem:
             if after == self.start:
                 raise

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from imgpipe_cli.render.screen import Screen
 
 _PART_BYTES = 1 << 16
-# So many keys are kept for the shell's completion, and so many of several are named.
+# So many keys are kept for the shell's completion.
 _COMPLETED = 200
-_NAMED = 3
 # Up to so many pictures have their results as tables.
 _TABLES = 10
 
@@ -179,8 +178,10 @@ class _Told:
             self._arrivals.expect(event, is_old=state == "unchanged")
 
     def _name(self, code: str, name: str) -> None:
+        from imgpipe_cli.pictures.sources import NAMED
+
         self.numbers[code] += 1
-        if len(self._named[code]) < _NAMED:
+        if len(self._named[code]) < NAMED:
             self._named[code].append(name)
 
 

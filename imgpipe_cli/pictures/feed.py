@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.pictures.api import Api
-from imgpipe_cli.session.times import iso
+from imgpipe_cli.session.times import earlier
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -50,9 +50,5 @@ class Feed:
         if not self._told:
             return
         newest = max(self._told.values())
-        self._since = max(self._since, _earlier(newest, _OVERLAP_S))
+        self._since = max(self._since, earlier(newest, _OVERLAP_S))
         self._told = {mark: at for mark, at in self._told.items() if at >= self._since}
-
-
-def _earlier(moment: str, seconds: float) -> str:
-    return iso(datetime.fromisoformat(moment) - timedelta(seconds=seconds))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from imgpipe_cli.lambdas import source as functions
-from imgpipe_cli.pictures.api import ApiUnavailable
+from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
 from imgpipe_cli.pictures.waiting import is_retrying
 
 if TYPE_CHECKING:
@@ -23,6 +23,23 @@ class Pages(Protocol):
     """Where results come from: a page of them, newest first, and the cursor of the next."""
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]: ...
+
+
+@dataclass(frozen=True)
+class PatientPages:
+    """Pages of the API, each asked for again while it is busy.
+
+    status, prefix: what the API leaves out, as far as it can.
+    """
+
+    api: Api
+    status: str = ""
+    prefix: str = ""
+
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
+        return repeated(
+            lambda: self.api.results(limit=limit, after=after, status=self.status, prefix=self.prefix)
+        )
 
 
 @dataclass(frozen=True)

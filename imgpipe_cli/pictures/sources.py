@@ -15,8 +15,9 @@ from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.patterns import ALL, Patterns
 from imgpipe_cli.system import file_io
 
-# So many of several are named.
-_NAMED = 3
+NAMED = 3
+"""So many of several are named."""
+
 # Enough to tell what is no picture.
 _HEAD_BYTES = 64 * 1024
 # What has such a name is meant as a picture, whatever is in it.
@@ -26,8 +27,8 @@ _PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 def few(names: Sequence[str], number: int | None = None) -> str:
     """The first of them, and how many more there are. number: of all, where names lacks the later ones."""
     number = len(names) if number is None else number
-    more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {number - NAMED:,} more" if number > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 @dataclass(frozen=True)

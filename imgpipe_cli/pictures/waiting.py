@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe_cli.pictures.api import PAGE, Api, ApiUnavailable
 from imgpipe_cli.pictures.pace import Pace
-from imgpipe_cli.session.times import iso
+from imgpipe_cli.session.times import earlier, iso
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -210,7 +210,7 @@ class Waiter:
     def _newest(self, until: float) -> Iterator[ResultItem]:
         """The list from its top to where the look before has begun; now and then 5 s further."""
         seen = self._seen or ""
-        overlap = _earlier(seen, _OVERLAP_S) if seen and self._clock() >= self._overlap_at else seen
+        overlap = earlier(seen, _OVERLAP_S) if seen and self._clock() >= self._overlap_at else seen
         newest, after, empty = "", None, 0
         while self._pending and empty < _EMPTY_PAGES:
             items, after = self._api.results(after=after)
@@ -230,10 +230,6 @@ class Waiter:
             self._overlap_at = self._clock() + _OVERLAP_EVERY_S
         # Only now: had a page failed, the next look would have to reach as far as this one.
         self._seen = max(newest, seen or iso(datetime.now(UTC) - _CLOCKS_APART))
-
-
-def _earlier(moment: str, seconds: float) -> str:
-    return iso(datetime.fromisoformat(moment) - timedelta(seconds=seconds))
 
 
 def is_final(item: ResultItem, version_id: str | None) -> bool:

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any
 
+TICK_S = 0.5
+"""The longest that the main thread waits at a time: on Windows it hears of Ctrl-C only between waits."""
+
 
 class Pool(ThreadPoolExecutor):
     """Waits for its threads, as every pool, but not on Ctrl-C: their calls may wait for minutes themselves.

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
-from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
+from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.lacking import Expected, Lacking, Newer, count_lacking, models_of
-from imgpipe_cli.pictures.listing import PAGE, pages
+from imgpipe_cli.pictures.listing import PAGE, PatientPages, pages
 from imgpipe_cli.session.settings import FEATURES, Settings
-
-if TYPE_CHECKING:
-    from shared.result_item import ResultItem
 
 # The analysis loads its models in a second or two after the start of the local cloud.
 _LOADED_WITHIN_S = 15.0
@@ -32,13 +27,13 @@ def count(api: Api, features: Sequence[str], *, local: bool) -> Lacking:
 
     Reads the list of results. Raises ApiUnavailable, Problem.
     """
-    return count_lacking(pages(_Patient(api), PAGE), expected_now(features, local=local))
+    return count_lacking(pages(PatientPages(api), PAGE), expected_now(features, local=local))
 
 
 def count_outdated(api: Api) -> Lacking | None:
     """How many finished pictures an older local model answered for; None where the API does not tell."""
     try:
-        return count_lacking(pages(_Patient(api), PAGE), Newer(tuple(FEATURES), _models_now()))
+        return count_lacking(pages(PatientPages(api), PAGE), Newer(tuple(FEATURES), _models_now()))
     except (ApiUnavailable, Problem):
         return None
 
@@ -64,13 +59,3 @@ def _models_now() -> dict[str, str]:
         if (told or {}).get("unavailable") != "loading" or time.monotonic() >= give_up:
             return models_of(told)
         time.sleep(_PAUSE_S)
-
-
-@dataclass(frozen=True)
-class _Patient:
-    """The API's list, asked for again while it is too busy to answer."""
-
-    api: Api
-
-    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
-        return repeated(lambda: self.api.results(limit=limit, after=after))

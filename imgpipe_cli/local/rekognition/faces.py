@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from imgpipe_cli.local.rekognition.blazeface import Found, Network
 from imgpipe_cli.local.rekognition.coco import ANIMALS
-from imgpipe_cli.local.rekognition.geometry import Box, PixelBox, Point, pixels_of
+from imgpipe_cli.local.rekognition.geometry import Box, PixelBox, Point, box_of, pixels_of
 from imgpipe_cli.local.rekognition.objects import Thing
 from imgpipe_cli.local.rekognition.picture import Frame
 from imgpipe_cli.local.rekognition.quality import Quality, quality_of
@@ -134,9 +134,7 @@ def _is_a_persons(face: Found, size: tuple[int, int], things: Sequence[Thing]) -
 
 def _face(frame: Frame, found: Found) -> Face:
     width, height = frame.size
-    left, right = (min(max(edge / width, 0.0), 1.0) for edge in (found.left, found.right))
-    top, bottom = (min(max(edge / height, 0.0), 1.0) for edge in (found.top, found.bottom))
-    box = Box(left, top, right - left, bottom - top)
+    box = box_of((found.left, found.top, found.right, found.bottom), frame.size)
     eye_left, eye_right, nose, mouth, ear_left, ear_right = ((x / width, y / height) for x, y in found.points)
     return Face(
         box=box,

@@ -35,6 +35,14 @@ class Box:
         }
 
 
+def box_of(edges: tuple[float, float, float, float], size: tuple[int, int]) -> Box:
+    """The part within a picture of (width, height) pixels. edges in pixels: left, top, right, bottom."""
+    left, top, right, bottom = (
+        min(max(edge / side, 0.0), 1.0) for edge, side in zip(edges, size * 2, strict=True)
+    )
+    return Box(left, top, right - left, bottom - top)
+
+
 def pixels_of(box: Box, size: tuple[int, int]) -> PixelBox:
     """The box in a picture of (width, height) pixels: within it, and at least one pixel."""
     width, height = size

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from imgpipe_cli.local.rekognition import yolox
 from imgpipe_cli.local.rekognition.coco import LABELS
-from imgpipe_cli.local.rekognition.geometry import Box
+from imgpipe_cli.local.rekognition.geometry import Box, box_of
 from imgpipe_cli.local.rekognition.picture import Frame
 from imgpipe_cli.local.rekognition.vision import onnx_session
 
@@ -46,7 +46,5 @@ class Detector:
 
 
 def _thing(seen: yolox.Found, size: tuple[int, int]) -> Thing:
-    width, height = size
-    left, right = (min(max(edge / width, 0.0), 1.0) for edge in (seen.left, seen.right))
-    top, bottom = (min(max(edge / height, 0.0), 1.0) for edge in (seen.top, seen.bottom))
-    return Thing(LABELS[seen.number], 100 * seen.score, Box(left, top, right - left, bottom - top))
+    box = box_of((seen.left, seen.top, seen.right, seen.bottom), size)
+    return Thing(LABELS[seen.number], 100 * seen.score, box)

@@ -27,7 +27,7 @@ from imgpipe_cli.pictures.sending.plan import Planned, unreadable
 from imgpipe_cli.pictures.sending.refusals import DENIED_TO_ALL, REFUSED_ALONE, NoneTaken, not_sent
 from imgpipe_cli.pictures.sending.unchanged import Listing, There, asked, is_same
 from imgpipe_cli.pictures.sources import Source
-from imgpipe_cli.system.threads import Pool
+from imgpipe_cli.system.threads import TICK_S, Pool
 
 if TYPE_CHECKING:
     from imgpipe_cli.aws.names import Names
@@ -41,8 +41,6 @@ _ASKING_THREADS = 16
 # How long those under way may still end when it is stopped.
 _GRACE_S = 1.0
 _CANCELLED_S = 0.3
-# The main thread of Windows hears of Ctrl-C only between waits.
-_TICK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ class _Sending:
         """Tell of all that have ended; wait: of one at least."""
         with contextlib.suppress(queue.Empty):
             if wait:
-                self._take(*self._ended.get(timeout=_TICK_S))
+                self._take(*self._ended.get(timeout=TICK_S))
             while True:
                 self._take(*self._ended.get_nowait())
 

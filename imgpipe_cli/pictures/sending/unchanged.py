@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.object_puts import checksum
 from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.stored_picture import look
 
@@ -91,7 +91,7 @@ def is_same(there: There, key: str, data: bytes, sha256: bytes, journal: Journal
     if there.size_bytes != len(data):
         return False
     if there.sha256:
-        return there.sha256 == base64.b64encode(sha256).decode()
+        return there.sha256 == checksum(sha256)
     if _MD5.fullmatch(there.etag) and there.etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
         return True
     return True if journal.knows(key, sha256.hex(), there.etag) else None
