@@ -30,7 +30,7 @@ from imgpipe_cli.aws.sdk_errors import AwsError
 _PART_BYTES = 16 * 1024 * 1024
 # At ten, the default, 25 connections are opened.
 _NETWORK_GBPS = 50.0
-_CONNECTIONS = 64
+_CONNECTIONS = 128
 _CONNECT_TIMEOUT_MS = 5_000
 # Beside letters and digits.
 _UNQUOTED = "-._~/"

@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
         stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
         patterns = Patterns(tuple(include or ()), tuple(exclude or ()))
         plan = Plan(paths, prefix=prefix, key=key, stdin=stdin, patterns=patterns)
-        connection = run.connect()
+        connection = run.connect(services=("s3",))
         pipeline = run.pipeline() if wait else None
         with contextlib.ExitStack() as ends:
             written = ends.enter_context(Report(report, waits=wait)) if report is not None else None

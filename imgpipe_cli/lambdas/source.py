@@ -32,4 +32,6 @@ def __getattr__(name: str) -> ModuleType:
         root.__path__ = [str(package.source())]
         sys.modules.setdefault(_PACKAGE, root)
     place = "web.modules" if name == "page_modules" else f"shared.{name}"
-    return importlib.import_module(f"{_PACKAGE}.{place}")
+    # Kept, so that it is asked for once: some are used for each of thousands of pictures.
+    globals()[name] = module = importlib.import_module(f"{_PACKAGE}.{place}")
+    return module

@@ -7,6 +7,7 @@ without an end, or a file of any size: never more is read than asked for, and no
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -18,6 +19,7 @@ _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
+_PART_BYTES = 1 << 16
 _SCRATCH = (".imgpipe-", ".tmp")
 
 
@@ -41,14 +43,22 @@ def read(path: Path, *, at_most: int) -> bytes:
     """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
     if is_special(path):
         raise NotRegular(path)
-    # Asked again once it is open: the file of this name may have been replaced meanwhile.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
-        found = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
+    try:
+        # Asked again once it is open: the file of this name may have been replaced meanwhile.
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise NotRegular(path)
         # Room for what is there; making room for all that may come takes longer than reading a small file.
-        content = file.read(min(at_most, found.st_size + 1))
-        return content if len(content) <= found.st_size else content + file.read(at_most - len(content))
+        content = os.read(descriptor, min(at_most, found.st_size + 1))
+        # It grew, or the system gave less than there is.
+        while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:

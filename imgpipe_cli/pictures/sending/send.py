@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.aws.names import Names
 
 # Pictures under way; more are not faster, and so many bytes of them are kept in memory at most.
-_WINDOW = 64
+_WINDOW = 128
 _WINDOW_BYTES = 64 * 1024 * 1024
 # Of so many it is asked one by one whether they are there; of more a list is read.
 FEW = 100
@@ -43,7 +43,7 @@ _GRACE_S = 1.0
 _CANCELLED_S = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """How many pictures were sent, and how many the bucket held already."""
 
@@ -241,7 +241,7 @@ class _Sending:
         if same is None and not there.asked:
             self._ask(picture)
         elif same:
-            self.outcome = replace(self.outcome, unchanged=self.outcome.unchanged + 1)
+            self.outcome.unchanged += 1
             self._emit(Unchanged(source.key, source.name, there.version_id, len(picture.data)))
         else:
             self._put(replace(picture, again=True))
@@ -250,7 +250,7 @@ class _Sending:
         source, sha256 = picture.source, picture.sha256.hex()
         size_bytes = len(picture.data)
         self._journal.write(Entry(source.key, size_bytes, sha256, sha256, stored.etag, stored.version_id))
-        self.outcome = replace(self.outcome, sent=self.outcome.sent + 1)
+        self.outcome.sent += 1
         self._emit(Sent(source.key, source.name, stored.version_id, picture.again, size_bytes))
         self._refuse_denied()
 
