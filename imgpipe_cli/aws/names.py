@@ -87,6 +87,11 @@ class Names:
         return f"{self.project}-results"
 
     @property
+    def index_table(self) -> str:
+        """Where pictures are found by what is in them, whichever store has the results."""
+        return f"{self.project}-index"
+
+    @property
     def queue(self) -> str:
         return f"{self.project}-failed"
 
@@ -133,7 +138,14 @@ class Names:
 
     @property
     def table_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.table}")
+        return self.dynamodb_arn(self.table)
+
+    @property
+    def index_table_arn(self) -> str:
+        return self.dynamodb_arn(self.index_table)
+
+    def dynamodb_arn(self, table: str) -> str:
+        return self._arn("dynamodb", f"table/{table}")
 
     @property
     def queue_arn(self) -> str:

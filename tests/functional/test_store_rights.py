@@ -39,28 +39,38 @@ BUCKET_RIGHTS = {
 }
 
 
+INDEX_RIGHTS = {
+    "ingest": {
+        ("dynamodb:BatchWriteItem", NAMES.index_table_arn),
+        ("dynamodb:DeleteItem", NAMES.index_table_arn),
+    },
+    "get_result": set(),
+    "web": {("dynamodb:GetItem", NAMES.index_table_arn), ("dynamodb:Query", NAMES.index_table_arn)},
+}
+
+
 def rights(function: str, settings: Settings) -> set[tuple[str, str]]:
-    """(action, resource) for the stores of results."""
+    """(action, resource) for the stores of results, and for their index."""
     return {
         (action, statement["Resource"])
         for statement in permissions(function, NAMES, settings)["Statement"]
         for action in statement["Action"]
-        if statement["Resource"].startswith((NAMES.table_arn, BUCKET))
+        if statement["Resource"].startswith((NAMES.table_arn, BUCKET, NAMES.index_table_arn))
     }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_each_store_has_exactly_its_rights(function: str) -> None:
-    assert rights(function, SETTINGS) == TABLE_RIGHTS[function]
-    assert rights(function, IN_S3) == BUCKET_RIGHTS[function]
+    assert rights(function, SETTINGS) == TABLE_RIGHTS[function] | INDEX_RIGHTS[function]
+    assert rights(function, IN_S3) == BUCKET_RIGHTS[function] | INDEX_RIGHTS[function]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_both_stores_are_open_only_while_results_move(function: str) -> None:
-    both = TABLE_RIGHTS[function] | BUCKET_RIGHTS[function]
+    both = TABLE_RIGHTS[function] | BUCKET_RIGHTS[function] | INDEX_RIGHTS[function]
     assert rights(function, replace(SETTINGS, move="copy")) == both
     assert rights(function, replace(IN_S3, move="switch")) == both
-    assert rights(function, replace(IN_S3, move="close")) == BUCKET_RIGHTS[function]
+    assert rights(function, replace(IN_S3, move="close")) == BUCKET_RIGHTS[function] | INDEX_RIGHTS[function]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

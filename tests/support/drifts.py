@@ -179,6 +179,13 @@ DRIFTS = [
         ("dynamodb.create_table", "dynamodb.update_time_to_live"),
     ),
     Drift(
+        "index table removed",
+        call("dynamodb", "delete_table", TableName=NAMES.index_table),
+        {"index_table": ()},
+        ("dynamodb.create_table",),
+        IN_S3,
+    ),
+    Drift(
         "billing changed",
         hands.provision,
         {"table": (f"update billing of table {TABLE}",)},

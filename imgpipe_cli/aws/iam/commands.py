@@ -12,7 +12,7 @@ from imgpipe_cli.aws.iam.scopes import (
     PICTURES,
     QUEUE,
     STORED,
-    TABLE,
+    TABLES,
     UPLOADS,
 )
 from imgpipe_cli.aws.iam.uses import UP, Entry, Op, Use, uses
@@ -36,7 +36,7 @@ OWN: tuple[Use, ...] = (
     *uses(("upload", "watch"), PICTURES, "s3.put_object"),
     # A migration of results. The marks of removed pictures keep their tag.
     *uses(UP, STORED, "s3.get_object", Op("s3.put_object", also=("s3:PutObjectTagging",))),
-    *uses(UP, TABLE, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
+    *uses(UP, TABLES, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
     *uses(_FIND, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
     *uses(_FIND, API_LIST, "apigatewayv2.get_apis"),
     *uses(("retry",), INGEST, "lambda.invoke"),

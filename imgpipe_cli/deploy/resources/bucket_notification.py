@@ -46,7 +46,15 @@ class Notification(Resource):
         *uses(UP_AND_DOWN, UPLOADS, "s3.put_bucket_notification_configuration"),
     )
     # Everything that the first event needs is there before the first event can come.
-    needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
+    needs = (
+        "bucket",
+        "permission.bucket",
+        "function.ingest",
+        "retries",
+        "table",
+        "results_bucket",
+        "index_table",
+    )
     needs_shown = ("function.ingest",)  # no event comes before it is Active
     parent = "bucket"
 

@@ -69,6 +69,7 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
                 _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], _index(names)),
             ],
         ),
+        _allow("IndexResults", ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], names.index_table_arn),
         _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
     ]
 
@@ -88,6 +89,7 @@ def _web(names: Names, settings: Settings) -> list[dict[str, Any]]:
             ],
             s3=_read_objects(names),
         ),
+        _allow("FindPictures", ["dynamodb:GetItem", "dynamodb:Query"], names.index_table_arn),
         _allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"], f"{names.bucket_arn}/*"),
         _allow("SignUploads", ["s3:PutObject"], f"{names.bucket_arn}/{UPLOAD_PREFIX}*"),
     ]

@@ -40,6 +40,11 @@ def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
     )
 
 
+def index_variables(names: Names) -> Mapping[str, str]:
+    """The environment that tells a function which table pictures are found by."""
+    return {"INDEX_TABLE": names.index_table}
+
+
 def configuration_of(shape: Shape, context: Context) -> dict[str, Any]:
     """The parameters of CreateFunction that an update can change."""
     names = context.names

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_configuration import Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import Shape, index_variables, store_variables
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.deploy.resources.log_group import LogGroup
@@ -18,7 +18,11 @@ TIMEOUT_S = 120
 
 
 def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
-    return {**store_variables(names, settings), "FEATURES": ",".join(settings.features)}
+    return {
+        **store_variables(names, settings),
+        **index_variables(names),
+        "FEATURES": ",".join(settings.features),
+    }
 
 
 STEP = Step(
