@@ -8,12 +8,13 @@ A row is (pk, sk). Standard library only: the command line loads this very file,
   name#<word>                 <rank>#<hash of the key>    each word of its key, at most 50
   labels                      <lower name>                each label's name, as Rekognition writes it
   aliases                     <lower alias>#<lower name>  each other name of a label
-  sha256#<hex>#<feature>      -                           what was analyzed, by its bytes
+  sha256#<hex>#<feature>      <rank>#<hash of the key>    each answer that a picture of these bytes has
+  asking#<hex>                -, or one for a picture     who asks Rekognition about these bytes
   model#<feature>             -                           the newest model seen
   month#<yyyy-mm>             -                           counters
   index                       state                       how far the index is
 
-The rank makes the most certain come first. The first three have the picture's `key`, since keys and sort keys
+The rank makes the most certain come first. The first four have the picture's `key`, since keys and sort keys
 may both have 1,024 bytes, and `at`: milliseconds since 1970, more with each writing of the picture's rows.
 
 `indexed` of a result lists its rows. It is written before rows that the result did not have, and the rows
@@ -28,6 +29,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from .results import FEATURES
 
 LABELS = "labels"
 ALIASES = "aliases"
@@ -75,6 +78,11 @@ def sha256_pk(digest: str, feature: str) -> str:
     return f"sha256#{digest}#{feature}"
 
 
+def asking_pk(digest: str) -> str:
+    """digest: hexadecimal."""
+    return f"asking#{digest}"
+
+
 def model_pk(feature: str) -> str:
     return f"model#{feature}"
 
@@ -114,6 +122,8 @@ def certainties(item: Mapping[str, Any]) -> dict[str, float]:
     # The last part of a path tells more than the folders before it.
     for word in words(item["objectKey"])[-MAX_WORDS:]:
         found[name_pk(word)] = 100.0
+    if item["status"] == "done" and "sha256" in item:
+        found |= {sha256_pk(item["sha256"], feature): 100.0 for feature in FEATURES if feature in item}
     return found
 
 

@@ -62,6 +62,14 @@ class ResultItem(TypedDict):
     height: NotRequired[int]
     """Pixels, as stored in the file, before any EXIF rotation. From the picture's header."""
 
+    sha256: NotRequired[str]
+    """SHA-256 of the picture's bytes in hexadecimal; absent where they were refused unread, and without the
+    token. From S3, where it has verified one, else from the ingest function."""
+
+    reusedFrom: NotRequired[dict[str, Origin]]
+    """Feature to the picture of the same bytes whose analysis this is; absent without the token. From the
+    ingest function."""
+
     labels: NotRequired[list[Label]]
     """Things and scenes, the most certain first. From DetectLabels."""
 
@@ -102,6 +110,13 @@ class Failure(Reason):
 
     hint: str
     retryable: bool
+
+
+class Origin(TypedDict):
+    """A picture whose analysis was used again. versionId: absent in a bucket without versions."""
+
+    objectKey: str
+    versionId: NotRequired[str]
 
 
 class Named(TypedDict):

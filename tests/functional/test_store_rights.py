@@ -41,9 +41,10 @@ BUCKET_RIGHTS = {
 
 INDEX_RIGHTS = {
     "ingest": {
-        ("dynamodb:BatchWriteItem", NAMES.index_table_arn),
-        ("dynamodb:DeleteItem", NAMES.index_table_arn),
-    },
+        (f"dynamodb:{action}Item", NAMES.index_table_arn)
+        for action in ("BatchGet", "BatchWrite", "Delete", "Get", "Put", "Update")
+    }
+    | {("dynamodb:Query", NAMES.index_table_arn)},
     "get_result": set(),
     "web": {("dynamodb:GetItem", NAMES.index_table_arn), ("dynamodb:Query", NAMES.index_table_arn)},
 }

@@ -13,12 +13,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus, unquote_plus, urlencode
 
 import boto3
 import pytest
@@ -30,14 +30,18 @@ from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
 from ingest.bucket_store import VerdictBucket
+from ingest.permits import SharedPermits, shared_permits
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs as IngestNeeds
+from shared import index_rows
 from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
 from shared.result_objects import INDEX, RESULTS, dump, index_of, load, name_of, parse_index, result_object
 from shared.stores import Results, Store
 from shared.table_results import TableResults
+from shared.usage import Usage, month_of, row_of, usage_of
+from tests.support.index_table import make_index
 from web.bucket_list import BucketList
 from web.needs import Config as WebConfig
 from web.needs import Needs as WebNeeds
@@ -47,6 +51,7 @@ from web.table_list import TableList
 
 BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
 TABLE = "imgpipe-results"
+INDEX_TABLE = "imgpipe-index"
 RESULTS_BUCKET = "imgpipe-results-123456789012-eu-west-1-an"
 NOW = datetime(2026, 11, 22, 18, 30, 5, 250000, tzinfo=UTC)
 TOKEN = "correct horse battery staple"
@@ -105,15 +110,16 @@ def _session() -> boto3.Session:
 class Cloud:
     """Clients, what Rekognition answers, and what it was asked.
 
-    kind: where results are kept, "table" or "bucket". results_s3: a client of its own, as in the functions,
-    so that trouble with pictures and trouble with results can be told apart. slept: the function's pauses;
-    its clock stands still but for these. while_asleep: what happens at the end of each.
+    kind: where results are kept, "table" or "bucket". results_s3, index: clients of their own, as in the
+    functions, so that trouble with pictures, results and the index can be told apart. slept: the function's
+    pauses; its clock stands still but for these. while_asleep: what happens at the end of each.
     """
 
     kind: str
     s3: Any
     results_s3: Any
     dynamodb: Any
+    index: Any
     rekognition: Any
     answers: dict[str, Answer] = field(default_factory=lambda: dict(ANSWERS))
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -149,9 +155,9 @@ class Cloud:
     def operations(self) -> list[str]:
         return sorted(operation for operation, _parameters in self.asked)
 
-    def put(self, key: str, body: bytes) -> dict[str, Any]:
+    def put(self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Store an object and return the event that S3 would send."""
-        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=metadata or {})
         return self.event(
             "ObjectCreated:Put",
             key,
@@ -207,21 +213,45 @@ class Cloud:
         return {"Records": [record]}
 
     def ingest(
-        self, *events: dict[str, Any], features: str = "labels", context: Any = None
+        self, *events: dict[str, Any], features: str = "labels", limit: str = "", context: Any = None
     ) -> dict[str, int]:
         """Run the function on one event that holds the records of all `events`."""
         records = [record for event in events for record in event["Records"]]
-        config = ingest_app.Config.from_environment({**self.environment, "FEATURES": features})
+        environment = {**self.environment, "FEATURES": features, "MONTHLY_LIMIT": limit}
+        config = ingest_app.Config.from_environment(environment)
         needs = IngestNeeds(
             features=config.features,
             store=self.verdicts,
             s3=self.s3,
             rekognition=self.rekognition,
+            permits=self.permits(config.monthly_limit),
             now=lambda: self.now,
             clock=lambda: sum(self.slept),
             sleep=self._sleep,
         )
-        return ingest_app.serve({"Records": records}, context, needs)
+        done = ingest_app.serve({"Records": records}, context, needs)
+        self._write_rows(records)
+        return done
+
+    def _write_rows(self, records: list[dict[str, Any]]) -> None:
+        for record in records:
+            key = unquote_plus(record["s3"]["object"]["key"]) if "s3" in record else ""
+            item = self.stored(key) if key else None
+            for entry in index_rows.entries(item) if item and item["status"] != "removed" else ():
+                pk, sk = index_rows.row_of(entry, key)
+                self.index.put_item(
+                    TableName=INDEX_TABLE, Item=to_attributes({"pk": pk, "sk": sk, "key": key})
+                )
+
+    def permits(self, limit: int | None = None) -> SharedPermits:
+        found = shared_permits(self.index, INDEX_TABLE, store=self.verdicts, limit=limit)
+        return replace(found, now=lambda: self.now)
+
+    def usage(self) -> Usage:
+        """What was counted this month."""
+        month = month_of(self.now)
+        answer = self.index.get_item(TableName=INDEX_TABLE, Key=to_attributes(row_of(month)))
+        return usage_of(month, from_attributes(answer.get("Item", {})))
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -232,7 +262,8 @@ class Cloud:
     @property
     def environment(self) -> dict[str, str]:
         """What tells the functions where the results are."""
-        return {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
+        store = {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
+        return {**store, "INDEX_TABLE": INDEX_TABLE}
 
     @property
     def verdicts(self) -> VerdictStore:
@@ -370,6 +401,7 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
             s3=session.client("s3", config=s3),
             results_s3=session.client("s3", config=s3),
             dynamodb=session.client("dynamodb", config=config),
+            index=session.client("dynamodb", config=config),
             rekognition=session.client("rekognition", config=config),
         )
         cloud.listen()
@@ -393,6 +425,7 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
                 }
             ],
         )
+        make_index(cloud.index, INDEX_TABLE)
         yield cloud
 
 

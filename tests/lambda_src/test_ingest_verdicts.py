@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "eTag": thing["eTag"],
         "sequencer": thing["sequencer"].ljust(32, "0"),
         "sizeBytes": len(pictures.jpeg()),
+        "sha256": hashlib.sha256(pictures.jpeg()).hexdigest(),
         "contentType": "image/jpeg",
         "width": 640,
         "height": 480,

@@ -23,6 +23,7 @@ from shared.result_item import ResultItem, Stored
 from shared.results import shown
 from tests.support.api_server import PlayedApi, Request, serving
 from tests.support.cli import make_bucket
+from tests.support.index_table import EverythingPermitted
 
 Event = dict[str, Any]
 
@@ -94,6 +95,7 @@ class PlayedLambda:
             store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
             s3=self.client("s3"),
             rekognition=self.rekognition,
+            permits=EverythingPermitted(),
             clock=lambda: sum(self.slept),
             sleep=self.slept.append,
         )

@@ -17,6 +17,9 @@ from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
 _POLICY = "imgpipe"
+# What is known of the same bytes, the claim to ask about them, and the counters of the month. A transaction
+# needs the actions of its parts.
+_ASKING = ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
 _NEW = TransientError("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
 _BUSY = TransientError("ConcurrentModification", why="IAM is still working on another change of the role")
 # "must delete policies first", "must detach all policies first": an instance profile never passes.
@@ -70,6 +73,7 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
             ],
         ),
         _allow("IndexResults", ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], names.index_table_arn),
+        _allow("AskOnceAndCount", [f"dynamodb:{one}" for one in _ASKING], names.index_table_arn),
         _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
     ]
 

@@ -14,7 +14,7 @@ from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.session.settings import Settings
 
 # Well above the SDK's worst case.
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 
 
 def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
