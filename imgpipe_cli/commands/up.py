@@ -74,6 +74,18 @@ def register(app: typer.Typer) -> None:
                 "there by default). The pictures analyzed at once follow it.",
             ),
         ] = None,
+        monthly_limit: Annotated[
+            int | None,
+            typer.Option(
+                "--monthly-limit",
+                envvar="IMGPIPE_MONTHLY_LIMIT",
+                min=0,
+                max=1_000_000_000,
+                metavar="N",
+                help="The most analyses in a month, one for each feature of a picture; further pictures wait "
+                "for imgpipe retry (default none; 0 takes a limit away).",
+            ),
+        ] = None,
         source_account: Annotated[
             bool | None,
             typer.Option(
@@ -125,6 +137,7 @@ def register(app: typer.Typer) -> None:
             "private": private,
             "results": results,
             "rekognition_tps": rekognition_tps,
+            "monthly_limit": monthly_limit,
             "source_account": source_account,
         }
         known = _known(run, connection, snapshot, given)
@@ -238,7 +251,7 @@ def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
     # What is not needed can be read again.
-    readable = ("rekognition_tps", "source_account")
+    readable = ("rekognition_tps", "monthly_limit", "source_account")
     needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
     if known is None and deployed.is_lost(snapshot) and not all_asked:

@@ -143,13 +143,13 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What analyzing again may cost; "" if Rekognition will not be asked."""
     from imgpipe_cli.diagnose.retry.failures import asked_for
-    from imgpipe_cli.session.settings import PRICES_OF, PRICES_PER_1000
+    from imgpipe_cli.session import prices
 
     asked = Counter(feature for one in chosen for feature in asked_for(one, settings.features))
     if not asked:
         return ""
-    dollars = sum(PRICES_PER_1000[feature] * number for feature, number in asked.items()) / 1000
-    price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price of {PRICES_OF}"
+    dollars = prices.told(prices.dollars(asked))
+    price = "" if local else f", about {dollars} by its list price of {prices.LIST_OF}"
     each = ", ".join(f"{feature} {number:,}" for feature, number in asked.items())
     return f"Rekognition is asked at most {count(asked.total(), 'time')}{price}: {each}."
 

@@ -100,9 +100,9 @@ def size(size_bytes: float) -> str:
     return functions.picture.size_text(size_bytes)
 
 
-def count(number: int, one: str) -> str:
-    """2, "picture" -> "2 pictures"."""
-    return f"{number:,} {one if number == 1 else f'{one}s'}"
+def count(number: int, one: str, several: str = "") -> str:
+    """2, "picture" -> "2 pictures". several: where the plural is another than that."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def seconds(duration_s: float) -> str:

@@ -45,6 +45,11 @@ def index_variables(names: Names) -> Mapping[str, str]:
     return {"INDEX_TABLE": names.index_table}
 
 
+def limit_variables(settings: Settings) -> Mapping[str, str]:
+    """The environment that tells a function how many analyses a month may have."""
+    return {"MONTHLY_LIMIT": str(settings.monthly_limit)} if settings.monthly_limit else {}
+
+
 def configuration_of(shape: Shape, context: Context) -> dict[str, Any]:
     """The parameters of CreateFunction that an update can change."""
     names = context.names

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_configuration import Shape, index_variables, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import (
+    Shape,
+    index_variables,
+    limit_variables,
+    store_variables,
+)
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.deploy.resources.log_group import LogGroup
@@ -21,6 +26,7 @@ def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mappin
     return {
         **store_variables(names, settings),
         **index_variables(names),
+        **limit_variables(settings),
         "FEATURES": ",".join(settings.features),
     }
 

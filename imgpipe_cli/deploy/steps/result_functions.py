@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_configuration import Shape, index_variables, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import (
+    Shape,
+    index_variables,
+    limit_variables,
+    store_variables,
+)
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.log_group import LogGroup
 from imgpipe_cli.session.settings import Settings
@@ -24,6 +29,7 @@ def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, st
     return {
         **store_variables(names, settings),
         **index_variables(names),
+        **limit_variables(settings),
         **({"INDEX_NAME": INDEX} if settings.results == "table" else {}),
         "BUCKET_NAME": names.bucket,
         "UPLOAD_PREFIX": UPLOAD_PREFIX,
