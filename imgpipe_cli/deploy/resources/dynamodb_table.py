@@ -9,23 +9,36 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.iam.scopes import TABLE, TABLE_INDEX
 from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
-from imgpipe_cli.aws.names import INDEX, Names, plain_tags
+from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, Names, plain_tags
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
 _KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
-# By time: a list of results reads one day after the other instead of the whole table.
-_INDEX = {
-    "IndexName": INDEX,
-    "KeySchema": [
-        {"AttributeName": "day", "KeyType": "HASH"},
-        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
-    ],
-    # Keys only: each result is written once, and read in full by its key when it is listed.
-    "Projection": {"ProjectionType": "KEYS_ONLY"},
+# The attribute by which each index is divided; inside a part it is in the order of time.
+#   by-time  a list of results reads one day after the other instead of the whole table
+#   failed   rows of other results lack the attribute (lambda_src/shared/table_rows.py), so they are not in it
+_PARTITIONS = {INDEX: "day", FAILED_INDEX: "failed"}
+_INDEXES = {
+    index: {
+        "IndexName": index,
+        "KeySchema": [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
+        ],
+        # Keys only: each result is written once, and read in full by its key when it is listed.
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+    for index, partition in _PARTITIONS.items()
 }
-_ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objectKey", "day", "analyzedAt")]
+
+
+def _attributes(*indexes: str) -> list[dict[str, str]]:
+    """The types of all keys of the table and of these indexes."""
+    names = ("objectKey", "analyzedAt", *(_PARTITIONS[index] for index in indexes))
+    return [{"AttributeName": name, "AttributeType": "S"} for name in names]
+
+
 _TTL = "expiresAt"
 _BUSY = (
     TransientError("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
@@ -46,7 +59,7 @@ _MADE_ALREADY = (
 
 
 class Table(Resource):
-    """On-demand, keyed by the S3 object key, with an index by time."""
+    """On-demand, keyed by the S3 object key, with an index by time and one of failed results."""
 
     name = "table"
     title = "the results table"
@@ -93,7 +106,7 @@ class Table(Resource):
             facts={
                 "keys": table["KeySchema"],
                 "types": _types_of_keys(table),
-                "index": indexes.get(INDEX),
+                "indexes": {name: indexes[name] for name in _INDEXES if name in indexes},
                 "protected": table.get("DeletionProtectionEnabled", False),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             },
@@ -105,8 +118,8 @@ class Table(Resource):
             params = {
                 "TableName": names.table,
                 "KeySchema": _KEYS,
-                "AttributeDefinitions": _ATTRIBUTES,
-                "GlobalSecondaryIndexes": [_INDEX],
+                "AttributeDefinitions": _attributes(*_INDEXES),
+                "GlobalSecondaryIndexes": list(_INDEXES.values()),
                 "BillingMode": "PAY_PER_REQUEST",
                 "Tags": names.tag_list,
             }
@@ -116,13 +129,15 @@ class Table(Resource):
         if observed.facts["billing"] != "PAY_PER_REQUEST":
             params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
             yield Change("update", f"billing of table {names.table}", _update("update_table", params))
-        if observed.facts["index"] is None:
+        there = [name for name in _INDEXES if name in observed.facts["indexes"]]
+        for name in (name for name in _INDEXES if name not in there):
             params = {
                 "TableName": names.table,
-                "AttributeDefinitions": _ATTRIBUTES,
-                "GlobalSecondaryIndexUpdates": [{"Create": _INDEX}],
+                # DynamoDB refuses one that no index has.
+                "AttributeDefinitions": _attributes(*there, name),
+                "GlobalSecondaryIndexUpdates": [{"Create": _INDEXES[name]}],
             }
-            yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
+            yield Change("create", f"index {name} of table {names.table}", _update("update_table", params))
 
     def removals(self, context: Context) -> Iterator[Change]:
         observed, names = context.observed, context.names
@@ -138,12 +153,11 @@ class Table(Resource):
         yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
 
     def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
-        """Another projection of the index works as well; each result costs more."""
-        kept = ((observed.facts.get("index") or {}).get("Projection") or {}).get(
-            "ProjectionType", "KEYS_ONLY"
-        )
-        if kept != "KEYS_ONLY":
-            yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
+        """Another projection of an index works as well; each result costs more."""
+        for name, index in observed.facts.get("indexes", {}).items():
+            kept = (index.get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
+            if kept != "KEYS_ONLY":
+                yield f"index {name} of table {names.table} keeps more than keys (projection {kept})"
 
     def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
@@ -227,8 +241,8 @@ def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
-    """Raise a Problem for another key of the table or of our index, neither of which DynamoDB can change."""
-    types, index = facts["types"], facts["index"]
+    """Raise a Problem for another key of the table or of our indexes, which DynamoDB cannot change."""
+    types = facts["types"]
     if facts["keys"] != _KEYS or types["objectKey"] != "S":
         raise Problem(
             "table_differs",
@@ -236,19 +250,22 @@ def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
             hint=f"aws dynamodb delete-table --table-name {table} removes it with its results, imgpipe up "
             "makes it anew. (imgpipe down would remove the pictures as well.)",
         )
-    strings = all(types.get(name, "S") == "S" for name in ("day", "analyzedAt"))
-    if index is None and not strings:
-        raise Problem(
-            "table_differs",
-            f"An index that others made in the table {table} has day or analyzedAt as no strings, which the "
-            f"missing index {INDEX} needs.",
-            hint="Remove that index in the DynamoDB console, then run imgpipe up.",
-        )
-    if index is not None and not (strings and index["KeySchema"] == _INDEX["KeySchema"]):
-        update = json.dumps([{"Delete": {"IndexName": INDEX}}], separators=(",", ":"))
-        raise Problem(
-            "table_differs",
-            f"The index {INDEX} of the table {table} has another key: DynamoDB cannot change that.",
-            hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
-            f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
-        )
+    for name, wanted in _INDEXES.items():
+        index = facts["indexes"].get(name)
+        keys = (_PARTITIONS[name], "analyzedAt")
+        strings = all(types.get(key, "S") == "S" for key in keys)
+        if index is None and not strings:
+            raise Problem(
+                "table_differs",
+                f"An index that others made in the table {table} has {' or '.join(keys)} as no strings, "
+                f"which the missing index {name} needs.",
+                hint="Remove that index in the DynamoDB console, then run imgpipe up.",
+            )
+        if index is not None and not (strings and index["KeySchema"] == wanted["KeySchema"]):
+            update = json.dumps([{"Delete": {"IndexName": name}}], separators=(",", ":"))
+            raise Problem(
+                "table_differs",
+                f"The index {name} of the table {table} has another key: DynamoDB cannot change that.",
+                hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
+                f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
+            )
