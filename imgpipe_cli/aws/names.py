@@ -16,6 +16,7 @@ FUNCTIONS = ("ingest", "get_result", "web")
 STAGE = "prod"
 UPLOAD_PREFIX = "web/"  # where pictures sent from the page go; the page may write nowhere else
 INDEX = "by-time"
+FAILED_INDEX = "failed"
 
 # 24 = the 63 characters of a bucket name less "-uploads-", account, the longest region and "-an".
 PROJECT_MAX = 24

@@ -1,8 +1,8 @@
 """The rules that the functions and the command line share, loaded from the functions' own source, so that the
 two can never disagree.
 
-Each name is a module of lambda_src, loaded when it is first used. `dynamo_types` needs boto3; the others need
-the standard library only, and import their neighbors relatively.
+Each name is a module of lambda_src, loaded when it is first used. `dynamo_types` and `table_rows` need boto3;
+the others need the standard library only. All import their neighbors relatively.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 from imgpipe_cli.lambdas import package
 
 if TYPE_CHECKING:
-    from shared import dynamo_types, events, identity, index_rows, picture, result_objects, results
+    from shared import (
+        dynamo_types,
+        events,
+        identity,
+        index_rows,
+        picture,
+        result_objects,
+        results,
+        table_rows,
+    )
     from web import modules as page_modules
 
 __all__ = [
@@ -27,6 +36,7 @@ __all__ = [
     "picture",
     "result_objects",
     "results",
+    "table_rows",
 ]
 
 # A package of ours: `shared` by itself could be anybody's.

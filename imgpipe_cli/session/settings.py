@@ -70,11 +70,13 @@ class Settings:
     monthly_limit: int = 0
     # The version of imgpipe whose code the functions run; "" where that was not kept yet.
     imgpipe: str = ""
+    # Whether the index of failed results holds all of them. Not stored: the function web tells.
+    failed_index: bool = True
     # What another version keeps here and this one does not know: it stays as it is.
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> str:
-        document = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
+        document = {name: getattr(self, name) for name in _stored_names()}
         if not self.imgpipe:
             del document["imgpipe"]
         # One text for one meaning: 55 from a file and 55.0 from an option are the same.
@@ -176,7 +178,11 @@ def _other(store: str) -> str:
 
 
 def _known_names() -> set[str]:
-    return {"version", *(one.name for one in fields(Settings) if one.name != "unknown")}
+    return {"version", *_stored_names()}
+
+
+def _stored_names() -> list[str]:
+    return [one.name for one in fields(Settings) if one.name not in ("failed_index", "unknown")]
 
 
 def _document(text: str) -> dict[str, Any]:

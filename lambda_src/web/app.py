@@ -42,9 +42,14 @@ def _results(config: Config) -> ResultList:
             dynamodb=dynamodb_client(STORE_TIMEOUTS, connections=PARALLEL_DAYS),
             table=config.store.name,
             index=config.index,
+            failed_index=config.failed_index,
             first_day=config.first_day,
         )
-    return BucketList(s3=s3_client(STORE_TIMEOUTS, connections=PARALLEL_READS), bucket=config.store.name)
+    return BucketList(
+        s3=s3_client(STORE_TIMEOUTS, connections=PARALLEL_READS),
+        bucket=config.store.name,
+        failed_index=bool(config.failed_index),
+    )
 
 
 def handler(event: Mapping[str, Any], context: object) -> Response:

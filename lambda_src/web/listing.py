@@ -95,10 +95,13 @@ class _Page:
         # Where some are left out, many entries may have to be passed over.
         size = self._limit if self._wanted.everything else _CHUNK
         while True:
-            found = results.walk(self._reached, size, until_s=walk_until_s)
+            found = results.walk(
+                self._reached, size, until_s=walk_until_s, failed=self._wanted.status == "failed"
+            )
             entries = [entry for entry in found.entries if self._wanted.may_match(entry)]
             for first in range(0, len(entries), MAX_LIMIT):
-                if first and time.monotonic() > walk_until_s:
+                full = len(self.items) == self._limit
+                if first and (full or time.monotonic() > walk_until_s):
                     return self._reached
                 some = entries[first : first + MAX_LIMIT]
                 if not self._take(some, results.read(some, until_s=read_until_s)):

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class Config:
     """Settings from the environment.
 
-    `index` is the name of a table's index, empty for a bucket. `first_day` is the pipeline's first day (UTC):
-    no result is older. `min_confidence` and `public_results` are told to the page: where its slider starts,
-    and whether GET /result needs the token.
+    `index` is the name of a table's index, empty for a bucket. `failed_index` is that of failed results,
+    empty while it does not hold all of them. `first_day` is the pipeline's first day (UTC): no result is
+    older. `min_confidence` and `public_results` are told to the page: where its slider starts, and whether
+    GET /result needs the token.
     """
 
     store: Store
     index: str
+    failed_index: str
     bucket: str
     upload_prefix: str
     token_sha256: str
@@ -37,6 +39,7 @@ class Config:
         return cls(
             store=Store.from_environment(environment),
             index=environment.get("INDEX_NAME", ""),
+            failed_index=environment.get("FAILED_INDEX", ""),
             bucket=environment["BUCKET_NAME"],
             upload_prefix=environment["UPLOAD_PREFIX"],
             token_sha256=environment["TOKEN_SHA256"],

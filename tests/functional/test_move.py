@@ -96,11 +96,12 @@ def deployed() -> Settings:
 
 
 def index() -> set[str]:
-    return {entry["Key"] for entry in BucketStore(PlainHttpAws(), NAMES.results_bucket).listed(rules.INDEX)}
+    bucket = BucketStore(PlainHttpAws(), NAMES.results_bucket)
+    return {entry["Key"] for prefix in (rules.INDEX, rules.FAILED) for entry in bucket.listed(prefix)}
 
 
 def right_index(items: list[Stored]) -> set[str]:
-    return {entry for one in items if (entry := rules.index_of(one))}
+    return {entry for one in items for entry in rules.entries_of(one)}
 
 
 def move(aws: PlainHttpAws, end: Settings, *, emit: Callable[[Event], None] = nothing) -> Any:
@@ -254,11 +255,11 @@ def test_the_index_is_repaired_beside_what_is_no_result(body: bytes) -> None:
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/notes.json", Body=body)
     for key in (theirs, "index/nonsense"):
         aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
-    done = reindex.repair(aws, NAMES.results_bucket)
+    done = reindex.repair(BucketStore(aws, NAMES.results_bucket))
     assert (done.added, done.removed, list(done.refused)) == (2, 1, ["notes"])
     assert index() == right_index(some) | {theirs}, "its entry may be right"
     with pytest.raises(Problem, match=r"results of 'notes' in bucket .*: what is stored there is no result"):
-        reindex.refuse_unfinished(done, NAMES.results_bucket)
+        reindex.refuse_unfinished(done, BucketStore(aws, NAMES.results_bucket))
     with pytest.raises(Problem, match="results of 'notes' from"):
         move(aws, SETTINGS)
 
@@ -270,13 +271,13 @@ def test_one_result_that_is_refused_stops_no_other_repair(operation: str) -> Non
     aws = Refusing(operation, "bad")
     for key in map(rules.index_of, some):
         aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
-    done = reindex.repair(aws, NAMES.results_bucket)
+    done = reindex.repair(BucketStore(aws, NAMES.results_bucket))
     assert (done.added, done.removed, list(done.refused)) == (2, 0, ["bad"])
     assert index() == right_index([some[0], some[2]])
     with pytest.raises(Problem) as caught:
-        reindex.refuse_unfinished(done, NAMES.results_bucket)
+        reindex.refuse_unfinished(done, BucketStore(aws, NAMES.results_bucket))
     assert (caught.value.code, caught.value.exit_code) == ("access_denied", ExitCode.FAILED)
-    reindex.refuse_unfinished(reindex.Repaired(2, 0), NAMES.results_bucket)
+    reindex.refuse_unfinished(reindex.Repaired(3, 2), BucketStore(aws, NAMES.results_bucket))
 
 
 def test_a_right_that_is_missing_ends_a_repair() -> None:
@@ -285,7 +286,7 @@ def test_a_right_that_is_missing_ends_a_repair() -> None:
     fill("s3", [item(key, 1) for key in keys])
     aws = Refusing("get_object", *keys)
     with pytest.raises(Problem, match="s3:GetObject is missing"):
-        reindex.repair(aws, NAMES.results_bucket)
+        reindex.repair(BucketStore(aws, NAMES.results_bucket))
 
 
 def test_a_right_that_is_missing_is_not_tried_with_every_result() -> None:
@@ -422,13 +423,15 @@ def test_repair_puts_the_index_right() -> None:
     finished(IN_S3, kind=PlainHttpAws)
     fill("s3")
     aws = PlainHttpAws()
-    lost = rules.index_of(ITEMS[0])
+    lost = [*rules.entries_of(ITEMS[0]), rules.entries_of(ITEMS[1])[1]]
     left = rules.index_object("2026-11-21T08:00:00.000Z", "a.jpg")
     announced = rules.index_object("2026-11-22T11:59:00.000Z", "coming.jpg")
-    aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=lost)
-    for key in (left, announced, "index/nonsense"):
+    for key in lost:
+        aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=key)
+    old_failure = left.replace(rules.INDEX, rules.FAILED)
+    for key in (left, old_failure, announced, "index/nonsense"):
         aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key=key, Body=b"")
     noon_s = rules.milliseconds("2026-11-22T12:00:00.000Z") / 1000
-    done = reindex.repair(aws, NAMES.results_bucket, now_s=lambda: noon_s)
-    assert (done.added, done.removed) == (1, 2)
+    done = reindex.repair(BucketStore(aws, NAMES.results_bucket), now_s=lambda: noon_s)
+    assert (done.read, done.added, done.removed) == (5, 2, 3)
     assert index() == right_index(ITEMS) | {announced}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from imgpipe_cli.session.settings import Settings
 from tests.support.account import IN_S3, NAMES, SETTINGS
 
 RESULTS = f"{NAMES.results_bucket_arn}/results/*"
-INDEX = f"{NAMES.results_bucket_arn}/index/*"
+INDEX, FAILED = (f"{NAMES.results_bucket_arn}/{index}/*" for index in ("index", "fails"))
 BUCKET = NAMES.results_bucket_arn
 READ = {("s3:GetObject", RESULTS), ("s3:ListBucket", BUCKET)}
 BY_TIME = f"{NAMES.table_arn}/index/by-time"
@@ -24,6 +25,7 @@ TABLE_RIGHTS = {
         ("dynamodb:BatchGetItem", NAMES.table_arn),
         ("dynamodb:GetItem", NAMES.table_arn),
         ("dynamodb:Query", BY_TIME),
+        ("dynamodb:Query", f"{NAMES.table_arn}/index/failed"),
     },
 }
 BUCKET_RIGHTS = {
@@ -33,6 +35,8 @@ BUCKET_RIGHTS = {
         ("s3:PutObjectTagging", RESULTS),
         ("s3:PutObject", INDEX),
         ("s3:DeleteObject", INDEX),
+        ("s3:PutObject", FAILED),
+        ("s3:DeleteObject", FAILED),
     },
     "get_result": READ,
     "web": READ,
@@ -50,13 +54,19 @@ INDEX_RIGHTS = {
 }
 
 
+def resources_of(statement: dict[str, Any]) -> list[str]:
+    resources = statement["Resource"]
+    return [resources] if isinstance(resources, str) else resources
+
+
 def rights(function: str, settings: Settings) -> set[tuple[str, str]]:
     """(action, resource) for the stores of results, and for their index."""
     return {
-        (action, statement["Resource"])
+        (action, resource)
         for statement in permissions(function, NAMES, settings)["Statement"]
         for action in statement["Action"]
-        if statement["Resource"].startswith((NAMES.table_arn, BUCKET, NAMES.index_table_arn))
+        for resource in resources_of(statement)
+        if resource.startswith((NAMES.table_arn, BUCKET, NAMES.index_table_arn))
     }
 
 

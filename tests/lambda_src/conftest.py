@@ -37,10 +37,12 @@ from ingest.work import Needs as IngestNeeds
 from shared import index_rows
 from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
-from shared.result_objects import INDEX, RESULTS, dump, index_of, load, name_of, parse_index, result_object
+from shared.result_objects import INDEX, RESULTS, dump, entries_of, load, name_of, parse_index, result_object
 from shared.stores import Results, Store
 from shared.table_results import TableResults
-from shared.usage import Usage, month_of, row_of, usage_of
+from shared.table_rows import row_of, stored_in
+from shared.usage import Usage, month_of, usage_of
+from shared.usage import row_of as usage_row_of
 from tests.support.index_table import make_index
 from web.bucket_list import BucketList
 from web.needs import Config as WebConfig
@@ -111,8 +113,9 @@ class Cloud:
     """Clients, what Rekognition answers, and what it was asked.
 
     kind: where results are kept, "table" or "bucket". results_s3, index: clients of their own, as in the
-    functions, so that trouble with pictures, results and the index can be told apart. slept: the function's
-    pauses; its clock stands still but for these. while_asleep: what happens at the end of each.
+    functions, so that trouble with pictures, results and the index can be told apart. failed_index: "" while
+    it is not complete. slept: the function's pauses; its clock stands still but for these. while_asleep: what
+    happens at the end of each.
     """
 
     kind: str
@@ -126,6 +129,7 @@ class Cloud:
     ticks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     now: datetime = NOW
     page_limits: PageLimits = field(default_factory=PageLimits)
+    failed_index: str = "failed"
     slept: list[float] = field(default_factory=list)
     while_asleep: Callable[[], object] = lambda: None
 
@@ -250,7 +254,7 @@ class Cloud:
     def usage(self) -> Usage:
         """What was counted this month."""
         month = month_of(self.now)
-        answer = self.index.get_item(TableName=INDEX_TABLE, Key=to_attributes(row_of(month)))
+        answer = self.index.get_item(TableName=INDEX_TABLE, Key=to_attributes(usage_row_of(month)))
         return usage_of(month, from_attributes(answer.get("Item", {})))
 
     def _sleep(self, seconds: float) -> None:
@@ -279,8 +283,15 @@ class Cloud:
 
     def result_list(self, first_day: date) -> ResultList:
         if self.kind == "table":
-            return TableList(dynamodb=self.dynamodb, table=TABLE, index="by-time", first_day=first_day)
-        return BucketList(s3=self.results_s3, bucket=RESULTS_BUCKET)
+            return TableList(
+                dynamodb=self.dynamodb,
+                table=TABLE,
+                index="by-time",
+                failed_index=self.failed_index,
+                first_day=first_day,
+            )
+        failed_index = bool(self.failed_index)
+        return BucketList(s3=self.results_s3, bucket=RESULTS_BUCKET, failed_index=failed_index)
 
     @property
     def results_client(self) -> Any:
@@ -294,7 +305,7 @@ class Cloud:
     def stored(self, key: str) -> dict[str, Any] | None:
         if self.kind == "table":
             answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
-            return from_attributes(answer["Item"]) if "Item" in answer else None
+            return dict(stored_in(answer["Item"])) if "Item" in answer else None
         name = result_object(name_of(key))
         if name not in self.objects(RESULTS):
             return None
@@ -316,10 +327,11 @@ class Cloud:
         base = {"objectKey": key, "status": "done", "analyzedAt": analyzed_at, "day": analyzed_at[:10]}
         item = {**base, "sequencer": "0" * 32, **more}
         if self.kind == "table":
-            self.dynamodb.put_item(TableName=TABLE, Item=to_attributes(item))
+            self.dynamodb.put_item(TableName=TABLE, Item=row_of(item))
             return
         name = result_object(name_of(key))
-        self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=index_of(item), Body=b"")
+        for entry in entries_of(item):
+            self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=entry, Body=b"")
         self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=name, Body=dump(item))
 
     def lose(self, key: str) -> None:
@@ -347,6 +359,7 @@ class Cloud:
         config = WebConfig(
             store=Store.from_environment(self.environment),
             index="by-time",
+            failed_index=self.failed_index,
             bucket=BUCKET,
             upload_prefix="web/",
             token_sha256=TOKEN_SHA256,
@@ -408,7 +421,7 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
         location: Any = {"LocationConstraint": "eu-west-1"}
         for bucket in (BUCKET, RESULTS_BUCKET):
             cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
-        names = ("objectKey", "day", "analyzedAt")
+        names = ("objectKey", "day", "analyzedAt", "failed")
         cloud.dynamodb.create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
@@ -416,13 +429,14 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
             KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[
                 {
-                    "IndexName": "by-time",
+                    "IndexName": index,
                     "KeySchema": [
-                        {"AttributeName": "day", "KeyType": "HASH"},
+                        {"AttributeName": partition, "KeyType": "HASH"},
                         {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
+                for index, partition in (("by-time", "day"), ("failed", "failed"))
             ],
         )
         make_index(cloud.index, INDEX_TABLE)

@@ -141,6 +141,7 @@ def test_the_handlers_run_on_their_environment(
         **cloud.environment,
         "FEATURES": "labels",
         "INDEX_NAME": "by-time",
+        "FAILED_INDEX": "failed",
         "BUCKET_NAME": "imgpipe-uploads-123456789012-eu-west-1-an",
         "UPLOAD_PREFIX": "web/",
         "TOKEN_SHA256": "",

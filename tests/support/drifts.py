@@ -193,13 +193,14 @@ DRIFTS = [
     ),
     Drift(
         "index removed",
-        call(
-            "dynamodb",
-            "update_table",
-            TableName=TABLE,
-            GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-time"}}],
-        ),
+        hands.delete_index("by-time"),
         {"table": (f"create index by-time of table {TABLE}",)},
+        ("dynamodb.update_table",),
+    ),
+    Drift(
+        "both indexes removed",
+        hands.each(hands.delete_index("by-time"), hands.delete_index("failed")),
+        {"table": (f"create index by-time of table {TABLE}", f"create index failed of table {TABLE}")},
         ("dynamodb.update_table",),
     ),
     Drift(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
@@ -18,9 +18,9 @@ from imgpipe_cli.aws.names import Names
 from ingest.app import serve
 from ingest.table_store import VerdictTable
 from ingest.work import Needs
-from shared.dynamo_types import from_attributes, plain
-from shared.result_item import ResultItem, Stored
+from shared.result_item import ResultItem
 from shared.results import shown
+from shared.table_rows import stored_in
 from tests.support.api_server import PlayedApi, Request, serving
 from tests.support.cli import make_bucket
 from tests.support.index_table import EverythingPermitted
@@ -164,7 +164,7 @@ class PlayedLambda:
     def results(self) -> dict[str, ResultItem]:
         """The stored results as the API shows them."""
         rows = self.client("dynamodb").scan(TableName=self.names.table)["Items"]
-        items = [shown(cast("Stored", plain(from_attributes(row)))) for row in rows]
+        items = [shown(stored_in(row)) for row in rows]
         return {one["objectKey"]: one for one in items if one}
 
 

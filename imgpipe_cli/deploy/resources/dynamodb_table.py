@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.iam.scopes import TABLE_INDEX, TABLES
 from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
-from imgpipe_cli.aws.names import INDEX, Names, plain_tags
+from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, Names, plain_tags
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
-# By time: a list of results reads one day after the other instead of the whole table.
-_INDEX = {
-    "IndexName": INDEX,
-    "KeySchema": [
-        {"AttributeName": "day", "KeyType": "HASH"},
-        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
-    ],
-    # Keys only: each result is written once, and read in full by its key when it is listed.
-    "Projection": {"ProjectionType": "KEYS_ONLY"},
-}
+# The attribute by which each index of the results is divided; inside a part it is in the order of time.
+#   by-time  a list of results reads one day after the other instead of the whole table
+#   failed   rows of other results lack the attribute (lambda_src/shared/table_rows.py), so they are not in it
+_PARTITIONS = {INDEX: "day", FAILED_INDEX: "failed"}
+_TIME = "analyzedAt"
 _TTL = "expiresAt"
 _BUSY = (
     TransientError("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
@@ -47,8 +43,8 @@ _MADE_ALREADY = (
 class DynamoTable(Resource):
     """On demand, found by string keys.
 
-    keys: the attributes of the primary key. index: the one index of ours. lost: what goes with the table,
-    told where only its removal helps.
+    keys: the attributes of the primary key. partitions: of each index, by its name, the attribute that divides
+    it. lost: what goes with the table, told where only its removal helps.
     """
 
     iam = (
@@ -62,7 +58,7 @@ class DynamoTable(Resource):
     needs = ("settings",)
     serialize = True
     keys: tuple[str, ...]
-    index: Mapping[str, Any] | None = None
+    partitions: Mapping[str, str] = MappingProxyType({})
     lost: str
 
     @abstractmethod
@@ -96,7 +92,7 @@ class DynamoTable(Resource):
             facts={
                 "keys": table["KeySchema"],
                 "types": _types_of_keys(table),
-                "index": indexes.get(INDEX),
+                "indexes": {name: indexes[name] for name in self.partitions if name in indexes},
                 "protected": table.get("DeletionProtectionEnabled", False),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             },
@@ -104,13 +100,16 @@ class DynamoTable(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         observed, table = context.observed, self.table(context.names)
-        indexes = {"GlobalSecondaryIndexes": [self.index]} if self.index else {}
         if not observed.exists:
             params = {
                 "TableName": table,
-                "KeySchema": self._key_schema(),
-                "AttributeDefinitions": self._attributes(),
-                **indexes,
+                "KeySchema": _key_schema(*self.keys),
+                "AttributeDefinitions": self._attributes(*self.partitions),
+                **(
+                    {"GlobalSecondaryIndexes": [self._index(name) for name in self.partitions]}
+                    if self.partitions
+                    else {}
+                ),
                 "BillingMode": "PAY_PER_REQUEST",
                 "Tags": context.names.tag_list,
             }
@@ -120,13 +119,15 @@ class DynamoTable(Resource):
         if observed.facts["billing"] != "PAY_PER_REQUEST":
             params = {"TableName": table, "BillingMode": "PAY_PER_REQUEST"}
             yield Change("update", f"billing of table {table}", _update("update_table", params))
-        if self.index and observed.facts["index"] is None:
+        there = [name for name in self.partitions if name in observed.facts["indexes"]]
+        for name in (name for name in self.partitions if name not in there):
             params = {
                 "TableName": table,
-                "AttributeDefinitions": self._attributes(),
-                "GlobalSecondaryIndexUpdates": [{"Create": self.index}],
+                # DynamoDB refuses one that no index has.
+                "AttributeDefinitions": self._attributes(*there, name),
+                "GlobalSecondaryIndexUpdates": [{"Create": self._index(name)}],
             }
-            yield Change("create", f"index {INDEX} of table {table}", _update("update_table", params))
+            yield Change("create", f"index {name} of table {table}", _update("update_table", params))
 
     def removals(self, context: Context) -> Iterator[Change]:
         observed, table = context.observed, self.table(context.names)
@@ -141,20 +142,22 @@ class DynamoTable(Resource):
             )
         yield Change("delete", f"table {table}", _update("delete_table", {"TableName": table}))
 
-    def _key_schema(self) -> list[dict[str, str]]:
-        return [
-            {"AttributeName": name, "KeyType": kind}
-            for name, kind in zip(self.keys, ("HASH", "RANGE"), strict=False)
-        ]
+    def _index(self, name: str) -> dict[str, Any]:
+        return {
+            "IndexName": name,
+            "KeySchema": _key_schema(self.partitions[name], _TIME),
+            # Keys only: each result is written once, and read in full by its key when it is listed.
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
 
-    def _attributes(self) -> list[dict[str, str]]:
-        """All attributes that are a key of the table or of our index; all are strings."""
-        indexed = [key["AttributeName"] for key in self.index["KeySchema"]] if self.index else []
+    def _attributes(self, *indexes: str) -> list[dict[str, str]]:
+        """The types of all keys of the table and of these indexes."""
+        indexed = (_TIME, *(self.partitions[name] for name in indexes)) if indexes else ()
         return [{"AttributeName": name, "AttributeType": "S"} for name in (*self.keys, *indexed)]
 
     def _refuse_other_keys(self, facts: Mapping[str, Any], table: str) -> None:
         """Raise a Problem for other keys of the table, which DynamoDB cannot change."""
-        if facts["keys"] != self._key_schema() or any(facts["types"][name] != "S" for name in self.keys):
+        if facts["keys"] != _key_schema(*self.keys) or any(facts["types"][name] != "S" for name in self.keys):
             kind = "strings" if len(self.keys) > 1 else "string"
             raise Problem(
                 "table_differs",
@@ -163,16 +166,38 @@ class DynamoTable(Resource):
                 hint=f"aws dynamodb delete-table --table-name {table} removes it with {self.lost}, "
                 "imgpipe up makes it anew. (imgpipe down would remove the pictures as well.)",
             )
+        for name in self.partitions:
+            self._refuse_other_index(name, facts, table)
+
+    def _refuse_other_index(self, name: str, facts: Mapping[str, Any], table: str) -> None:
+        """Raise a Problem for other keys of an index, which DynamoDB cannot change."""
+        index, keys = facts["indexes"].get(name), (self.partitions[name], _TIME)
+        strings = all(facts["types"].get(key, "S") == "S" for key in keys)
+        if index is None and not strings:
+            raise Problem(
+                "table_differs",
+                f"An index that others made in the table {table} has {' or '.join(keys)} as no strings, "
+                f"which the missing index {name} needs.",
+                hint="Remove that index in the DynamoDB console, then run imgpipe up.",
+            )
+        if index is not None and not (strings and index["KeySchema"] == _key_schema(*keys)):
+            update = json.dumps([{"Delete": {"IndexName": name}}], separators=(",", ":"))
+            raise Problem(
+                "table_differs",
+                f"The index {name} of the table {table} has another key: DynamoDB cannot change that.",
+                hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
+                f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
+            )
 
 
 class Table(DynamoTable):
-    """One item for each picture, keyed by its S3 object key, with an index by time."""
+    """One item for each picture, keyed by its S3 object key; by time, and failed ones apart, in an index."""
 
     name = "table"
     title = "the results table"
     iam = (*DynamoTable.iam, *uses(UP_AND_DOWN, TABLE_INDEX, "dynamodb.scan"))
     keys = ("objectKey",)
-    index = _INDEX
+    partitions = _PARTITIONS
     lost = "its results"
 
     def table(self, names: Names) -> str:
@@ -182,22 +207,16 @@ class Table(DynamoTable):
         return "table" in settings.stores
 
     def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
-        """Another projection of the index works as well; each result costs more."""
-        kept = ((observed.facts.get("index") or {}).get("Projection") or {}).get(
-            "ProjectionType", "KEYS_ONLY"
-        )
-        if kept != "KEYS_ONLY":
-            yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
+        """Another projection of an index works as well; each result costs more."""
+        for name, index in observed.facts.get("indexes", {}).items():
+            kept = (index.get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
+            if kept != "KEYS_ONLY":
+                yield f"index {name} of table {names.table} keeps more than keys (projection {kept})"
 
     def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
         query = {"TableName": names.table, "IndexName": INDEX, "Select": "COUNT"}
         return {"results": sum(page["Count"] for page in aws.pages("dynamodb", "scan", **query))}
-
-    def _refuse_other_keys(self, facts: Mapping[str, Any], table: str) -> None:
-        """Also for another key of our index."""
-        super()._refuse_other_keys(facts, table)
-        _refuse_other_index(facts, table)
 
 
 class Expiry(Resource):
@@ -275,22 +294,7 @@ def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: kind for name, kind in types.items() if name in keys}
 
 
-def _refuse_other_index(facts: Mapping[str, Any], table: str) -> None:
-    """Raise a Problem for another key of the index by time, which DynamoDB cannot change."""
-    types, index = facts["types"], facts["index"]
-    strings = all(types.get(name, "S") == "S" for name in ("day", "analyzedAt"))
-    if index is None and not strings:
-        raise Problem(
-            "table_differs",
-            f"An index that others made in the table {table} has day or analyzedAt as no strings, which the "
-            f"missing index {INDEX} needs.",
-            hint="Remove that index in the DynamoDB console, then run imgpipe up.",
-        )
-    if index is not None and not (strings and index["KeySchema"] == _INDEX["KeySchema"]):
-        update = json.dumps([{"Delete": {"IndexName": INDEX}}], separators=(",", ":"))
-        raise Problem(
-            "table_differs",
-            f"The index {INDEX} of the table {table} has another key: DynamoDB cannot change that.",
-            hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
-            f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
-        )
+def _key_schema(*keys: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+    ]

@@ -12,6 +12,8 @@ from imgpipe_cli.lambdas import package
 from imgpipe_cli.session.settings import Settings
 
 RUNTIME = "python3.12"
+# What tells the function web of the index of failed results, once that holds all of them.
+FAILED_INDEX_VARIABLE = "FAILED_INDEX"
 ARCHITECTURES = ["arm64"]
 
 

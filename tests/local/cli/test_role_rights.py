@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws.names import FUNCTIONS, Names
+from imgpipe_cli.aws.names import FAILED_INDEX, FUNCTIONS, INDEX, Names
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import any_call
@@ -187,12 +187,12 @@ TRIED = {
     "iam": "get_role put_role_policy create_user create_access_key list_roles",
     "sts": "assume_role",
 }
-PLACES = ("cat.jpg", "web/x", "results/x", "index/x")
+PLACES = ("cat.jpg", "web/x", "results/x", "index/x", "fails/x")
 MAY_READ = {"get_object"}
 DATABASE = {
     "ingest": {"get_item", "put_item"},
     "get_result": {"get_item"},
-    "web": {"get_item", "batch_get_item", "query by-time"},
+    "web": {"get_item", "batch_get_item", "query by-time", "query failed"},
 }
 
 
@@ -213,8 +213,9 @@ def may(function: str, store: str) -> set[str]:
         return found | DATABASE[function]
     found |= {"results get_object results/x", "results list_objects_v2"}
     if function == "ingest":
-        found |= {"results put_object results/x", "results put_object index/x"}
-        found |= {"results delete_object index/x", "results put_object_tagging results/x"}
+        found |= {f"results put_object {place}" for place in ("results/x", "index/x", "fails/x")}
+        found |= {f"results delete_object {place}" for place in ("index/x", "fails/x")}
+        found |= {"results put_object_tagging results/x"}
     return found
 
 
@@ -234,7 +235,8 @@ def _targets(service: str, operation: str, names: Names) -> list[tuple[str, dict
         return [(operation, known | {"RequestItems": {names.table: {"Keys": [{"x": {"S": "x"}}]}}}, {})]
     if operation == "query":
         table = {"TableName": names.table, "KeyConditionExpression": "x = x"}
-        return [("query", known, table), ("query by-time", known, {**table, "IndexName": "by-time"})]
+        by_index = [(f"query {one}", known, {**table, "IndexName": one}) for one in (INDEX, FAILED_INDEX)]
+        return [("query", known, table), *by_index]
     if service != "s3":
         return [(operation, known, {})]
     buckets = {"uploads": any_call.of(names), "results": any_call.of(names, results=True)}
