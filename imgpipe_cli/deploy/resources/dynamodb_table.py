@@ -43,8 +43,8 @@ _MADE_ALREADY = (
 class DynamoTable(Resource):
     """On demand, found by string keys.
 
-    keys: the attributes of the primary key. partitions: of each index, by its name, the attribute that divides
-    it. lost: what goes with the table, told where only its removal helps.
+    keys: the attributes of the primary key. partitions: of each index, by its name, the attribute that
+    divides it. lost: what goes with the table, told where only its removal helps.
     """
 
     iam = (
