@@ -272,10 +272,9 @@ def a_killed_up_is_finished_by_the_next(world: World, clean: Undisturbed, die_af
 def a_killed_down_is_finished_by_the_next(world: World, die_after: int, fill: Callable[[], object]) -> None:
     """fill: brings the pipeline into the empty account."""
     with fresh_account():
-        empty = world.inventory()
         fill()
         killed = RecordingAws(die_after=die_after)
         with pytest.raises(Killed):
             world.down(killed, workers=1)
         world.down(workers=1)
-        assert world.inventory() == empty, f"killed after call {die_after}: {killed.writes[-1]}"
+        assert world.inventory() == {}, f"killed after call {die_after}: {killed.writes[-1]}"
