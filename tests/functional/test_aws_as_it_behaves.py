@@ -54,6 +54,8 @@ from tests.support.drift_actions import INGEST, Do, make_role_anew, remove_role
 OTHER = Settings(features=("labels", "text"), private=True, min_confidence=55, first_day="2026-01-01")
 # Longer than this no user waits, and no single limit of the runner is.
 _LIMIT_S = 600
+# How often the status is asked for while one resource is waited for.
+_WATCHED = 4
 # After this time every read shows what was made.
 _SHOWN_S = 10
 
@@ -147,14 +149,15 @@ def test_the_results_move_in_all_of_it(settings: Settings) -> None:
 
 
 class _Watcher:
-    """Asks for the status whenever `up` or `down` waits for one resource."""
+    """Asks for the status the first times that `up` or `down` waits for one resource."""
 
     def __init__(self, account: BehavingAccount, resource: str) -> None:
         self._account, self._resource = account, resource
         self.told: list[tuple[str, str]] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Waiting) and event.resource == self._resource:
+        waits = isinstance(event, Waiting) and event.resource == self._resource
+        if waits and len(self.told) < _WATCHED:
             line = pipeline(BehavingAws(self._account))
             snapshot = observe.snapshot(line, nothing)
             for state in plan.states(line, snapshot, SETTINGS):
