@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render import verdicts
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-from imgpipe_cli.render.styled import Text
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
@@ -167,12 +167,8 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
     if picture.state == "done" and picture.item is not None:
         screen.show(verdicts.verdict(picture.item, min_confidence))
         return
-    text = Text(safe(picture.key), "bold")
     style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
-    text += Text(f"\n  {picture.state:<7} {safe(picture.why)}\n", style)
-    if hint := _hint(picture):
-        text += Text(f"  hint    {safe(hint)}\n")
-    screen.show(text)
+    screen.show(_standing(picture, Text(safe(picture.why), style), _hint(picture)))
 
 
 def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
@@ -188,10 +184,16 @@ def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
         hint = f"It lacks {', '.join(lacks)}. To have that too: imgpipe retry {key} --again."
     else:
         hint = f"It lacks nothing that --again would ask for. See it with imgpipe result {key}."
-    text = Text(safe(picture.key), "bold")
-    text += Text(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "dim")
-    text += Text(f"  hint    {safe(hint)}\n")
-    screen.show(text)
+    told = Text(f"Analyzed at {at}: {safe(there)}. Nothing was asked again.", "dim")
+    screen.show(_standing(picture, told, hint))
+
+
+def _standing(picture: Picture, told: Text, hint: str) -> Drawn:
+    """A picture's key and, below it, its state and what to do."""
+    rows = [(Text(picture.state, told.spans[0][1]), told)]
+    if hint:
+        rows.append((Text("hint"), Text(safe(hint))))
+    return Stack(Text(safe(picture.key), "bold").unbroken(), Labeled(*rows), Text())
 
 
 def _hint(picture: Picture) -> str:
