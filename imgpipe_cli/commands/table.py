@@ -80,6 +80,13 @@ COMMANDS: dict[str, Entry] = {
         "Look into it",
         reads=True,
     ),
+    "cost": Entry(
+        "cost",
+        "Show this month's pictures, analyses and dollars by feature, and what the monthly limit leaves.",
+        ("imgpipe cost", "imgpipe cost --json"),
+        "Look into it",
+        reads=True,
+    ),
     "explain": Entry(
         "explain",
         "Show a picture's story step by step, and the next step.",

@@ -19,6 +19,7 @@ from web.pages import ResultList
 from web.pictures import S3_LIMITS, picture_url
 from web.table_list import PARALLEL_DAYS, TableList
 from web.uploads import new_upload
+from web.usage import Counters, current_usage
 
 TIMEOUT_S = 20
 """How long Lambda lets the function run; `web.listing` shows why its slowest route takes less."""
@@ -32,6 +33,7 @@ def needs() -> Needs:
         config=config,
         results=_results(config),
         s3=s3_client(S3_LIMITS),
+        counters=Counters(dynamodb=dynamodb_client(STORE_TIMEOUTS), table=config.index_table),
         now=lambda: datetime.now(UTC),
     )
 
@@ -76,4 +78,5 @@ def _routes(deps: Needs) -> dict[str, Route]:
         "POST /results": with_token(lambda request: results_by_key(request, deps)),
         "POST /uploads": with_token(lambda request: new_upload(request, deps)),
         "GET /image": with_token(lambda request: picture_url(request, deps)),
+        "GET /usage": with_token(lambda request: current_usage(request, deps)),
     }

@@ -50,6 +50,7 @@ from web.needs import Needs as WebNeeds
 from web.needs import PageLimits
 from web.pages import ResultList
 from web.table_list import TableList
+from web.usage import Counters
 
 BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
 TABLE = "imgpipe-results"
@@ -354,7 +355,9 @@ class Cloud:
         service = client.meta.service_model.service_name
         client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id=operation)
 
-    def web(self, *, first_day: date | None = None, public_results: bool = True) -> WebNeeds:
+    def web(
+        self, *, first_day: date | None = None, public_results: bool = True, limit: int | None = None
+    ) -> WebNeeds:
         first_day = first_day or NOW.date() - timedelta(days=40)
         config = WebConfig(
             store=Store.from_environment(self.environment),
@@ -366,11 +369,14 @@ class Cloud:
             first_day=first_day,
             min_confidence=70,
             public_results=public_results,
+            index_table=INDEX_TABLE,
+            monthly_limit=limit,
         )
         return WebNeeds(
             config=config,
             results=self.result_list(first_day),
             s3=self.s3,
+            counters=Counters(dynamodb=self.index, table=INDEX_TABLE),
             now=lambda: self.now,
             page_limits=self.page_limits,
         )

@@ -18,6 +18,7 @@ COMMANDS = (
     "result",
     "list",
     "explain",
+    "cost",
     "retry",
     "watch",
     "logs",

@@ -21,6 +21,7 @@ ROUTES: Mapping[str, str] = {
     "POST /results": "web",
     "POST /uploads": "web",
     "GET /image": "web",
+    "GET /usage": "web",
     "GET /": "web",
     "GET /assets/{file}": "web",
 }
