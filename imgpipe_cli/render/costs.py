@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render.columns import Column, Columns
@@ -13,6 +14,22 @@ from imgpipe_cli.session.settings import FEATURES
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Usage
     from imgpipe_cli.render.screen import Screen
+
+
+def at_most(asked: Mapping[str, int], copies: int, *, local: bool) -> str:
+    """Before analyses: how many there may be and what they cost; "" for none.
+
+    asked: feature -> how many. copies: pictures among them with the bytes of others, which are not counted.
+    """
+    if not asked:
+        return ""
+    dollars = prices.told(prices.dollars(asked))
+    price = "" if local else f", about {dollars} by its list price of {prices.LIST_OF}"
+    each = ", ".join(f"{feature} {number:,}" for feature, number in asked.items())
+    told = f"Rekognition is asked at most {count(sum(asked.values()), 'time')}{price}: {each}."
+    return (
+        f"{told} imgpipe pays nothing for {count(copies, 'copy', 'copies')} among them." if copies else told
+    )
 
 
 def document(usage: Usage, *, local: bool) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -142,16 +141,11 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What analyzing again may cost; "" if Rekognition will not be asked."""
-    from imgpipe_cli.diagnose.retry.failures import asked_for
-    from imgpipe_cli.session import prices
+    from imgpipe_cli.diagnose.retry.failures import asked_once
+    from imgpipe_cli.render import costs
 
-    asked = Counter(feature for one in chosen for feature in asked_for(one, settings.features))
-    if not asked:
-        return ""
-    dollars = prices.told(prices.dollars(asked))
-    price = "" if local else f", about {dollars} by its list price of {prices.LIST_OF}"
-    each = ", ".join(f"{feature} {number:,}" for feature, number in asked.items())
-    return f"Rekognition is asked at most {count(asked.total(), 'time')}{price}: {each}."
+    asked, copies = asked_once(chosen, settings.features)
+    return costs.at_most(asked, copies, local=local)
 
 
 def question(chosen: Sequence[Picture], price: str) -> str:
