@@ -122,6 +122,10 @@ WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
 ]
 
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask before more than 100 analyses on AWS.")
+]
+
 # Seconds that a command waits for a result.
 TIMEOUT_S = 180.0
 

@@ -282,10 +282,15 @@ def command(
     return register
 
 
+def can_ask() -> bool:
+    """Whether somebody may answer a question."""
+    # A program started without standard input has None there.
+    return bool(sys.stdin and sys.stdin.isatty())
+
+
 def need_confirmation(yes: bool, what: str) -> None:
     """Raise a usage Problem where nobody can be asked."""
-    # A program started without standard input has None there.
-    if not yes and not (sys.stdin and sys.stdin.isatty()):
+    if not yes and not can_ask():
         raise Problem(
             "not_confirmed",
             f"{what} needs a confirmation, and this is not a terminal.",

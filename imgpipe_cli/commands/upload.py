@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands import paid_consent
 from imgpipe_cli.commands.asking import shown_from
-from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption
+from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption, YesOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
@@ -61,8 +62,9 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         force: Annotated[
-            bool, typer.Option("--force", help="Send unchanged pictures too, each as a new version.")
+            bool, typer.Option("--force", help="Send, analyze and pay for unchanged pictures too.")
         ] = False,
+        yes: YesOption = False,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for each result and show it.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
         report: Annotated[
@@ -85,6 +87,7 @@ def register(app: typer.Typer) -> None:
         patterns = Patterns(tuple(include or ()), tuple(exclude or ()))
         plan = Plan(paths, prefix=prefix, key=key, stdin=stdin, patterns=patterns)
         connection = run.connect(services=("s3",))
+        paid_consent.confirm(run, connection, plan, yes=yes, force=force)
         pipeline = run.pipeline() if wait else None
         with contextlib.ExitStack() as ends:
             written = ends.enter_context(Report(report, waits=wait)) if report is not None else None

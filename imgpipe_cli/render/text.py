@@ -158,6 +158,8 @@ NOTES = {
     "links_left_out": "Skipped, since the link leads out of the folder: {detail}.",
     "new_versions": "Sent as a new version: {detail}.",
     "sent_slowly": "The fast way to send is not there ({detail}): this upload takes longer.",
+    "counting_pictures": "Counting the pictures that are to be analyzed.",
+    "many_left": "{detail} Not sent: start imgpipe watch with --yes to send that many unasked.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",

@@ -225,8 +225,10 @@ class Watched:
         monkeypatch.setattr(Run, "emit", self.told.append)
         self.folder = folder
         self.sent: list[str] = []
-        connection: Any = SimpleNamespace(aws=self, names=NAMES)
-        self.sender = _Sender(Run("watch", Options(), Screen()), connection, folder, existing=False)
+        connection: Any = SimpleNamespace(aws=self, names=NAMES, target=SimpleNamespace(local=True))
+        self.sender = _Sender(
+            Run("watch", Options(), Screen()), connection, folder, existing=False, yes=False
+        )
 
     def call(self, _service: str, _operation: str, **params: Any) -> dict[str, Any]:
         name = Path(params["Key"]).name

@@ -53,7 +53,10 @@ def _small() -> bytes:
 @contextmanager
 def uploading(*flags: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [*PROGRAM, "upload", "pics", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "upload", "pics", "--yes", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as started:
         try:
             yield started
@@ -103,7 +106,7 @@ def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:
     assert said, printed.err
     assert int(said[1]) + int(said[2] or 0) >= len(s3.keys) >= int(said[1]) > 0
     assert "Pictures that were sent stay: imgpipe upload pics goes on with the rest." in printed.err
-    again = process("upload", "pics")
+    again = process("upload", "pics", "--yes")
     assert (again.code, again.out) == (0, f"{200 - int(said[1])} sent, {said[1]} unchanged.\n") or said[2]
     assert sorted(s3.keys) == keys
     assert {len(versions) for versions in s3.keys.values()} == {1}
