@@ -9,7 +9,7 @@ The words of this code base, one for each idea:
 - resource: one thing in AWS that is observed, changed and removed on its own
 - observed: what one look at a resource found; a snapshot has that of all
 - change: one thing to do so that a resource becomes what it should be
-- verdict: the stored result of one picture, done or failed
+- result: the stored outcome of one picture, done or failed
 - event: a fact about progress, without wording; only render/ words it
 - problem: an expected error with a code, a message and a hint
 - check: one thing that doctor looked at, what it saw there, and the fix

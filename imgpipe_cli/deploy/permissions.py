@@ -107,11 +107,11 @@ def admits(commands: Sequence[str] = COMMANDS) -> str:
     given = {action for entry in needs(commands).values() for action in entry.actions}
     if "iam:PutRolePolicy" in given and "iam:PassRole" in given:
         return (
-            "whoever may write the policies of the functions' roles and run code under them can become "
-            "administrator of the account: give this to those who may be that"
+            "a holder of these permissions can become administrator of the account, by writing the policies "
+            "of the functions' roles. Give them to administrators only"
         )
     if "lambda:UpdateFunctionCode" in given:
-        return "whoever may change a function's code can do what its role may do"
+        return "a holder of these permissions can change a function's code, and so do what its role may do"
     return ""
 
 

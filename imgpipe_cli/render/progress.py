@@ -96,17 +96,17 @@ class Progress:
 
             self._transfers = TransferView(self._transfer)
 
-    def waiting(self, verdicts: int) -> None:
-        """From now on show how many verdicts are waited for; 0 ends it."""
+    def waiting(self, results: int) -> None:
+        """From now on show how many results are waited for; 0 ends it."""
         with self._lock:
             if not self._moves():
                 return
-            if self._status is None and verdicts:
+            if self._status is None and results:
                 self._status = console(sys.stderr).status("")
                 self._status.start()
             if self._status is not None:
-                self._status.update(f"waiting for {count(verdicts, 'verdict')}")
-        if not verdicts:
+                self._status.update(f"waiting for {count(results, 'result')}")
+        if not results:
             self.close()
 
     @contextlib.contextmanager

@@ -136,7 +136,7 @@ NOTES = {
     "no_face_model": "No face model is installed, so faces are not found: imgpipe local models fetch",
     "no_moderation": "Moderation is not installed, and results say so: {detail}",
     "own_key": (
-        "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
+        "Own KMS key: {detail}. imgpipe gives no rights on it. Let the functions' roles and all uploaders "
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."
     ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",

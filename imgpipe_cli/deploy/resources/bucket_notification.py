@@ -29,7 +29,8 @@ _TRANSIENT = (
         "S3 does not see yet that it may call the functions of the notification",
         60,
         hint="If it never passes, another rule of the bucket names a function that is gone or that S3 may "
-        "not call: remove it in the S3 console (Properties, Event notifications), then run imgpipe up.",
+        "not call. Remove that rule in the S3 console (Properties, Event notifications), then run imgpipe "
+        "up.",
     ),
     TransientError("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
     BUSY,
