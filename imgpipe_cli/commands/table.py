@@ -67,6 +67,17 @@ COMMANDS: dict[str, Entry] = {
         reads=True,
         streams="always",
     ),
+    "export": Entry(
+        "export",
+        "Write results for other tools: tables, data sets, keywords for photo tools.",
+        (
+            "imgpipe export --to csv --out results.csv",
+            "imgpipe export --to xmp --min-confidence 80",
+            "imgpipe export --to sqlite --out r.db --since 1d",
+        ),
+        "Every day",
+        reads=True,
+    ),
     "open": Entry(
         "open",
         "Open the web page in the browser, already signed in.",

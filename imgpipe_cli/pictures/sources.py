@@ -49,6 +49,11 @@ class Source:
     found: bool = False
     twin: str = ""
 
+    @property
+    def place(self) -> str:
+        """Its path from the root on; "" for standard input."""
+        return os.path.abspath(self.path) if self.path is not None else ""  # noqa: PTH100 - links stay
+
     def read(self, at_most: int | None = None) -> bytes:
         """At most one byte more than a picture may have: enough to see that it is too large."""
         if self.data is not None:

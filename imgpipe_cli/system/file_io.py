@@ -7,12 +7,15 @@ without an end, or a file of any size: never more is read than asked for, and no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 # Windows has no such flags: it lets only administrators make links, and has no pipes among its files.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -41,6 +44,25 @@ def is_special(path: Path) -> bool:
 
 def read(path: Path, *, at_most: int) -> bytes:
     """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
+    with _opened(path) as (descriptor, size):
+        # Room for what is there; making room for all that may come takes longer than reading a small file.
+        content = os.read(descriptor, min(at_most, size + 1))
+        # It grew, or the system gave less than there is.
+        while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
+            content += more
+        return content
+
+
+def lines(path: Path, *, longest: int) -> Iterator[bytes]:
+    """The lines of a file with their ends; a longer one comes in pieces. Raises OSError as `read` does."""
+    with _opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
+        while line := file.readline(longest):
+            yield line
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, int]]:
+    """The descriptor of a file to read, and its size in bytes."""
     if is_special(path):
         raise NotRegular(path)
     descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
@@ -51,12 +73,7 @@ def read(path: Path, *, at_most: int) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise NotRegular(path)
-        # Room for what is there; making room for all that may come takes longer than reading a small file.
-        content = os.read(descriptor, min(at_most, found.st_size + 1))
-        # It grew, or the system gave less than there is.
-        while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
-            content += more
-        return content
+        yield descriptor, found.st_size
     finally:
         os.close(descriptor)
 
@@ -64,13 +81,38 @@ def read(path: Path, *, at_most: int) -> bytes:
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
     """Replace a file, or make it, in one step. mode: as far as the user's umask allows. durable: what the new
     file holds is on the disk before it takes the old one's place. Raises OSError."""
+    with _replacing(path, mode) as (_, descriptor), os.fdopen(descriptor, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[Path]:
+    """The same for a file that is written bit by bit: an empty one beside it, which takes its place at the
+    end, unless something is raised meanwhile."""
+    with _replacing(path, mode) as (scratch, descriptor):
+        os.close(descriptor)
+        yield scratch
+
+
+@contextlib.contextmanager
+def replacing_text(path: Path, *, mode: int = PRIVATE) -> Iterator[TextIO]:
+    """The same, open for text in UTF-8."""
+    with (
+        _replacing(path, mode) as (_, descriptor),
+        os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file,
+    ):
+        yield file
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[tuple[Path, int]]:
+    """The same with its open descriptor, which the caller closes."""
     scratch, descriptor = _scratch(path.parent, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content if isinstance(content, bytes) else content.encode())
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield scratch, descriptor
         _replace(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ COMMANDS = (
     "upload",
     "result",
     "list",
+    "export",
     "explain",
     "cost",
     "retry",

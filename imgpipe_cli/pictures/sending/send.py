@@ -241,15 +241,21 @@ class _Sending:
         if same is None and not there.asked:
             self._ask(picture)
         elif same:
+            self._note_place(picture, there)
             self.outcome.unchanged += 1
             self._emit(Unchanged(source.key, source.name, there.version_id, len(picture.data)))
         else:
             self._put(replace(picture, again=True))
 
+    def _note_place(self, picture: _Picture, there: There) -> None:
+        """Of one that is there already: sent from elsewhere, or from a file that has moved since."""
+        source = picture.source
+        if source.path is not None and not self._journal.has_place(source.key, source.place):
+            self._journal.write(_entry(picture, there.etag, there.version_id))
+
     def _is_sent(self, picture: _Picture, stored: Stored) -> None:
-        source, sha256 = picture.source, picture.sha256.hex()
-        size_bytes = len(picture.data)
-        self._journal.write(Entry(source.key, size_bytes, sha256, sha256, stored.etag, stored.version_id))
+        source, size_bytes = picture.source, len(picture.data)
+        self._journal.write(_entry(picture, stored.etag, stored.version_id))
         self.outcome.sent += 1
         self._emit(Sent(source.key, source.name, stored.version_id, picture.again, size_bytes))
         self._refuse_denied()
@@ -308,6 +314,11 @@ class _Sending:
         self._puts.close()
         self._asking.shutdown(wait=False, cancel_futures=True)
         self._journal.close()
+
+
+def _entry(picture: _Picture, etag: str, version_id: str | None) -> Entry:
+    source, sha256 = picture.source, picture.sha256.hex()
+    return Entry(source.key, len(picture.data), sha256, sha256, etag, version_id, source.place)
 
 
 def _nothing() -> None:
