@@ -1,20 +1,25 @@
 """Counting and removing everything in a versioned bucket.
 
 A bucket can be deleted only when every version and delete marker is gone; uploads that never ended
-are not objects but are billed, so they go too.
+are not objects but are billed, so they go too. What was counted is removed without listing it once more; what
+has come since shows in the list after it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
+from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.events import Counted, Emit
 from imgpipe_cli.system.threads import Pool
+
+# A version or a delete marker, as DeleteObjects names it: Key and VersionId.
+Entry = dict[str, str]
 
 _BATCH = 1000  # the most that DeleteObjects takes
 # So many pages are deleted at once: S3 takes some thousand changes a second and says SlowDown to more.
@@ -22,6 +27,8 @@ _AT_ONCE = 4
 # What S3 may say of a single key inside a good answer, where the SDK does not see it; how often they go.
 _TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
 _TRIES = 8
+# So many entries that were counted are remembered, in about 40 MB; the others are listed again.
+_REMEMBERED = 100_000
 # So many keys that S3 refuses to delete are named.
 _NAMED = 3
 _FIRST_PAUSE_S = 0.1
@@ -30,8 +37,12 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]")
 
 
 def count_versions(aws: Aws, bucket: str) -> dict[str, int]:
-    """How many current objects, older versions, delete markers, bytes and open uploads there are."""
+    """How many current objects, older versions, delete markers, bytes and open uploads there are.
+
+    `empty_bucket` in the same run begins with what was seen here.
+    """
     counts = {"objects": 0, "versions": 0, "markers": 0, "bytes": 0, "uploads": 0}
+    seen: list[Entry] = []
 
     def versions() -> None:
         for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
@@ -39,12 +50,15 @@ def count_versions(aws: Aws, bucket: str) -> dict[str, int]:
                 counts["objects" if version["IsLatest"] else "versions"] += 1
                 counts["bytes"] += version["Size"]
             counts["markers"] += len(page.get("DeleteMarkers", []))
+            if len(seen) < _REMEMBERED:
+                seen.extend(_entries(page))
 
     def uploads() -> None:
         for page in aws.pages("s3", "list_multipart_uploads", Bucket=bucket):
             counts["uploads"] += len(page.get("Uploads", []))
 
     aws.together({"versions": versions, "uploads": uploads})
+    aws.counted[bucket] = seen
     return counts
 
 
@@ -65,19 +79,24 @@ def empty_bucket(aws: Aws, bucket: str, emit: Emit, *, step: str, resource: str)
         uploads = pool.submit(_abort_uploads, aws, bucket)
         refused: list[_Refused] = []
         done = 0
-        for size, refusals in _delete_pages(aws, bucket, pool):
-            refused += refusals
-            done += size - len(refusals)
-            emit(Counted(step, resource, done))
+        for pages in (_batches(aws.counted.pop(bucket, [])), _pages(aws, bucket)):
+            # What was refused before is still there, and is tried once more.
+            refused = []
+            for size, refusals in _delete_pages(aws, bucket, pages, pool):
+                refused += refusals
+                done += size - len(refusals)
+                emit(Counted(step, resource, done))
         refused += uploads.result()
     if refused:
         raise _told(refused)
 
 
-def _delete_pages(aws: Aws, bucket: str, pool: Pool) -> Iterator[tuple[int, list[_Refused]]]:
+def _delete_pages(
+    aws: Aws, bucket: str, pages: Iterable[list[Entry]], pool: Pool
+) -> Iterator[tuple[int, list[_Refused]]]:
     """Delete page after page while the next ones are listed; how many entries each had, and the refusals."""
     running: deque[tuple[int, Future[list[_Refused]]]] = deque()
-    for entries in _pages(aws, bucket):
+    for entries in pages:
         running.append((len(entries), pool.submit(_delete, aws, bucket, entries)))
         if len(running) >= _AT_ONCE:
             size, deleted = running.popleft()
@@ -86,19 +105,23 @@ def _delete_pages(aws: Aws, bucket: str, pool: Pool) -> Iterator[tuple[int, list
         yield size, deleted.result()
 
 
-def _pages(aws: Aws, bucket: str) -> Iterator[list[dict[str, str]]]:
+def _pages(aws: Aws, bucket: str) -> Iterator[list[Entry]]:
     """All versions and markers by pages, each once the next one is listed: the listing goes on behind the
     last version of a page, which some endpoints must still find."""
-    before: list[dict[str, str]] = []
+    before: list[Entry] = []
     for page in aws.pages("s3", "list_object_versions", Bucket=bucket):
         if before:
             yield before
-        before = [
-            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
-            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        ]
+        before = _entries(page)
     if before:
         yield before
+
+
+def _entries(page: Mapping[str, Any]) -> list[Entry]:
+    return [
+        {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+        for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    ]
 
 
 def _abort_uploads(aws: Aws, bucket: str) -> list[_Refused]:
@@ -116,7 +139,7 @@ def _abort_uploads(aws: Aws, bucket: str) -> list[_Refused]:
     return refused
 
 
-def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refused]:
+def _delete(aws: Aws, bucket: str, entries: list[Entry]) -> list[_Refused]:
     """Delete these; the refusals of single ones. Raises AwsError for what concerns all."""
     singly = [entry for entry in entries if _NOT_IN_XML.search(entry["Key"])]
     together = [entry for entry in entries if not _NOT_IN_XML.search(entry["Key"])]
@@ -127,7 +150,7 @@ def _delete(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refus
     return refused + [error for error in aws.together(alone).values() if error is not None]
 
 
-def _delete_alone(aws: Aws, bucket: str, entry: dict[str, str]) -> _Refused | None:
+def _delete_alone(aws: Aws, bucket: str, entry: Entry) -> _Refused | None:
     try:
         aws.call("s3", "delete_object", Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
     except AwsError as error:
@@ -137,7 +160,7 @@ def _delete_alone(aws: Aws, bucket: str, entry: dict[str, str]) -> _Refused | No
     return None
 
 
-def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> list[_Refused]:
+def _delete_together(aws: Aws, bucket: str, entries: list[Entry]) -> list[_Refused]:
     """Delete these, those again that S3 could not delete for a moment; the refusals of the others."""
     pause_s = _FIRST_PAUSE_S
     refused: list[_Refused] = []
@@ -160,7 +183,7 @@ def _delete_together(aws: Aws, bucket: str, entries: list[dict[str, str]]) -> li
     return refused
 
 
-def _batches(entries: list[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
     for start in range(0, len(entries), _BATCH):
         yield entries[start : start + _BATCH]
 
