@@ -76,9 +76,13 @@ class PlayedLambda:
     after: Callable[[Event], object] = nothing
     slept: list[float] = field(default_factory=list)
     _one: threading.Lock = field(default_factory=threading.Lock)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.names.region)  # type: ignore[call-overload]
+        if service not in self._clients:
+            made = boto3.client(service, region_name=self.names.region)  # type: ignore[call-overload]
+            self._clients[service] = made
+        return self._clients[service]
 
     def invoke(self, event: Event) -> dict[str, Any]:
         """Lambda's answer to a synchronous call."""

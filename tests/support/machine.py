@@ -179,7 +179,7 @@ def until(condition: Callable[[], Any], *, what: str, limit_s: float = 60) -> An
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"still not: {what}"
-        time.sleep(0.1)
+        time.sleep(0.25)
     return value
 
 
