@@ -154,6 +154,7 @@ def _interrupted(invocation: Invocation, argv: Sequence[str]) -> int:
         "up": f"Interrupted. All that is done stays done: {again} continues from there.",
         "upload": f"Interrupted. Pictures that were sent stay: {again} goes on with the rest.",
         "retry": f"Interrupted. Finished pictures keep their results: {again} goes on with the rest.",
+        "rm": f"Interrupted. Pictures that are removed stay removed: {again} goes on with the rest.",
         "down": f"Interrupted. All that is gone stays gone: {again} continues from there.",
     }
     text = words.get(invocation.command, "Interrupted.")

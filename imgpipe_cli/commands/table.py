@@ -78,6 +78,12 @@ COMMANDS: dict[str, Entry] = {
         "Every day",
         reads=True,
     ),
+    "rm": Entry(
+        "rm",
+        "Remove pictures and their results.",
+        ("imgpipe rm photo.jpg", "imgpipe rm 'holiday/*.png'", "imgpipe rm --prefix 2025/ --purge"),
+        "Every day",
+    ),
     "open": Entry(
         "open",
         "Open the web page in the browser, already signed in.",

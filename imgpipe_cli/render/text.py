@@ -175,6 +175,8 @@ NOTES = {
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "exporting": "Exporting results.",
+    "counting": "Counting pictures.",
+    "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "

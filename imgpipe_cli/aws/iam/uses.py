@@ -18,6 +18,7 @@ COMMANDS = (
     "result",
     "list",
     "export",
+    "rm",
     "explain",
     "cost",
     "retry",
