@@ -105,7 +105,7 @@ def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:
     said = re.search(pattern, printed.err, re.MULTILINE)
     assert said, printed.err
     assert int(said[1]) + int(said[2] or 0) >= len(s3.keys) >= int(said[1]) > 0
-    assert "Pictures that were sent stay: imgpipe upload pics goes on with the rest." in printed.err
+    assert "Pictures that were sent stay: imgpipe upload pics --yes goes on with the rest." in printed.err
     again = process("upload", "pics", "--yes")
     assert (again.code, again.out) == (0, f"{200 - int(said[1])} sent, {said[1]} unchanged.\n") or said[2]
     assert sorted(s3.keys) == keys
