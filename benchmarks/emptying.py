@@ -92,6 +92,7 @@ def _removal_s(tree: Path, scratch: Path, objects: int, latency_s: float) -> flo
 def _fill(objects: int) -> None:
     backend = s3_backends[ACCOUNT]["aws"]
     bucket = next(name for name in backend.buckets if name.startswith(f"{PROJECT}-uploads-"))
+    backend.buckets[bucket].notification_configuration = None  # moto would call the function
     for number in range(objects):
         backend.put_object(bucket, f"holiday/{number:06}.jpg", b"picture")
 
