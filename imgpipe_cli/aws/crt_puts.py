@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.aws.object_puts import Cancel, Put, Stored
+from imgpipe_cli.aws.put import Cancel, Put, Stored
 from imgpipe_cli.aws.sdk_errors import AwsError
 
 # No picture is larger, so that each goes in one request.

@@ -6,31 +6,19 @@ import inspect
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgpipe_cli.commands import completion
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.times import SINCE_HELP
 
 if TYPE_CHECKING:
     from imgpipe_cli.commands.invocation import Invocation
     from imgpipe_cli.pictures.listing import Status
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of every command; None: not given."""
-
-    project: str | None = None
-    profile: str | None = None
-    region: str | None = None
-    local: bool | None = None
-    json: bool = False
-    verbose: bool = False
-    quiet: bool = False
 
 
 _SHARED: Mapping[str, Any] = {

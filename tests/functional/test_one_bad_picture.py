@@ -15,7 +15,7 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.deploy.resources.emptying import empty_bucket

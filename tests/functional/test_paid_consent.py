@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.render.screen import Screen

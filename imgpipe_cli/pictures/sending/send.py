@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all
-from imgpipe_cli.aws.object_puts import Cancel, ObjectPuts, Put, Stored, exists
+from imgpipe_cli.aws.object_puts import ObjectPuts, exists
+from imgpipe_cli.aws.put import Cancel, Put, Stored
 from imgpipe_cli.events import Emit, Note, PassedOver, Refused, Sent, Stopped, Unchanged
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.sending.journal import Entry, Journal
