@@ -87,7 +87,11 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             duration_ms=round((time.monotonic() - started_s) * 1000),
         )
         store = PatientStore(store=needs.store, backoff=backoff)
-        is_stored = store.replace(verdict, seen=seen)
+        try:
+            is_stored = store.replace(verdict, seen=seen)
+        except TryAgain:  # it is stored, and its rows in the index are not
+            needs.permits.end(examination.permit, examination.asked)
+            raise
         needs.permits.end(examination.permit, examination.asked)
         if is_stored:
             if fault and fault.retryable:
