@@ -13,6 +13,8 @@ from ingest import timeouts
 from ingest.backoff import Backoff
 from ingest.bucket_store import VerdictBucket
 from ingest.faults import TryAgain
+from ingest.index_table import PARALLEL_WRITES, IndexTable
+from ingest.indexed_store import IndexedStore
 from ingest.permits import shared_permits
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
@@ -61,7 +63,7 @@ def needs() -> Needs:
     store = _store(config.store)
     return Needs(
         features=config.features,
-        store=store,
+        store=IndexedStore(store=store, index=_rows(config.index)),
         s3=s3_client(timeouts.S3),
         rekognition=session().client("rekognition", config=timeouts.REKOGNITION.config()),
         permits=shared_permits(
@@ -74,6 +76,10 @@ def _store(store: Store) -> VerdictStore:
     if store.kind == "table":
         return VerdictTable(dynamodb=dynamodb_client(timeouts.DYNAMODB), name=store.name)
     return VerdictBucket(s3=s3_client(timeouts.RESULTS), bucket=store.name)
+
+
+def _rows(table: str) -> IndexTable:
+    return IndexTable(dynamodb=dynamodb_client(timeouts.ROWS, connections=PARALLEL_WRITES), table=table)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:

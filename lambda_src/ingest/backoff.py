@@ -21,7 +21,7 @@ from ingest.faults import InProgress, NotShown, is_passing, is_throttled
 # Two runs that end at once, at two calls a second, ask 2.0 times for each picture. With 0.5 s they ask 2.2
 # times, and use a little less of the limit.
 _FIRST_PAUSE_S = 0.75
-_LONGEST_PAUSE_S = 8.0
+LONGEST_PAUSE_S = 8.0
 
 Answer = TypeVar("Answer")
 
@@ -63,4 +63,4 @@ class Backoff:
                 if not passes(error) or faults < 0 or self.left_s() - self.unused_s - pause_s < keep_s:
                     raise
             self.sleep(pause_s)
-            longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)
+            longest_s = min(2 * longest_s, LONGEST_PAUSE_S)

@@ -22,6 +22,7 @@ from ingest.verdict_store import PatientStore, VerdictStore
 from shared.events import Arrival, Removal
 from shared.forced import is_forced
 from shared.identity import is_of
+from shared.index_rows import is_indexed
 from shared.log import log, log_failure
 from shared.picture import Size, content_type, refusal
 from shared.results import REMOVED
@@ -29,7 +30,7 @@ from shared.results import REMOVED
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from shared.result_item import StoredItem
+    from shared.result_item import Stored, StoredItem
 
 TOMBSTONE_DAYS = 7
 """Longer than any event can be late: Lambda keeps trying for six hours at most."""
@@ -68,7 +69,8 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         seen = store.read(arrival.key)
         work = plan(arrival, seen, needs.features, bought)
         if isinstance(work, Skip):
-            if work.renewed is None or store.replace(work.renewed, seen=seen):
+            renewed = work.renewed or _unindexed(seen)
+            if renewed is None or store.replace(renewed, seen=seen):
                 return work.reason
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
@@ -85,7 +87,11 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             duration_ms=round((time.monotonic() - started_s) * 1000),
         )
         store = PatientStore(store=needs.store, backoff=backoff)
-        is_stored = store.replace(verdict, seen=seen)
+        try:
+            is_stored = store.replace(verdict, seen=seen)
+        except TryAgain:  # it is stored, and its rows in the index are not
+            needs.permits.end(examination.permit, examination.asked)
+            raise
         needs.permits.end(examination.permit, examination.asked)
         if is_stored:
             if fault and fault.retryable:
@@ -93,6 +99,11 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             return verdict["status"]
         bought = examination.bought
     raise TryAgain(_busy())
+
+
+def _unindexed(seen: Stored | None) -> Stored | None:
+    """What is stored, where it is a result whose rows in the index may be missing: storing it writes them."""
+    return seen if seen and seen["status"] != REMOVED and not is_indexed(seen) else None
 
 
 def _overtaken(arrival: Arrival, needs: Needs) -> bool:

@@ -238,14 +238,24 @@ class Properties(TypedDict):
     Background: NotRequired[dict[str, Any]]
 
 
-class StoredItem(ResultItem):
+class Indexed(TypedDict):
+    """What the store's entry for a key knows of the rows by which it is found. Readers do not see it."""
+
+    indexed: NotRequired[list[str]]
+    """All rows that the index may have of this picture, as `index_rows.entries` writes them."""
+
+    indexedAt: NotRequired[int]
+    """Milliseconds since 1970, larger with each writing; absent while rows of the result may be missing."""
+
+
+class StoredItem(ResultItem, Indexed):
     """A result as the store holds it."""
 
     day: str
     """The UTC date of `analyzedAt`, the key of the table's index by time. Readers do not see it."""
 
 
-class Tombstone(TypedDict):
+class Tombstone(Indexed):
     """The mark of a removed picture, so that a late event cannot bring its result back. Never shown."""
 
     objectKey: str

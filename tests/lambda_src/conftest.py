@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_plus, unquote_plus, urlencode
+from urllib.parse import quote_plus, urlencode
 
 import boto3
 import pytest
@@ -30,6 +30,8 @@ from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
 from ingest.bucket_store import VerdictBucket
+from ingest.index_table import IndexTable
+from ingest.indexed_store import IndexedStore
 from ingest.permits import SharedPermits, shared_permits
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
@@ -37,7 +39,19 @@ from ingest.work import Needs as IngestNeeds
 from shared import index_rows
 from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
-from shared.result_objects import INDEX, RESULTS, dump, entries_of, load, name_of, parse_index, result_object
+from shared.result_item import Stored
+from shared.result_objects import (
+    INDEX,
+    RESULTS,
+    dump,
+    entries_of,
+    iso,
+    load,
+    milliseconds,
+    name_of,
+    parse_index,
+    result_object,
+)
 from shared.stores import Results, Store
 from shared.table_results import TableResults
 from shared.table_rows import row_of, stored_in
@@ -234,19 +248,7 @@ class Cloud:
             clock=lambda: sum(self.slept),
             sleep=self._sleep,
         )
-        done = ingest_app.serve({"Records": records}, context, needs)
-        self._write_rows(records)
-        return done
-
-    def _write_rows(self, records: list[dict[str, Any]]) -> None:
-        for record in records:
-            key = unquote_plus(record["s3"]["object"]["key"]) if "s3" in record else ""
-            item = self.stored(key) if key else None
-            for entry in index_rows.entries(item) if item and item["status"] != "removed" else ():
-                pk, sk = index_rows.row_of(entry, key)
-                self.index.put_item(
-                    TableName=INDEX_TABLE, Item=to_attributes({"pk": pk, "sk": sk, "key": key})
-                )
+        return ingest_app.serve({"Records": records}, context, needs)
 
     def permits(self, limit: int | None = None) -> SharedPermits:
         found = shared_permits(self.index, INDEX_TABLE, store=self.verdicts, limit=limit)
@@ -266,12 +268,17 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells the functions where the results are."""
+        """What tells the functions where the results and their index are."""
         store = {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
         return {**store, "INDEX_TABLE": INDEX_TABLE}
 
     @property
-    def verdicts(self) -> VerdictStore:
+    def verdicts(self) -> IndexedStore:
+        index = IndexTable(dynamodb=self.index, table=INDEX_TABLE, sleep=self._sleep)
+        return IndexedStore(store=self.bare_verdicts, index=index, now_ms=lambda: milliseconds(iso(self.now)))
+
+    @property
+    def bare_verdicts(self) -> VerdictStore:
         if self.kind == "table":
             return VerdictTable(dynamodb=self.dynamodb, name=TABLE)
         return VerdictBucket(s3=self.results_s3, bucket=RESULTS_BUCKET)
@@ -315,6 +322,18 @@ class Cloud:
     def objects(self, prefix: str) -> list[str]:
         answer = self.results_s3.list_objects_v2(Bucket=RESULTS_BUCKET, Prefix=prefix)
         return [entry["Key"] for entry in answer.get("Contents", [])]
+
+    def rows(self) -> set[tuple[str, str, str]]:
+        """(pk, sk, key) of all rows by which pictures are found."""
+        rows = self.index.scan(TableName=INDEX_TABLE)["Items"]
+        return {(row["pk"]["S"], row["sk"]["S"], row["key"]["S"]) for row in rows if "key" in row}
+
+    def missing_rows(self, item: Stored) -> set[tuple[str, str]]:
+        """(pk, sk) of the rows that a result must have, and that are not there."""
+        wanted = {index_rows.row_of(entry, item["objectKey"]) for entry in index_rows.entries(item)}
+        keys: Any = [to_attributes({"pk": pk, "sk": sk}) for pk, sk in wanted]
+        found = self.dynamodb.batch_get_item(RequestItems={INDEX_TABLE: {"Keys": keys}})
+        return wanted - {(row["pk"]["S"], row["sk"]["S"]) for row in found["Responses"][INDEX_TABLE]}
 
     def indexed(self) -> list[tuple[str, str]]:
         """(time, key) of all entries of the index by time."""

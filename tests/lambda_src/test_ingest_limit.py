@@ -132,6 +132,17 @@ def test_a_run_that_was_stopped_is_not_counted_again(cloud: Cloud) -> None:
     assert (statuses(cloud, "a.jpg"), cloud.usage().analyses) == (["done"], 1)
 
 
+def test_a_result_without_its_rows_keeps_nobody_from_asking_and_counts_once(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.fail(cloud.index, "BatchWriteItem", 400, "AccessDeniedException")
+    with pytest.raises(Unfinished, match="not_indexed"):
+        cloud.ingest(event, limit="1")
+    assert claims(cloud) == []
+    cloud.heal(cloud.index, "BatchWriteItem")
+    cloud.ingest(event, limit="1")
+    assert (len(cloud.asked), cloud.usage().analyses) == (1, 1)
+
+
 # --- others ----------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,16 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "moderation": [],
         "faces": [{"Confidence": 99.5, "BoundingBox": {"Left": -0.01, "Top": 1e-7}}],
         "text": [{"DetectedText": "HI", "Type": "LINE", "Id": 0, "Confidence": 88}],
+        "indexed": [
+            *("00.00 name#1", "00.00 name#flower", "00.00 name#jpg", "00.00 name#pics", "00.00 name#red"),
+            "00.00 name#é",
+            *(
+                f"00.00 sha256#{item['sha256']}#{feature}"
+                for feature in ("faces", "labels", "moderation", "text")
+            ),
+            *("01.22 label#animal", "01.22 label#cat", "11.99 text#hi"),
+        ],
+        "indexedAt": 1795372205250,
     }
 
 

@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.aws.names import Names
 from ingest.app import serve
+from ingest.index_table import IndexTable
+from ingest.indexed_store import IndexedStore
 from ingest.table_store import VerdictTable
 from ingest.work import Needs
 from shared.result_item import ResultItem
@@ -96,7 +98,10 @@ class PlayedLambda:
         self.events.append(event)
         needs = Needs(
             features=self.features,
-            store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+            store=IndexedStore(
+                store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+                index=IndexTable(dynamodb=self.client("dynamodb"), table=self.names.index_table),
+            ),
             s3=self.client("s3"),
             rekognition=self.rekognition,
             permits=EverythingPermitted(),
@@ -115,12 +120,14 @@ class PlayedLambda:
     def make(self) -> None:
         """The bucket, the table and the queue of a pipeline."""
         make_bucket(self.client("s3"))
-        self.client("dynamodb").create_table(
-            TableName=self.names.table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "objectKey", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
-        )
+        for table, keys in ((self.names.table, ["objectKey"]), (self.names.index_table, ["pk", "sk"])):
+            kinds = zip(keys, ("HASH", "RANGE"), strict=False)
+            self.client("dynamodb").create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in kinds],
+            )
         self.client("sqs").create_queue(QueueName=self.names.queue, tags=self.names.tags)
 
     def put(self, key: str, body: bytes, *, sequencer: str = "01") -> Event:

@@ -73,7 +73,7 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
                 _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], *_object_indexes(names)),
             ],
         ),
-        _allow("IndexResults", ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], names.index_table_arn),
+        _allow("IndexResults", ["dynamodb:BatchWriteItem"], names.index_table_arn),
         _allow("AskOnceAndCount", [f"dynamodb:{one}" for one in _ASKING], names.index_table_arn),
         _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
     ]
