@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING
 from imgpipe_cli.lambdas import package
 
 if TYPE_CHECKING:
-    from shared import dynamo_types, events, identity, picture, result_objects, results
+    from shared import dynamo_types, events, identity, picture, picture_kinds, result_objects, results
     from web import modules as page_modules
 
-__all__ = ["dynamo_types", "events", "identity", "page_modules", "picture", "result_objects", "results"]
+__all__ = [
+    "dynamo_types",
+    "events",
+    "identity",
+    "page_modules",
+    "picture",
+    "picture_kinds",
+    "result_objects",
+    "results",
+]
 
 # A package of ours: `shared` by itself could be anybody's.
 _PACKAGE = "imgpipe_cli._lambda_src"
