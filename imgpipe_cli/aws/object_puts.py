@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
@@ -30,7 +30,7 @@ def checksum(sha256: bytes) -> str:
 @dataclass(frozen=True)
 class Put:
     """One object to store. sha256: of the data; S3 verifies it. only_new: S3 refuses it where the key exists.
-    owner: the account that the bucket must belong to."""
+    owner: the account that the bucket must belong to. metadata: kept with it; ASCII, at most 2 kB."""
 
     bucket: str
     key: str
@@ -39,6 +39,7 @@ class Put:
     sha256: bytes
     owner: str
     only_new: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def checksum(self) -> str:
@@ -129,6 +130,7 @@ def _parameters(put: Put) -> dict[str, Any]:
         "ChecksumSHA256": put.checksum,
         "ExpectedBucketOwner": put.owner,
     }
+    parameters |= {"Metadata": dict(put.metadata)} if put.metadata else {}
     return parameters | ({"IfNoneMatch": "*"} if put.only_new else {})
 
 

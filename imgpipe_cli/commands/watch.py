@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.asking import shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption
+from imgpipe_cli.commands.options import MinConfidenceOption, NoConvertOption, StripMetadataOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.events import Event
     from imgpipe_cli.pictures.feed import Feed
     from imgpipe_cli.pictures.folder_watch import FolderWatch
+    from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sources import Source
     from imgpipe_cli.session.target import Connection, Remembered
 
@@ -47,11 +48,14 @@ def register(app: typer.Typer) -> None:
         existing: Annotated[
             bool, typer.Option("--existing", help="Also send what is in the folder already.")
         ] = False,
+        no_convert: NoConvertOption = False,
+        strip_metadata: StripMetadataOption = False,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show results as they arrive, from any uploader, until Ctrl-C."""
         from imgpipe_cli.pictures.api import Api
         from imgpipe_cli.pictures.feed import Feed
+        from imgpipe_cli.pictures.sending.picture import Rules
 
         root = _root(folder)
         now = datetime.now(UTC)
@@ -59,7 +63,10 @@ def register(app: typer.Typer) -> None:
         pipeline = run.pipeline()
         threshold = shown_from(run, min_confidence, pipeline)
         teller = _Teller(run, pipeline, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
-        sender = _Sender(run, run.connect(), root, existing=existing) if root else None
+        sender = None
+        if root is not None:
+            rules = Rules(convert=not no_convert, strip=strip_metadata)
+            sender = _Sender(run, run.connect(), root, rules, existing=existing)
         run.note("watching", f"{root} and the pipeline" if root else "the pipeline")
         while True:
             if sender is not None and sender.look():
@@ -128,11 +135,16 @@ class _Teller:
 class _Sender:
     """Sends what is new in a folder; what could not be sent is tried again."""
 
-    def __init__(self, run: Run, connection: Connection, root: Path, *, existing: bool) -> None:
+    def __init__(self, run: Run, connection: Connection, root: Path, rules: Rules, *, existing: bool) -> None:
+        from imgpipe_cli.pictures.converting.workers import Converter
         from imgpipe_cli.pictures.folder_watch import FolderWatch
 
         self._run = run
         self._connection = connection
+        self._rules = rules
+        # Of one process: pictures are sent one after the other.
+        self._converter = Converter(workers=1)
+        self._is_place_told = False
         self._watch: FolderWatch = FolderWatch(root, now=time.monotonic(), existing=existing)
         self._gone = False
         self._failed = False
@@ -178,7 +190,14 @@ class _Sender:
         from imgpipe_cli.pictures.sending.send import Outcome, send
 
         try:
-            outcome = send(self._connection.aws, self._connection.names, [source], self._emit)
+            outcome = send(
+                self._connection.aws,
+                self._connection.names,
+                [source],
+                self._emit,
+                rules=self._rules,
+                converter=self._converter,
+            )
         except NoneTaken as error:
             self._denied += 1
             if not self._taken and self._denied >= DENIED_TO_ALL:
@@ -189,13 +208,16 @@ class _Sender:
 
     def _emit(self, event: Event) -> None:
         """Raises Problem where it was refused for a reason that passes."""
-        from imgpipe_cli.events import PassedOver, Refused
+        from imgpipe_cli.events import PassedOver, Refused, Sent
 
         if isinstance(event, Refused) and event.code in _PASSING:
             raise Problem(event.code, f"{event.source}: {event.message}", hint=event.hint)
         self._run.emit(event)
         if isinstance(event, PassedOver):
             self._run.note("passed_over", event.source)
+        if isinstance(event, Sent) and event.tells_place and not self._is_place_told:
+            self._is_place_told = True
+            self._run.note("place_told", event.source)
 
 
 def _root(folder: str | None) -> Path | None:

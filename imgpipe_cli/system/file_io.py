@@ -7,11 +7,15 @@ without an end, or a file of any size: never more is read than asked for, and no
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 # Windows has no such flags: it lets only administrators make links, and has no pipes among its files.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -19,6 +23,7 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
 _SCRATCH = (".imgpipe-", ".tmp")
+_PART_BYTES = 1024 * 1024
 
 
 class NotRegular(OSError):
@@ -39,6 +44,25 @@ def is_special(path: Path) -> bool:
 
 def read(path: Path, *, at_most: int) -> bytes:
     """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
+    with _opened(path) as (file, size):
+        # Room for what is there; making room for all that may come takes longer than reading a small file.
+        content = file.read(min(at_most, size + 1))
+        return content if len(content) <= size else content + file.read(at_most - len(content))
+
+
+def sha256(path: Path, *, at_most: int) -> bytes:
+    """Of the first bytes of a file, which are not kept. Raises OSError, NotRegular among them."""
+    digest = hashlib.sha256()
+    with _opened(path) as (file, _):
+        while at_most > 0 and (part := file.read(min(_PART_BYTES, at_most))):
+            digest.update(part)
+            at_most -= len(part)
+    return digest.digest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A file to read, and its size. Raises OSError, NotRegular among them."""
     if is_special(path):
         raise NotRegular(path)
     # Asked again once it is open: the file of this name may have been replaced meanwhile.
@@ -46,9 +70,7 @@ def read(path: Path, *, at_most: int) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise NotRegular(path)
-        # Room for what is there; making room for all that may come takes longer than reading a small file.
-        content = file.read(min(at_most, found.st_size + 1))
-        return content if len(content) <= found.st_size else content + file.read(at_most - len(content))
+        yield file, found.st_size
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
