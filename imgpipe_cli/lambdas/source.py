@@ -15,13 +15,23 @@ from typing import TYPE_CHECKING
 from imgpipe_cli.lambdas import package
 
 if TYPE_CHECKING:
-    from shared import dynamo_types, events, identity, picture, picture_kinds, result_objects, results
+    from shared import (
+        dynamo_types,
+        events,
+        identity,
+        original,
+        picture,
+        picture_kinds,
+        result_objects,
+        results,
+    )
     from web import modules as page_modules
 
 __all__ = [
     "dynamo_types",
     "events",
     "identity",
+    "original",
     "page_modules",
     "picture",
     "picture_kinds",

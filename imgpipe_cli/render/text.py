@@ -157,7 +157,7 @@ NOTES = {
     "passed_over": "Skipped, since hidden or no picture: {detail}.",
     "links_left_out": "Skipped, since the link leads out of the folder: {detail}.",
     "new_versions": "Sent as a new version: {detail}.",
-    "converted": "Converted to JPEG before sending: {detail}.",
+    "converted": "Converted before sending: {detail}.",
     "places_told": "{detail} of the pictures sent hold the place where they were taken; "
     "--strip-metadata leaves it out.",
     "place_told": "{detail} holds the place where it was taken; --strip-metadata leaves it out.",

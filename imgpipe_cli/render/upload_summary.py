@@ -51,7 +51,7 @@ def _most(counts: Counter[str]) -> str:
 def by_kind(converted: Counter[str], *, smaller: int) -> str:
     """{"HEIC": 8, "TIFF": 3} -> "8 HEIC, 3 TIFF". smaller: how many of them have fewer pixels now."""
     ordered = sorted(converted.items(), key=lambda one: (-one[1], one[0]))
-    made = f"; {smaller:,} of them smaller" if smaller else ""
+    made = f"; {smaller:,} with fewer pixels" if smaller else ""
     return ", ".join(f"{number:,} {kind}" for kind, number in ordered) + made
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Head:
     etag: str
     version_id: str | None
     measured: Measure
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -157,6 +158,7 @@ def _first(s3: S3Client, target: dict[str, Any], arrival: Arrival) -> Head:
         etag=answer["ETag"].strip('"'),
         version_id=answer.get("VersionId", arrival.version_id),
         measured=measure(data) if content_type(data) else None,
+        metadata=answer.get("Metadata", {}),
     )
 
 
@@ -167,13 +169,7 @@ def _further(s3: S3Client, target: dict[str, Any], head: Head) -> Head:
         **target, Range=f"bytes={len(head.data)}-{FAR_BYTES - 1}", IfMatch=f'"{head.etag}"'
     )
     data = head.data + answer["Body"].read()
-    return Head(
-        data=data,
-        size_bytes=head.size_bytes,
-        etag=head.etag,
-        version_id=head.version_id,
-        measured=measure(data),
-    )
+    return replace(head, data=data, measured=measure(data))
 
 
 def _total(content_range: str | None, content_length: int) -> int:

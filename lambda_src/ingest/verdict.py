@@ -20,7 +20,7 @@ from shared.result_objects import iso
 from shared.results import FEATURES
 
 if TYPE_CHECKING:
-    from shared.result_item import StoredItem
+    from shared.result_item import Original, StoredItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Facts:
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
+    original: Original | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ def item(
         "contentType": facts.content_type,
         "width": facts.width,
         "height": facts.height,
+        "original": facts.original,
         "unavailable": missing or None,
         "error": examination.fault.stored() if examination.fault else None,
     }

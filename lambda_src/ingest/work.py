@@ -19,6 +19,7 @@ from ingest.verdict_store import PatientStore, VerdictStore
 from shared.events import Arrival, Removal
 from shared.identity import is_of
 from shared.log import log, log_failure
+from shared.original import original
 from shared.picture import Size, content_type, refusal
 from shared.results import REMOVED
 
@@ -163,6 +164,7 @@ def _facts(head: Head) -> Facts:
         content_type=content_type(head.data),
         width=size.width if size else None,
         height=size.height if size else None,
+        original=original(head.metadata),
     )
 
 

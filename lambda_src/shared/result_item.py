@@ -62,6 +62,10 @@ class ResultItem(TypedDict):
     height: NotRequired[int]
     """Pixels, as stored in the file, before any EXIF rotation. From the picture's header."""
 
+    original: NotRequired[Original]
+    """The file that the picture was converted from before it was sent; absent for any other picture, and
+    without the token. From the object's metadata."""
+
     labels: NotRequired[list[Label]]
     """Things and scenes, the most certain first. From DetectLabels."""
 
@@ -102,6 +106,14 @@ class Failure(Reason):
 
     hint: str
     retryable: bool
+
+
+class Original(TypedDict):
+    """A file that was converted. kind: its format, such as HEIC or CR2. name: without folders; absent where
+    it is too long for the metadata."""
+
+    kind: str
+    name: NotRequired[str]
 
 
 class Named(TypedDict):

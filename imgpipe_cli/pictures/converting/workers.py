@@ -49,9 +49,9 @@ _TOO_SLOW = NotConverted("corrupt", "decoding it takes too long")
 class Converter:
     """Converts pictures side by side. At no time more pixels are decoded than the largest may have."""
 
-    def __init__(self, *, workers: int | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, *, workers: int | None = None) -> None:
         count = workers or min(os.cpu_count() or 1, _MOST)
-        self._timeout_s = timeout_s
+        self.timeout_s = _TIMEOUT_S
         self._pool = Pool(count, thread_name_prefix="convert")
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._all: set[_Worker] = set()
@@ -81,7 +81,7 @@ class Converter:
         try:
             worker = self._worker()
             try:
-                answer = worker.convert(file, kind, self._pixels, self._timeout_s)
+                answer = worker.convert(file, kind, self._pixels, self.timeout_s)
             except (OSError, ValueError):  # its pipes were cut, or hold nothing whole
                 self._forget(worker)
                 return _TOO_SLOW if worker.is_late else _CRASHED

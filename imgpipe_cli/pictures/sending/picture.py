@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote
 
 from imgpipe_cli.events import PassedOver, Refused
 from imgpipe_cli.lambdas import source as functions
@@ -14,7 +13,7 @@ from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.converting import kinds, metadata
 from imgpipe_cli.pictures.converting.workers import Converted, NotConverted
 from imgpipe_cli.pictures.sending.plan import unreadable
-from imgpipe_cli.pictures.sending.unchanged import SOURCE_SHA256, There
+from imgpipe_cli.pictures.sending.unchanged import There
 from imgpipe_cli.pictures.sources import HEAD_BYTES, Source
 
 MADE = ".jpg"
@@ -23,8 +22,6 @@ MADE = ".jpg"
 # In bytes; of the converted picture nothing is known yet, and most are smaller.
 _CONVERTING_BYTES = 4 * 1024 * 1024
 _MAX_BYTES = functions.picture.MAX_BYTES
-# A name has at most 255 bytes, each of which may take three.
-_MAX_NAME = 800
 _EXPORT = "Open it in a photo program, export it as JPEG, and upload that."
 
 
@@ -65,13 +62,11 @@ class Picture:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """Of a converted picture: what leads back to the file. In ASCII, and at most 1 kB."""
+        """Of a converted picture: what leads back to the file."""
         if self.kind is None:
             return {}
         name = Path(self.source.name).name if self.source.path else self.source.key.rpartition("/")[2]
-        written = quote(keys.composed(name).encode("utf-8", "replace"))
-        named = {"imgpipe-original-name": written} if len(written) <= _MAX_NAME else {}
-        return {SOURCE_SHA256: self.source_sha256.hex(), **named, "imgpipe-original-kind": self.kind}
+        return functions.original.metadata(keys.composed(name), self.kind, self.source_sha256.hex())
 
 
 def prepared(source: Source, rules: Rules) -> Picture | Refused | PassedOver:

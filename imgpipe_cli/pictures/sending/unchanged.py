@@ -10,11 +10,9 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.object_puts import checksum
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.stored_picture import look
-
-SOURCE_SHA256 = "imgpipe-source-sha256"
-"""In the metadata of a converted picture: the hash of the file that it was made of, in hex."""
 
 _PAGE = 1000
 # Of an object that was sent in one part and is not encrypted with a key of KMS it is the MD5 of the bytes.
@@ -78,7 +76,7 @@ def asked(aws: Aws, bucket: str, key: str) -> There | None:
     found = look(aws, bucket, key, checksum=True)
     if found is None:
         return None
-    source = str(found.get("Metadata", {}).get(SOURCE_SHA256, ""))
+    source = str(found.get("Metadata", {}).get(functions.original.SOURCE_SHA256, ""))
     return replace(_there(found, found["ContentLength"]), asked=True, source_sha256=source)
 
 
