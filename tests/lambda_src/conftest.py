@@ -149,9 +149,11 @@ class Cloud:
     def operations(self) -> list[str]:
         return sorted(operation for operation, _parameters in self.asked)
 
-    def put(self, key: str, body: bytes) -> dict[str, Any]:
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
         """Store an object and return the event that S3 would send."""
-        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=dict(metadata))
         return self.event(
             "ObjectCreated:Put",
             key,
