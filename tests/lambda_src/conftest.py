@@ -149,11 +149,9 @@ class Cloud:
     def operations(self) -> list[str]:
         return sorted(operation for operation, _parameters in self.asked)
 
-    def put(
-        self, key: str, body: bytes, metadata: Mapping[str, str] = MappingProxyType({})
-    ) -> dict[str, Any]:
+    def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> dict[str, Any]:
         """Store an object and return the event that S3 would send."""
-        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=dict(metadata))
+        stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=metadata or {})
         return self.event(
             "ObjectCreated:Put",
             key,
