@@ -181,13 +181,13 @@ class _Told:
     def say(self) -> None:
         """Name the first of those that were not meant, or replaced something; count what was converted."""
         from imgpipe_cli.pictures.sources import few
-        from imgpipe_cli.render import upload_summary
+        from imgpipe_cli.render import text, upload_summary
 
         if self.converted:
             kinds = upload_summary.by_kind(self.converted, smaller=self.numbers["made_smaller"])
             self._run.note("converted", kinds)
         if places := self.numbers["tell_places"]:
-            self._run.note("places_told", f"{places:,}")
+            self._run.note("places_told", text.count(places, "picture"))
         for code, names in self._named.items():
             self._run.note(code, few(names, self.numbers[code]))
 

@@ -217,7 +217,7 @@ class _Sender:
             self._run.note("passed_over", event.source)
         if isinstance(event, Sent) and event.tells_place and not self._is_place_told:
             self._is_place_told = True
-            self._run.note("place_told", event.source)
+            self._run.note("places_told", event.source)
 
 
 def _root(folder: str | None) -> Path | None:

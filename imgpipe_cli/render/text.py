@@ -158,9 +158,7 @@ NOTES = {
     "links_left_out": "Skipped, since the link leads out of the folder: {detail}.",
     "new_versions": "Sent as a new version: {detail}.",
     "converted": "Converted before sending: {detail}.",
-    "places_told": "{detail} of the pictures sent hold the place where they were taken; "
-    "--strip-metadata leaves it out.",
-    "place_told": "{detail} holds the place where it was taken; --strip-metadata leaves it out.",
+    "places_told": "Sent with the place where it was taken: {detail}. --strip-metadata leaves that out.",
     "sent_slowly": "The fast way to send is not there ({detail}): this upload takes longer.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",

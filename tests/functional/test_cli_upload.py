@@ -281,7 +281,9 @@ def test_one_line_tells_what_was_converted_and_one_that_places_are_sent(
     printed = cli("upload", *files)
     assert (printed.code, printed.out) == (0, "5 sent.\n")
     assert printed.err.count("Converted before sending: 2 HEIC, 1 DNG.\n") == 1
-    assert printed.err.count("2 of the pictures sent hold the place where they were taken; --strip") == 1
+    assert (
+        printed.err.count("Sent with the place where it was taken: 2 pictures. --strip-metadata leaves") == 1
+    )
     again = cli("upload", *files)
     assert (again.out, "Converted" in again.err, "place" in again.err) == (
         "0 sent, 5 unchanged.\n",

@@ -214,3 +214,10 @@ def gif(frames: int = 2) -> bytes:
     others = [Image.new("RGB", cat().size, "red")] * (frames - 1)
     cat().save(content, "GIF", save_all=True, append_images=others)
     return content.getvalue()
+
+
+def png(_orientation: int = 1) -> bytes:
+    """Always upright: nobody turns a PNG for what it says."""
+    content = io.BytesIO()
+    cat().save(content, "PNG")
+    return content.getvalue()
