@@ -60,7 +60,7 @@ def parts(data: bytes, *, whole: bool = True) -> Iterator[Part]:
         if end > len(data):
             return
         at = end
-        if marker == SOS:
+        if marker == SOS and whole:
             after = _AFTER_DATA.search(data, end)
             at = after.start() if after else len(data)
         yield Part(marker, found.start(), end, at)
