@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--against", required=True, metavar="COMMIT", help="the commit, without a model")
     commit = parser.parse_args().against
     paths = [path for path, _ in pictures()]
-    with tempfile.TemporaryDirectory(prefix="imgpipe-cost-") as scratch, _tree(commit, scratch) as other:
+    with tempfile.TemporaryDirectory(prefix="imgpipe-cost-") as scratch, tree_of(commit, scratch) as other:
         models = with_models(Path(scratch) / "models").folder
         with _worker(ROOT, models) as ours, _worker(other, Path(scratch) / "none") as theirs:
             for worker in (ours, theirs):
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 @contextmanager
-def _tree(commit: str, scratch: str) -> Iterator[Path]:
+def tree_of(commit: str, scratch: str) -> Iterator[Path]:
     tree = Path(scratch) / "tree"
     subprocess.run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, commit], check=True)
     try:

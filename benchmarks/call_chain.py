@@ -130,12 +130,18 @@ def resource_of(call: RecordedCall, names: Names) -> str:
         "sts": SIGN_IN,
         "execute-api": ANSWER,
         "s3": "notification" if call.operation.endswith("?notification") else "bucket",
-        "dynamodb": "table.ttl" if "TimeToLive" in call.operation else "table",
+        "dynamodb": _of_a_table(call, names),
         "sqs": "queue",
         "ssm": "token" if names.token_parameter in call.subject else "settings",
         "apigateway": _PART_OF_API[within[1]] if within else "api",
     }
     return of_service[call.service]
+
+
+def _of_a_table(call: RecordedCall, names: Names) -> str:
+    if names.index_table in call.subject:
+        return "index_table"
+    return "table.ttl" if "TimeToLive" in call.operation else "table"
 
 
 def _of_a_function(call: RecordedCall, names: Names) -> str:

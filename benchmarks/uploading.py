@@ -84,7 +84,14 @@ def _measured(case: Case, home: Path, rounds: int) -> Uploaded:
     start: list[timed_process.Timed] = []
     with _sink(case.latency_ms, certificate) as url:
         environment = _environment(home, url, certificate)
-        own = (str(Path(sys.executable).with_name("imgpipe")), "upload", "--project", "bench", "--quiet")
+        own = (
+            str(Path(sys.executable).with_name("imgpipe")),
+            "upload",
+            "--project",
+            "bench",
+            "--quiet",
+            "--yes",
+        )
         for _ in range(rounds):
             start.append(timed_process.run((*own, str(one)), environment, home))
             commands = {_OWN: (*own, str(folder)), **upload_peers.commands(folder, _BUCKET, url)}

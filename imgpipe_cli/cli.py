@@ -115,11 +115,7 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, AwsError):
         return problem(error)
     if isinstance(error, ApiUnavailable):
-        return Problem(
-            "api_unavailable",
-            f"The pipeline's API does not answer as expected: {error}.",
-            hint="See imgpipe status; imgpipe up repairs what is missing.",
-        )
+        return error.problem
     return Problem(
         "unexpected",
         f"Something unexpected happened ({type(error).__name__}: {error}).",
@@ -154,6 +150,7 @@ def _interrupted(invocation: Invocation, argv: Sequence[str]) -> int:
         "up": f"Interrupted. All that is done stays done: {again} continues from there.",
         "upload": f"Interrupted. Pictures that were sent stay: {again} goes on with the rest.",
         "retry": f"Interrupted. Finished pictures keep their results: {again} goes on with the rest.",
+        "rm": f"Interrupted. Pictures that are removed stay removed: {again} goes on with the rest.",
         "down": f"Interrupted. All that is gone stays gone: {again} continues from there.",
     }
     text = words.get(invocation.command, "Interrupted.")

@@ -60,6 +60,8 @@ class Aws:
         self.clock = clock
         self.backoff = Backoff(timeouts, sleep=sleep, clock=clock)
         self.known: SingleFlight[str | None] = SingleFlight()
+        # What was counted in a bucket, for its removal in the same run.
+        self.counted: dict[str, list[dict[str, str]]] = {}
         self._clients: dict[tuple[str, bool], Any] = {}
         self._making = threading.Lock()
         self._pools: dict[str, Pool] = {}

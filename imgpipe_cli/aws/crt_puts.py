@@ -23,14 +23,14 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.aws.object_puts import Cancel, Put, Stored
+from imgpipe_cli.aws.put import Cancel, Put, Stored
 from imgpipe_cli.aws.sdk_errors import AwsError
 
 # No picture is larger, so that each goes in one request.
 _PART_BYTES = 16 * 1024 * 1024
 # At ten, the default, 25 connections are opened.
 _NETWORK_GBPS = 50.0
-_CONNECTIONS = 64
+_CONNECTIONS = 128
 _CONNECT_TIMEOUT_MS = 5_000
 # Beside letters and digits.
 _UNQUOTED = "-._~/"

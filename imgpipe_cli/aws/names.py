@@ -16,6 +16,7 @@ FUNCTIONS = ("ingest", "get_result", "web")
 STAGE = "prod"
 UPLOAD_PREFIX = "web/"  # where pictures sent from the page go; the page may write nowhere else
 INDEX = "by-time"
+FAILED_INDEX = "failed"
 
 # 24 = the 63 characters of a bucket name less "-uploads-", account, the longest region and "-an".
 PROJECT_MAX = 24
@@ -87,6 +88,11 @@ class Names:
         return f"{self.project}-results"
 
     @property
+    def index_table(self) -> str:
+        """Where pictures are found by what is in them, whichever store has the results."""
+        return f"{self.project}-index"
+
+    @property
     def queue(self) -> str:
         return f"{self.project}-failed"
 
@@ -133,7 +139,14 @@ class Names:
 
     @property
     def table_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.table}")
+        return self.dynamodb_arn(self.table)
+
+    @property
+    def index_table_arn(self) -> str:
+        return self.dynamodb_arn(self.index_table)
+
+    def dynamodb_arn(self, table: str) -> str:
+        return self._arn("dynamodb", f"table/{table}")
 
     @property
     def queue_arn(self) -> str:

@@ -8,55 +8,17 @@ one reported.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
+from imgpipe_cli.aws.put import Answer, Cancel, OnAnswer, Put, Stored
 from imgpipe_cli.aws.sdk_errors import AwsError
 from imgpipe_cli.system.threads import Pool
 
 # Threads of the SDK share one interpreter lock: more of them send nothing faster.
 _SDK_THREADS = 16
-
-
-def checksum(sha256: bytes) -> str:
-    """As S3 has it in its headers, and keeps it."""
-    return base64.b64encode(sha256).decode()
-
-
-@dataclass(frozen=True)
-class Put:
-    """One object to store. sha256: of the data; S3 verifies it. only_new: S3 refuses it where the key exists.
-    owner: the account that the bucket must belong to. metadata: kept with it; ASCII, at most 2 kB."""
-
-    bucket: str
-    key: str
-    data: bytes
-    content_type: str
-    sha256: bytes
-    owner: str
-    only_new: bool
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def checksum(self) -> str:
-        return checksum(self.sha256)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """S3 has it. etag: without quotes. version_id: None where the bucket has no versions."""
-
-    etag: str
-    version_id: str | None
-
-
-Answer = Stored | AwsError
-OnAnswer = Callable[[Answer], None]
-Cancel = Callable[[], object]
 
 
 def exists(error: AwsError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -23,16 +24,15 @@ def projects(incomplete: str) -> list[str]:
 
 def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """The keys last seen in the pipeline that the rest of the line means, but for those it has already."""
-    from imgpipe_cli.commands.options import Options
-    from imgpipe_cli.commands.runtime import Run
-    from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.session import recent_keys
+    from imgpipe_cli.commands.chosen import Options, resolve
+    from imgpipe_cli.session import project_file, recent_keys
+    from imgpipe_cli.session.target import Targets
 
     given: dict[str, Any] = {**(ctx.parent.params if ctx.parent else {}), **_set(ctx.params)}
     options = Options(given.get("project"), given.get("profile"), given.get("region"), given.get("local"))
-    run = Run("", options, Screen())
     try:
-        found = recent_keys.of(run.target)
+        target, _ = resolve(options, project_file.read(Path()), Targets())
+        found = recent_keys.of(target)
     except Problem:
         return []
     typed = ctx.params.get("keys") or ()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.result import Result

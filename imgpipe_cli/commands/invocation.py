@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imgpipe_cli.commands.options import Options
+    from imgpipe_cli.commands.chosen import Options
     from imgpipe_cli.commands.table import Entry
 
 

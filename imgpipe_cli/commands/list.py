@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.asking import answered, shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption
+from imgpipe_cli.commands.options import (
+    LabelOption,
+    MinConfidenceOption,
+    PrefixOption,
+    SinceOption,
+    StatusOption,
+    status_named,
+)
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
-from imgpipe_cli.session.times import SINCE_HELP, iso, moment
+from imgpipe_cli.session.times import iso, moment
 
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.listing import CutShort, Pages, Status, Wanted
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
 
-_STATUSES: dict[str, Status] = {"done": "done", "failed": "failed", "retrying": "retrying"}
 _LIMIT = 20
 
 
@@ -31,20 +37,10 @@ def register(app: typer.Typer) -> None:
     @command(app, "list")
     def newest(
         run: Run,
-        status: Annotated[
-            str | None,
-            typer.Option("--status", metavar="|".join(_STATUSES), help="Only results with this status."),
-        ] = None,
-        label: Annotated[
-            str | None, typer.Option("--label", metavar="NAME", help="Only those that show this.")
-        ] = None,
-        prefix: Annotated[
-            str, typer.Option("--prefix", metavar="PREFIX", help="Only keys that begin so.")
-        ] = "",
-        since: Annotated[
-            str | None,
-            typer.Option("--since", metavar="TIME", help=f"Only those analyzed since then: {SINCE_HELP}."),
-        ] = None,
+        status: StatusOption = None,
+        label: LabelOption = None,
+        prefix: PrefixOption = "",
+        since: SinceOption = None,
         limit: Annotated[
             int,
             typer.Option(
@@ -64,7 +60,7 @@ def register(app: typer.Typer) -> None:
         """Show the results, newest first."""
         from imgpipe_cli.pictures.listing import Wanted, matching, page_size
 
-        verdict = _status(status)
+        verdict = status_named(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         size = page_size(Wanted(verdict, label, prefix=prefix), limit)
         cursor = _cursor(after)
@@ -161,19 +157,6 @@ class _Shown:
                 raise
             # As where the token was replaced meanwhile: what was read before it is shown.
             raise ApiUnavailable(problem.message.rstrip(".")) from problem
-
-
-def _status(text: str | None) -> Status | None:
-    if text is None:
-        return None
-    if text not in _STATUSES:
-        raise Problem(
-            "bad_usage",
-            f"{text!r} is not a status.",
-            hint=f"Choose from {', '.join(_STATUSES)}.",
-            exit_code=ExitCode.USAGE,
-        )
-    return _STATUSES[text]
 
 
 def _stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> int:

@@ -6,28 +6,19 @@ import inspect
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgpipe_cli.commands import completion
+from imgpipe_cli.commands.chosen import Options
+from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session.times import SINCE_HELP
 
 if TYPE_CHECKING:
     from imgpipe_cli.commands.invocation import Invocation
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of every command; None: not given."""
-
-    project: str | None = None
-    profile: str | None = None
-    region: str | None = None
-    local: bool | None = None
-    json: bool = False
-    verbose: bool = False
-    quiet: bool = False
+    from imgpipe_cli.pictures.listing import Status
 
 
 _SHARED: Mapping[str, Any] = {
@@ -122,6 +113,10 @@ WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, envvar="IMGPIPE_WORKERS", hidden=True)
 ]
 
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask before more than 100 analyses on AWS.")
+]
+
 # Seconds that a command waits for a result.
 TIMEOUT_S = 180.0
 
@@ -154,6 +149,37 @@ def min_confidence_option(text: str) -> Any:
     )
 
 
+# Which results: as in the list.
+STATUSES: tuple[Status, ...] = ("done", "failed", "retrying")
+
+
+def status_named(text: str | None) -> Status | None:
+    """Raises a usage Problem for what is no status."""
+    if text is None:
+        return None
+    for status in STATUSES:
+        if text == status:
+            return status
+    raise Problem(
+        "bad_usage",
+        f"{text!r} is not a status.",
+        hint=f"Choose from {', '.join(STATUSES)}.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+StatusOption = Annotated[
+    str | None,
+    typer.Option("--status", metavar="|".join(STATUSES), help="Only results with this status."),
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", metavar="NAME", help="Only those that show this.")
+]
+PrefixOption = Annotated[str, typer.Option("--prefix", metavar="PREFIX", help="Only keys that begin so.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help=f"Only those analyzed since then: {SINCE_HELP}."),
+]
 TimeoutOption = Annotated[float, timeout_option("How long --wait waits for the next result (180).")]
 NoConvertOption = Annotated[
     bool,

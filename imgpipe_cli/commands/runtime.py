@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from imgpipe_cli.commands.chosen import Options, asked, resolve
 from imgpipe_cli.commands.help_pages import CommandPage
-from imgpipe_cli.commands.options import SHARED_PARAMETERS, Options, read
+from imgpipe_cli.commands.options import SHARED_PARAMETERS, read
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session import project_file, target
@@ -46,7 +47,7 @@ class Run:
 
     def asked(self, name: str, value: Any) -> Any:
         """The value of flag or environment, else that of imgpipe.toml, else None."""
-        return value if value is not None else self.configuration.get(name)
+        return asked(self.configuration, name, value)
 
     @cached_property
     def targets(self) -> Targets:
@@ -54,22 +55,7 @@ class Run:
 
     @cached_property
     def _resolved(self) -> tuple[Target, Begun | None]:
-        options = self.options
-        last, known = self.targets.read()
-        local = self.asked("local", options.local)
-        if local is None and options.profile is not None:
-            local = False  # who names a profile means AWS, also after an `up --local`
-        return target.resolve(
-            project=self.asked("project", options.project),
-            local=local,
-            region=self.asked("region", options.region),
-            # A profile in imgpipe.toml says nothing about the local cloud.
-            profile=options.profile
-            if options.profile is not None or local
-            else self.configuration.get("profile"),
-            last=last,
-            known=known,
-        )
+        return resolve(self.options, self.configuration, self.targets)
 
     @property
     def target(self) -> Target:
@@ -282,10 +268,15 @@ def command(
     return register
 
 
+def can_ask() -> bool:
+    """Whether somebody may answer a question."""
+    # A program started without standard input has None there.
+    return bool(sys.stdin and sys.stdin.isatty())
+
+
 def need_confirmation(yes: bool, what: str) -> None:
     """Raise a usage Problem where nobody can be asked."""
-    # A program started without standard input has None there.
-    if not yes and not (sys.stdin and sys.stdin.isatty()):
+    if not yes and not can_ask():
         raise Problem(
             "not_confirmed",
             f"{what} needs a confirmation, and this is not a terminal.",

@@ -43,7 +43,11 @@ COMMANDS: dict[str, Entry] = {
     "result": Entry(
         "result",
         "Show what was found in pictures.",
-        ("imgpipe result photo.jpg", "imgpipe result photo.jpg --json"),
+        (
+            "imgpipe result photo.jpg",
+            "imgpipe result photo.jpg --annotate boxes.jpg",
+            "imgpipe result photo.jpg --json",
+        ),
         "Every day",
         reads=True,
     ),
@@ -67,6 +71,23 @@ COMMANDS: dict[str, Entry] = {
         reads=True,
         streams="always",
     ),
+    "export": Entry(
+        "export",
+        "Write results for other tools: tables, data sets, keywords for photo tools.",
+        (
+            "imgpipe export --to csv --out results.csv",
+            "imgpipe export --to xmp --min-confidence 80",
+            "imgpipe export --to sqlite --out r.db --since 1d",
+        ),
+        "Every day",
+        reads=True,
+    ),
+    "rm": Entry(
+        "rm",
+        "Remove pictures and their results.",
+        ("imgpipe rm photo.jpg", "imgpipe rm 'holiday/*.png'", "imgpipe rm --prefix 2025/ --purge"),
+        "Every day",
+    ),
     "open": Entry(
         "open",
         "Open the web page in the browser, already signed in.",
@@ -77,6 +98,13 @@ COMMANDS: dict[str, Entry] = {
         "status",
         "Show the state of each step (ready, busy, missing, drifted or not owned) and the outputs.",
         ("imgpipe status", "imgpipe status --json"),
+        "Look into it",
+        reads=True,
+    ),
+    "cost": Entry(
+        "cost",
+        "Show this month's pictures, analyses and dollars by feature, and what the monthly limit leaves.",
+        ("imgpipe cost", "imgpipe cost --json"),
         "Look into it",
         reads=True,
     ),

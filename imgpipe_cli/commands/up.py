@@ -19,7 +19,6 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.pipeline import Pipeline
-    from imgpipe_cli.deploy.results.reindex import Repaired
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
 
@@ -74,6 +73,18 @@ def register(app: typer.Typer) -> None:
                 "there by default). The pictures analyzed at once follow it.",
             ),
         ] = None,
+        monthly_limit: Annotated[
+            int | None,
+            typer.Option(
+                "--monthly-limit",
+                envvar="IMGPIPE_MONTHLY_LIMIT",
+                min=0,
+                max=1_000_000_000,
+                metavar="N",
+                help="The most analyses in a month, one for each feature of a picture; further pictures wait "
+                "for imgpipe retry (default none; 0 takes a limit away).",
+            ),
+        ] = None,
         source_account: Annotated[
             bool | None,
             typer.Option(
@@ -84,7 +95,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         repair_index: Annotated[
             bool,
-            typer.Option("--repair-index", help="With results in S3: also check the index by time."),
+            typer.Option("--repair-index", help="Also check the indexes of the results."),
         ] = False,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only list the calls that would be sent.")
@@ -125,6 +136,7 @@ def register(app: typer.Typer) -> None:
             "private": private,
             "results": results,
             "rekognition_tps": rekognition_tps,
+            "monthly_limit": monthly_limit,
             "source_account": source_account,
         }
         known = _known(run, connection, snapshot, given)
@@ -152,7 +164,7 @@ def register(app: typer.Typer) -> None:
         first = FirstRequest(connection)
         outcomes = apply.apply(pipeline, snapshot, settings, run.emit, over, first.note)
         settings = stored_settings(outcomes["settings"].observed, connection.names)
-        repaired = _repair_index(run, connection, settings) if repair_index else None
+        refuse_unfinished = _repaired(run, connection, settings) if repair_index else None
         found = pipeline_info.of(connection, {name: outcome.observed for name, outcome in outcomes.items()})
         assert found is not None
         run.keep(found)
@@ -161,7 +173,8 @@ def register(app: typer.Typer) -> None:
         changed = [name for name, outcome in outcomes.items() if outcome.changed]
         if not first.is_answered(found):
             _wait_until_answering(run, pipeline, found, changed)
-        _refuse_unfinished(repaired, connection)
+        if refuse_unfinished is not None:
+            refuse_unfinished()
         missing = gaps(settings.features) if connection.target.local else []
         missing += _left_out(snapshot, connection)
         return _ready(found, known, settings, changed, missing, more_models=fetched)
@@ -238,7 +251,7 @@ def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
         run.note("settings_rebuilt", detail)
     # What is not needed can be read again.
-    readable = ("rekognition_tps", "source_account")
+    readable = ("rekognition_tps", "monthly_limit", "source_account")
     needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
     if known is None and deployed.is_lost(snapshot) and not all_asked:
@@ -270,22 +283,15 @@ def _determined(
     return settings if connection.endpoint is not None else determined(connection.aws, settings)
 
 
-def _repair_index(run: Run, connection: Connection, settings: Settings) -> Repaired | None:
+def _repaired(run: Run, connection: Connection, settings: Settings) -> Callable[[], None]:
+    """Repair the indexes; what is returned raises the Problem of results that were refused."""
     from imgpipe_cli.deploy.results import reindex
+    from imgpipe_cli.deploy.results.store import store
 
-    if settings.results != "s3":
-        run.note("no_index_to_repair")
-        return None
-    found = reindex.repair(connection.aws, connection.names.results_bucket)
+    where = store(settings.results, connection.aws, connection.names)
+    found = reindex.repair(where)
     run.note("index_repaired", f"{found.added} added, {found.removed} removed")
-    return found
-
-
-def _refuse_unfinished(repaired: Repaired | None, connection: Connection) -> None:
-    from imgpipe_cli.deploy.results import reindex
-
-    if repaired is not None:
-        reindex.refuse_unfinished(repaired, connection.names.results_bucket)
+    return partial(reindex.refuse_unfinished, found, where)
 
 
 def _plain_http(connection: Connection) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands import paid_consent
 from imgpipe_cli.commands.asking import shown_from
 from imgpipe_cli.commands.options import (
     TIMEOUT_S,
@@ -18,6 +19,7 @@ from imgpipe_cli.commands.options import (
     NoConvertOption,
     StripMetadataOption,
     TimeoutOption,
+    YesOption,
 )
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
@@ -67,10 +69,11 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         force: Annotated[
-            bool, typer.Option("--force", help="Send unchanged pictures too, each as a new version.")
+            bool, typer.Option("--force", help="Send, analyze and pay for unchanged pictures too.")
         ] = False,
         no_convert: NoConvertOption = False,
         strip_metadata: StripMetadataOption = False,
+        yes: YesOption = False,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for each result and show it.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
         report: Annotated[
@@ -93,7 +96,9 @@ def register(app: typer.Typer) -> None:
         stdin = iter(partial(sys.stdin.buffer.read, _PART_BYTES), b"") if sys.stdin else ()
         patterns = Patterns(tuple(include or ()), tuple(exclude or ()))
         plan = Plan(paths, prefix=prefix, key=key, stdin=stdin, patterns=patterns)
-        connection = run.connect()
+        connection = run.connect(services=("s3",))
+        rules = Rules(convert=not no_convert, strip=strip_metadata)
+        paid_consent.confirm(run, connection, plan, rules, yes=yes, force=force)
         pipeline = run.pipeline() if wait else None
         with contextlib.ExitStack() as ends:
             written = ends.enter_context(Report(report, waits=wait)) if report is not None else None
@@ -112,7 +117,6 @@ def register(app: typer.Typer) -> None:
             told = _Told(run, arrivals, written, keep_all=run.options.json and not wait)
             run.screen.progress.transfers(total)
             try:
-                rules = Rules(convert=not no_convert, strip=strip_metadata)
                 send(connection.aws, connection.names, plan, told.take, force=force, rules=rules)
             finally:
                 run.screen.close()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgpipe_cli.commands import paid_consent
 from imgpipe_cli.commands.asking import shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption, NoConvertOption, StripMetadataOption
-from imgpipe_cli.commands.runtime import Run, command
+from imgpipe_cli.commands.options import (
+    MinConfidenceOption,
+    NoConvertOption,
+    StripMetadataOption,
+    YesOption,
+)
+from imgpipe_cli.commands.runtime import Run, can_ask, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import SINCE_HELP, iso, moment
@@ -50,6 +57,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         no_convert: NoConvertOption = False,
         strip_metadata: StripMetadataOption = False,
+        yes: YesOption = False,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show results as they arrive, from any uploader, until Ctrl-C."""
@@ -66,7 +74,7 @@ def register(app: typer.Typer) -> None:
         sender = None
         if root is not None:
             rules = Rules(convert=not no_convert, strip=strip_metadata)
-            sender = _Sender(run, run.connect(), root, rules, existing=existing)
+            sender = _Sender(run, run.connect(), root, rules, existing=existing, yes=yes)
         run.note("watching", f"{root} and the pipeline" if root else "the pipeline")
         while True:
             if sender is not None and sender.look():
@@ -135,10 +143,20 @@ class _Teller:
 class _Sender:
     """Sends what is new in a folder; what could not be sent is tried again."""
 
-    def __init__(self, run: Run, connection: Connection, root: Path, rules: Rules, *, existing: bool) -> None:
+    def __init__(
+        self, run: Run, connection: Connection, root: Path, rules: Rules, *, existing: bool, yes: bool
+    ) -> None:
         from imgpipe_cli.pictures.converting.workers import Converter
         from imgpipe_cli.pictures.folder_watch import FolderWatch
+        from imgpipe_cli.pictures.sending.plan import with_key
+        from imgpipe_cli.pictures.sources import Source, folder
 
+        self._yes = yes
+        self._agreed: frozenset[str] = frozenset()
+        if existing:
+            there = [one for one in folder(root) if isinstance(one, Source)]
+            paid_consent.confirm(run, connection, list(map(with_key, there)), rules, yes=yes)
+            self._agreed = frozenset(one.name for one in there)
         self._run = run
         self._connection = connection
         self._rules = rules
@@ -167,7 +185,7 @@ class _Sender:
                 self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
-        for source in map(with_key, ready):
+        for source in map(with_key, self._allowed(ready)):
             if isinstance(source, Refused):
                 self._run.emit(source)
                 continue
@@ -182,6 +200,17 @@ class _Sender:
                 self._failed = True
                 self._watch.again(source)
         return bool(ready)
+
+    def _allowed(self, ready: Sequence[Source]) -> Sequence[Source]:
+        """All, or none of so many new ones that their price has to be agreed to, and is not."""
+        from imgpipe_cli.pictures.sending.plan import with_key
+
+        new = [with_key(one) for one in ready if one.name not in self._agreed]
+        told = "" if self._yes else paid_consent.cost(self._run, self._connection, new, self._rules)
+        if not told or (can_ask() and paid_consent.is_agreed(self._run, told)):
+            return ready
+        self._run.note("many_left", told)
+        return [one for one in ready if one.name in self._agreed]
 
     def _send(self, source: Source) -> None:
         """Send one; what S3 does not take is refused, and the others are sent. Raises Problem."""

@@ -22,7 +22,7 @@ from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.reconcile import Reconciler
 from imgpipe_cli.deploy.resource import ConflictError, Context, Observed, Outlasted
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
-from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.results import failed_index, migrate
 from imgpipe_cli.deploy.schedule import Outcome, in_order
 from imgpipe_cli.deploy.watch import Watch
 from imgpipe_cli.errors import Problem
@@ -129,6 +129,8 @@ def _round(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, run: _Run
                 with suppress(Problem):  # the first failure is the cause, not that this look fails too
                     migrate.refuse_conflict(pipeline, snapshot)  # another run may be the reason
                 raise
+        elif not stage.failed_index:
+            failed_index.fill(pipeline, stage, run.emit)
     return {name: outcomes[name] for _, r in pipeline.resources(stage) if (name := r.name) in outcomes}
 
 

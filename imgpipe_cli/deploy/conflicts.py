@@ -74,6 +74,7 @@ def refuse_other_settings(asked: Settings, got: Settings) -> None:
         "private": (_yes(asked.private), _yes(got.private)),
         "results": (asked.destination, got.destination),
         "rekognition-tps": (f"{asked.rekognition_tps:g}", f"{got.rekognition_tps:g}"),
+        "monthly-limit": (str(asked.monthly_limit), str(got.monthly_limit)),
     }
     others = [f"{name} is {theirs}, not {ours}" for name, (ours, theirs) in pairs.items() if ours != theirs]
     if others:

@@ -62,6 +62,7 @@ def _rebuilt(snapshot: Mapping[str, Observed]) -> Settings | None:
             first_day=date.fromisoformat(web["FIRST_DAY"]).isoformat(),
             # In the middle of a move: where new results go. What is in the other store is fetched from there.
             results=next(store for variable, store in stores.items() if ingest.get(variable)),
+            monthly_limit=int(ingest.get("MONTHLY_LIMIT", 0)),
             **of_cap(snapshot["function.ingest"].facts["reserved"]),
         )
     except (KeyError, ValueError, StopIteration, Problem):

@@ -107,11 +107,11 @@ def admits(commands: Sequence[str] = COMMANDS) -> str:
     given = {action for entry in needs(commands).values() for action in entry.actions}
     if "iam:PutRolePolicy" in given and "iam:PassRole" in given:
         return (
-            "whoever may write the policies of the functions' roles and run code under them can become "
-            "administrator of the account: give this to those who may be that"
+            "a holder of these permissions can become administrator of the account, by writing the policies "
+            "of the functions' roles. Give them to administrators only"
         )
     if "lambda:UpdateFunctionCode" in given:
-        return "whoever may change a function's code can do what its role may do"
+        return "a holder of these permissions can change a function's code, and so do what its role may do"
     return ""
 
 
@@ -127,17 +127,16 @@ def size(policy: Mapping[str, Any]) -> int:
 
 
 def fitted(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The same permissions in as few policies as IAM has room for: one, without its statements' ids if it
+    """The same permissions in as few policies as IAM has room for: one, with statements put together if it
     must be, or with long names two. What is optional comes last."""
     if size(policy) <= SIZE_MAX:
         return [dict(policy)]
     parts: list[dict[str, Any]] = []
-    for statement in policy["Statement"]:
+    for statement in _put_together(policy["Statement"]):
         # One action, or one resource, needs no list.
         bare = {
             key: value[0] if isinstance(value, list) and len(value) == 1 else value
             for key, value in statement.items()
-            if key != "Sid"
         }
         together = {**policy, "Statement": [*(parts[-1]["Statement"] if parts else []), bare]}
         if parts and size(together) <= SIZE_MAX:
@@ -145,3 +144,31 @@ def fitted(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
         else:
             parts.append({**policy, "Statement": [bare]})
     return parts
+
+
+def _put_together(statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Without ids, and statements of different services as one: an action of one service can be about no
+    resource of another, so nothing more is allowed."""
+    found: list[dict[str, Any]] = []
+    for statement in statements:
+        plain = {key: value for key, value in statement.items() if key != "Sid"}
+        service = _service(statement)
+        room = next((one for one in found if service and _has_room(one, service)), None)
+        if room is None:
+            found.append(plain)
+        else:
+            room["Action"] = [*room["Action"], *plain["Action"]]
+            room["Resource"] = [*room["Resource"], *plain["Resource"]]
+    return found
+
+
+def _service(statement: Mapping[str, Any]) -> str:
+    """The one service that a statement is about; "" where it names no resource, or has a condition."""
+    services = {action.partition(":")[0] for action in statement["Action"]}
+    named = "*" not in statement["Resource"] and "Condition" not in statement
+    return services.pop() if named and len(services) == 1 else ""
+
+
+def _has_room(statement: Mapping[str, Any], service: str) -> bool:
+    there = {action.partition(":")[0] for action in statement["Action"]}
+    return "Condition" not in statement and "*" not in statement["Resource"] and service not in there

@@ -53,6 +53,9 @@ _LOOK_AGAIN = TransientError("", why="it is there already, or its answer got los
 _BUSY_LIMIT_S = 600.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+# What has taken more than half a minute is looked at less and less often: a pause of a part of the wait.
+_PART_OF_WAIT = 15
+_LONGEST_LATE_PAUSE_S = 5.0
 # AWS shows a change that it has taken within seconds; after this time it is sent again.
 _SHOWN_WITHIN_S = 30.0
 # What was carried out although its answer got lost shows within this time; what does not is sent again.
@@ -308,7 +311,8 @@ class Reconciler:
         self.aws.sleep(self._pause_s)
         if self.stop.is_set():
             raise Stopped
-        self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
+        late_s = min(waited / _PART_OF_WAIT, _LONGEST_LATE_PAUSE_S)
+        self._pause_s = min(self._pause_s * 1.5, max(_LONGEST_PAUSE_S, late_s))
 
     def _look_out(self, *, now: bool = True) -> None:
         """Raises ConflictError where what this run counts on is another by now."""

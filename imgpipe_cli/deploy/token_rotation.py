@@ -19,6 +19,7 @@ from imgpipe_cli.deploy.resource import ConflictError, Resource, Step
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.settings_parameter import Overwrite, SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.token_parameter import NEW_TOKEN, fingerprint, token_sha256
+from imgpipe_cli.deploy.results import failed_index
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
@@ -75,7 +76,8 @@ def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
     snapshot = observe.snapshot(part, emit)
     _refuse_incomplete(part, snapshot)
     try:
-        apply.reconcile_all(part, snapshot, settings, emit)
+        known = replace(settings, failed_index=failed_index.is_complete(snapshot))
+        apply.reconcile_all(part, snapshot, known, emit)
     except Problem as problem:
         # Another rotation at the same time undoes this one's changes until both have the same token.
         if problem.code != "does_not_settle":

@@ -1,8 +1,8 @@
 """The rules that the functions and the command line share, loaded from the functions' own source, so that the
 two can never disagree.
 
-Each name is a module of lambda_src, loaded when it is first used. `dynamo_types` needs boto3; the others need
-the standard library only, and import their neighbors relatively.
+Each name is a module of lambda_src, loaded when it is first used. `dynamo_types` and `table_rows` need boto3;
+the others need the standard library only. All import their neighbors relatively.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         dynamo_types,
         events,
         identity,
+        index_rows,
         original,
         picture,
         picture_kinds,
         result_objects,
         results,
+        table_rows,
     )
     from web import modules as page_modules
 
@@ -31,12 +33,14 @@ __all__ = [
     "dynamo_types",
     "events",
     "identity",
+    "index_rows",
     "original",
     "page_modules",
     "picture",
     "picture_kinds",
     "result_objects",
     "results",
+    "table_rows",
 ]
 
 # A package of ours: `shared` by itself could be anybody's.
@@ -51,4 +55,6 @@ def __getattr__(name: str) -> ModuleType:
         root.__path__ = [str(package.source())]
         sys.modules.setdefault(_PACKAGE, root)
     place = "web.modules" if name == "page_modules" else f"shared.{name}"
-    return importlib.import_module(f"{_PACKAGE}.{place}")
+    # Kept, so that it is asked for once: some are used for each of thousands of pictures.
+    globals()[name] = module = importlib.import_module(f"{_PACKAGE}.{place}")
+    return module

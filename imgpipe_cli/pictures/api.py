@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -45,6 +45,15 @@ class ApiUnavailable(Exception):
         self.broken = broken
 
     @property
+    def problem(self) -> Problem:
+        """As an error that the user can act on."""
+        return Problem(
+            "api_unavailable",
+            f"The pipeline's API does not answer as expected: {self}.",
+            hint="See imgpipe status; imgpipe up repairs what is missing.",
+        )
+
+    @property
     def passing(self) -> bool:
         """Whether the same question may well be answered a little later."""
         return self.broken or self.status == 429 or self.status >= 500
@@ -57,6 +66,19 @@ class ByKey:
     items: Sequence[ResultItem]
     absent: Sequence[str]
     rest: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A month's counters. analyzed, reused: by feature. left: what the limit leaves; None without one."""
+
+    month: str
+    pictures: int
+    analyses: int
+    analyzed: Mapping[str, int]
+    reused: Mapping[str, int]
+    limit: int | None
+    left: int | None
 
 
 def repeated(
@@ -186,6 +208,19 @@ class Api:
         status, document = self.post("/results", {"keys": list(keys)})
         if status == 200 and isinstance(document, dict) and {"items", "absent", "rest"} <= document.keys():
             return ByKey(document["items"], document["absent"], document["rest"])
+        raise _refusal(status, document)
+
+    def usage(self) -> Usage:
+        """What was analyzed this month. Needs the token. Raises ApiUnavailable, Problem."""
+        status, document = self.get("/usage", {})
+        if status == 200:
+            return Usage(**{one.name: document[one.name] for one in fields(Usage)})
+        if status == 404:
+            raise Problem(
+                "older_pipeline",
+                "This pipeline was set up by an older imgpipe, which counts no analyses.",
+                hint="Run imgpipe up: it counts from then on.",
+            )
         raise _refusal(status, document)
 
     def many(

@@ -52,6 +52,11 @@ class Source:
     twin: str = ""
     is_key_named: bool = False
 
+    @property
+    def place(self) -> str:
+        """Its path from the root on; "" for standard input."""
+        return os.path.abspath(self.path) if self.path is not None else ""  # noqa: PTH100 - links stay
+
     def read(self, at_most: int | None = None) -> bytes:
         """At most one byte more than a picture may have: enough to see that it is too large."""
         if self.data is not None:
@@ -68,7 +73,7 @@ class Source:
 
     def is_beside_pictures(self) -> bool:
         """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video."""
-        if not self.found or Path(self.name).suffix.lower() in _PICTURE_SUFFIXES:
+        if not self.found or os.path.splitext(self.name)[1].lower() in _PICTURE_SUFFIXES:  # noqa: PTH122 - once for each file
             return False
         return not functions.picture.is_picture(self.read(HEAD_BYTES))
 
@@ -201,14 +206,13 @@ class _Level:
 
     def file(self, name: str, patterns: Patterns, inside: str) -> Iterator[Found]:
         """What is told of one file; inside: the folder that was named."""
-        path = Path(self.place, name)
         if name.startswith("."):
-            yield PassedOver(str(path), "hidden")
+            yield PassedOver(str(Path(self.place, name)), "hidden")
         elif not patterns.means(self.below + name):
             return
-        elif name in self.odd and _leads_out(path, inside):
-            yield PassedOver(str(path), "link")
-        elif not (name in self.odd and file_io.is_special(path)):
+        elif name in self.odd and _leads_out(Path(self.place, name), inside):
+            yield PassedOver(str(Path(self.place, name)), "link")
+        elif not (name in self.odd and file_io.is_special(Path(self.place, name))):
             yield self.source(name, found=True, twin=self.twins.get(name, ""))
 
     def source(self, name: str, *, found: bool = False, twin: str = "") -> Source:

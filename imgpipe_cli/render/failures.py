@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.render import verdicts
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
-from imgpipe_cli.render.styled import Text
+from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
@@ -142,16 +141,11 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What analyzing again may cost; "" if Rekognition will not be asked."""
-    from imgpipe_cli.diagnose.retry.failures import asked_for
-    from imgpipe_cli.session.settings import PRICES_OF, PRICES_PER_1000
+    from imgpipe_cli.diagnose.retry.failures import asked_once
+    from imgpipe_cli.render import costs
 
-    asked = Counter(feature for one in chosen for feature in asked_for(one, settings.features))
-    if not asked:
-        return ""
-    dollars = sum(PRICES_PER_1000[feature] * number for feature, number in asked.items()) / 1000
-    price = "" if local else f", about ${max(dollars, 0.001):.3f} by its list price of {PRICES_OF}"
-    each = ", ".join(f"{feature} {number:,}" for feature, number in asked.items())
-    return f"Rekognition is asked at most {count(asked.total(), 'time')}{price}: {each}."
+    asked, copies = asked_once(chosen, settings.features)
+    return costs.at_most(asked, copies, local=local)
 
 
 def question(chosen: Sequence[Picture], price: str) -> str:
@@ -167,12 +161,8 @@ def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
     if picture.state == "done" and picture.item is not None:
         screen.show(verdicts.verdict(picture.item, min_confidence))
         return
-    text = Text(safe(picture.key), "bold")
     style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
-    text += Text(f"\n  {picture.state:<7} {safe(picture.why)}\n", style)
-    if hint := _hint(picture):
-        text += Text(f"  hint    {safe(hint)}\n")
-    screen.show(text)
+    screen.show(_standing(picture, Text(safe(picture.why), style), _hint(picture)))
 
 
 def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
@@ -188,10 +178,16 @@ def finished(screen: Screen, picture: Picture, settings: Settings) -> None:
         hint = f"It lacks {', '.join(lacks)}. To have that too: imgpipe retry {key} --again."
     else:
         hint = f"It lacks nothing that --again would ask for. See it with imgpipe result {key}."
-    text = Text(safe(picture.key), "bold")
-    text += Text(f"\n  done    Analyzed at {at}: {safe(there)}. Nothing was asked again.\n", "dim")
-    text += Text(f"  hint    {safe(hint)}\n")
-    screen.show(text)
+    told = Text(f"Analyzed at {at}: {safe(there)}. Nothing was asked again.", "dim")
+    screen.show(_standing(picture, told, hint))
+
+
+def _standing(picture: Picture, told: Text, hint: str) -> Drawn:
+    """A picture's key and, below it, its state and what to do."""
+    rows = [(Text(picture.state, told.spans[0][1]), told)]
+    if hint:
+        rows.append((Text("hint"), Text(safe(hint))))
+    return Stack(Text(safe(picture.key), "bold").unbroken(), Labeled(*rows), Text())
 
 
 def _hint(picture: Picture) -> str:

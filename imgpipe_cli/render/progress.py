@@ -9,7 +9,8 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imgpipe_cli.render.console import console, fitting
 from imgpipe_cli.render.text import count, detail, note, safe
@@ -18,17 +19,32 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.resource import Step
     from imgpipe_cli.events import Downloaded, Event, Sent
     from imgpipe_cli.render.board import Board
-    from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.render.transfer import Total, Transfer
 
 # Where nothing can move, a line says how far an upload is, and no more often.
 _LINE_EVERY_S = 10.0
 
 
+class Shows(Protocol):
+    """The screen below, as far as progress needs it."""
+
+    json: bool
+    quiet: bool
+    verbose: bool
+
+    @property
+    def lock(self) -> AbstractContextManager[object]: ...
+
+    @property
+    def interactive(self) -> bool: ...
+
+    def note(self, text: str) -> None: ...
+
+
 class Progress:
     """The progress of one command. Thread-safe for events: it shares its screen's lock."""
 
-    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, screen: Shows, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
         self._clock = clock
         self._lock = screen.lock
@@ -96,17 +112,17 @@ class Progress:
 
             self._transfers = TransferView(self._transfer)
 
-    def waiting(self, verdicts: int) -> None:
-        """From now on show how many verdicts are waited for; 0 ends it."""
+    def waiting(self, results: int) -> None:
+        """From now on show how many results are waited for; 0 ends it."""
         with self._lock:
             if not self._moves():
                 return
-            if self._status is None and verdicts:
+            if self._status is None and results:
                 self._status = console(sys.stderr).status("")
                 self._status.start()
             if self._status is not None:
-                self._status.update(f"waiting for {count(verdicts, 'verdict')}")
-        if not verdicts:
+                self._status.update(f"waiting for {count(results, 'result')}")
+        if not results:
             self.close()
 
     @contextlib.contextmanager

@@ -82,6 +82,8 @@ def lacking_document(lacking: Lacking | None) -> dict[str, Any] | None:
 
 
 def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
+    from imgpipe_cli.session import prices
+
     lines = [
         ("Bucket", found.bucket),
         ("Results", f"{found.api_url}/result?key=<key>"),
@@ -91,10 +93,22 @@ def output_lines(screen: Screen, found: Remembered, settings: Settings) -> None:
         ("Features", ", ".join(settings.features)),
     ]
     if not found.target.local:
-        price = f"about ${settings.price_per_1000:.2f} for 1,000 pictures (Rekognition's list price)"
+        price = (
+            f"about ${prices.per_1000(settings.features):.2f} for 1,000 pictures (Rekognition's list price)"
+        )
         lines.append(("Price", price))
+    if settings.monthly_limit:
+        lines.append(("Limit", _limit(settings, local=found.target.local)))
     for name, value in lines:
         screen.line(f"  {name:<9} {safe(value)}")
+
+
+def _limit(settings: Settings, *, local: bool) -> str:
+    from imgpipe_cli.session import prices
+
+    analyses = count(settings.monthly_limit, "analysis", "analyses")
+    most = prices.told(prices.at_most(settings.features, settings.monthly_limit))
+    return f"{analyses} a month" if local else f"{analyses} a month, at most {most} by Rekognition's list"
 
 
 def outputs_document(found: Remembered) -> dict[str, Any]:
@@ -113,15 +127,18 @@ def outputs_document(found: Remembered) -> dict[str, Any]:
 
 def settings_document(settings: Settings) -> dict[str, Any]:
     """The settings of a pipeline, as they stand in the JSON of `up` and `status`."""
+    from imgpipe_cli.session import prices
+
     return {
         "features": list(settings.features),
         "minConfidence": settings.min_confidence,
         "private": settings.private,
-        "rekognitionPricePer1000": settings.price_per_1000,
+        "rekognitionPricePer1000": prices.per_1000(settings.features),
         "results": settings.results,
         "sourceAccount": settings.source_account,
         "rekognitionTps": settings.rekognition_tps or None,
         "concurrency": settings.cap,
+        "monthlyLimit": settings.monthly_limit or None,
     }
 
 

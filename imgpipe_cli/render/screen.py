@@ -92,6 +92,16 @@ class Screen:
             else:
                 print("\n".join(line.plain.rstrip(" ") for line in drawn.lines(columns)), flush=True)
 
+    def write(self, text: str, /) -> int:
+        """A part of a stream on stdout. Programs get it as it is."""
+        with self.lock, _to_stdout():
+            return sys.stdout.write(lines(text) if obeys(sys.stdout) else text)
+
+    def flush(self) -> None:
+        """What was written is there."""
+        with _to_stdout():
+            sys.stdout.flush()
+
     def json_line(self, document: Any) -> None:
         with self.lock, _to_stdout():
             print(json_text(document), flush=True)

@@ -100,9 +100,9 @@ def size(size_bytes: float) -> str:
     return functions.picture.size_text(size_bytes)
 
 
-def count(number: int, one: str) -> str:
-    """2, "picture" -> "2 pictures"."""
-    return f"{number:,} {one if number == 1 else f'{one}s'}"
+def count(number: int, one: str, several: str = "") -> str:
+    """2, "picture" -> "2 pictures". several: where the plural is another than that."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def seconds(duration_s: float) -> str:
@@ -136,7 +136,7 @@ NOTES = {
     "no_face_model": "No face model is installed, so faces are not found: imgpipe local models fetch",
     "no_moderation": "Moderation is not installed, and results say so: {detail}",
     "own_key": (
-        "Own KMS key: {detail}. imgpipe gives no rights on it: let the functions' roles, and who uploads, "
+        "Own KMS key: {detail}. imgpipe gives no rights on it. Let the functions' roles and all uploaders "
         "use it (kms:Decrypt and kms:GenerateDataKey in its key policy), or choose SSE-S3 and SSE-SQS again."
     ),
     "no_tls_policy": "The endpoint {detail} is plain http: no TLS-only statement in the bucket's policy.",
@@ -150,8 +150,8 @@ NOTES = {
     "results_switched": "The pipeline now uses {detail}.",
     "store_removed": "Removed: {detail}.",
     "results_verified": "Results checked: {detail}.",
-    "index_repaired": "Index by time: {detail}.",
-    "no_index_to_repair": "Results are in the table, whose index DynamoDB keeps: nothing to repair.",
+    "index_repaired": "Entries of the indexes: {detail}.",
+    "failed_indexed": "The index of failed results in {detail} is complete.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
     "folders_kept": "Files of the same name keep their folders: {detail}.",
     "passed_over": "Skipped, since hidden or no picture: {detail}.",
@@ -160,6 +160,8 @@ NOTES = {
     "converted": "Converted before sending: {detail}.",
     "places_told": "Sent with the place where it was taken: {detail}. --strip-metadata leaves that out.",
     "sent_slowly": "The fast way to send is not there ({detail}): this upload takes longer.",
+    "counting_pictures": "Counting the pictures that are to be analyzed.",
+    "many_left": "{detail} Not sent: start imgpipe watch with --yes to send that many unasked.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",
@@ -174,6 +176,12 @@ NOTES = {
     "left_out": "Left out without the access token: {detail}. "
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
+    "exporting": "Exporting results.",
+    "annotated": "Drawn: {detail}.",
+    "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
+    "counting": "Counting pictures.",
+    "removing": "Removing pictures.",
+    "not_results": "Not everything there is a result: {detail}.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "
     "aws:SourceAccount out of their trust policies and tries once more. "

@@ -49,6 +49,7 @@ def verdict(item: ResultItem, min_confidence: float) -> Drawn:
         for feature in item.get("features", []):
             parts += _feature(feature, item, shown, min_confidence)
         parts += _missing_models(item)
+        parts += _reused(item)
     return Stack(*parts, Text())
 
 
@@ -142,6 +143,17 @@ def _missing_models(item: ResultItem) -> Iterator[Drawn]:
     if missing:
         names = ", ".join(missing)
         yield _said(Text(f"Missing models: {names} (imgpipe local models fetch)", "yellow"))
+
+
+def _reused(item: ResultItem) -> Iterator[Drawn]:
+    """Whose analyses these are: imgpipe pays once for the same bytes."""
+    features: dict[str, list[str]] = {}
+    for feature, origin in item.get("reusedFrom", {}).items():
+        features.setdefault(origin["objectKey"], []).append(feature)
+    for key, reused in features.items():
+        yield _said(
+            Text(f"Reused from {safe(key)}, which has the same bytes: {safe(', '.join(reused))}", "dim")
+        )
 
 
 def _table(first: str, *others: Column) -> Columns:

@@ -21,8 +21,10 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "private": (bool,),
     "results": (str,),
     "rekognition_tps": (int, float),
+    "monthly_limit": (int,),
 }
 _MOST_TPS = 100_000
+_HIGHEST_LIMIT = 1_000_000_000
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def read(folder: Path) -> dict[str, Any]:
 def _check_number(key: str, value: float) -> None:
     if key == "rekognition_tps" and not 0 < value <= _MOST_TPS:
         raise _bad(f"{key} in {FILE} is {value!r}", f"Write a number above 0, at most {_MOST_TPS:,}.")
+    if key == "monthly_limit" and not 0 <= value <= _HIGHEST_LIMIT:
+        raise _bad(f"{key} in {FILE} is {value!r}", f"Write a number from 0 to {_HIGHEST_LIMIT:,}.")
     if key == "min_confidence" and not 0 <= value <= 100:
         raise _bad(f"{key} in {FILE} is {value!r}", "Write a number from 0 to 100.")
 

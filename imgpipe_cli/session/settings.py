@@ -25,10 +25,6 @@ FEATURES: Mapping[str, str] = {
     "text": "DetectText",
     "properties": "DetectLabels",
 }
-# US dollars for each feature of 1,000 pictures, us-east-1 list price of the first million a month; the free
-# tier of older accounts is not counted. Image properties have a meter of their own.
-PRICES_PER_1000: Mapping[str, float] = {**dict.fromkeys(FEATURES, 1.00), "properties": 0.75}
-PRICES_OF = "October 2026"
 # Where the results are kept: the DynamoDB table, or JSON objects in a bucket of their own.
 STORES = ("table", "s3")
 # How far a move of the results from one store to the other is; "" when none is under way.
@@ -39,6 +35,7 @@ MOVES = ("", "copy", "switch", "close")
 # Who told how many calls a second Rekognition answers; "": nobody was asked.
 TPS_FROM = ("", "flag", "quota")
 TPS_MAX = 100_000.0
+LIMIT_MAX = 1_000_000_000
 # A run of the ingest function takes so long on AWS in the median, when Rekognition answers at once.
 _RUN_S = 0.6
 # More runs than Rekognition keeps busy, so that a slow one leaves no gap.
@@ -69,13 +66,17 @@ class Settings:
     tps_from: str = ""
     # False once AWS has refused to reserve concurrency for the ingest function.
     capped: bool = True
+    # The most analyses in a month; 0: as many as there are.
+    monthly_limit: int = 0
     # The version of imgpipe whose code the functions run; "" where that was not kept yet.
     imgpipe: str = ""
+    # Whether the index of failed results holds all of them. Not stored: the function web tells.
+    failed_index: bool = True
     # What another version keeps here and this one does not know: it stays as it is.
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> str:
-        document = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
+        document = {name: getattr(self, name) for name in _stored_names()}
         if not self.imgpipe:
             del document["imgpipe"]
         # One text for one meaning: 55 from a file and 55.0 from an option are the same.
@@ -101,6 +102,7 @@ class Settings:
                 rekognition_tps=_read(document, "rekognition_tps", _rate, 0.0),
                 tps_from=_read(document, "tps_from", partial(_one_of, TPS_FROM), ""),
                 capped=_read(document, "capped", _flag, True),
+                monthly_limit=_read(document, "monthly_limit", _limit, 0),
                 imgpipe=_read(document, "imgpipe", _text, ""),
                 unknown={name: value for name, value in document.items() if name not in _known_names()},
             )
@@ -154,11 +156,6 @@ class Settings:
         """Rekognition's operations that these features ask for; each has a limit of its own."""
         return frozenset(FEATURES[feature] for feature in self.features)
 
-    @property
-    def price_per_1000(self) -> float:
-        """US dollars that Rekognition lists for 1,000 pictures with these features."""
-        return sum(PRICES_PER_1000[feature] for feature in self.features)
-
 
 def parse_features(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """`labels,faces` or a list -> the known features in their fixed order, without repeats."""
@@ -181,7 +178,11 @@ def _other(store: str) -> str:
 
 
 def _known_names() -> set[str]:
-    return {"version", *(one.name for one in fields(Settings) if one.name != "unknown")}
+    return {"version", *_stored_names()}
+
+
+def _stored_names() -> list[str]:
+    return [one.name for one in fields(Settings) if one.name not in ("failed_index", "unknown")]
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -238,6 +239,12 @@ def _rate(value: Any) -> float:
     if not _is_number(value, 0, TPS_MAX):
         raise ValueError(f"not a number from 0 to {TPS_MAX:g}")
     return float(value)
+
+
+def _limit(value: Any) -> int:
+    if not isinstance(value, int) or not _is_number(value, 0, LIMIT_MAX):
+        raise ValueError(f"not a whole number from 0 to {LIMIT_MAX}")
+    return value
 
 
 def _flag(value: Any) -> bool:
@@ -298,6 +305,7 @@ def resolve(
     private: bool | None,
     results: str | None = None,
     rekognition_tps: float | None = None,
+    monthly_limit: int | None = None,
     source_account: bool | None = None,
     deployed: Settings | None,
     today: str,
@@ -308,6 +316,7 @@ def resolve(
     asked: dict[str, Any] = {
         "min_confidence": min_confidence,
         "private": private,
+        "monthly_limit": monthly_limit,
         "source_account": source_account,
     }
     if features is not None:

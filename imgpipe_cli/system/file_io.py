@@ -7,23 +7,24 @@ without an end, or a file of any size: never more is read than asked for, and no
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 # Windows has no such flags: it lets only administrators make links, and has no pipes among its files.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
+_PART_BYTES = 1 << 16
 _SCRATCH = (".imgpipe-", ".tmp")
-_PART_BYTES = 1024 * 1024
 
 
 class NotRegular(OSError):
@@ -44,45 +45,85 @@ def is_special(path: Path) -> bool:
 
 def read(path: Path, *, at_most: int) -> bytes:
     """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
-    with _opened(path) as (file, size):
+    with _opened(path) as (descriptor, size):
         # Room for what is there; making room for all that may come takes longer than reading a small file.
-        content = file.read(min(at_most, size + 1))
-        return content if len(content) <= size else content + file.read(at_most - len(content))
+        content = os.read(descriptor, min(at_most, size + 1))
+        # It grew, or the system gave less than there is.
+        while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
+            content += more
+        return content
 
 
 def sha256(path: Path, *, at_most: int) -> bytes:
     """Of the first bytes of a file, which are not kept. Raises OSError, NotRegular among them."""
     digest = hashlib.sha256()
-    with _opened(path) as (file, _):
-        while at_most > 0 and (part := file.read(min(_PART_BYTES, at_most))):
+    with _opened(path) as (descriptor, _):
+        while part := os.read(descriptor, min(_PART_BYTES, at_most)):
             digest.update(part)
             at_most -= len(part)
     return digest.digest()
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """A file to read, and its size. Raises OSError, NotRegular among them."""
+def lines(path: Path, *, longest: int) -> Iterator[bytes]:
+    """The lines of a file with their ends; a longer one comes in pieces. Raises OSError as `read` does."""
+    with _opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
+        while line := file.readline(longest):
+            yield line
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, int]]:
+    """The descriptor of a file to read, and its size in bytes."""
     if is_special(path):
         raise NotRegular(path)
-    # Asked again once it is open: the file of this name may have been replaced meanwhile.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
-        found = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
+    try:
+        # Asked again once it is open: the file of this name may have been replaced meanwhile.
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise NotRegular(path)
-        yield file, found.st_size
+        yield descriptor, found.st_size
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
     """Replace a file, or make it, in one step. mode: as far as the user's umask allows. durable: what the new
     file holds is on the disk before it takes the old one's place. Raises OSError."""
+    with _replacing(path, mode) as (_, descriptor), os.fdopen(descriptor, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[Path]:
+    """The same for a file that is written bit by bit: an empty one beside it, which takes its place at the
+    end, unless something is raised meanwhile."""
+    with _replacing(path, mode) as (scratch, descriptor):
+        os.close(descriptor)
+        yield scratch
+
+
+@contextlib.contextmanager
+def replacing_text(path: Path, *, mode: int = PRIVATE) -> Iterator[TextIO]:
+    """The same, open for text in UTF-8."""
+    with (
+        _replacing(path, mode) as (_, descriptor),
+        os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file,
+    ):
+        yield file
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[tuple[Path, int]]:
+    """The same with its open descriptor, which the caller closes."""
     scratch, descriptor = _scratch(path.parent, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content if isinstance(content, bytes) else content.encode())
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield scratch, descriptor
         _replace(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)

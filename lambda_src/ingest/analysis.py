@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +19,9 @@ from ingest.faults import UNAVAILABLE_CODES, Fault, fault_of, without_arns
 from shared.aws_clients import aws_code
 from shared.dynamo_types import exact
 from shared.log import log, log_failure
+
+if TYPE_CHECKING:
+    from shared.result_item import Origin
 
 MIN_CONFIDENCE = 50
 """Stored floor. Readers choose a higher one as they like, without another analysis."""
@@ -53,11 +56,14 @@ class Rekognition(Protocol):
 class Findings:
     """What a feature found; an empty list means that it looked and found nothing.
 
-    `entries` of `properties` is one map about the whole picture.
+    `entries` of `properties` is one map about the whole picture. `lost`: how many more had no room when they
+    were stored. `origin`: the picture of the same bytes whose analysis this is.
     """
 
     entries: list[dict[str, Any]] | dict[str, Any]
     model: str | None
+    lost: int = 0
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,9 @@ from ingest import timeouts
 from ingest.backoff import Backoff
 from ingest.bucket_store import VerdictBucket
 from ingest.faults import TryAgain
+from ingest.index_table import PARALLEL_WRITES, IndexTable
+from ingest.indexed_store import IndexedStore
+from ingest.permits import shared_permits
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs, arrived, removed
@@ -21,6 +24,7 @@ from shared.events import Arrival, Ignored, Record, Removal, Unreadable, parse_e
 from shared.log import about, log, log_failure
 from shared.results import FEATURES
 from shared.stores import Store
+from shared.usage import monthly_limit
 
 
 class Unfinished(Exception):
@@ -33,6 +37,8 @@ class Config:
 
     store: Store
     features: tuple[str, ...]
+    index: str
+    monthly_limit: int | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Config:
@@ -45,6 +51,8 @@ class Config:
         return cls(
             store=Store.from_environment(environment),
             features=tuple(name for name in FEATURES if name in asked),
+            index=environment["INDEX_TABLE"],
+            monthly_limit=monthly_limit(environment),
         )
 
 
@@ -52,11 +60,15 @@ class Config:
 def needs() -> Needs:
     """Made at the first event and kept for all that this process handles."""
     config = Config.from_environment(os.environ)
+    store = _store(config.store)
     return Needs(
         features=config.features,
-        store=_store(config.store),
+        store=IndexedStore(store=store, index=_rows(config.index)),
         s3=s3_client(timeouts.S3),
         rekognition=session().client("rekognition", config=timeouts.REKOGNITION.config()),
+        permits=shared_permits(
+            dynamodb_client(timeouts.INDEX), config.index, store=store, limit=config.monthly_limit
+        ),
     )
 
 
@@ -64,6 +76,10 @@ def _store(store: Store) -> VerdictStore:
     if store.kind == "table":
         return VerdictTable(dynamodb=dynamodb_client(timeouts.DYNAMODB), name=store.name)
     return VerdictBucket(s3=s3_client(timeouts.RESULTS), bucket=store.name)
+
+
+def _rows(table: str) -> IndexTable:
+    return IndexTable(dynamodb=dynamodb_client(timeouts.ROWS, connections=PARALLEL_WRITES), table=table)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
@@ -75,7 +91,8 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
-    backoff = Backoff(left_s=_left_s(context, deps), sleep=deps.sleep)
+    unused_s = timeouts.TIMEOUT_S - timeouts.TRYING_S
+    backoff = Backoff(left_s=_left_s(context, deps), unused_s=unused_s, sleep=deps.sleep)
     failures = [
         failure
         for place, record in enumerate(records)

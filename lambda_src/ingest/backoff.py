@@ -16,21 +16,25 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.faults import NotShown, is_passing, is_throttled
+from ingest.faults import InProgress, NotShown, is_passing, is_throttled
 
 # Two runs that end at once, at two calls a second, ask 2.0 times for each picture. With 0.5 s they ask 2.2
 # times, and use a little less of the limit.
 _FIRST_PAUSE_S = 0.75
-_LONGEST_PAUSE_S = 8.0
+LONGEST_PAUSE_S = 8.0
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """left_s: seconds until Lambda stops the function. chance: a number from 0 to 1, other each time."""
+    """left_s: seconds until Lambda stops the function. unused_s: so many of them are for no further try.
+
+    chance: a number from 0 to 1, other each time.
+    """
 
     left_s: Callable[[], float]
+    unused_s: float = 0.0
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
 
@@ -52,11 +56,11 @@ class Backoff:
         while True:
             try:
                 return call()
-            except (ClientError, BotoCoreError, NotShown) as error:
+            except (ClientError, BotoCoreError, InProgress, NotShown) as error:
                 faults -= not is_throttled(error)
                 # Many run side by side: without chance they would all come back at the same moment.
                 pause_s = longest_s * (1 + self.chance()) / 2
-                if not passes(error) or faults < 0 or self.left_s() - pause_s < keep_s:
+                if not passes(error) or faults < 0 or self.left_s() - self.unused_s - pause_s < keep_s:
                     raise
             self.sleep(pause_s)
-            longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)
+            longest_s = min(2 * longest_s, LONGEST_PAUSE_S)

@@ -48,6 +48,10 @@ class Gone(Exception):
     """An object is not there, and what lies on top of its key, or its age, proves that it never will be."""
 
 
+class InProgress(Exception):
+    """Another run asks about the same bytes just now, or has come in between."""
+
+
 class NotShown(Exception):
     """S3 does not find an object, and nothing proves that it is gone.
 
@@ -69,6 +73,14 @@ def customer_key() -> Fault:
         code="customer_key",
         message="The picture is encrypted with a key that only its sender has (SSE-C).",
         hint="Upload it again without that key: the bucket encrypts it by itself.",
+    )
+
+
+def over_limit(limit: int | None) -> Fault:
+    return Fault(
+        code="over_limit",
+        message=f"The picture is over the monthly limit of {limit} analyses.",
+        hint="Run imgpipe retry next month, or raise the limit with imgpipe up --monthly-limit N first.",
     )
 
 
@@ -130,6 +142,13 @@ def fault_of(error: Exception, doing: str) -> Fault:
             code="not_shown",
             message="S3 does not show the picture yet, and nothing says that it was removed.",
             hint="It is tried again by itself. A new bucket may need 15 minutes; then run `imgpipe retry`.",
+            retryable=True,
+        )
+    if isinstance(error, InProgress):
+        return Fault(
+            code="copy_in_progress",
+            message="A picture with the same bytes is being analyzed.",
+            hint="It is tried again by itself, and takes over that result.",
             retryable=True,
         )
     if isinstance(error, ParamValidationError):

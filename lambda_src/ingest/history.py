@@ -46,7 +46,6 @@ class Work:
     missing: tuple[str, ...]
     kept: Answered
     replaced: Answered
-    kept_trimmed: Mapping[str, int]
     sequencer: str
     other_version: bool
 
@@ -83,7 +82,6 @@ def _all(arrival: Arrival, wanted: Sequence[str], *, other_version: bool = False
         missing=tuple(wanted),
         kept={},
         replaced={},
-        kept_trimmed={},
         sequencer=arrival.sequencer,
         other_version=other_version,
     )
@@ -115,7 +113,6 @@ def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip |
         missing=missing,
         kept=kept,
         replaced=replaced,
-        kept_trimmed=stored.get("trimmed", {}),
         # A replay made by hand may carry no sequencer.
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
@@ -147,7 +144,12 @@ def answered(stored: Mapping[str, Any]) -> dict[str, Findings | Unavailable]:
     answers: dict[str, Findings | Unavailable] = {}
     for feature in FEATURES:
         if feature in stored:
-            answers[feature] = Findings(entries=stored[feature], model=stored.get("models", {}).get(feature))
+            answers[feature] = Findings(
+                entries=stored[feature],
+                model=stored.get("models", {}).get(feature),
+                lost=stored.get("trimmed", {}).get(feature, 0),
+                origin=stored.get("reusedFrom", {}).get(feature),
+            )
         elif feature in stored.get("unavailable", {}):
             answers[feature] = Unavailable(**stored["unavailable"][feature])
     return answers

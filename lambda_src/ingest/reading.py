@@ -44,7 +44,7 @@ _LOCKED = "400"
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """The first bytes of an object, and what S3 says about all of it."""
+    """The first bytes of an object, and what S3 says about all of it. metadata: the user's own."""
 
     data: bytes
     size_bytes: int

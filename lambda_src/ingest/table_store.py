@@ -7,11 +7,12 @@ Needs `dynamodb:GetItem` and `dynamodb:PutItem` on the table, and nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from shared.dynamo_types import from_attributes, to_attributes, unchanged
+from shared.dynamo_types import to_attributes, unchanged
+from shared.table_rows import row_of, stored_in
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,11 +31,11 @@ class VerdictTable:
         answer = self.dynamodb.get_item(
             TableName=self.name, Key=to_attributes({"objectKey": key}), ConsistentRead=True
         )
-        return cast("Stored", from_attributes(answer["Item"])) if answer.get("Item") else None
+        return stored_in(answer["Item"]) if answer.get("Item") else None
 
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         try:
-            self.dynamodb.put_item(TableName=self.name, Item=to_attributes(item), **unchanged(seen))
+            self.dynamodb.put_item(TableName=self.name, Item=row_of(item), **unchanged(seen))
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ingest.analysis import Findings, Outcome, Unavailable
 from ingest.faults import Fault
 from ingest.history import Work
+from ingest.permits import Permit
 from ingest.trim import trimmed
 from shared.events import Arrival
 from shared.result_objects import iso
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Facts:
     """What was learned about the object before anything was paid.
 
-    `width` and `height` are None when unknown.
+    `width`, `height` and `sha256` are None when unknown.
     """
 
     version_id: str | None
@@ -37,19 +38,22 @@ class Facts:
     width: int | None = None
     height: int | None = None
     original: Original | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
     """All that was found out about one picture; with `fault` the verdict is "failed".
 
-    work: what was asked for. asked: what came of it.
+    work: what was asked for. asked: what came of it, also without asking Rekognition. permit: what it was
+    asked by.
     """
 
     facts: Facts
     work: Work
     asked: Mapping[str, Outcome] = field(default_factory=dict)
     fault: Fault | None = None
+    permit: Permit | None = None
 
     @property
     def bought(self) -> dict[str, Findings | Unavailable]:
@@ -61,12 +65,6 @@ class Examination:
     def answered(self) -> dict[str, Findings | Unavailable]:
         """All answers: where a new one failed, that of before."""
         return {**self.work.replaced, **self.bought}
-
-    @property
-    def trimmed(self) -> dict[str, int]:
-        """How many findings had no room before, of the answers of before."""
-        before = {*self.work.kept, *(self.answered.keys() - self.bought.keys())}
-        return {name: lost for name, lost in self.work.kept_trimmed.items() if name in before}
 
 
 def worst(faults: Iterable[Fault]) -> Fault | None:
@@ -91,6 +89,7 @@ def item(
     features = {*asked, *found, *missing}
     facts = examination.facts
     time = now.astimezone(UTC)
+    origins = {feature: answer.origin for feature, answer in found.items() if answer.origin}
     optional = {
         "versionId": facts.version_id,
         "sizeBytes": facts.size_bytes,
@@ -98,6 +97,8 @@ def item(
         "width": facts.width,
         "height": facts.height,
         "original": facts.original,
+        "sha256": facts.sha256,
+        "reusedFrom": origins or None,
         "unavailable": missing or None,
         "error": examination.fault.stored() if examination.fault else None,
     }
@@ -115,4 +116,4 @@ def item(
         **{name: value for name, value in optional.items() if value is not None},
         **{feature: answer.entries for feature, answer in found.items()},
     }
-    return trimmed(whole, examination.trimmed)
+    return trimmed(whole, {feature: answer.lost for feature, answer in found.items() if answer.lost})

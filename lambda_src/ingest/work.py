@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingest import timeouts
 from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.backoff import Backoff
+from ingest.content import sha256_of
+from ingest.counting import Asker
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone
+from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
 from shared.events import Arrival, Removal
+from shared.forced import is_forced
 from shared.identity import is_of
+from shared.index_rows import is_indexed
 from shared.log import log, log_failure
 from shared.original import original
 from shared.picture import Size, content_type, refusal
@@ -26,7 +31,7 @@ from shared.results import REMOVED
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from shared.result_item import StoredItem
+    from shared.result_item import Stored, StoredItem
 
 TOMBSTONE_DAYS = 7
 """Longer than any event can be late: Lambda keeps trying for six hours at most."""
@@ -45,6 +50,7 @@ class Needs:
     store: VerdictStore
     s3: S3Client
     rekognition: Rekognition
+    permits: Permits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -64,7 +70,8 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         seen = store.read(arrival.key)
         work = plan(arrival, seen, needs.features, bought)
         if isinstance(work, Skip):
-            if work.renewed is None or store.replace(work.renewed, seen=seen):
+            renewed = work.renewed or _unindexed(seen)
+            if renewed is None or store.replace(renewed, seen=seen):
                 return work.reason
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
@@ -81,12 +88,23 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             duration_ms=round((time.monotonic() - started_s) * 1000),
         )
         store = PatientStore(store=needs.store, backoff=backoff)
-        if store.replace(verdict, seen=seen):
+        try:
+            is_stored = store.replace(verdict, seen=seen)
+        except TryAgain:  # it is stored, and its rows in the index are not
+            needs.permits.end(examination.permit, examination.asked)
+            raise
+        needs.permits.end(examination.permit, examination.asked)
+        if is_stored:
             if fault and fault.retryable:
                 raise TryAgain(fault)
             return verdict["status"]
         bought = examination.bought
     raise TryAgain(_busy())
+
+
+def _unindexed(seen: Stored | None) -> Stored | None:
+    """What is stored, where it is a result whose rows in the index may be missing: storing it writes them."""
+    return seen if seen and seen["status"] != REMOVED and not is_indexed(seen) else None
 
 
 def _overtaken(arrival: Arrival, needs: Needs) -> bool:
@@ -114,6 +132,8 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         )
         facts = _facts(head)
         found = refusal(head.data, size_bytes=head.size_bytes)
+        if not found:
+            facts = replace(facts, sha256=_sha256(arrival, head, needs, backoff))
     except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
         log_failure("picture_not_read", error)
         return Examination(facts=facts, work=work, fault=fault_of(error, _reading(error)))
@@ -121,17 +141,44 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         return Examination(facts=facts, work=work, fault=gone())
     if found:
         return Examination(facts=facts, work=work, fault=refused(found))
+    return _asked(Examination(facts=facts, work=work), arrival, head, needs, backoff)
+
+
+def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str:
+    return backoff.call(
+        lambda: sha256_of(needs.s3, arrival, head),
+        keep_s=timeouts.HASHING_S + timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S,
+    )
+
+
+def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> Examination:
+    """With the answers that are missing: from pictures of the same bytes, else from Rekognition."""
+    assert seen.facts.sha256 is not None
+    asker = Asker(
+        key=arrival.key,
+        version_id=head.version_id,
+        sha256=seen.facts.sha256,
+        apart=is_forced(arrival.key, head.metadata),
+    )
+    try:
+        permit = needs.permits.permit(asker, seen.work.missing, replaced=arrival.again, backoff=backoff)
+    except Exception as error:  # nothing was asked, and nothing is paid twice for it
+        log_failure("analysis_not_permitted", error)
+        return replace(seen, fault=fault_of(error, "dynamodb:TransactWriteItems"))
     asked = analyze(
         needs.rekognition,
         bucket=arrival.bucket,
         key=arrival.key,
         version_id=head.version_id,
-        features=work.missing,
+        features=permit.features,
         backoff=backoff,
     )
-    log("INFO", "rekognition_answered", **_answers(asked))
-    faults = [outcome for outcome in asked.values() if isinstance(outcome, Fault)]
-    return Examination(facts=facts, work=work, asked=asked, fault=worst(faults))
+    if asked:
+        log("INFO", "rekognition_answered", **_answers(asked))
+    needs.permits.answered(asked)
+    outcomes = {**permit.known, **asked}
+    faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
+    return replace(seen, asked=outcomes, fault=worst(faults), permit=permit)
 
 
 def _reading(error: Exception) -> str:

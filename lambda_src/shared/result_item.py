@@ -66,6 +66,14 @@ class ResultItem(TypedDict):
     """The file that the picture was converted from before it was sent; absent for any other picture, and
     without the token. From the object's metadata."""
 
+    sha256: NotRequired[str]
+    """SHA-256 of the picture's bytes in hexadecimal; absent where they were refused unread, and without the
+    token. From S3, where it has verified one, else from the ingest function."""
+
+    reusedFrom: NotRequired[dict[str, Origin]]
+    """Feature to the picture of the same bytes whose analysis this is; absent without the token. From the
+    ingest function."""
+
     labels: NotRequired[list[Label]]
     """Things and scenes, the most certain first. From DetectLabels."""
 
@@ -114,6 +122,13 @@ class Original(TypedDict):
 
     kind: str
     name: NotRequired[str]
+
+
+class Origin(TypedDict):
+    """A picture whose analysis was used again. versionId: absent in a bucket without versions."""
+
+    objectKey: str
+    versionId: NotRequired[str]
 
 
 class Named(TypedDict):
@@ -235,14 +250,24 @@ class Properties(TypedDict):
     Background: NotRequired[dict[str, Any]]
 
 
-class StoredItem(ResultItem):
+class Indexed(TypedDict):
+    """What the store's entry for a key knows of the rows by which it is found. Readers do not see it."""
+
+    indexed: NotRequired[list[str]]
+    """All rows that the index may have of this picture, as `index_rows.entries` writes them."""
+
+    indexedAt: NotRequired[int]
+    """Milliseconds since 1970, larger with each writing; absent while rows of the result may be missing."""
+
+
+class StoredItem(ResultItem, Indexed):
     """A result as the store holds it."""
 
     day: str
     """The UTC date of `analyzedAt`, the key of the table's index by time. Readers do not see it."""
 
 
-class Tombstone(TypedDict):
+class Tombstone(Indexed):
     """The mark of a removed picture, so that a late event cannot bring its result back. Never shown."""
 
     objectKey: str

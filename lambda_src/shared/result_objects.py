@@ -1,8 +1,9 @@
 """How results are kept as objects in a bucket: names, texts, and which of two verdicts counts. Pure.
 
 `results/<name>.json` holds the result item. `index/<inverted time>/<name>` is an empty object that only lets
-a plain listing, which S3 gives in the order of keys, show the newest result first. An entry of the index
-counts only if the result says the same time. Standard library only: the command line loads this very file.
+a plain listing, which S3 gives in the order of keys, show the newest result first. `fails/` is such an index
+of failed results alone. An entry of an index counts only if the result says the same time. Standard library
+only: the command line loads this very file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 RESULTS = "results/"
 INDEX = "index/"
+FAILED = "fails/"
+"""The index of failed results. No longer than INDEX: the length decides which names are hashed."""
 
 TOMBSTONE_TAG = ("imgpipe", "tombstone")
 """Object tag of a removed picture's mark. The bucket's lifecycle takes away what carries it."""
@@ -37,7 +40,7 @@ _LAST_MS = 10**_TIME_DIGITS - 1
 _ROOM = MAX_KEY_BYTES - max(len(RESULTS) + len(_ENDING), len(INDEX) + _TIME_DIGITS + 1)
 # "." and ".." as parts of a path are dropped by some tools, and control characters break the XML of listings.
 _AWKWARD = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f\ufffe\uffff]")
-_ENTRY = re.compile(rf"{INDEX}(\d{{{_TIME_DIGITS}}})/(.+)", re.DOTALL)
+_ENTRY = re.compile(rf"(?:{INDEX}|{FAILED})(\d{{{_TIME_DIGITS}}})/(.+)", re.DOTALL)
 
 
 def name_of(key: str) -> str:
@@ -60,15 +63,25 @@ def name_of_result(object_key: str) -> str:
     return object_key.removeprefix(RESULTS).removesuffix(_ENDING)
 
 
-def index_object(analyzed_at: str, name: str) -> str:
+def index_object(analyzed_at: str, name: str, index: str = INDEX) -> str:
     """Where the index holds a result of that time (ISO 8601 with milliseconds and Z)."""
-    return f"{INDEX}{_inverted(milliseconds(analyzed_at))}/{name}"
+    return f"{index}{_inverted(milliseconds(analyzed_at))}/{name}"
 
 
 def index_of(item: Mapping[str, Any]) -> str | None:
     """The entry that belongs to a stored item; None for a tombstone, which is not listed."""
     analyzed_at = item.get("analyzedAt")
     return index_object(analyzed_at, name_of(item["objectKey"])) if analyzed_at else None
+
+
+def entries_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """All entries that belong to a stored item: that of the index by time, one more of a failed result."""
+    entry = index_of(item)
+    if entry is None:
+        return ()
+    if item["status"] != "failed":
+        return (entry,)
+    return entry, FAILED + entry.removeprefix(INDEX)
 
 
 def parse_index(object_key: str) -> tuple[str, str] | None:
@@ -80,14 +93,14 @@ def parse_index(object_key: str) -> tuple[str, str] | None:
     return iso(time), found[2]
 
 
-def index_start(day: date) -> str:
+def index_start(day: date, index: str = INDEX) -> str:
     """Just before the entries of that day, the newest of the day first."""
     end = datetime(day.year, day.month, day.day, tzinfo=UTC)
     try:
         end_ms = int((end + timedelta(days=1)).timestamp() * 1000) - 1
     except OverflowError:
         end_ms = _LAST_MS
-    return f"{INDEX}{_inverted(end_ms)}"
+    return f"{index}{_inverted(end_ms)}"
 
 
 def _inverted(milliseconds: int) -> str:

@@ -23,7 +23,7 @@ Properties are one map about the whole picture, as Rekognition's ImageProperties
 REMOVED: Final = "removed"
 """`status` of a tombstone. Internal: readers answer 404."""
 
-REVISION = ("sequencer", "status", "versionId", "analyzedAt")
+REVISION = ("sequencer", "status", "versionId", "analyzedAt", "indexedAt")
 """Fields of a stored item of which one at least is another after every write that matters."""
 
 MAX_KEY_BYTES = 1024
@@ -54,7 +54,7 @@ _PUBLIC = frozenset(
     }
 )
 
-_INTERNAL = frozenset({"day", "expiresAt"})
+_INTERNAL = frozenset({"day", "expiresAt", "indexed", "indexedAt"})
 
 
 def key_possible(key: str) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from shared.dynamo_types import from_attributes, to_attributes
+from shared.dynamo_types import to_attributes
 from shared.results import key_possible, shown
+from shared.table_rows import stored_in
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from shared.result_item import ResultItem, Stored
+    from shared.result_item import ResultItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,4 +34,4 @@ class TableResults:
             TableName=self.table, Key=to_attributes({"objectKey": key}), ConsistentRead=True
         )
         item = answer.get("Item")
-        return shown(cast("Stored", from_attributes(item))) if item else None
+        return shown(stored_in(item)) if item else None

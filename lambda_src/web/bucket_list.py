@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.aws_clients import is_late
 from shared.bucket_results import BucketResults, read_object
 from shared.log import log_failure
-from shared.result_objects import INDEX, index_object, index_start, name_of, parse_index
+from shared.result_objects import FAILED, INDEX, index_object, index_start, name_of, parse_index
 from shared.results import key_possible
 from web.cursor import Place
 from web.pages import Found, Name, Read
@@ -34,12 +34,25 @@ _NAME_BYTES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class BucketList(BucketResults):
-    """In a place of this list `object_key` is the name within the index, where a very long key is hashed."""
+    """In a place of this list `object_key` is the name within the index, where a very long key is hashed.
 
-    def walk(self, start: Place, limit: int, *, until_s: float) -> Found:  # noqa: ARG002 - one call, no walk
+    failed_index: whether the index of failed results holds all of them.
+    """
+
+    failed_index: bool
+
+    def walk(
+        self,
+        start: Place,
+        limit: int,
+        *,
+        until_s: float,  # noqa: ARG002 - one call, no walk
+        failed: bool = False,
+    ) -> Found:
         """Entries of the index from `start` on, in order, at most `limit`."""
+        index = FAILED if failed and self.failed_index else INDEX
         answer = self.s3.list_objects_v2(
-            Bucket=self.bucket, Prefix=INDEX, StartAfter=_start_after(start), MaxKeys=limit
+            Bucket=self.bucket, Prefix=index, StartAfter=_start_after(start, index), MaxKeys=limit
         )
         found = [_place(entry["Key"]) for entry in answer.get("Contents", [])]
         entries = [place for place in found if place is not None]
@@ -89,12 +102,13 @@ class BucketList(BucketResults):
         return Read(items=items, behind=behind, unreadable=frozenset(refused))
 
 
-def _start_after(place: Place) -> str:
+def _start_after(place: Place, index: str) -> str:
     if place.analyzed_at is None or place.object_key is None:
-        return index_start(place.day)
+        return index_start(place.day, index)
     name = place.object_key
     # A cursor from the days of a table holds the key itself, which may be too long for the index.
-    return index_object(place.analyzed_at, name if len(name.encode()) <= _NAME_BYTES else name_of(name))
+    fitting = name if len(name.encode()) <= _NAME_BYTES else name_of(name)
+    return index_object(place.analyzed_at, fitting, index)
 
 
 def _place(object_key: str) -> Place | None:

@@ -10,15 +10,17 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.aws_clients import Timeouts
-from shared.http_api import ApiError, Request, Response, json_response
+from shared.http_api import ApiError, Request, Response, busy, json_response
 from shared.results import shown
 from web.cursor import Place, parse_cursor
+from web.finding import Found
 from web.needs import Needs, PageLimits
 from web.pages import Read
 from web.pictures import signed_link
+from web.search import parse_search
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem, Stored
@@ -43,18 +45,33 @@ def worst_case_s(timeouts: PageLimits) -> float:
 
 
 def list_results(request: Request, needs: Needs) -> Response:
-    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor`, `invalid_images` or
-    `invalid_status`, 503 `busy`."""
+    """200 `{items, next}`, and `index` while a search does not see all; ApiError 503 `busy`, 400 with
+    `invalid_` and the name of the parameter, `invalid_cursor` for `after`."""
     started_s = time.monotonic()
-    limit = _limit(request.query.get("limit"))
-    start = _start(request.query.get("after"), needs)
+    limit = limit_of(request, DEFAULT_LIMIT)
     with_images = _with_images(request.query.get("images", "false"))
     wanted = Wanted(_status(request.query.get("status")), request.query.get("prefix", ""))
+    search = parse_search(request)
+    if not search.everything:
+        found = Found(needs, search, wanted, limit, request.query.get("after"))
+        place = found.fill(started_s)
+        items = [_linked(item, needs) for item in found.items] if with_images else found.items
+        answer = {"items": items, "next": place.text() if place else None}
+        return json_response(200, {**answer, **_unfinished(needs)})
+    start = _start(request.query.get("after"), needs)
     page = _Page(needs, wanted, limit, start, with_images=with_images)
     more = page.fill(started_s)
     if more == start and not page.items:
-        raise ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
+        raise busy()
     return json_response(200, {"items": page.items, "next": more.text() if more else None})
+
+
+def _unfinished(needs: Needs) -> dict[str, Any]:
+    """How many results the index has by now, while those from before it was made are being added."""
+    state = needs.index.state()
+    if state.get("complete"):
+        return {}
+    return {"index": {"filled": state.get("filled", 0), "of": state.get("of")}}
 
 
 @dataclass(frozen=True)
@@ -95,10 +112,13 @@ class _Page:
         # Where some are left out, many entries may have to be passed over.
         size = self._limit if self._wanted.everything else _CHUNK
         while True:
-            found = results.walk(self._reached, size, until_s=walk_until_s)
+            found = results.walk(
+                self._reached, size, until_s=walk_until_s, failed=self._wanted.status == "failed"
+            )
             entries = [entry for entry in found.entries if self._wanted.may_match(entry)]
             for first in range(0, len(entries), MAX_LIMIT):
-                if first and time.monotonic() > walk_until_s:
+                full = len(self.items) == self._limit
+                if first and (full or time.monotonic() > walk_until_s):
                     return self._reached
                 some = entries[first : first + MAX_LIMIT]
                 if not self._take(some, results.read(some, until_s=read_until_s)):
@@ -128,9 +148,9 @@ def _status(text: str | None) -> str:
     return text or ""
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
+def limit_of(request: Request, default: int) -> int:
+    """How many items a page may have. Raises ApiError 400 `invalid_limit`."""
+    text = request.query.get("limit", str(default))
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise ApiError(400, "invalid_limit", f"limit is a whole number from 1 to {MAX_LIMIT}.")
@@ -156,6 +176,8 @@ def _start(cursor: str | None, needs: Needs) -> Place:
 
 def _item(stored: Stored | None, needs: Needs, *, with_images: bool) -> ResultItem | None:
     item = shown(stored) if stored else None
-    if item is None or not with_images:
-        return item
+    return item if item is None or not with_images else _linked(item, needs)
+
+
+def _linked(item: ResultItem, needs: Needs) -> ResultItem:
     return {**item, "imageUrl": signed_link(needs.s3, needs.config.bucket, item)}

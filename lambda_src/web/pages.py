@@ -35,8 +35,11 @@ class Read(Generic[Name]):
 class ResultList(Results, Protocol):
     """A store that can also be read by time, newest first."""
 
-    def walk(self, start: Place, limit: int, *, until_s: float) -> Found:
-        """At most `limit` entries after `start`; begins nothing further after `until_s` (monotonic)."""
+    def walk(self, start: Place, limit: int, *, until_s: float, failed: bool = False) -> Found:
+        """At most `limit` entries after `start`; begins nothing further after `until_s` (monotonic).
+
+        failed: those of failed results are enough, where an index holds them alone.
+        """
         ...
 
     def read(self, entries: list[Place], *, until_s: float) -> Read[Place]:

@@ -69,10 +69,10 @@ class Site:
 
     def store(self, *items: StoredItem) -> None:
         """Put result items into the table, as the ingest function would; until the end of the test."""
-        from shared.dynamo_types import to_attributes
+        from shared.table_rows import row_of
 
         self.stored.update(item["objectKey"] for item in items)
-        self._write([{"PutRequest": {"Item": to_attributes(item)}} for item in items])
+        self._write([{"PutRequest": {"Item": row_of(item)}} for item in items])
 
     def forget_stored(self) -> None:
         """Results without pictures would be removed by the cloud itself, at its next start."""

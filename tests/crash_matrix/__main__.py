@@ -19,11 +19,14 @@ from tests.crash_matrix.copies import in_a_copy, in_copies
 from tests.crash_matrix.report import Report
 from tests.crash_matrix.scenarios import BEGINNINGS, BY_NAME, SCENARIOS, Point, all_points, chosen, point
 from tests.crash_matrix.trial import Trial, Undisturbed, Verdict, holdings, set_up, undisturbed
+from tests.support.faster_emulation import MOTO, SDK, replace
 
 
 def main() -> int:
     """0 if every point that was tried was survived, else 1. Ctrl-C: the report of those tried so far."""
     asked = _arguments()
+    for name, replacement in (*SDK, *MOTO):
+        replace(name, replacement)
     holdings()  # loads the account's code and makes the clients, once for all copies
     with TemporaryDirectory() as folder:
         state = Path(folder) / "state"

@@ -32,7 +32,7 @@ REPLACED = {
 }
 _OLD = {re.compile(rf"\b(?:{old})\b", re.IGNORECASE): new for old, new in REPLACED.items()}
 # At the start of a text, a line, a list's entry or a table's cell, or behind a sentence's end.
-_BEGIN = re.compile(r"(?:^[\s>#|*-]*|[.!?|] +)(?:What|Who|Whoever)\b(?!\?)", re.MULTILINE)
+_BEGIN = re.compile(r"(?:^[\s>#|*-]*|[.!?|] +)(?:What|Who|[Ww]hoever)\b(?!\?)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`[^`]*`")
 
@@ -43,12 +43,19 @@ def prose(page: Path) -> str:
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:
-    """The line and text of each string with several words that the program may show; no docstrings."""
+    """The line and text of each string that the program may show: with several words, or what it counts.
+
+    No docstrings.
+    """
     tree = ast.parse(source)
     notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and id(node) not in notes and " " in str(node.value):
             yield node.lineno, str(node.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count":
+            yield from (
+                (word.lineno, str(word.value)) for word in node.args if isinstance(word, ast.Constant)
+            )
 
 
 def breaches(text: str) -> list[str]:
@@ -86,10 +93,25 @@ def test_help_in_docstrings_keeps_to_the_words() -> None:
         "The Verdict is stored.",
         "Another run is told.",
         "The picture was looked at.",
+        "whoever may do it",
     ],
 )
 def test_a_breach_is_found(text: str) -> None:
     assert len(breaches(text)) == 1
+
+
+def test_a_word_that_is_counted_is_a_message_too() -> None:
+    assert list(messages("show(f\"waiting for {count(left, 'verdict')}\")")) == [
+        *[(1, "waiting for ")],
+        (1, "verdict"),
+    ]
+
+
+def test_the_page_and_the_api_keep_to_the_words() -> None:
+    texts = [*(ROOT / "lambda_src").rglob("*.html"), ROOT / "lambda_src" / "openapi.yaml"]
+    assert {text.name: breaches(text.read_text(encoding="utf-8")) for text in texts} == {
+        text.name: [] for text in texts
+    }
 
 
 @pytest.mark.parametrize("text", ["Results tell what was found.", "imgpipe shows who asked.", "What?"])

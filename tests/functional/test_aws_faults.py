@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
-from tests.support.account import NAMES, RecordingAws, down, finished, inventory, up
+from tests.support import exhaustive
+from tests.support.account import (
+    NAMES,
+    SETTINGS,
+    RecordingAws,
+    down,
+    finished,
+    fresh_account,
+    inventory,
+    up,
+)
 from tests.support.behaving_aws import (
     BehavingAccount,
     BehavingAws,
@@ -30,51 +42,77 @@ _KEY = Refusal("InvalidParameterValueException", "the KMS key is invalid for Cre
 _MANY = Refusal("TooManyUpdates", "There are too many updates for this parameter.")
 
 
+@functools.cache
+def _undisturbed(settings: Settings) -> dict[str, Any]:
+    """What is there after an `up` that nothing disturbs."""
+    with fresh_account():
+        finished(settings)
+        return inventory()
+
+
 @pytest.mark.parametrize(
     ("operation", "refusal"),
     [
         ("AddPermission", _CONCURRENT),
         ("PutFunctionEventInvokeConfig", _CONCURRENT),
-        ("UpdateFunctionConfiguration", _CONCURRENT),
-        ("DeleteFunction", _CONCURRENT),
         ("CreateRole", _MODIFIED),
         ("PutRolePolicy", _MODIFIED),
-        ("DeleteRole", _MODIFIED),
         ("CreateFunction", _KEY),
-        ("UpdateFunctionConfiguration", _KEY),
         ("PutParameter", _MANY),
-        ("DeleteParameter", _MANY),
     ],
 )
-def test_what_is_refused_for_a_moment_is_tried_again(operation: str, refusal: Refusal) -> None:
-    refused = Refused(operation, refusal, times=2)
-    with behaving_account(refused) as account:
-        empty = inventory()
+def test_what_the_first_up_is_refused_for_a_moment_is_tried_again(operation: str, refusal: Refusal) -> None:
+    right = _undisturbed(SETTINGS)
+    with behaving_account(Refused(operation, refusal, times=2)) as account:
         up(BehavingAws(account))
+        assert account.met["Refused"] == 2
+        assert inventory() == right
+
+
+@pytest.mark.parametrize("refusal", [_CONCURRENT, _KEY])
+def test_what_a_change_is_refused_for_a_moment_is_tried_again(refusal: Refusal) -> None:
+    right = _undisturbed(_OTHER)
+    with behaving_account(Refused("UpdateFunctionConfiguration", refusal, times=2)) as account:
+        finished()
         up(BehavingAws(account), _OTHER)
+        assert account.met["Refused"] == 2
+        assert inventory() == right
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal"),
+    [("DeleteFunction", _CONCURRENT), ("DeleteRole", _MODIFIED), ("DeleteParameter", _MANY)],
+)
+def test_what_down_is_refused_for_a_moment_is_tried_again(operation: str, refusal: Refusal) -> None:
+    with behaving_account(Refused(operation, refusal, times=2)) as account:
+        empty = inventory()
+        finished()
         assert down(BehavingAws(account)) == []
         assert account.met["Refused"] == 2
         assert inventory() == empty
 
 
 def test_a_second_value_of_the_settings_is_tried_again_too() -> None:
-    with behaving_account() as account:
-        up(BehavingAws(account))
-        account.behaviours = [Refused("PutParameter", _MANY, times=2)]
+    with behaving_account(Refused("PutParameter", _MANY, times=2)) as account:
+        finished()
         outcomes = up(BehavingAws(account), _OTHER)
         assert Settings.from_json(outcomes["settings"].observed.facts["value"]) == _OTHER
 
 
-@pytest.mark.parametrize("operation", ["CreateApi", "CreateIntegration", "CreateRoute"])
-@pytest.mark.parametrize(
-    "late", [[], [ApisLag], [TagsLag]], ids=["shown at once", "listed late", "tags late"]
-)
+_LATE = {"shown at once": [], "listed late": [ApisLag], "tags late": [TagsLag]}
+_LOST = [
+    pytest.param(operation, late, id=f"{operation}-{name}")
+    for operation in ("CreateApi", "CreateIntegration", "CreateRoute")
+    for name, late in _LATE.items()
+]
+
+
+# Of the API, which others need, each; of what stands in it one.
+@pytest.mark.parametrize(("operation", "late"), [*_LOST[:4], *map(exhaustive.only, _LOST[4:-1]), _LOST[-1]])
 def test_a_create_whose_answer_got_lost_is_not_sent_again_before_it_shows(
     operation: str, late: Sequence[type[Behaviour]]
 ) -> None:
-    with behaving_account():
-        finished()
-        undisturbed = inventory()
+    undisturbed = _undisturbed(SETTINGS)
     with behaving_account(AnswerLost(operation), *[kind() for kind in late]) as account:
         up(BehavingAws(account))
         assert account.met["AnswerLost"] == 1
@@ -121,9 +159,8 @@ def test_the_first_failure_is_told_also_when_the_look_after_it_fails() -> None:
 
 def test_the_first_failure_of_a_move_is_told_also_when_the_look_after_it_fails() -> None:
     denied = Refusal("AccessDeniedException", "not authorized to perform: dynamodb:Scan", 400)
-    with behaving_account() as account:
-        up(BehavingAws(account))
-        account.behaviours = [_Down("Scan", denied, "ssm")]
+    with behaving_account(_Down("Scan", denied, "ssm")) as account:
+        finished()
         with pytest.raises(Problem, match="dynamodb:Scan is missing"):
             up(BehavingAws(account), Settings(first_day="2026-01-01", move="copy"))
 
@@ -138,7 +175,7 @@ class _ParameterStays(Behaviour):
 
 def test_a_parameter_that_never_goes_is_told_by_down() -> None:
     with behaving_account(_ParameterStays()) as account:
-        up(BehavingAws(account))
+        finished()
         with pytest.raises(Problem, match="still there") as told:
             down(BehavingAws(account))
         assert told.value.code == "timeout"
@@ -171,28 +208,27 @@ class _KeyErrors(Refusal):
         return 200, {"Content-Type": "text/xml"}, f"<DeleteResult>{keys}</DeleteResult>".encode()
 
 
-def _with_a_picture(account: BehavingAccount, behaviour: Behaviour) -> None:
-    up(BehavingAws(account))
+def _with_a_picture() -> None:
+    finished()
     s3 = RecordingAws().client("s3")
     # moto knows no conditions in a policy, and would call the function.
     s3.delete_bucket_policy(Bucket=NAMES.bucket)
     s3.put_bucket_notification_configuration(Bucket=NAMES.bucket, NotificationConfiguration={})
     s3.put_object(Bucket=NAMES.bucket, Key="a.jpg", Body=b"picture")
-    account.behaviours = [behaviour]
 
 
 @pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
 def test_objects_that_s3_could_not_delete_for_a_moment_are_sent_again(code: str) -> None:
-    with behaving_account() as account:
-        _with_a_picture(account, _KeysFail(code, 3))
+    with behaving_account(_KeysFail(code, 3)) as account:
+        _with_a_picture()
         assert down(BehavingAws(account)) == []
         assert account.met["_KeysFail"] == 3
 
 
 @pytest.mark.parametrize(("code", "sent"), [("InternalError", 8), ("AccessDenied", 1)])
 def test_an_object_that_s3_never_deletes_is_named(code: str, sent: int) -> None:
-    with behaving_account() as account:
-        _with_a_picture(account, _KeysFail(code, float("inf")))
+    with behaving_account(_KeysFail(code, float("inf"))) as account:
+        _with_a_picture()
         with pytest.raises(Problem, match="bucket demo-uploads"):
             down(BehavingAws(account))
         assert account.met["_KeysFail"] == sent

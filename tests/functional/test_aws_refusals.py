@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.errors import Problem
 from tests.support import exhaustive
-from tests.support.account import NAMES, SETTINGS, RecordingAws, down, up
+from tests.support.account import NAMES, SETTINGS, RecordingAws, down, finished, up
 from tests.support.behaving_aws import BehavingAccount, BehavingAws, Behaviour, Refusal, behaving_account
 from tests.support.behaviours_of_functions import (
     DestinationChecked,
@@ -237,7 +237,7 @@ _DOWN = {
 def test_down_ends_in_a_message_that_names_the_cause(case: Case) -> None:
     behaviour = case.behaviour()
     with behaving_account(behaviour) as account:
-        up(BehavingAws(account))
+        finished()
         _ends(account, behaviour, case, lambda: down(BehavingAws(account)))
 
 
@@ -264,7 +264,7 @@ def test_what_is_refused_for_good_is_told_at_once_beside_what_may_pass() -> None
 
 def test_a_queue_whose_name_is_never_free_again_is_named() -> None:
     with behaving_account(QueueDeletedRecently(math.inf)) as account:
-        up(BehavingAws(account))
+        finished()
         down(BehavingAws(account))
         with pytest.raises(Problem, match="SQS keeps the name of the removed queue for 60 s"):
             up(BehavingAws(account))
@@ -308,7 +308,7 @@ _THEIRS = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
 )
 def test_somebody_elses_rule_for_the_same_events_stops_up_before_any_change(filtered: Any) -> None:
     with behaving_account(OverlappingRules()) as account:
-        up(BehavingAws(account))
+        finished()
         _add_rule(LambdaFunctionArn=_THEIRS, Events=["s3:ObjectCreated:Put"], **filtered)
         writes = account.writes
         with pytest.raises(Problem) as refused:

@@ -128,5 +128,5 @@ def test_the_explanation_says_what_the_policy_admits_beyond_the_pipeline(cli: Cl
 
     assert "can become administrator of the account" in told()
     assert "can become administrator of the account" in told("--for", "up")
-    assert "whoever may change a function's code can do what its role may do" in told("--for", "token")
+    assert "can change a function's code, and so do what its role may do" in told("--for", "token")
     assert "Beyond the pipeline" not in told("--for", "upload,result,list,retry,watch,open,status,down,logs")

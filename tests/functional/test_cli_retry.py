@@ -17,9 +17,11 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
+from ingest.faults import over_limit
 from tests.support.api_server import PlayedApi, Request, item
 from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
 from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
+from tests.support.index_table import EverythingPermitted
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 
@@ -81,9 +83,9 @@ def api(lambda_: PlayedLambda) -> Iterator[PlayedApi]:
 def failed(lambda_: PlayedLambda, api: PlayedApi) -> PlayedLambda:
     """Two pictures that were throttled, one that ran out of time, a text, and one that is well."""
     lambda_.rekognition.trouble = "ThrottlingException"
-    lambda_.fail(lambda_.put("busy 1.jpg", CAT), lambda_.put("busy 2.jpg", CAT))
+    lambda_.fail(lambda_.put("busy 1.jpg", CAT + b"1"), lambda_.put("busy 2.jpg", CAT + b"2"))
     lambda_.rekognition.trouble = ""
-    lambda_.give_up(lambda_.put("slow.jpg", CAT))
+    lambda_.give_up(lambda_.put("slow.jpg", CAT + b"3"))
     lambda_.run(lambda_.put("words.txt", b"no picture"))
     lambda_.run(lambda_.put("well.jpg", CAT))
     lambda_.rekognition.asked.clear()
@@ -241,7 +243,22 @@ def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: PlayedLam
     out = cli("retry", "--dry-run").out
     for number in range(5):
         assert f"\n  late{number}.jpg\n" in out
-    assert "Rekognition is asked at most 8 times, about $0.008" in out
+    told = "Rekognition is asked at most 4 times, about $0.004 by its list price of October 2026: labels 4. "
+    assert f"{told}imgpipe pays nothing for 4 copies among them." in " ".join(out.split())
+
+
+def test_what_was_over_the_limit_is_taken_once_there_is_room(
+    cli: Cli, lambda_: PlayedLambda, api: PlayedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = EverythingPermitted(refused=over_limit(100))
+    monkeypatch.setattr("tests.support.fake_lambda.EverythingPermitted", lambda: full)
+    lambda_.run(lambda_.put("late.jpg", CAT))
+    assert lambda_.results()["late.jpg"]["error"]["code"] == "over_limit"
+    assert cli("retry", "--yes").code == 1
+    assert lambda_.rekognition.asked == []
+    full.refused = None
+    assert cli("retry", "--yes").code == 0
+    assert lambda_.rekognition.asked == ["late.jpg"]
 
 
 def test_each_message_of_a_reason_is_told(cli: Cli, failed: PlayedLambda) -> None:

@@ -70,8 +70,9 @@ def test_it_asks_with_the_price_and_the_date_of_the_list(
     printed = cli("retry", "one.jpg", "two.jpg", "--again")
     assert printed.code == 1
     assert (
-        "Analyze 2 pictures again? Rekognition is asked at most 2 times, "
-        "about $0.002 by its list price of October 2026: faces 2. [y/N]" in " ".join(printed.err.split())
+        "Analyze 2 pictures again? Rekognition is asked at most 1 time, "
+        "about $0.001 by its list price of October 2026: faces 1. "
+        "imgpipe pays nothing for 1 copy among them. [y/N]" in " ".join(printed.err.split())
     )
     assert finished.rekognition.asked == []
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))

@@ -24,6 +24,7 @@ from tests.support.drift_actions import (
     WEB,
     Do,
     call,
+    delete_index,
     each,
     gateway,
     queue,
@@ -262,11 +263,6 @@ OTHER_INDEX = {**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"
 DELETE_TABLE = f"aws dynamodb delete-table --table-name {NAMES.table}"
 DELETE_INDEX = f"""update-table --table-name {NAMES.table} --global-secondary-index-updates '[{{"Delete":"""
 delete_table = call("dynamodb", "delete_table", TableName=NAMES.table)
-
-
-def delete_index(name: str) -> Do:
-    gone = [{"Delete": {"IndexName": name}}]
-    return call("dynamodb", "update_table", TableName=NAMES.table, GlobalSecondaryIndexUpdates=gone)
 
 
 REFUSED = {

@@ -15,7 +15,7 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
@@ -226,8 +226,9 @@ class Watched:
         monkeypatch.setattr(Run, "emit", self.told.append)
         self.folder = folder
         self.sent: list[str] = []
-        connection: Any = SimpleNamespace(aws=self, names=NAMES)
-        self.sender = _Sender(Run("watch", Options(), Screen()), connection, folder, Rules(), existing=False)
+        connection: Any = SimpleNamespace(aws=self, names=NAMES, target=SimpleNamespace(local=True))
+        run = Run("watch", Options(), Screen())
+        self.sender = _Sender(run, connection, folder, Rules(), existing=False, yes=False)
 
     def call(self, _service: str, _operation: str, **params: Any) -> dict[str, Any]:
         name = Path(params["Key"]).name

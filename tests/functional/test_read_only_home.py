@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Place
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.commands.options import Options
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.diagnose.doctor import machine
 from imgpipe_cli.errors import Problem

@@ -39,7 +39,7 @@ def undisturbed(world: World) -> Undisturbed:
 @pytest.mark.loops
 def test_up_killed_after_any_call_is_finished_by_the_next_up(world: World, undisturbed: Undisturbed) -> None:
     assert len(undisturbed.up) > 30
-    for die_after in exhaustive.points(len(undisturbed.up), keep=6):
+    for die_after in exhaustive.points(len(undisturbed.up), keep=4):
         laws.a_killed_up_is_finished_by_the_next(world, undisturbed, die_after)
 
 
@@ -47,7 +47,7 @@ def test_up_killed_after_any_call_is_finished_by_the_next_up(world: World, undis
 def test_down_killed_after_any_call_is_finished_by_the_next_down(
     world: World, undisturbed: Undisturbed
 ) -> None:
-    for die_after in exhaustive.points(len(undisturbed.down), keep=8):
+    for die_after in exhaustive.points(len(undisturbed.down), keep=4):
         fill = partial(finished, world.settings)
         laws.a_killed_down_is_finished_by_the_next(world, die_after, fill)
 
@@ -61,7 +61,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
         up(aws, OTHER, workers=workers)
         calls, there = len(aws.writes), inventory()
     assert calls >= 4
-    for die_after in exhaustive.points(calls, keep=4):
+    for die_after in exhaustive.points(calls, keep=3):
         with fresh_account():
             finished()
             with pytest.raises(Killed):
@@ -74,7 +74,7 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
 def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
     with fresh_account():
         empty = inventory()
-    for die_after in exhaustive.points(43, keep=4):
+    for die_after in exhaustive.points(43, keep=3):
         with fresh_account():
             with pytest.raises(Killed):
                 up(RecordingAws(die_after=die_after))

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from call_chain import Chain
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.deploy.resources import emptying
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Counted, Event
@@ -140,10 +141,12 @@ class _FullBucketAws(RecordingAws):
     def __init__(self) -> None:
         super().__init__()
         self._meeting = threading.Barrier(2)
-        self.removals = 0
+        self.removals = self.listed = 0
 
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
-        return super().pages(service, operation, **params, PaginationConfig={"PageSize": 2})
+        for page in super().pages(service, operation, **params, PaginationConfig={"PageSize": 2}):
+            self.listed += operation == "list_object_versions"
+            yield page
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         if operation == "delete_objects":
@@ -155,8 +158,9 @@ class _FullBucketAws(RecordingAws):
         return super().call(service, operation, once=once, **params)
 
 
-@pytest.mark.usefixtures("account")
-def test_pages_of_a_full_bucket_are_removed_side_by_side() -> None:
+@pytest.fixture
+def full(account: object) -> _FullBucketAws:
+    """A bucket with nine versions, a marker and an open upload."""
     aws = _FullBucketAws()
     aws.call("s3", "create_bucket", Bucket="full", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.call("s3", "put_bucket_versioning", Bucket="full", VersioningConfiguration={"Status": "Enabled"})
@@ -164,8 +168,27 @@ def test_pages_of_a_full_bucket_are_removed_side_by_side() -> None:
         aws.call("s3", "put_object", Bucket="full", Key=f"{number // 2}.jpg", Body=b"picture")
     aws.call("s3", "delete_object", Bucket="full", Key="0.jpg")
     aws.call("s3", "create_multipart_upload", Bucket="full", Key="never.jpg")
+    return aws
+
+
+def test_pages_of_a_full_bucket_are_removed_side_by_side(full: _FullBucketAws) -> None:
     counted: list[Event] = []
-    empty_bucket(aws, "full", counted.append, step="bucket", resource="bucket")
-    aws.call("s3", "delete_bucket", Bucket="full")
-    assert aws.removals == 5
+    empty_bucket(full, "full", counted.append, step="bucket", resource="bucket")
+    full.call("s3", "delete_bucket", Bucket="full")
+    assert full.removals == 5
     assert [event.done for event in counted if isinstance(event, Counted)] == [2, 4, 6, 8, 10]
+
+
+def test_what_was_counted_is_not_listed_again_and_what_came_since_goes_too(
+    full: _FullBucketAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "_BATCH", 2)
+    found = emptying.count_versions(full, "full")
+    assert (found["objects"], found["versions"], found["markers"], found["uploads"]) == (4, 5, 1, 1)
+    full.call("s3", "put_object", Bucket="full", Key="late.jpg", Body=b"picture")
+    counted: list[Event] = []
+    before = full.listed
+    empty_bucket(full, "full", counted.append, step="bucket", resource="bucket")
+    full.call("s3", "delete_bucket", Bucket="full")
+    assert full.listed - before == 1
+    assert [event.done for event in counted if isinstance(event, Counted)] == [2, 4, 6, 8, 10, 11]

@@ -6,7 +6,7 @@ the exhaustive tests at each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -61,12 +61,15 @@ class Clean:
 @pytest.fixture(scope="module")
 def clean() -> Clean:
     there = {}
-    for settings in (OTHER, IN_S3, SETTINGS):
+    for settings in (OTHER, IN_S3):
         with fresh_account():
-            first, last = SharedAws(), SharedAws()
-            up(first, settings, workers=1)
+            finished(settings)
             there[settings] = inventory()
-            down(last, workers=1)
+    with fresh_account():
+        first, last = SharedAws(), SharedAws()
+        up(first, SETTINGS, workers=1)
+        there[SETTINGS] = inventory()
+        down(last, workers=1)
     return Clean(there, len(first.writes), len(last.writes))
 
 
@@ -84,6 +87,11 @@ def apis() -> list[str]:
     return [api["ApiId"] for api in SharedAws().call("apigatewayv2", "get_apis")["Items"]]
 
 
+def points(count: int, when: str) -> Sequence[int]:
+    """The changes to meet: before the first and the last, after one in the middle."""
+    return exhaustive.points(count, keep=KEEP if when == "before" else 1)
+
+
 def meeting(meanwhile: Callable[[], Any], when: str, number: int) -> MeetingAws:
     return MeetingAws(meanwhile, **{when: number})
 
@@ -94,7 +102,7 @@ def meeting(meanwhile: Callable[[], Any], when: str, number: int) -> MeetingAws:
 @pytest.mark.loops
 @WHEN
 def test_two_up_with_the_same_settings_both_end_well_with_one_of_everything(clean: Clean, when: str) -> None:
-    for number in exhaustive.points(clean.changes, keep=KEEP):
+    for number in points(clean.changes, when):
         with fresh_account():
             first = meeting(lambda: up(SharedAws(), workers=1), when, number)
             up(first, workers=1)
@@ -108,7 +116,7 @@ def test_two_up_with_the_same_settings_both_end_well_with_one_of_everything(clea
 @WHEN
 def test_two_up_with_different_settings_end_with_those_written_last(clean: Clean, when: str) -> None:
     """Never with a mix; and the one whose settings they are not is told so."""
-    for number in exhaustive.points(clean.changes, keep=KEEP):
+    for number in points(clean.changes, when):
         with fresh_account():
             first = meeting(lambda: up(SharedAws(), OTHER, workers=1), when, number)
             up(first, SETTINGS, workers=1)
@@ -245,7 +253,7 @@ class CountingAws(SharedAws):
 def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
     clean: Clean, empty: dict[str, Any], when: str
 ) -> None:
-    for place, number in enumerate(exhaustive.points(clean.changes, keep=KEEP)):
+    for place, number in enumerate(points(clean.changes, when)):
         then = (up, down)[place % 2]
         with fresh_account():
             first = meeting(lambda: down(SharedAws(), workers=1), when, number)
@@ -264,7 +272,7 @@ def test_down_during_up_is_told_and_one_more_up_or_down_makes_it_right(
 @pytest.mark.loops
 @WHEN
 def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
-    for number in exhaustive.points(5, keep=2):
+    for number in points(5, when):
         with fresh_account():
             finished()
             first = meeting(lambda: down(SharedAws(), workers=1), when, number)
@@ -393,22 +401,21 @@ def test_down_during_a_rotation_is_told() -> None:
 
 
 @pytest.mark.loops
-@pytest.mark.usefixtures("account")
 def test_a_move_met_by_the_same_move_or_by_one_back_ends_consistently(clean: Clean) -> None:
     """What comes is done by both, what is turned round is turned round by both."""
     for end in (IN_S3, SETTINGS):
-        for number in exhaustive.points(17, keep=3):
-            up(SharedAws(), SETTINGS)
-            first = meeting(
-                lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
-                "after",
-                number,
-            )
-            up(first, moved_to("s3", SETTINGS), workers=1)
-            assert first.met is not None
-            assert stored() == end, f"met after change {number}: {first.met}"
-            assert inventory() == clean.there[end], f"met after change {number}: {first.met}"
-            down(SharedAws())
+        for number in exhaustive.points(17, keep=2):
+            with fresh_account():
+                finished()
+                first = meeting(
+                    lambda end=end: up(SharedAws(), moved_to(end.results, stored()), workers=1),  # type: ignore[misc]
+                    "after",
+                    number,
+                )
+                up(first, moved_to("s3", SETTINGS), workers=1)
+                assert first.met is not None
+                assert stored() == end, f"met after change {number}: {first.met}"
+                assert inventory() == clean.there[end], f"met after change {number}: {first.met}"
 
 
 @pytest.mark.usefixtures("account")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import re
@@ -12,14 +13,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.support import exhaustive, photos
+from tests.support.api_server import PlayedApi, failed, item, serving
 from tests.support.cli import NAMES, PROGRAM, Printed, process, remember
-from tests.support.loopback_s3 import Asked, LoopbackS3, loopback_s3
+from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 from tests.support.machine import until
 
 
@@ -55,7 +58,10 @@ def _small() -> bytes:
 @contextmanager
 def uploading(*flags: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [*PROGRAM, "upload", "pics", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "upload", "pics", "--yes", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as started:
         try:
             yield started
@@ -63,8 +69,8 @@ def uploading(*flags: str) -> Iterator[subprocess.Popen[str]]:
             started.kill()
 
 
-def ended(started: subprocess.Popen[str]) -> Printed:
-    out, err = started.communicate(timeout=60)
+def ended(started: subprocess.Popen[str], *, within_s: float = 60) -> Printed:
+    out, err = started.communicate(timeout=within_s)
     return Printed(started.returncode, out, err)
 
 
@@ -104,8 +110,8 @@ def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:
     said = re.search(pattern, printed.err, re.MULTILINE)
     assert said, printed.err
     assert int(said[1]) + int(said[2] or 0) >= len(s3.keys) >= int(said[1]) > 0
-    assert "Pictures that were sent stay: imgpipe upload pics goes on with the rest." in printed.err
-    again = process("upload", "pics")
+    assert "Pictures that were sent stay: imgpipe upload pics --yes goes on with the rest." in printed.err
+    again = process("upload", "pics", "--yes")
     assert (again.code, again.out) == (0, f"{200 - int(said[1])} sent, {said[1]} unchanged.\n") or said[2]
     assert sorted(s3.keys) == keys
     assert {len(versions) for versions in s3.keys.values()} == {1}
@@ -128,35 +134,59 @@ def test_ctrl_c_waits_for_no_answer_that_does_not_come(s3: LoopbackS3) -> None:
 SEEDS = exhaustive.cases(range(20), keep=2)
 
 
+@pytest.fixture
+def api(s3: LoopbackS3) -> Iterator[PlayedApi]:
+    """The API of a pipeline that gives each stored picture its result, or the reason why it has none."""
+    with serving() as found:
+        remember(found.url, endpoint=s3.url)
+
+        def analyze(key: str) -> None:
+            number, version = int(Path(key).stem), s3.keys[key][-1].version_id
+            at = f"{datetime.now(UTC).isoformat(timespec='milliseconds')[:23]}Z"
+            bad = failed(key, retryable=False, version=version, at=at)
+            found.store(bad if number % 10 == 3 else item(key, version, at=at))
+
+        s3.on_stored = analyze
+        yield found
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, seed: int) -> None:
-    """None is missing, and none has a second version: those under way at the kill are found there."""
+def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: PlayedApi, seed: int) -> None:
+    """No picture is missing, and none has a second version: those under way at the kill are found there. Each
+    has its result or its reason, once."""
     count = 20_000 if exhaustive.share.everything else 400
     keys = folder(count)
     chance = random.Random(seed)
     kills = 0
     while True:
-        with uploading("--quiet") as started:
-            _kill_after(started, s3, chance.randrange(count // 2))
-            printed = ended(started)
-        if printed.code == 0:
+        with uploading("--quiet", "--wait", "--report", "out.jsonl") as started:
+            _kill_after(started, s3, api, chance.randrange(count // 2))
+            printed = ended(started, within_s=1_800)
+        if printed.code != -signal.SIGKILL:
             break
-        assert printed.code == -signal.SIGKILL, printed
         kills += 1
+    assert printed.code == 1, printed
     assert kills > 0
     assert sorted(s3.keys) == keys
     assert {len(versions) for versions in s3.keys.values()} == {1}
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = {line["key"]: line for line in lines}
+    assert (len(lines), sorted(told)) == (count, keys)
+    for key in keys:
+        state = "failed" if int(Path(key).stem) % 10 == 3 else "done"
+        assert told[key]["state"] == state
+        assert state == "done" or told[key]["result"]["error"]["code"] == "throttled"
 
 
-def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, requests: int) -> None:
+def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, api: PlayedApi, requests: int) -> None:
     """Kill it once so many more requests have come."""
-    enough = len(s3.asked) + requests
+    enough = len(s3.asked) + len(api.asked) + requests
 
-    def look(_asked: Asked) -> None:
-        if len(s3.asked) >= enough:
+    def look(_asked: object) -> None:
+        if len(s3.asked) + len(api.asked) >= enough:
             started.kill()
 
-    s3.fault = look
+    s3.fault = api.before = look
 
 
 def test_ctrl_c_ends_what_converts_too(

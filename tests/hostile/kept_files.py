@@ -77,6 +77,7 @@ CONFIGURATIONS = (
     _toml("number-nan", "min_confidence = nan"),
     _toml("number-infinite", "min_confidence = inf"),
     _toml("tps-zero", "rekognition_tps = 0"),
+    _toml("limit-negative", "monthly_limit = -1"),
     _toml("tps-above", "rekognition_tps = 1000000"),
     _toml("text-for-a-number", "min_confidence = '80'"),
     _toml("number-for-a-text", "region = 5"),

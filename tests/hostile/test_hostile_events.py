@@ -15,6 +15,7 @@ from shared.result_objects import INDEX
 from tests.hostile.expectations import ROW_TIMEOUT_S, rows
 from tests.hostile.payloads import PAYLOADS, PayloadRow
 from tests.lambda_src.conftest import RESULTS_BUCKET, Cloud, jpeg, played_cloud
+from tests.support.index_table import EverythingPermitted
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 QUEUE = [row for row in PAYLOADS if row.ending == "queue"]
@@ -44,6 +45,7 @@ def _served(cloud: Cloud, payload: Any) -> dict[str, int]:
         store=cloud.verdicts,
         s3=cloud.s3,
         rekognition=cloud.rekognition,
+        permits=EverythingPermitted(),
         now=lambda: cloud.now,
         clock=lambda: sum(cloud.slept),
         sleep=cloud.slept.append,

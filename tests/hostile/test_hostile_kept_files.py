@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.files import LocalFiles, make_folders, read_cloud
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.files import LocalFiles, make_folders, read_cloud
-from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.system.process_lock import FileLock
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.kept_files import CLOUD, CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow
 from tests.hostile.pipeline import refusing

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -30,23 +30,46 @@ from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
 from ingest.bucket_store import VerdictBucket
+from ingest.index_table import IndexTable
+from ingest.indexed_store import IndexedStore
+from ingest.permits import SharedPermits, shared_permits
 from ingest.table_store import VerdictTable
 from ingest.verdict_store import VerdictStore
 from ingest.work import Needs as IngestNeeds
+from shared import index_rows
 from shared.bucket_results import BucketResults
 from shared.dynamo_types import from_attributes, to_attributes
-from shared.result_objects import INDEX, RESULTS, dump, index_of, load, name_of, parse_index, result_object
+from shared.result_item import Stored
+from shared.result_objects import (
+    INDEX,
+    RESULTS,
+    dump,
+    entries_of,
+    iso,
+    load,
+    milliseconds,
+    name_of,
+    parse_index,
+    result_object,
+)
 from shared.stores import Results, Store
 from shared.table_results import TableResults
+from shared.table_rows import row_of, stored_in
+from shared.usage import Usage, month_of, usage_of
+from shared.usage import row_of as usage_row_of
+from tests.support.index_table import make_index
 from web.bucket_list import BucketList
+from web.index_reader import IndexReader
 from web.needs import Config as WebConfig
 from web.needs import Needs as WebNeeds
 from web.needs import PageLimits
 from web.pages import ResultList
 from web.table_list import TableList
+from web.usage import Counters
 
 BUCKET = "imgpipe-uploads-123456789012-eu-west-1-an"
 TABLE = "imgpipe-results"
+INDEX_TABLE = "imgpipe-index"
 RESULTS_BUCKET = "imgpipe-results-123456789012-eu-west-1-an"
 NOW = datetime(2026, 11, 22, 18, 30, 5, 250000, tzinfo=UTC)
 TOKEN = "correct horse battery staple"
@@ -105,21 +128,24 @@ def _session() -> boto3.Session:
 class Cloud:
     """Clients, what Rekognition answers, and what it was asked.
 
-    kind: where results are kept, "table" or "bucket". results_s3: a client of its own, as in the functions,
-    so that trouble with pictures and trouble with results can be told apart. slept: the function's pauses;
-    its clock stands still but for these. while_asleep: what happens at the end of each.
+    kind: where results are kept, "table" or "bucket". results_s3, index: clients of their own, as in the
+    functions, so that trouble with pictures, results and the index can be told apart. failed_index: "" while
+    it is not complete. slept: the function's pauses; its clock stands still but for these. while_asleep: what
+    happens at the end of each.
     """
 
     kind: str
     s3: Any
     results_s3: Any
     dynamodb: Any
+    index: Any
     rekognition: Any
     answers: dict[str, Answer] = field(default_factory=lambda: dict(ANSWERS))
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     ticks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     now: datetime = NOW
     page_limits: PageLimits = field(default_factory=PageLimits)
+    failed_index: str = "failed"
     slept: list[float] = field(default_factory=list)
     while_asleep: Callable[[], object] = lambda: None
 
@@ -149,7 +175,7 @@ class Cloud:
     def operations(self) -> list[str]:
         return sorted(operation for operation, _parameters in self.asked)
 
-    def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    def put(self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Store an object and return the event that S3 would send."""
         stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata=metadata or {})
         return self.event(
@@ -207,21 +233,33 @@ class Cloud:
         return {"Records": [record]}
 
     def ingest(
-        self, *events: dict[str, Any], features: str = "labels", context: Any = None
+        self, *events: dict[str, Any], features: str = "labels", limit: str = "", context: Any = None
     ) -> dict[str, int]:
         """Run the function on one event that holds the records of all `events`."""
         records = [record for event in events for record in event["Records"]]
-        config = ingest_app.Config.from_environment({**self.environment, "FEATURES": features})
+        environment = {**self.environment, "FEATURES": features, "MONTHLY_LIMIT": limit}
+        config = ingest_app.Config.from_environment(environment)
         needs = IngestNeeds(
             features=config.features,
             store=self.verdicts,
             s3=self.s3,
             rekognition=self.rekognition,
+            permits=self.permits(config.monthly_limit),
             now=lambda: self.now,
             clock=lambda: sum(self.slept),
             sleep=self._sleep,
         )
         return ingest_app.serve({"Records": records}, context, needs)
+
+    def permits(self, limit: int | None = None) -> SharedPermits:
+        found = shared_permits(self.index, INDEX_TABLE, store=self.verdicts, limit=limit)
+        return replace(found, now=lambda: self.now)
+
+    def usage(self) -> Usage:
+        """What was counted this month."""
+        month = month_of(self.now)
+        answer = self.index.get_item(TableName=INDEX_TABLE, Key=to_attributes(usage_row_of(month)))
+        return usage_of(month, from_attributes(answer.get("Item", {})))
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -231,11 +269,17 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells the functions where the results are."""
-        return {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
+        """What tells the functions where the results and their index are."""
+        store = {"TABLE_NAME": TABLE} if self.kind == "table" else {"RESULTS_BUCKET": RESULTS_BUCKET}
+        return {**store, "INDEX_TABLE": INDEX_TABLE}
 
     @property
-    def verdicts(self) -> VerdictStore:
+    def verdicts(self) -> IndexedStore:
+        index = IndexTable(dynamodb=self.index, table=INDEX_TABLE, sleep=self._sleep)
+        return IndexedStore(store=self.bare_verdicts, index=index, now_ms=lambda: milliseconds(iso(self.now)))
+
+    @property
+    def bare_verdicts(self) -> VerdictStore:
         if self.kind == "table":
             return VerdictTable(dynamodb=self.dynamodb, name=TABLE)
         return VerdictBucket(s3=self.results_s3, bucket=RESULTS_BUCKET)
@@ -248,8 +292,15 @@ class Cloud:
 
     def result_list(self, first_day: date) -> ResultList:
         if self.kind == "table":
-            return TableList(dynamodb=self.dynamodb, table=TABLE, index="by-time", first_day=first_day)
-        return BucketList(s3=self.results_s3, bucket=RESULTS_BUCKET)
+            return TableList(
+                dynamodb=self.dynamodb,
+                table=TABLE,
+                index="by-time",
+                failed_index=self.failed_index,
+                first_day=first_day,
+            )
+        failed_index = bool(self.failed_index)
+        return BucketList(s3=self.results_s3, bucket=RESULTS_BUCKET, failed_index=failed_index)
 
     @property
     def results_client(self) -> Any:
@@ -263,7 +314,7 @@ class Cloud:
     def stored(self, key: str) -> dict[str, Any] | None:
         if self.kind == "table":
             answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
-            return from_attributes(answer["Item"]) if "Item" in answer else None
+            return dict(stored_in(answer["Item"])) if "Item" in answer else None
         name = result_object(name_of(key))
         if name not in self.objects(RESULTS):
             return None
@@ -272,6 +323,18 @@ class Cloud:
     def objects(self, prefix: str) -> list[str]:
         answer = self.results_s3.list_objects_v2(Bucket=RESULTS_BUCKET, Prefix=prefix)
         return [entry["Key"] for entry in answer.get("Contents", [])]
+
+    def rows(self) -> set[tuple[str, str, str]]:
+        """(pk, sk, key) of all rows by which pictures are found."""
+        rows = self.index.scan(TableName=INDEX_TABLE)["Items"]
+        return {(row["pk"]["S"], row["sk"]["S"], row["key"]["S"]) for row in rows if "key" in row}
+
+    def missing_rows(self, item: Stored) -> set[tuple[str, str]]:
+        """(pk, sk) of the rows that a result must have, and that are not there."""
+        wanted = {index_rows.row_of(entry, item["objectKey"]) for entry in index_rows.entries(item)}
+        keys: Any = [to_attributes({"pk": pk, "sk": sk}) for pk, sk in wanted]
+        found = self.dynamodb.batch_get_item(RequestItems={INDEX_TABLE: {"Keys": keys}})
+        return wanted - {(row["pk"]["S"], row["sk"]["S"]) for row in found["Responses"][INDEX_TABLE]}
 
     def indexed(self) -> list[tuple[str, str]]:
         """(time, key) of all entries of the index by time."""
@@ -285,10 +348,11 @@ class Cloud:
         base = {"objectKey": key, "status": "done", "analyzedAt": analyzed_at, "day": analyzed_at[:10]}
         item = {**base, "sequencer": "0" * 32, **more}
         if self.kind == "table":
-            self.dynamodb.put_item(TableName=TABLE, Item=to_attributes(item))
+            self.dynamodb.put_item(TableName=TABLE, Item=row_of(item))
             return
         name = result_object(name_of(key))
-        self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=index_of(item), Body=b"")
+        for entry in entries_of(item):
+            self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=entry, Body=b"")
         self.results_s3.put_object(Bucket=RESULTS_BUCKET, Key=name, Body=dump(item))
 
     def lose(self, key: str) -> None:
@@ -311,22 +375,29 @@ class Cloud:
         service = client.meta.service_model.service_name
         client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id=operation)
 
-    def web(self, *, first_day: date | None = None, public_results: bool = True) -> WebNeeds:
+    def web(
+        self, *, first_day: date | None = None, public_results: bool = True, limit: int | None = None
+    ) -> WebNeeds:
         first_day = first_day or NOW.date() - timedelta(days=40)
         config = WebConfig(
             store=Store.from_environment(self.environment),
             index="by-time",
+            failed_index=self.failed_index,
             bucket=BUCKET,
             upload_prefix="web/",
             token_sha256=TOKEN_SHA256,
             first_day=first_day,
             min_confidence=70,
             public_results=public_results,
+            index_table=INDEX_TABLE,
+            monthly_limit=limit,
         )
         return WebNeeds(
             config=config,
             results=self.result_list(first_day),
             s3=self.s3,
+            counters=Counters(dynamodb=self.index, table=INDEX_TABLE),
+            index=IndexReader(dynamodb=self.index, table=INDEX_TABLE),
             now=lambda: self.now,
             page_limits=self.page_limits,
         )
@@ -370,13 +441,14 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
             s3=session.client("s3", config=s3),
             results_s3=session.client("s3", config=s3),
             dynamodb=session.client("dynamodb", config=config),
+            index=session.client("dynamodb", config=config),
             rekognition=session.client("rekognition", config=config),
         )
         cloud.listen()
         location: Any = {"LocationConstraint": "eu-west-1"}
         for bucket in (BUCKET, RESULTS_BUCKET):
             cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
-        names = ("objectKey", "day", "analyzedAt")
+        names = ("objectKey", "day", "analyzedAt", "failed")
         cloud.dynamodb.create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
@@ -384,15 +456,17 @@ def played_cloud(kind: str) -> Iterator[Cloud]:
             KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[
                 {
-                    "IndexName": "by-time",
+                    "IndexName": index,
                     "KeySchema": [
-                        {"AttributeName": "day", "KeyType": "HASH"},
+                        {"AttributeName": partition, "KeyType": "HASH"},
                         {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
+                for index, partition in (("by-time", "day"), ("failed", "failed"))
             ],
         )
+        make_index(cloud.index, INDEX_TABLE)
         yield cloud
 
 
@@ -446,7 +520,7 @@ def call() -> Call:
             "version": "2.0",
             "routeKey": route,
             "rawPath": "/prod/anything",
-            "rawQueryString": query if isinstance(query, str) else urlencode(query),
+            "rawQueryString": query if isinstance(query, str) else urlencode(query, doseq=True),
             "headers": {"Authorization": token} if token is not None else {},
             "requestContext": {"stage": "prod"},
             "isBase64Encoded": base64,

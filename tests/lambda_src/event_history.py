@@ -25,6 +25,7 @@ from imgpipe_cli.diagnose.retry.failures import Current, judged, settled
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from imgpipe_cli.pictures.waiting import is_final
 from ingest.app import Unfinished
+from shared.index_rows import is_indexed
 from shared.result_item import ResultItem, Stored
 from shared.result_objects import index_of
 from shared.results import REMOVED
@@ -41,8 +42,9 @@ Event = dict[str, Any]
 Billed = tuple[str, str, str]
 """Key, version, feature: what should be paid once."""
 
-Place = Literal["picture", "current", "read", "write", "tidy", "labels", "faces"]
-"""Calls: the picture's bytes, what is current, the store of results (tidy: its index), Rekognition."""
+Place = Literal["picture", "current", "read", "write", "tidy", "rows", "old rows", "labels", "faces"]
+"""Calls: the picture's bytes, what is current, the store of results (tidy: its index by time), the rows by
+which it is found and those that it no longer has, Rekognition."""
 
 How = Literal["throttled", "broken", "denied", "refused", "lost", "killed before", "killed after"]
 
@@ -309,19 +311,18 @@ class History:
     def _call(self, place: Place) -> tuple[Any, str]:
         cloud = self.cloud
         store = "dynamodb" if cloud.kind == "table" else "s3"
-        match place:
-            case "picture":
-                return cloud.s3, "s3.GetObject"
-            case "current":
-                return cloud.s3, "s3.HeadObject"
-            case "read" | "write":
-                return cloud.results_client, f"{store}.{cloud.operation(place)}"
-            case "tidy":
-                return cloud.results_s3, "s3.DeleteObject"
-            case "labels":
-                return cloud.rekognition, "rekognition.DetectLabels"
-            case "faces":
-                return cloud.rekognition, "rekognition.DetectFaces"
+        calls: dict[Place, tuple[Any, str]] = {
+            "picture": (cloud.s3, "s3.GetObject"),
+            "current": (cloud.s3, "s3.HeadObject"),
+            "read": (cloud.results_client, f"{store}.{cloud.operation('read')}"),
+            "write": (cloud.results_client, f"{store}.{cloud.operation('write')}"),
+            "tidy": (cloud.results_s3, "s3.DeleteObject"),
+            "rows": (cloud.index, "dynamodb.BatchWriteItem"),
+            "old rows": (cloud.index, "dynamodb.DeleteItem"),
+            "labels": (cloud.rekognition, "rekognition.DetectLabels"),
+            "faces": (cloud.rekognition, "rekognition.DetectFaces"),
+        }
+        return calls[place]
 
     # --- Rekognition ---------------------------------------------------------------------------
 
@@ -351,6 +352,7 @@ class History:
             # Not what `run` found at its beginning: another one may have stored something since.
             gone = answers(self.items.get(key)) - has
             self.displaced.update((key, *answer) for answer in gone)
+            self._check_rows(key, item)
         self.items |= after
         for (key, version, feature), count in run.billed.items():
             if run.single and run.alone:
@@ -363,6 +365,12 @@ class History:
                 self.lost[key, version, feature] += count
             else:  # between the records of one event it was stored, gave way, and was needed again
                 self.displaced[key, version, feature] += count - 1
+
+    def _check_rows(self, key: str, item: Stored | None) -> None:
+        """Those of a result are all there; there may be more."""
+        if item is not None and item["status"] != REMOVED and is_indexed(item):
+            missing = self.cloud.missing_rows(item)
+            assert not missing, f"{key} is not found by {missing}"
 
     def _check_age(self, before: Stored | None, after: Stored | None) -> None:
         """A result gives way to that of an older version only when the newer version is no more."""
@@ -386,12 +394,14 @@ class History:
             return
         assert item is not None, "no verdict"
         assert item.get("versionId") == version, "the verdict of another version"
+        assert is_indexed(item), "it is not found"
         if item["status"] == "failed":
             assert not item["error"]["retryable"], "not the end"
             assert item["error"]["code"] != "gone", "the picture is there"
         if item["status"] == "done":
             assert answers(item) == {(version, feature) for feature in item["features"]}
-            assert item["labels"][0]["Name"] == version
+            origin = item.get("reusedFrom", {}).get("labels")
+            assert item["labels"][0]["Name"] == (origin["versionId"] if origin else version)
         if self.cloud.kind == "bucket":
             self.cloud.results_s3.head_object(Bucket=RESULTS_BUCKET, Key=str(index_of(item)))
 

@@ -37,7 +37,7 @@ _SETTINGS = settings(
 KEYS = ("a.jpg", "caf\u00e9 +%.jpg", "cafe\u0301 +%.jpg")
 BODIES = (None, None, None, jpeg(40, 40), b"no picture")
 _ERRORS = ("throttled", "broken", "denied", "lost", "killed before", "killed after")
-PLACES: tuple[Place, ...] = ("picture", "current", "read", "write", "tidy", "labels", "faces")
+PLACES = get_args(Place)
 
 troubles = st.one_of(
     st.builds(Trouble, place=st.sampled_from(PLACES), how=st.sampled_from(_ERRORS), nth=st.integers(1, 2)),

@@ -27,6 +27,7 @@ from ingest.work import Needs
 from shared import log
 from shared.result_item import Stored
 from tests.lambda_src.conftest import ANSWERS, NOW, jpeg
+from tests.support.index_table import EverythingPermitted
 
 PICTURES = 1_000
 TPS = 1.0
@@ -145,6 +146,7 @@ class Burst:
             store=self.store,
             s3=s3,
             rekognition=rekognition,
+            permits=EverythingPermitted(),
             now=lambda: NOW,
             clock=self.clock,
             sleep=self.clock.sleep,

@@ -75,7 +75,7 @@ def test_waiting_leaves_time_for_the_whole_analysis(cloud: Cloud, pictures: Simp
     hide(cloud)
     with pytest.raises(Unfinished):
         cloud.ingest(event)
-    left_s = timeouts.TIMEOUT_S - sum(cloud.slept)
+    left_s = timeouts.TRYING_S - sum(cloud.slept)
     assert cloud.slept
     assert left_s >= timeouts.READING_S + timeouts.ASKING_S + timeouts.STORING_S
 

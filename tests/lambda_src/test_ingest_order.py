@@ -59,12 +59,15 @@ def test_a_removed_picture_is_never_resurrected(
     for place in order:
         cloud.ingest(events[place])
     item = cloud.stored("a.jpg")
+    assert item is not None and item.pop("indexedAt")
     assert item == {
         "objectKey": "a.jpg",
         "status": "removed",
         "sequencer": events[2]["Records"][0]["s3"]["object"]["sequencer"].ljust(32, "0"),
         "expiresAt": int((cloud.now + timedelta(days=7)).timestamp()),
+        "indexed": [],
     }
+    assert cloud.rows() == set()
 
 
 def test_a_tombstone_leaves_the_index(cloud: Cloud, pictures: SimpleNamespace) -> None:

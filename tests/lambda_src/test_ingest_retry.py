@@ -200,7 +200,7 @@ def test_a_newer_verdict_that_comes_during_the_analysis_stays(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
     cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
-    cloud.put("a.jpg", pictures.jpeg())
+    cloud.put("a.jpg", pictures.jpeg(200, 200))
     sent = by_hand(cloud, "a.jpg")
     events = cloud.rekognition.meta.events
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "eTag": thing["eTag"],
         "sequencer": thing["sequencer"].ljust(32, "0"),
         "sizeBytes": len(pictures.jpeg()),
+        "sha256": hashlib.sha256(pictures.jpeg()).hexdigest(),
         "contentType": "image/jpeg",
         "width": 640,
         "height": 480,
@@ -52,6 +54,16 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "moderation": [],
         "faces": [{"Confidence": 99.5, "BoundingBox": {"Left": -0.01, "Top": 1e-7}}],
         "text": [{"DetectedText": "HI", "Type": "LINE", "Id": 0, "Confidence": 88}],
+        "indexed": [
+            *("00.00 name#1", "00.00 name#flower", "00.00 name#jpg", "00.00 name#pics", "00.00 name#red"),
+            "00.00 name#é",
+            *(
+                f"00.00 sha256#{item['sha256']}#{feature}"
+                for feature in ("faces", "labels", "moderation", "text")
+            ),
+            *("01.22 label#animal", "01.22 label#cat", "11.99 text#hi"),
+        ],
+        "indexedAt": 1795372205250,
     }
 
 
@@ -146,7 +158,7 @@ ORIGINALS: list[tuple[dict[str, str], object]] = [
 def test_the_result_says_from_which_file_a_picture_was_converted(
     cloud: Cloud, pictures: SimpleNamespace, written: dict[str, str], original: object
 ) -> None:
-    cloud.ingest(cloud.put("a.jpg", pictures.jpeg(), written))
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg(), metadata=written))
     item = cloud.stored("a.jpg")
     assert item is not None
     assert (item["status"], item.get("original")) == ("done", original)
@@ -154,7 +166,7 @@ def test_the_result_says_from_which_file_a_picture_was_converted(
 
 def test_a_size_far_behind_metadata_is_found(cloud: Cloud, pictures: SimpleNamespace) -> None:
     made = metadata("a.tif", "TIFF", "0" * 64)
-    cloud.ingest(cloud.put("exif.jpg", pictures.jpeg(700, 500, metadata=300_000), made))
+    cloud.ingest(cloud.put("exif.jpg", pictures.jpeg(700, 500, metadata=300_000), metadata=made))
     item = cloud.stored("exif.jpg")
     assert item is not None
     assert (item["status"], item["width"], item["height"]) == ("done", 700, 500)

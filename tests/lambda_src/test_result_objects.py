@@ -111,14 +111,14 @@ def test_both_stores_replace_exactly_what_was_seen(unversioned_cloud: Cloud) -> 
     for stored, seen in itertools.product([None, *_candidates()], repeat=2):
         cloud.lose("a.jpg")
         if stored:
-            assert cloud.verdicts.replace(stored, seen=None)
-        assert cloud.verdicts.replace(verdict, seen=seen) == (stored == seen), (stored, seen)
+            assert cloud.bare_verdicts.replace(stored, seen=None)
+        assert cloud.bare_verdicts.replace(verdict, seen=seen) == (stored == seen), (stored, seen)
         assert cloud.stored("a.jpg") == (verdict if stored == seen else stored)
 
 
 def test_a_replacement_needs_what_was_seen(unversioned_cloud: Cloud) -> None:
     one, *others = _candidates()
-    store = unversioned_cloud.verdicts
+    store = unversioned_cloud.bare_verdicts
     assert not store.replace(one, seen=others[-1])
     assert store.replace(one, seen=None)
     assert not store.replace(one, seen=None)
@@ -317,7 +317,13 @@ def test_the_table_is_written_only_while_nothing_has_changed() -> None:
     told = unchanged({"sequencer": "1", "status": "done", "analyzedAt": "t", "labels": []})
     assert told["ConditionExpression"] == (
         "#sequencer = :sequencer AND #status = :status AND attribute_not_exists(#versionId)"
-        " AND #analyzedAt = :analyzedAt"
+        " AND #analyzedAt = :analyzedAt AND attribute_not_exists(#indexedAt)"
     )
     assert told["ExpressionAttributeValues"].keys() == {":sequencer", ":status", ":analyzedAt"}
-    assert told["ExpressionAttributeNames"].keys() == {"#sequencer", "#status", "#versionId", "#analyzedAt"}
+    assert told["ExpressionAttributeNames"].keys() == {
+        "#sequencer",
+        "#status",
+        "#versionId",
+        "#analyzedAt",
+        "#indexedAt",
+    }

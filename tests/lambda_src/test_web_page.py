@@ -193,6 +193,8 @@ def test_settings_are_read_from_the_environment() -> None:
     config = Config.from_environment(
         {
             "TABLE_NAME": "t",
+            "INDEX_TABLE": "i",
+            "MONTHLY_LIMIT": "100",
             "INDEX_NAME": "by-time",
             "BUCKET_NAME": "b",
             "UPLOAD_PREFIX": "web/",
@@ -203,3 +205,4 @@ def test_settings_are_read_from_the_environment() -> None:
         }
     )
     assert (config.first_day.day, config.min_confidence, config.public_results) == (1, 72.5, False)
+    assert (config.index_table, config.monthly_limit) == ("i", 100)

@@ -169,11 +169,12 @@ def test_a_status_is_one_that_is_stored(call: Call, cloud: Cloud, status: str) -
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "100"])
+@pytest.mark.parametrize("failed_index", ["failed", ""])
 def test_only_results_of_that_status_and_prefix_are_listed_and_none_is_missed(
-    call: Call, cloud: Cloud, limit: str
+    call: Call, cloud: Cloud, limit: str, failed_index: str
 ) -> None:
     """Some names are hashed in the index of a bucket, and some begin with the hash's own sign."""
-    cloud.page_limits = PageLimits(walk_s=600)
+    cloud.page_limits, cloud.failed_index = PageLimits(walk_s=600), failed_index
     names = ["in/a.jpg", "out/b.jpg", "in/./c.jpg", "~in.jpg", f"in/{'d' * 1000}.jpg"]
     wanted = []
     for number in range(40):
@@ -188,7 +189,7 @@ def test_only_results_of_that_status_and_prefix_are_listed_and_none_is_missed(
 
 
 def test_many_results_are_passed_over_in_one_request(call: Call, cloud: Cloud) -> None:
-    cloud.page_limits = PageLimits(walk_s=600)
+    cloud.page_limits, cloud.failed_index = PageLimits(walk_s=600), ""
     for number in range(230):
         at = f"2026-11-22T10:{number // 60:02}:{number % 60:02}.000Z"
         cloud.store(f"{number}.jpg", at, status="done" if number else "failed")
@@ -197,7 +198,7 @@ def test_many_results_are_passed_over_in_one_request(call: Call, cloud: Cloud) -
 
 
 def test_when_the_time_is_up_a_page_may_be_empty_and_leads_on(call: Call, cloud: Cloud) -> None:
-    cloud.page_limits = PageLimits(walk_s=-1)
+    cloud.page_limits, cloud.failed_index = PageLimits(walk_s=-1), ""
     for number in range(230):
         at = f"2026-11-22T10:{number // 60:02}:{number % 60:02}.000Z"
         cloud.store(f"{number}.jpg", at, status="done" if number else "failed")
@@ -213,7 +214,7 @@ def test_of_a_busy_day_only_that_day_is_asked_for(call: Call, cloud: Cloud) -> N
     days: list[str] = []
 
     def note(params: dict[str, Any], **_context: Any) -> None:
-        days.append(params["ExpressionAttributeValues"][":day"]["S"])
+        days.append(params["ExpressionAttributeValues"][":partition"]["S"])
 
     cloud.dynamodb.meta.events.register_first("provide-client-params.dynamodb.Query", note)
     first = call(app.serve, cloud.web(), "GET /results", {"limit": "10"})

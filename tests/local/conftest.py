@@ -60,7 +60,16 @@ def stub_cloud(stub_folder: Path) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="session")
 def connect() -> Connect:
-    """A boto3 client: connect(cloud, "s3"), as the administrator unless key= says otherwise."""
+    """A boto3 client: connect(cloud, "s3"), as the administrator unless key= says otherwise.
+
+    The same again for the same question: making one takes longer than most calls."""
+    kept: dict[str, Any] = {}
+
+    def connected(cloud: LocalCloud, service: str, **options: Any) -> Any:
+        asked = repr((cloud.endpoint, cloud.access_key_id, cloud.region, service, sorted(options.items())))
+        if asked not in kept:
+            kept[asked] = made(cloud, service, **options)
+        return kept[asked]
 
     def made(cloud: LocalCloud, service: str, **options: Any) -> Any:
         key = options.pop("key", (cloud.access_key_id, cloud.secret_access_key, None))
@@ -70,7 +79,7 @@ def connect() -> Connect:
         session: Any = boto3.Session(key[0], key[1], key[2], region_name=region)
         return session.client(service, endpoint_url=cloud.endpoint, config=settings)
 
-    return made
+    return connected
 
 
 HANDLER = """

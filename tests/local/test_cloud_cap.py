@@ -12,7 +12,8 @@ import pytest
 
 from imgpipe_cli.diagnose.retry import retrying
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local.process import control, environment
+from imgpipe_cli.local.emulator import environment
+from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.conftest import STUB, free_port
 from tests.support.machine import Machine, jpeg, machine_in, until

@@ -16,17 +16,17 @@ import pytest
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.emulator import private_names
+from imgpipe_cli.local.emulator.environment import prepare
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.process import spawn
-from imgpipe_cli.local.process.environment import prepare
-from imgpipe_cli.local.process.files import LocalFiles
 
 # Runs in a process of its own: MiniStack reads its environment once, while it is imported.
 PROGRAM = """
 import json, os, sys
 from pathlib import Path
 from imgpipe_cli.local.emulator import private_names
-from imgpipe_cli.local.process.environment import prepare
-from imgpipe_cli.local.process.files import LocalFiles, make_folders
+from imgpipe_cli.local.emulator.environment import prepare
+from imgpipe_cli.local.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))
 make_folders(files)
 prepare(files, 4599, os.environ)
@@ -57,8 +57,8 @@ import json, os, sys
 from pathlib import Path
 from imgpipe_cli.local.emulator import private_names
 from imgpipe_cli.local.guard import anonymous
-from imgpipe_cli.local.process.environment import prepare
-from imgpipe_cli.local.process.files import LocalFiles, make_folders
+from imgpipe_cli.local.emulator.environment import prepare
+from imgpipe_cli.local.files import LocalFiles, make_folders
 files = LocalFiles(Path(sys.argv[1]))
 make_folders(files)
 prepare(files, 4599, os.environ)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.files import LocalFiles
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from imgpipe_cli.local.emulator.storage import Storage
 from imgpipe_cli.local.guard.access import Rules
 from imgpipe_cli.local.guard.guard import Guard
+from imgpipe_cli.local.guard.storage import Storage
 from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support.own_loop import finish
 

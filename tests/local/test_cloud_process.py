@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.process import client_env, control
 from imgpipe_cli.local.process.cloud_client import ask
-from imgpipe_cli.local.process.files import LocalFiles, read_json
-from imgpipe_cli.local.process.lock import FileLock, held
 from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition.faults import Faults
 from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))

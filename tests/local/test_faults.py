@@ -11,13 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.local.emulator.storage import Storage
+from imgpipe_cli.local.files import LocalFiles, read_json
 from imgpipe_cli.local.guard.access import Rules
+from imgpipe_cli.local.guard.asgi import Receive, Scope, Send
 from imgpipe_cli.local.guard.guard import Guard
+from imgpipe_cli.local.guard.storage import Storage
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.asgi import Receive, Scope, Send
 from imgpipe_cli.local.process.cloud_client import ask
-from imgpipe_cli.local.process.files import LocalFiles, read_json
 from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition.faults import OVER_QUOTA, SERVER_ERROR, THROTTLED, Faults, FaultSwitch
 from tests.local.conftest import STUB

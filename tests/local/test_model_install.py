@@ -20,7 +20,7 @@ from imgpipe_cli.local.models.catalogue import BETTER_OBJECTS, CLASSES, MODELS, 
 from imgpipe_cli.local.models.install import cannot_write, install, preparing
 from imgpipe_cli.local.models.pack import pack
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
-from imgpipe_cli.local.process.lock import FileLock
+from imgpipe_cli.system.process_lock import FileLock
 from tests.local.model_folder import left_over
 from tests.local.rekognition.stand_in import stand_in_model
 from tests.support.models_server import Shop, serving

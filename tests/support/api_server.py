@@ -70,6 +70,7 @@ class PlayedApi:
     before: Callable[[Request], None] = lambda _request: None
     busy: Callable[[Request], bool] = lambda _request: False
     connections: int = 0
+    usage: Answer | None = None
     closing: bool = False
     url: str = ""
 
@@ -89,6 +90,8 @@ class PlayedApi:
             return no_route
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
+        if request.path == "/prod/usage" and self.usage is not None:
+            return self.usage
         answers = {"/prod/result": self._result, "/prod/results": self._results}
         return answers.get(request.path, lambda _request: no_route)(request)
 

@@ -241,9 +241,16 @@ def remove_route(aws: Aws) -> None:
     gateway("delete_route", RouteId=route(aws, "GET /image")["RouteId"])(aws)
 
 
+def delete_index(name: str) -> Do:
+    gone = [{"Delete": {"IndexName": name}}]
+    return call("dynamodb", "update_table", TableName=NAMES.table, GlobalSecondaryIndexUpdates=gone)
+
+
 def provision(aws: Aws) -> None:
     throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
-    each_index = [{"Update": {"IndexName": "by-time", "ProvisionedThroughput": throughput}}]
+    each_index = [
+        {"Update": {"IndexName": name, "ProvisionedThroughput": throughput}} for name in ("by-time", "failed")
+    ]
     aws.client("dynamodb").update_table(
         TableName=NAMES.table,
         BillingMode="PROVISIONED",

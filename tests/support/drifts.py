@@ -179,6 +179,13 @@ DRIFTS = [
         ("dynamodb.create_table", "dynamodb.update_time_to_live"),
     ),
     Drift(
+        "index table removed",
+        call("dynamodb", "delete_table", TableName=NAMES.index_table),
+        {"index_table": ()},
+        ("dynamodb.create_table",),
+        IN_S3,
+    ),
+    Drift(
         "billing changed",
         hands.provision,
         {"table": (f"update billing of table {TABLE}",)},
@@ -186,14 +193,15 @@ DRIFTS = [
     ),
     Drift(
         "index removed",
-        call(
-            "dynamodb",
-            "update_table",
-            TableName=TABLE,
-            GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-time"}}],
-        ),
+        hands.delete_index("by-time"),
         {"table": (f"create index by-time of table {TABLE}",)},
         ("dynamodb.update_table",),
+    ),
+    Drift(
+        "both indexes removed",
+        hands.each(hands.delete_index("by-time"), hands.delete_index("failed")),
+        {"table": (f"create index by-time of table {TABLE}", f"create index failed of table {TABLE}")},
+        ("dynamodb.update_table", "dynamodb.update_table"),
     ),
     Drift(
         "time to live switched off",

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
@@ -16,13 +16,16 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.aws.names import Names
 from ingest.app import serve
+from ingest.index_table import IndexTable
+from ingest.indexed_store import IndexedStore
 from ingest.table_store import VerdictTable
 from ingest.work import Needs
-from shared.dynamo_types import from_attributes, plain
-from shared.result_item import ResultItem, Stored
+from shared.result_item import ResultItem
 from shared.results import shown
+from shared.table_rows import stored_in
 from tests.support.api_server import PlayedApi, Request, serving
 from tests.support.cli import make_bucket
+from tests.support.index_table import EverythingPermitted
 
 Event = dict[str, Any]
 
@@ -75,9 +78,13 @@ class PlayedLambda:
     after: Callable[[Event], object] = nothing
     slept: list[float] = field(default_factory=list)
     _one: threading.Lock = field(default_factory=threading.Lock)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.names.region)  # type: ignore[call-overload]
+        if service not in self._clients:
+            made = boto3.client(service, region_name=self.names.region)  # type: ignore[call-overload]
+            self._clients[service] = made
+        return self._clients[service]
 
     def invoke(self, event: Event) -> dict[str, Any]:
         """Lambda's answer to a synchronous call."""
@@ -91,9 +98,13 @@ class PlayedLambda:
         self.events.append(event)
         needs = Needs(
             features=self.features,
-            store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+            store=IndexedStore(
+                store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+                index=IndexTable(dynamodb=self.client("dynamodb"), table=self.names.index_table),
+            ),
             s3=self.client("s3"),
             rekognition=self.rekognition,
+            permits=EverythingPermitted(),
             clock=lambda: sum(self.slept),
             sleep=self.slept.append,
         )
@@ -109,12 +120,14 @@ class PlayedLambda:
     def make(self) -> None:
         """The bucket, the table and the queue of a pipeline."""
         make_bucket(self.client("s3"))
-        self.client("dynamodb").create_table(
-            TableName=self.names.table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "objectKey", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "objectKey", "KeyType": "HASH"}],
-        )
+        for table, keys in ((self.names.table, ["objectKey"]), (self.names.index_table, ["pk", "sk"])):
+            kinds = zip(keys, ("HASH", "RANGE"), strict=False)
+            self.client("dynamodb").create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in kinds],
+            )
         self.client("sqs").create_queue(QueueName=self.names.queue, tags=self.names.tags)
 
     def put(self, key: str, body: bytes, *, sequencer: str = "01") -> Event:
@@ -162,7 +175,7 @@ class PlayedLambda:
     def results(self) -> dict[str, ResultItem]:
         """The stored results as the API shows them."""
         rows = self.client("dynamodb").scan(TableName=self.names.table)["Items"]
-        items = [shown(cast("Stored", plain(from_attributes(row)))) for row in rows]
+        items = [shown(stored_in(row)) for row in rows]
         return {one["objectKey"]: one for one in items if one}
 
 

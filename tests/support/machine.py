@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -147,6 +148,7 @@ class Machine:
         return {str(k): str(v) for k, v in self.imgpipe("local", "env", "--json").json()["data"].items()}
 
 
+@functools.cache  # making one takes longer than most calls, and many tests ask until something is there
 def client(service: str, endpoint: str, key_id: str, secret: str, *, region: str = "us-east-1") -> Any:
     session: Any = boto3.Session(key_id, secret, region_name=region)
     settings = Config(proxies={}, s3={"addressing_style": "path"}, max_pool_connections=32)
@@ -177,7 +179,7 @@ def until(condition: Callable[[], Any], *, what: str, limit_s: float = 60) -> An
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"still not: {what}"
-        time.sleep(0.1)
+        time.sleep(0.25)
     return value
 
 

@@ -20,8 +20,8 @@ from imgpipe_cli.local.models import package_index
 from imgpipe_cli.local.models.catalogue import CLASSES, MODELS
 from imgpipe_cli.local.models.fetch import fetch
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.system import file_io
+from imgpipe_cli.system.process_lock import FileLock
 
 # Read before the tests clear the environment.
 _FOLDER = Path(os.environ.get("IMGPIPE_TEST_MODELS") or Path.home() / ".cache" / "imgpipe-test-models")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.local.process.files import LocalFiles
 from imgpipe_cli.local.process.server import main
 from imgpipe_cli.local.rekognition import Rekognition
 

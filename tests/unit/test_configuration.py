@@ -68,6 +68,8 @@ def test_the_mark_that_windows_editors_put_first_is_no_fault(tmp_path: Path) -> 
         ("rekognition_tps = -1", ("rekognition_tps", "above 0")),
         ("rekognition_tps = nan", ("rekognition_tps", "above 0")),
         ("rekognition_tps = 100_001", ("rekognition_tps", "at most 100,000")),
+        ("monthly_limit = -1", ("monthly_limit", "from 0 to 1,000,000,000")),
+        ("monthly_limit = 1.5", ("monthly_limit", "Write a int")),
         ("rekognition_tps = true", ("rekognition_tps", "Write a int or float")),
         ("features = [1]", ("features", "list of names")),
         ("features = { labels = true }", ("features", "str or list")),

@@ -51,7 +51,27 @@ def test_each_line_has_all_that_is_known_of_a_picture(state: Path) -> None:
         "sent": "t7",
         "etag": "e7",
         "versionId": "v7",
+        "path": "",
     }
+
+
+def test_it_tells_which_file_is_the_picture_of_a_key(state: Path) -> None:
+    odd = os.fsdecode(b"/pics/\xff.jpg")
+    kept = Journal(BUCKET)
+    assert not kept.has_place("k", odd)
+    kept.write(Entry("k", 1, "s", "t", "e", None, odd))
+    kept.close()
+    assert [one.path for one in Journal(BUCKET).entries()] == [odd]
+    assert Journal(BUCKET).has_place("k", odd)
+    assert not Journal(BUCKET).has_place("k", "/pics/a.jpg")
+
+
+def test_a_line_of_an_older_imgpipe_has_no_file(state: Path) -> None:
+    written(1)
+    line = json.loads(file(state).read_text())
+    del line["path"]
+    file(state).write_text(json.dumps(line) + "\n")
+    assert [(one.key, one.path) for one in Journal(BUCKET).entries()] == [("k/1", "")]
 
 
 def test_it_is_private(state: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local.emulator.storage import Storage
 from imgpipe_cli.local.guard.access import Asked, Refused, Rules
+from imgpipe_cli.local.guard.asgi import Message
 from imgpipe_cli.local.guard.bodies import read_body, told_size
 from imgpipe_cli.local.guard.guard import Guard
 from imgpipe_cli.local.guard.room import SMALL_BYTES, Room
 from imgpipe_cli.local.guard.signatures import Answer
-from imgpipe_cli.local.process.asgi import Message
+from imgpipe_cli.local.guard.storage import Storage
 from tests.support.own_loop import finish
 
 MB = 1024 * 1024
@@ -210,7 +210,7 @@ def test_of_pictures_that_come_at_once_only_those_are_taken_that_the_disk_has_ro
     """Each counts what the others are about to write; otherwise all find the same room."""
     size, results = 100, 1_000_000
     disk = SimpleNamespace(free=results + 3 * size)
-    monkeypatch.setattr("imgpipe_cli.local.emulator.storage.shutil.disk_usage", lambda _folder: disk)
+    monkeypatch.setattr("imgpipe_cli.local.guard.storage.shutil.disk_usage", lambda _folder: disk)
     storage = Storage(tmp_path, unsaved=lambda: "", sizes=lambda: (0, 0))
     statuses: list[int] = []
 

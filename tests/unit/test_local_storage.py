@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.local.emulator.storage import Storage, stores
 from imgpipe_cli.local.guard.access import Allowed, Asked, Signed
+from imgpipe_cli.local.guard.storage import Storage, stores
 
 
 def storage(folder: Path, unsaved: str = "", total: int = 0) -> Storage:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
-from imgpipe_cli.commands.options import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Teller
 from imgpipe_cli.errors import Problem

@@ -109,6 +109,7 @@ def test_every_arn_is_of_the_partition(partition: str) -> None:
     assert names.bucket_arn == f"{here}:s3:::demo-uploads-123456789012-eu-west-1-an"
     assert names.results_bucket_arn == f"{here}:s3:::demo-results-123456789012-eu-west-1-an"
     assert names.table_arn == f"{here}:dynamodb:eu-west-1:{ACCOUNT}:table/demo-results"
+    assert names.index_table_arn == f"{here}:dynamodb:eu-west-1:{ACCOUNT}:table/demo-index"
     assert names.queue_arn == f"{here}:sqs:eu-west-1:{ACCOUNT}:demo-failed"
     assert names.function_arn("get_result") == f"{here}:lambda:eu-west-1:{ACCOUNT}:function:demo-get-result"
     assert names.role_arn("web") == f"{here}:iam::{ACCOUNT}:role/demo-eu-west-1-web"
@@ -127,6 +128,7 @@ def test_two_projects_share_no_name() -> None:
             names.bucket,
             names.results_bucket,
             names.table,
+            names.index_table,
             names.queue,
             names.api,
             names.access_log_group,
@@ -136,7 +138,7 @@ def test_two_projects_share_no_name() -> None:
         return single | parameters | several
 
     one, two = (all_names(Names(project, ACCOUNT, "eu-west-1")) for project in ("a", "a-b"))
-    assert len(one) == 8 + 3 * len(FUNCTIONS)
+    assert len(one) == 9 + 3 * len(FUNCTIONS)
     assert not one & two
 
 

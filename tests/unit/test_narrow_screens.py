@@ -170,6 +170,21 @@ def test_reasons_checks_and_permissions_have_whole_words(
 _NOTHING = SimpleNamespace(entries=[], elsewhere=0, complete=True)
 
 
+def test_what_became_of_a_retried_picture_stays_in_its_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed_again: Any = Picture(KEY, "failed", "access_denied", DENIED, DENIED, True, None, None, (), ())
+    done: Any = Picture(KEY, "done", "", "", "", False, None, EVERYTHING, (), ())
+    settings: Any = SimpleNamespace(features=("labels",))
+    with terminal(monkeypatch, columns=60) as told:
+        failures.outcome(Screen(), failed_again, 70.0)
+        failures.finished(Screen(), done, settings)
+    lines = told.out.getvalue().splitlines()
+    assert [line[:14] for line in lines if line[:8].strip()] == [
+        *(KEY[:14], "  failed  The ", "  hint    The "),
+        *(KEY[:14], "  done  Analyz", "  hint  It lac"),
+    ]
+    assert _too_long(lines, 60) == []
+
+
 def test_where_there_is_room_nothing_goes_and_nothing_is_stacked(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Columns(Column("Name", whole=True), Column("Spare", spare=1), Column(alone="Spare", whole=True))
     table.add_row(Text("a-long-name"), Text("####"), Text("12 %"))

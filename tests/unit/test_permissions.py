@@ -35,12 +35,13 @@ WITHOUT_POLICY = {"local", "policy", "doctor"}
 
 
 def grants(policy: dict[str, Any]) -> set[tuple[str, str]]:
-    """(action, resource)"""
+    """(action, resource), of the same service: to no other resource can an action apply."""
     return {
         (action, resource)
         for one in policy["Statement"]
         for action in listed(one["Action"])
         for resource in listed(one["Resource"])
+        if resource == "*" or resource.split(":")[2] == action.partition(":")[0]
     }
 
 

@@ -6,6 +6,7 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.pictures.listing import filtered
 from imgpipe_cli.render.verdicts import line, verdict
+from imgpipe_cli.session import prices
 from imgpipe_cli.session.settings import FEATURES, Settings
 from shared.result_item import ResultItem
 
@@ -55,8 +56,8 @@ def test_labels_and_properties_need_one_action_between_them() -> None:
 
 
 def test_properties_cost_three_quarters_of_a_picture() -> None:
-    assert Settings(features=("properties",)).price_per_1000 == 0.75
-    assert Settings(features=("labels", "properties")).price_per_1000 == 1.75
+    assert prices.per_1000(("properties",)) == 0.75
+    assert prices.per_1000(("labels", "properties")) == 1.75
 
 
 def test_the_table_shows_quality_and_colors_by_their_share() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.emulator.saved_state import CODE, PENDING, Damage, Reader, read, refusal, take_older
-from imgpipe_cli.local.process.files import LocalFiles, make_folders
+from imgpipe_cli.local.files import LocalFiles, make_folders
 
 
 def _hook(values: dict[str, Any]) -> Any:

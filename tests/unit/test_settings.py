@@ -9,6 +9,7 @@ import pytest
 
 from imgpipe_cli.deploy.releases import is_newer
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session import prices
 from imgpipe_cli.session.settings import (
     FEATURES,
     Settings,
@@ -144,8 +145,29 @@ def test_a_new_pipeline_has_the_defaults_and_begins_today() -> None:
 
 
 def test_each_feature_is_billed_as_another_picture() -> None:
-    prices = [Settings(features=tuple(FEATURES)[:number]).price_per_1000 for number in (1, 2, 4, 5)]
-    assert prices == [1.0, 2.0, 4.0, 4.75]
+    found = [prices.per_1000(tuple(FEATURES)[:number]) for number in (1, 2, 4, 5)]
+    assert found == [1.0, 2.0, 4.0, 4.75]
+
+
+def test_a_limit_costs_at_most_what_its_dearest_feature_does() -> None:
+    assert prices.at_most(("labels", "properties"), 10_000) == 10.0
+    assert prices.at_most(("properties",), 10_000) == 7.5
+    told = [prices.told(amount) for amount in (0.0, 0.002, 0.1, 0.0995, 12.3456, 1234.5)]
+    assert told == ["$0.00", "$0.002", "$0.10", "$0.10", "$12.35", "$1,234.50"]
+
+
+def test_a_monthly_limit_stays_until_another_is_asked_for() -> None:
+    limited = resolve(
+        features=None, min_confidence=None, private=None, monthly_limit=100, deployed=DEPLOYED, today=""
+    )
+    assert (limited.monthly_limit, DEPLOYED.monthly_limit) == (100, 0)
+    asked = {"features": None, "min_confidence": None, "private": None, "today": ""}
+    assert resolve(**asked, deployed=limited).monthly_limit == 100  # type: ignore[arg-type]
+    assert resolve(**asked, monthly_limit=0, deployed=limited).monthly_limit == 0  # type: ignore[arg-type]
+    assert Settings.from_json(limited.to_json()) == limited
+    before = json.loads(DEPLOYED.to_json())
+    del before["monthly_limit"]
+    assert Settings.from_json(json.dumps(before)).monthly_limit == 0
 
 
 # --- where the results are -----------------------------------------------------------------------
@@ -353,6 +375,8 @@ def test_a_first_day_that_is_no_date_is_named(day: str) -> None:
         ("move", [], 'not one of "", "copy"'),
         ("source_account", 1, "not true or false"),
         ("rekognition_tps", 1e9, "not a number from 0 to 100000"),
+        ("monthly_limit", 1.5, "not a whole number from 0 to 1000000000"),
+        ("monthly_limit", True, "not a whole number from 0 to 1000000000"),
         ("tps_from", None, 'not one of "", "flag", "quota"'),
         ("capped", "yes", "not true or false"),
         ("imgpipe", 1, "not a text"),

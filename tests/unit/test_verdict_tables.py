@@ -225,3 +225,13 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> N
 )
 def test_in_the_feed_a_verdict_is_one_line(found: ResultItem, line: str) -> None:
     assert verdicts.line(found, 70.0) == line
+
+
+def test_analyses_of_another_picture_say_whose_they_are() -> None:
+    origin = {"objectKey": "b\x1b[31m.jpg", "versionId": "v"}
+    found = item(
+        "a.jpg", features=["labels", "faces"], faces=[], reusedFrom={"labels": origin, "faces": origin}
+    )
+    (line,) = [line for line in drawn(found).splitlines() if "Reused" in line]
+    assert "which has the same bytes: labels, faces" in line
+    assert "\x1b" not in line

@@ -12,15 +12,17 @@ from imgpipe_cli.aws.iam.scopes import (
     PICTURES,
     QUEUE,
     STORED,
-    TABLE,
+    TABLES,
     UPLOADS,
 )
 from imgpipe_cli.aws.iam.uses import UP, Entry, Op, Use, uses
 
 # They find out where the pipeline answers, on a machine that did not set it up.
-_FIND = ("upload", "result", "list", "retry", "watch", "open", "token")
+_FIND = ("upload", "result", "list", "export", "cost", "retry", "watch", "open", "token")
 # They ask whether a picture is there, or still the same.
 _ASK = ("upload", "result", "retry", "watch")
+# Only with --purge.
+_VERSIONS = ("s3:DeleteObjectVersion",)
 _NO_QUOTA = "without it, up does not know Rekognition's limit and analyzes at most 20 pictures at once"
 _NO_LIMIT = "without it, up does not see that a small account has grown, and reserves no concurrency there"
 
@@ -34,9 +36,13 @@ OWN: tuple[Use, ...] = (
     # Without it S3 answers 403 for a picture that is not there (any more).
     *uses(_ASK, UPLOADS, Op("s3.head_object", action="s3:ListBucket")),
     *uses(("upload", "watch"), PICTURES, "s3.put_object"),
+    # result --annotate.
+    *uses(("result",), PICTURES, "s3.get_object"),
+    *uses(("rm",), UPLOADS, "s3.list_objects_v2", "s3.list_object_versions"),
+    *uses(("rm",), PICTURES, Op("s3.delete_object", _VERSIONS), Op("s3.delete_objects", _VERSIONS)),
     # A migration of results. The marks of removed pictures keep their tag.
     *uses(UP, STORED, "s3.get_object", Op("s3.put_object", also=("s3:PutObjectTagging",))),
-    *uses(UP, TABLE, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
+    *uses(UP, TABLES, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
     *uses(_FIND, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
     *uses(_FIND, API_LIST, "apigatewayv2.get_apis"),
     *uses(("retry",), INGEST, "lambda.invoke"),

@@ -37,8 +37,8 @@ _NO_INTEGRATION = TransientError(
 )
 INSIDE = (*_BUSY, _NO_API, _NO_INTEGRATION)
 _TAGGED_API = (
-    "AWS refused new APIs with tags without apigateway:POST on their tags (reports since 2021); whether it "
-    "needs apigateway:TagResource too, as stages do, is not known; nor whether the role that API Gateway "
+    "AWS refused new APIs with tags without apigateway:POST on their tags (reports since 2021). Whether it "
+    "needs apigateway:TagResource too, as stages do, is not known. Nor is whether the role that API Gateway "
     "makes with an account's first API needs iam:CreateServiceLinkedRole, as its guide says"
 )
 _REMOVED_LOGS = "that removing a stage takes its log delivery away with the caller's rights is a guess"

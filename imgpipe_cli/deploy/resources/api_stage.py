@@ -35,8 +35,9 @@ _LOGGING = TransientError(
     "logs:CreateLogDelivery, logs:ListLogDeliveries, logs:DescribeResourcePolicies, logs:PutResourcePolicy.",
 )
 _TAGGED_STAGE = (
-    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316), perhaps "
-    "only those with tags, which ours have not; the Service Authorization Reference does not know it"
+    "AWS refuses new stages without apigateway:TagResource (reports since 2023, amplify-cli#12316). Perhaps "
+    "it refuses only those with tags, and imgpipe's have none. The Service Authorization Reference does not "
+    "know the permission"
 )
 # Access logs: the list of API Gateway's guide to logging of HTTP APIs.
 _LOG_DELIVERY = tuple(

@@ -29,7 +29,8 @@ _TRANSIENT = (
         "S3 does not see yet that it may call the functions of the notification",
         60,
         hint="If it never passes, another rule of the bucket names a function that is gone or that S3 may "
-        "not call: remove it in the S3 console (Properties, Event notifications), then run imgpipe up.",
+        "not call. Remove that rule in the S3 console (Properties, Event notifications), then run imgpipe "
+        "up.",
     ),
     TransientError("NoSuchBucket", why="the new bucket is not visible everywhere yet"),
     BUSY,
@@ -46,7 +47,15 @@ class Notification(Resource):
         *uses(UP_AND_DOWN, UPLOADS, "s3.put_bucket_notification_configuration"),
     )
     # Everything that the first event needs is there before the first event can come.
-    needs = ("bucket", "permission.bucket", "function.ingest", "retries", "table", "results_bucket")
+    needs = (
+        "bucket",
+        "permission.bucket",
+        "function.ingest",
+        "retries",
+        "table",
+        "results_bucket",
+        "index_table",
+    )
     needs_shown = ("function.ingest",)  # no event comes before it is Active
     parent = "bucket"
 

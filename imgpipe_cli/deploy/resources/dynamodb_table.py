@@ -1,31 +1,26 @@
-"""The table that holds one result item for each picture: a part of step 2."""
+"""A DynamoDB table, and the one that holds one result item for each picture: a part of step 2."""
 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
-from imgpipe_cli.aws.iam.scopes import TABLE, TABLE_INDEX
+from imgpipe_cli.aws.iam.scopes import TABLE_INDEX, TABLES
 from imgpipe_cli.aws.iam.uses import LOOK, UP, UP_AND_DOWN, Op, uses
-from imgpipe_cli.aws.names import INDEX, Names, plain_tags
+from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, Names, plain_tags
 from imgpipe_cli.deploy.resource import MISSING, Call, Change, Context, Observed, Resource, TransientError
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings
 
-_KEYS = [{"AttributeName": "objectKey", "KeyType": "HASH"}]
-# By time: a list of results reads one day after the other instead of the whole table.
-_INDEX = {
-    "IndexName": INDEX,
-    "KeySchema": [
-        {"AttributeName": "day", "KeyType": "HASH"},
-        {"AttributeName": "analyzedAt", "KeyType": "RANGE"},
-    ],
-    # Keys only: each result is written once, and read in full by its key when it is listed.
-    "Projection": {"ProjectionType": "KEYS_ONLY"},
-}
-_ATTRIBUTES = [{"AttributeName": name, "AttributeType": "S"} for name in ("objectKey", "day", "analyzedAt")]
+# The attribute by which each index of the results is divided; inside a part it is in the order of time.
+#   by-time  a list of results reads one day after the other instead of the whole table
+#   failed   rows of other results lack the attribute (lambda_src/shared/table_rows.py), so they are not in it
+_PARTITIONS = {INDEX: "day", FAILED_INDEX: "failed"}
+_TIME = "analyzedAt"
 _TTL = "expiresAt"
 _BUSY = (
     TransientError("ResourceInUseException", why="DynamoDB is still working on the table", limit_s=300),
@@ -45,35 +40,39 @@ _MADE_ALREADY = (
 )
 
 
-class Table(Resource):
-    """On-demand, keyed by the S3 object key, with an index by time."""
+class DynamoTable(Resource):
+    """On demand, found by string keys.
 
-    name = "table"
-    title = "the results table"
+    keys: the attributes of the primary key. partitions: of each index, by its name, the attribute that
+    divides it. lost: what goes with the table, told where only its removal helps.
+    """
+
     iam = (
-        *uses(LOOK, TABLE, "dynamodb.describe_table", "dynamodb.list_tags_of_resource"),
+        *uses(LOOK, TABLES, "dynamodb.describe_table", "dynamodb.list_tags_of_resource"),
         *uses(
-            UP, TABLE, Op("dynamodb.create_table", also=("dynamodb:TagResource",)), "dynamodb.update_table"
+            UP, TABLES, Op("dynamodb.create_table", also=("dynamodb:TagResource",)), "dynamodb.update_table"
         ),
-        # `up` removes it once its results are in a bucket.
-        *uses(UP_AND_DOWN, TABLE, "dynamodb.delete_table"),
-        *uses(UP_AND_DOWN, TABLE_INDEX, "dynamodb.scan"),
+        # `up` removes the table of results once they are in a bucket.
+        *uses(UP_AND_DOWN, TABLES, "dynamodb.delete_table"),
     )
     needs = ("settings",)
     serialize = True
+    keys: tuple[str, ...]
+    partitions: Mapping[str, str] = MappingProxyType({})
+    lost: str
 
-    def wanted(self, settings: Settings) -> bool:
-        return "table" in settings.stores
+    @abstractmethod
+    def table(self, names: Names) -> str:
+        """The table's name."""
 
     def observe(self, aws: Aws, names: Names) -> Observed:
-        arn = names.table_arn
-        found = aws.together(
-            {"table": lambda: _description(aws, names.table), "tags": lambda: _tags(aws, arn)}
-        )
+        name = self.table(names)
+        arn = names.dynamodb_arn(name)
+        found = aws.together({"table": lambda: _description(aws, name), "tags": lambda: _tags(aws, arn)})
         table = found["table"]
         if isinstance(found["tags"], AwsError) and table is not None and not _in_passing(table):
             # DynamoDB also denies the tags of a table that is gone: it may have gone between the two looks.
-            table = _description(aws, names.table)
+            table = _description(aws, name)
             if table is not None and not _in_passing(table):
                 raise found["tags"]
         if table is None:
@@ -93,57 +92,126 @@ class Table(Resource):
             facts={
                 "keys": table["KeySchema"],
                 "types": _types_of_keys(table),
-                "index": indexes.get(INDEX),
+                "indexes": {name: indexes[name] for name in self.partitions if name in indexes},
                 "protected": table.get("DeletionProtectionEnabled", False),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             },
         )
 
     def diff(self, context: Context) -> Iterator[Change]:
-        observed, names = context.observed, context.names
+        observed, table = context.observed, self.table(context.names)
         if not observed.exists:
             params = {
-                "TableName": names.table,
-                "KeySchema": _KEYS,
-                "AttributeDefinitions": _ATTRIBUTES,
-                "GlobalSecondaryIndexes": [_INDEX],
+                "TableName": table,
+                "KeySchema": _key_schema(*self.keys),
+                "AttributeDefinitions": self._attributes(*self.partitions),
+                **(
+                    {"GlobalSecondaryIndexes": [self._index(name) for name in self.partitions]}
+                    if self.partitions
+                    else {}
+                ),
                 "BillingMode": "PAY_PER_REQUEST",
-                "Tags": names.tag_list,
+                "Tags": context.names.tag_list,
             }
-            yield Change("create", f"table {names.table}", Call("dynamodb", "create_table", params, _BUSY))
+            yield Change("create", f"table {table}", Call("dynamodb", "create_table", params, _BUSY))
             return
-        _refuse_other_keys(observed.facts, names.table)
+        self._refuse_other_keys(observed.facts, table)
         if observed.facts["billing"] != "PAY_PER_REQUEST":
-            params = {"TableName": names.table, "BillingMode": "PAY_PER_REQUEST"}
-            yield Change("update", f"billing of table {names.table}", _update("update_table", params))
-        if observed.facts["index"] is None:
+            params = {"TableName": table, "BillingMode": "PAY_PER_REQUEST"}
+            yield Change("update", f"billing of table {table}", _update("update_table", params))
+        there = [name for name in self.partitions if name in observed.facts["indexes"]]
+        for name in (name for name in self.partitions if name not in there):
             params = {
-                "TableName": names.table,
-                "AttributeDefinitions": _ATTRIBUTES,
-                "GlobalSecondaryIndexUpdates": [{"Create": _INDEX}],
+                "TableName": table,
+                # DynamoDB refuses one that no index has.
+                "AttributeDefinitions": self._attributes(*there, name),
+                "GlobalSecondaryIndexUpdates": [{"Create": self._index(name)}],
             }
-            yield Change("create", f"index {INDEX} of table {names.table}", _update("update_table", params))
+            yield Change("create", f"index {name} of table {table}", _update("update_table", params))
 
     def removals(self, context: Context) -> Iterator[Change]:
-        observed, names = context.observed, context.names
+        observed, table = context.observed, self.table(context.names)
         if observed.detail == "deleting":
             return
         if observed.owned and observed.facts["protected"]:
             raise Problem(
                 "table_protected",
-                f"The table {names.table} is protected from deletion.",
-                hint=f"Switch that off: aws dynamodb update-table --table-name {names.table} "
+                f"The table {table} is protected from deletion.",
+                hint=f"Switch that off: aws dynamodb update-table --table-name {table} "
                 "--no-deletion-protection-enabled; then run the command again.",
             )
-        yield Change("delete", f"table {names.table}", _update("delete_table", {"TableName": names.table}))
+        yield Change("delete", f"table {table}", _update("delete_table", {"TableName": table}))
+
+    def _index(self, name: str) -> dict[str, Any]:
+        return {
+            "IndexName": name,
+            "KeySchema": _key_schema(self.partitions[name], _TIME),
+            # Keys only: each result is written once, and read in full by its key when it is listed.
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+
+    def _attributes(self, *indexes: str) -> list[dict[str, str]]:
+        """The types of all keys of the table and of these indexes."""
+        indexed = (_TIME, *(self.partitions[name] for name in indexes)) if indexes else ()
+        return [{"AttributeName": name, "AttributeType": "S"} for name in (*self.keys, *indexed)]
+
+    def _refuse_other_keys(self, facts: Mapping[str, Any], table: str) -> None:
+        """Raise a Problem for other keys of the table, which DynamoDB cannot change."""
+        if facts["keys"] != _key_schema(*self.keys) or any(facts["types"][name] != "S" for name in self.keys):
+            kind = "strings" if len(self.keys) > 1 else "string"
+            raise Problem(
+                "table_differs",
+                f"The table {table} has another key than the {kind} {' and '.join(self.keys)}: DynamoDB "
+                "cannot change that.",
+                hint=f"aws dynamodb delete-table --table-name {table} removes it with {self.lost}, "
+                "imgpipe up makes it anew. (imgpipe down would remove the pictures as well.)",
+            )
+        for name in self.partitions:
+            self._refuse_other_index(name, facts, table)
+
+    def _refuse_other_index(self, name: str, facts: Mapping[str, Any], table: str) -> None:
+        """Raise a Problem for other keys of an index, which DynamoDB cannot change."""
+        index, keys = facts["indexes"].get(name), (self.partitions[name], _TIME)
+        strings = all(facts["types"].get(key, "S") == "S" for key in keys)
+        if index is None and not strings:
+            raise Problem(
+                "table_differs",
+                f"An index that others made in the table {table} has {' or '.join(keys)} as no strings, "
+                f"which the missing index {name} needs.",
+                hint="Remove that index in the DynamoDB console, then run imgpipe up.",
+            )
+        if index is not None and not (strings and index["KeySchema"] == _key_schema(*keys)):
+            update = json.dumps([{"Delete": {"IndexName": name}}], separators=(",", ":"))
+            raise Problem(
+                "table_differs",
+                f"The index {name} of the table {table} has another key: DynamoDB cannot change that.",
+                hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
+                f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
+            )
+
+
+class Table(DynamoTable):
+    """One item for each picture, keyed by its S3 object key; by time, and failed ones apart, in an index."""
+
+    name = "table"
+    title = "the results table"
+    iam = (*DynamoTable.iam, *uses(UP_AND_DOWN, TABLE_INDEX, "dynamodb.scan"))
+    keys = ("objectKey",)
+    partitions = _PARTITIONS
+    lost = "its results"
+
+    def table(self, names: Names) -> str:
+        return names.table
+
+    def wanted(self, settings: Settings) -> bool:
+        return "table" in settings.stores
 
     def unmanaged_changes(self, _aws: Aws, names: Names, observed: Observed) -> Iterator[str]:
-        """Another projection of the index works as well; each result costs more."""
-        kept = ((observed.facts.get("index") or {}).get("Projection") or {}).get(
-            "ProjectionType", "KEYS_ONLY"
-        )
-        if kept != "KEYS_ONLY":
-            yield f"index {INDEX} of table {names.table} keeps more than keys (projection {kept})"
+        """Another projection of an index works as well; each result costs more."""
+        for name, index in observed.facts.get("indexes", {}).items():
+            kept = (index.get("Projection") or {}).get("ProjectionType", "KEYS_ONLY")
+            if kept != "KEYS_ONLY":
+                yield f"index {name} of table {names.table} keeps more than keys (projection {kept})"
 
     def contents(self, aws: Aws, names: Names, _seen: Observed) -> Mapping[str, int]:
         """Counted in the small index: DescribeTable's own count is up to six hours old."""
@@ -157,8 +225,8 @@ class Expiry(Resource):
     name = "table.ttl"
     title = "the expiry of old results in the results table"
     iam = (
-        *uses(LOOK, TABLE, "dynamodb.describe_time_to_live"),
-        *uses(UP, TABLE, "dynamodb.update_time_to_live"),
+        *uses(LOOK, TABLES, "dynamodb.describe_time_to_live"),
+        *uses(UP, TABLES, "dynamodb.update_time_to_live"),
     )
     needs = ("table",)
     parent = "table"
@@ -226,29 +294,7 @@ def _types_of_keys(table: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: kind for name, kind in types.items() if name in keys}
 
 
-def _refuse_other_keys(facts: Mapping[str, Any], table: str) -> None:
-    """Raise a Problem for another key of the table or of our index, neither of which DynamoDB can change."""
-    types, index = facts["types"], facts["index"]
-    if facts["keys"] != _KEYS or types["objectKey"] != "S":
-        raise Problem(
-            "table_differs",
-            f"The table {table} has another key than the string objectKey: DynamoDB cannot change that.",
-            hint=f"aws dynamodb delete-table --table-name {table} removes it with its results, imgpipe up "
-            "makes it anew. (imgpipe down would remove the pictures as well.)",
-        )
-    strings = all(types.get(name, "S") == "S" for name in ("day", "analyzedAt"))
-    if index is None and not strings:
-        raise Problem(
-            "table_differs",
-            f"An index that others made in the table {table} has day or analyzedAt as no strings, which the "
-            f"missing index {INDEX} needs.",
-            hint="Remove that index in the DynamoDB console, then run imgpipe up.",
-        )
-    if index is not None and not (strings and index["KeySchema"] == _INDEX["KeySchema"]):
-        update = json.dumps([{"Delete": {"IndexName": INDEX}}], separators=(",", ":"))
-        raise Problem(
-            "table_differs",
-            f"The index {INDEX} of the table {table} has another key: DynamoDB cannot change that.",
-            hint=f"Remove it; no result is lost: aws dynamodb update-table --table-name {table} "
-            f"--global-secondary-index-updates '{update}'; then run imgpipe up.",
-        )
+def _key_schema(*keys: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+    ]

@@ -11,12 +11,16 @@ from typing import Any
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.iam.scopes import ROLES
 from imgpipe_cli.aws.iam.uses import DOWN, LOOK, UP, Op, uses
-from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names, plain_tags
+from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, UPLOAD_PREFIX, Names, plain_tags
 from imgpipe_cli.deploy.resource import Call, Change, Context, Observed, Resource, Routine, TransientError
+from imgpipe_cli.deploy.resources import results_bucket
 from imgpipe_cli.events import Emit
 from imgpipe_cli.session.settings import FEATURES, Settings
 
 _POLICY = "imgpipe"
+# What is known of the same bytes, the claim to ask about them, and the counters of the month. A transaction
+# needs the actions of its parts.
+_ASKING = ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
 _NEW = TransientError("NoSuchEntity", why="the new role is not visible everywhere in IAM yet")
 _BUSY = TransientError("ConcurrentModification", why="IAM is still working on another change of the role")
 # "must delete policies first", "must detach all policies first": an instance profile never passes.
@@ -66,9 +70,11 @@ def _ingest(names: Names, settings: Settings) -> list[dict[str, Any]]:
                 *_read_objects(names),
                 # Tagging: the marks of removed pictures carry the tag by which they expire.
                 _allow("StoreResultObjects", ["s3:PutObject", "s3:PutObjectTagging"], _results(names)),
-                _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], _index(names)),
+                _allow("KeepIndexObjects", ["s3:DeleteObject", "s3:PutObject"], *_object_indexes(names)),
             ],
         ),
+        _allow("IndexResults", ["dynamodb:BatchWriteItem"], names.index_table_arn),
+        _allow("AskOnceAndCount", [f"dynamodb:{one}" for one in _ASKING], names.index_table_arn),
         _allow("KeepFailedEvents", ["sqs:SendMessage"], names.queue_arn),
     ]
 
@@ -83,11 +89,12 @@ def _web(names: Names, settings: Settings) -> list[dict[str, Any]]:
         *_stores(
             settings,
             table=[
-                _allow("ListResults", ["dynamodb:Query"], f"{names.table_arn}/index/{INDEX}"),
+                _allow("ListResults", ["dynamodb:Query"], *_table_indexes(names)),
                 _allow("ReadResults", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], names.table_arn),
             ],
             s3=_read_objects(names),
         ),
+        _allow("FindPictures", ["dynamodb:GetItem", "dynamodb:Query"], names.index_table_arn),
         _allow("ShowPictures", ["s3:GetObject", "s3:GetObjectVersion"], f"{names.bucket_arn}/*"),
         _allow("SignUploads", ["s3:PutObject"], f"{names.bucket_arn}/{UPLOAD_PREFIX}*"),
     ]
@@ -110,12 +117,20 @@ def _results(names: Names) -> str:
     return f"{names.results_bucket_arn}/results/*"
 
 
-def _index(names: Names) -> str:
-    return f"{names.results_bucket_arn}/index/*"
+def _object_indexes(names: Names) -> list[str]:
+    return [
+        f"{names.results_bucket_arn}/{prefix}*"
+        for prefix in (results_bucket.INDEX, results_bucket.FAILED_INDEX)
+    ]
 
 
-def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}
+def _table_indexes(names: Names) -> list[str]:
+    return [f"{names.table_arn}/index/{index}" for index in (INDEX, FAILED_INDEX)]
+
+
+def _allow(sid: str, actions: list[str], *resources: str) -> dict[str, Any]:
+    found = resources[0] if len(resources) == 1 else list(resources)
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": found}
 
 
 def role_id(aws: Aws, names: Names, function: str) -> str | None:

@@ -12,8 +12,9 @@ from imgpipe_cli.deploy.resource import MISSING, Observed
 from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket, uses_of_removal
 from imgpipe_cli.session.settings import Settings
 
-INDEX = "index/"
-# The tag of lambda_src/shared/result_objects.py.
+# As lambda_src/shared/result_objects.py has them: by time, and of failed results.
+INDEX, FAILED_INDEX = "index/", "fails/"
+# The tag of the same.
 _TOMBSTONES = {
     "ID": "imgpipe-tombstones",
     "Status": "Enabled",

@@ -7,13 +7,16 @@ from imgpipe_cli.aws.iam.uses import UP, uses
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.s3_bucket import ABORT_MULTIPART, S3Bucket
 
+KEPT_DAYS = 30
+"""So long the older versions of a picture stay, and those of a removed one."""
+
 _LIFECYCLE = (
     ABORT_MULTIPART,
     {
         "ID": "imgpipe-old-versions",
         "Status": "Enabled",
         "Filter": {"Prefix": ""},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": KEPT_DAYS},
         "Expiration": {"ExpiredObjectDeleteMarker": True},
     },
 )

@@ -13,17 +13,18 @@ Copying never puts an older result over a newer one, so it may be repeated, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy import conflicts, plan
 from imgpipe_cli.deploy.destroy import Removal, remove_all
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
+from imgpipe_cli.deploy.results import failed_index, old_runs
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
     REFUSED_TO_ALL,
@@ -33,9 +34,8 @@ from imgpipe_cli.deploy.results.store import (
     name_of,
     store,
 )
-from imgpipe_cli.deploy.steps.ingest_function import TIMEOUT_S
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.events import Copied, Emit, Note, Waiting
+from imgpipe_cli.events import Copied, Emit, Note
 from imgpipe_cli.pictures.sources import few
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.system.threads import Pool
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 _RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10
-_PAUSE_S = 2.0
-_BETWEEN_PASSES_S = 30
+_OLD_RUNS = "pictures begun before the switch may still bring results"
 
 
 def begin(settings: Settings, snapshot: Snapshot) -> Settings:
-    """The settings to carry out, in view of what is there: a store that was never made needs no move, and one
-    that is left over is moved from before it goes."""
+    """The settings to carry out, in view of what is there: a store that was never made needs no move, one
+    that is left over is moved from before it goes, and the index of failed results may have to be filled."""
+    settings = replace(settings, failed_index=failed_index.is_complete(snapshot))
     if settings.move == "copy" and not _owned(snapshot, settings.results):
         return replace(settings, results=settings.other_store, move="")
     if settings.move in ("", "switch", "close"):
@@ -105,7 +105,8 @@ def stages(settings: Settings) -> list[Settings]:
     """The settings to carry out one after the other; the last are those of the pipeline at rest."""
     rest = settings.at_rest
     stages = [settings, replace(rest, move="switch"), replace(rest, move="close"), rest]
-    return stages[{"copy": 0, "switch": 1, "close": 2, "": 3}[settings.move] :]
+    found = stages[{"copy": 0, "switch": 1, "close": 2, "": 3}[settings.move] :]
+    return found if settings.failed_index else [*found, replace(rest, failed_index=True)]
 
 
 # --- one stage after the other ---------------------------------------------------------------------
@@ -124,7 +125,7 @@ def carry_out(pipeline: Pipeline, snapshot: Snapshot, stage: Settings, emit: Emi
     elif stage.move == "switch":
         emit(Note("results_switched", new.name))
         copy(old, new, emit)
-        for _ in _while_old_runs_may_last(aws, emit):
+        for _ in old_runs.while_they_may_last(aws, emit, _OLD_RUNS):
             copy(old, new, emit)
         refuse_conflict(pipeline, snapshot)
     else:
@@ -151,23 +152,6 @@ def _until_quiet(old: ResultStore, new: ResultStore, emit: Emit) -> int:
         f"Results still arrive in {old.name}, which nothing should use any more.",
         hint="Is another program writing to it? Stop that, then run imgpipe up again: it continues here.",
     )
-
-
-def _while_old_runs_may_last(aws: Aws, emit: Emit) -> Iterator[None]:
-    """Every half a minute, and once no run of the function can be left that began before the switch.
-
-    The function's time limit is the longest that can take. Not at an endpoint of the user's own: rights are
-    in force there at once, so a late run is refused, and tried again with the new store.
-    """
-    if aws.custom_endpoint is not None:
-        return
-    began = aws.clock()
-    why = f"pictures begun before the switch may still bring results, for {TIMEOUT_S} s"
-    for end in range(_BETWEEN_PASSES_S, TIMEOUT_S + 1, _BETWEEN_PASSES_S):
-        while (waited := aws.clock() - began) < end:
-            emit(Waiting("ingest", "function.ingest", why, waited))
-            aws.sleep(_PAUSE_S)
-        yield
 
 
 def _take_away(pipeline: Pipeline, snapshot: Snapshot, kind: str, emit: Emit) -> None:
@@ -254,6 +238,9 @@ def planned(
                 changes.append((step, resource, change))
         if stage.move and stage == stages(settings)[0]:
             changes.append(_planned_copy(pipeline, snapshot, stage))
+        if not stage.move and not stage.failed_index:
+            filled = _outermost(pipeline, stage.results)
+            changes.append((*filled, failed_index.planned(pipeline, stage)))
         if stage.move == "close":
             changes += [
                 (step, resource, change)

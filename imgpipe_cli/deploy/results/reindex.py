@@ -1,8 +1,11 @@
-"""The index by time of results in S3, made to agree with the results: `imgpipe up --repair-index`.
+"""The indexes of the results, made to agree with the results: `imgpipe up --repair-index`.
 
-The pipeline writes the entry before the result, so none is ever missing; one that is left over is skipped by
-readers. What this repairs is what hands, or a stop at the wrong moment, have left: entries without a result
-cost a moment of each listing, and a result without its entry is in no list.
+In S3 the pipeline writes the entries before the result, so none is ever missing; one that is left over is
+skipped by readers. What this repairs is what hands, or a stop at the wrong moment, have left: entries without
+a result cost a moment of each listing, and a result without its entries is in no list.
+
+DynamoDB keeps the table's indexes itself. A failed result from before there was an index of failed results
+lacks the attribute by which it is in there: it gets that here.
 """
 
 from __future__ import annotations
@@ -13,9 +16,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
-from imgpipe_cli.deploy.results.store import PARALLEL, REFUSED_TO_ALL, BucketStore, is_about_one
+from imgpipe_cli.deploy.results.store import (
+    PARALLEL,
+    REFUSED_TO_ALL,
+    BucketStore,
+    TableStore,
+    is_about_one,
+)
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.pictures.sources import few
@@ -23,36 +32,47 @@ from imgpipe_cli.system.threads import Pool
 
 # An entry this young may announce a result that is just being written; a run of the function takes less.
 _YOUNG_S = 900
+_INDEXES = (rules.INDEX, rules.FAILED)
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """How many entries were missing and were added, and how many were left over and were removed.
+    """How many results were read, and how many entries were missing and were added, or left over and removed.
 
     refused: what is wrong with each result that cannot be read, or whose entry cannot be set, by its name.
     """
 
+    read: int
     added: int
-    removed: int
+    removed: int = 0
     refused: Mapping[str, AwsError] = field(default_factory=dict)
 
 
-def repair(aws: Aws, bucket: str, *, now_s: Callable[[], float] = time.time) -> Repaired:
-    """Read every result and put the index right; single results that are refused stop no other. Raises
+def repair(store: TableStore | BucketStore, *, now_s: Callable[[], float] = time.time) -> Repaired:
+    """Read every result and put the indexes right; single results that are refused stop no other. Raises
     Problem."""
     try:
-        return _Repair(BucketStore(aws, bucket)).run(now_s())
+        return _Repair(store).run(now_s()) if isinstance(store, BucketStore) else _mark(store)
     except AwsError as error:
-        raise problem(error, f"repair the index in bucket {bucket}") from error
+        raise problem(error, f"repair the index in {store.name}") from error
 
 
-def refuse_unfinished(repaired: Repaired, bucket: str) -> None:
+def _mark(table: TableStore) -> Repaired:
+    read = added = 0
+    with Pool(PARALLEL, thread_name_prefix="repair") as pool:
+        for unmarked, count in table.unmarked():
+            read += count
+            added += sum(pool.map(table.mark, unmarked))
+    return Repaired(read, added)
+
+
+def refuse_unfinished(repaired: Repaired, store: TableStore | BucketStore) -> None:
     """Raise the Problem of the results that were refused, if there are any."""
     refused = repaired.refused
     if not refused:
         return
     names = few([repr(name) for name in sorted(refused)])
-    found = problem(refused[min(refused)], f"repair the index for the results of {names} in bucket {bucket}")
+    found = problem(refused[min(refused)], f"repair the index for the results of {names} in {store.name}")
     hint = "The index of all others is right. Remove the cause, or these objects, then run it again."
     raise Problem(found.code, found.message, hint=hint)
 
@@ -65,16 +85,17 @@ class _Repair:
 
     def run(self, now_s: float) -> Repaired:
         # The entries first: a result that comes later brings its own.
-        there = {entry["Key"] for entry in self._store.listed(rules.INDEX)}
+        there = {entry["Key"] for index in _INDEXES for entry in self._store.listed(index)}
         right: set[str] = set()
         for item in self._store.items({}, self._refuse):
             self._done += 1
-            right |= {entry for entry in (rules.index_of(item),) if entry}
+            right.update(rules.entries_of(item))
+        read = self._done
         over = [entry for entry in there - right if not _young(entry, now_s) and not self._is_unread(entry)]
         with Pool(PARALLEL, thread_name_prefix="repair") as pool:
             added = sum(pool.map(partial(self._change, "put_object", Body=b""), right - there))
             removed = sum(pool.map(partial(self._change, "delete_object"), over))
-        return Repaired(added, removed, self._refused)
+        return Repaired(read, added, removed, self._refused)
 
     def _refuse(self, name: str, error: AwsError) -> None:
         self._refused[name] = error

@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.aws.errors import is_about_all
 from imgpipe_cli.aws.names import Names
-from imgpipe_cli.lambdas.source import dynamo_types
+from imgpipe_cli.lambdas.source import dynamo_types, table_rows
 from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.system.threads import Pool
 
@@ -75,7 +75,7 @@ class ResultStore(Protocol):
         ...
 
 
-def store(kind: str, aws: Aws, names: Names) -> ResultStore:
+def store(kind: str, aws: Aws, names: Names) -> TableStore | BucketStore:
     """kind: as in the settings, table or s3."""
     return TableStore(aws, names.table) if kind == "table" else BucketStore(aws, names.results_bucket)
 
@@ -118,10 +118,9 @@ class TableStore:
         return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
 
     def _all(self) -> Iterator[Stored]:
-        read = dynamo_types.from_attributes
         # Consistent: a result that was written a moment ago counts too.
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
-            yield from (cast("Stored", read(attributes)) for attributes in page["Items"])
+            yield from map(table_rows.stored_in, page["Items"])
 
     def put(self, item: Stored, *, absent: bool) -> bool:
         for look in range(_LOOKS):
@@ -140,11 +139,30 @@ class TableStore:
             Key={"objectKey": {"S": key}},
             ConsistentRead=True,
         ).get("Item")
-        return cast("Stored", dynamo_types.from_attributes(found)) if found else None
+        return table_rows.stored_in(found) if found else None
+
+    def unmarked(self) -> Iterator[tuple[list[Stored], int]]:
+        """Failed results without the mark of their index, page by page; and how many rows each page had.
+
+        Raises AwsError.
+        """
+        params = {
+            "TableName": self.table,
+            "FilterExpression": "#status = :failed AND attribute_not_exists(#mark)",
+            "ExpressionAttributeNames": {"#status": "status", "#mark": table_rows.FAILED},
+            "ExpressionAttributeValues": {":failed": {"S": "failed"}},
+            "ConsistentRead": True,
+        }
+        for page in self.aws.pages("dynamodb", "scan", **params):
+            yield [table_rows.stored_in(row) for row in page["Items"]], page["ScannedCount"]
+
+    def mark(self, item: Stored) -> bool:
+        """Write an unmarked row anew; False where it has changed since, and has its mark. Raises AwsError."""
+        return self._put(item, item)
 
     def _put(self, item: Stored, observed: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
-        row = {"Item": dynamo_types.to_attributes(item), **dynamo_types.unchanged(observed)}
+        row = {"Item": table_rows.row_of(item), **dynamo_types.unchanged(observed)}
         try:
             self.aws.call("dynamodb", "put_item", TableName=self.table, **row)
         except AwsError as error:
@@ -216,18 +234,18 @@ class BucketStore:
             raise AwsError(_NO_RESULT, "what is stored there is no result") from error
 
     def put(self, item: Stored, *, absent: bool) -> bool:
-        """As the ingest function does it: the entry of the index first, so that no result is without one."""
-        entry = rules.index_of(item)
+        """As the ingest function does it: its entries first, so that no result is without them."""
+        entries = rules.entries_of(item)
         for look in range(_LOOKS):
             found = None if absent and look == 0 else self.get(name_of(item))
             if not rules.counts_more(item, found and found[0]):
                 return False
-            if entry:
+            for entry in entries:
                 self.aws.call("s3", "put_object", Bucket=self.bucket, Key=entry, Body=b"")
             if self._put(item, found and found[1]):
-                old = rules.index_of(found[0]) if found else None
-                if old and old != entry:
-                    self.aws.call("s3", "delete_object", Bucket=self.bucket, Key=old)
+                for old in rules.entries_of(found[0]) if found else ():
+                    if old not in entries:
+                        self.aws.call("s3", "delete_object", Bucket=self.bucket, Key=old)
                 return True
         raise AwsError("Conflict", _TOO_BUSY, service="s3", operation="put_object")
 

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_configuration import Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import (
+    Shape,
+    index_variables,
+    limit_variables,
+    store_variables,
+)
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.lambda_retries import Retries
 from imgpipe_cli.deploy.resources.log_group import LogGroup
@@ -14,11 +19,16 @@ from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.session.settings import Settings
 
 # Well above the SDK's worst case.
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 
 
 def _environment(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
-    return {**store_variables(names, settings), "FEATURES": ",".join(settings.features)}
+    return {
+        **store_variables(names, settings),
+        **index_variables(names),
+        **limit_variables(settings),
+        "FEATURES": ",".join(settings.features),
+    }
 
 
 STEP = Step(

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgpipe_cli.aws.names import INDEX, UPLOAD_PREFIX, Names
+from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.deploy.resource import Step
-from imgpipe_cli.deploy.resources.lambda_configuration import Shape, store_variables
+from imgpipe_cli.deploy.resources.lambda_configuration import (
+    FAILED_INDEX_VARIABLE,
+    Shape,
+    index_variables,
+    limit_variables,
+    store_variables,
+)
 from imgpipe_cli.deploy.resources.lambda_function import Function
 from imgpipe_cli.deploy.resources.log_group import LogGroup
 from imgpipe_cli.session.settings import Settings
@@ -23,7 +29,10 @@ def _get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[
 def _web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
     return {
         **store_variables(names, settings),
+        **index_variables(names),
+        **limit_variables(settings),
         **({"INDEX_NAME": INDEX} if settings.results == "table" else {}),
+        **({FAILED_INDEX_VARIABLE: FAILED_INDEX} if settings.failed_index else {}),
         "BUCKET_NAME": names.bucket,
         "UPLOAD_PREFIX": UPLOAD_PREFIX,
         "TOKEN_SHA256": token_sha256,

@@ -1,9 +1,10 @@
-"""Step 2: where the results are kept, by the settings a table or a bucket."""
+"""Step 2: where the results are kept, by the settings a table or a bucket, and their index."""
 
 from __future__ import annotations
 
 from imgpipe_cli.deploy.resource import Step
 from imgpipe_cli.deploy.resources.dynamodb_table import Expiry, Table
+from imgpipe_cli.deploy.resources.index_table import IndexTable
 from imgpipe_cli.deploy.resources.results_bucket import ResultsBucket
 
-STEP = Step("table", "Results store", (Table(), Expiry(), ResultsBucket()))
+STEP = Step("table", "Results store", (Table(), Expiry(), ResultsBucket(), IndexTable()))

@@ -10,12 +10,12 @@ from pathlib import Path
 from imgpipe_cli import __version__
 from imgpipe_cli.diagnose.doctor.checks import Check, Verdict
 from imgpipe_cli.lambdas import source as functions
+from imgpipe_cli.local.files import local_files, read_json
 from imgpipe_cli.local.models import catalogue
 from imgpipe_cli.local.models.store import Condition as ModelCondition
 from imgpipe_cli.local.models.store import ModelFolder, models_folder
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.control import Condition, LocalStatus
-from imgpipe_cli.local.process.files import local_files, read_json
 
 _START = "imgpipe local start"
 _RESTART = "imgpipe local stop, then imgpipe local start"

@@ -5,7 +5,6 @@ What it means is explanation.py's matter. A part that is missing is evidence too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,14 +17,14 @@ from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.plan import ResourceState
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.explain.attempts import Attempt, attempts, nameless_failures
-from imgpipe_cli.diagnose.logs.lines import Line, in_order, line
+from imgpipe_cli.diagnose.explain.log_reading import ingest_lines, read_lines
+from imgpipe_cli.diagnose.logs.lines import Line
 from imgpipe_cli.diagnose.logs.reading import LogReader
 from imgpipe_cli.diagnose.retry.failure_queue import Peek, peek
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered
-from imgpipe_cli.session.times import milliseconds
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ _BEFORE = timedelta(minutes=1)
 _AFTER = timedelta(minutes=5)
 # Lambda tries an event for six hours at most.
 _LONGEST = timedelta(hours=6, minutes=20)
-# Ten pages are at most 100,000 lines of each function.
-_LOG_PAGES = 10
 # The API was asked just now; why it failed stands at the end of its functions' logs.
 _API_LOG = timedelta(minutes=10)
 
@@ -101,10 +98,14 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
         versions = reading.result()
         near = pool.submit(_near, connection, key) if not versions and result is None else None
         reader = LogReader(connection.aws, names)
-        lines, complete = _ingest_lines(reader, versions, result)
-        api_errors = _api_errors(reader) if result_error else ()
         found = queue.result()
-        requests = frozenset(event.request_id for event in found.events if event.request_id) if found else ()
+        requests = frozenset(
+            event.request_id for event in (found.events if found else ()) if event.request_id
+        )
+        # While the newest version waited for its verdict.
+        start, end = (versions[0].at - _BEFORE, _until(versions[0], result)) if versions else (None, None)
+        lines, complete = ingest_lines(reader, key, requests, start, end) if start and end else ([], True)
+        api_errors = _api_errors(reader) if result_error else ()
         return Evidence(
             key=key,
             now=datetime.now(UTC),
@@ -113,7 +114,7 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
             result=result,
             result_error=result_error,
             parts=tuple(part for part in parts if part.state != "ready"),
-            attempts=tuple(attempts(lines, key, frozenset(requests))),
+            attempts=tuple(attempts(lines, key, requests)),
             failures=tuple(nameless_failures(lines)),
             logs_complete=complete,
             queue=found,
@@ -187,16 +188,6 @@ def _queue(connection: Connection, snapshot: Snapshot, key: str) -> Peek | None:
     return peek(connection.aws, seen.facts["url"], key, waiting=seen.facts["messages"])
 
 
-def _ingest_lines(
-    reader: LogReader, versions: Sequence[Version], result: ResultItem | None
-) -> tuple[list[Line], bool]:
-    """What the ingest function said while the newest version waited for its verdict."""
-    if not versions:
-        return [], True
-    start = versions[0].at - _BEFORE
-    return _read(reader, "ingest", start, _until(versions[0], result))
-
-
 def _until(version: Version, result: ResultItem | None) -> datetime:
     final = result is not None and not result.get("error", {}).get("retryable")
     if result is not None and final and result.get("versionId") in (None, version.version_id):
@@ -205,13 +196,5 @@ def _until(version: Version, result: ResultItem | None) -> datetime:
 
 
 def _api_errors(reader: LogReader) -> tuple[Line, ...]:
-    lines, _complete = _read(reader, "get_result", datetime.now(UTC) - _API_LOG, None)
+    lines, _complete = read_lines(reader, "get_result", datetime.now(UTC) - _API_LOG, None)
     return tuple(one for one in lines if one.failed)
-
-
-def _read(reader: LogReader, function: str, start: datetime, end: datetime | None) -> tuple[list[Line], bool]:
-    """The lines, and whether that is all of them; without a log group there are none."""
-    end_ms = milliseconds(end) if end else None
-    events = reader.events([function], milliseconds(start), end_ms, pages=_LOG_PAGES)[function]
-    complete = not reader.cut
-    return in_order(line(function, event) for event in events or []), complete

@@ -15,13 +15,14 @@ COMING = (
     "role.ingest",
     "table",
     "results_bucket",
+    "index_table",
 )
 """What an event needs to come in and to become a result, in the order of the way through it."""
 
 CALLING = COMING[:4]
 """What must be there for an event to reach the ingest function at all."""
 
-WORKING = ("role.ingest", "function.ingest", "table", "results_bucket")
+WORKING = ("role.ingest", "function.ingest", "table", "results_bucket", "index_table")
 """What can make the ingest function fail, the likeliest first."""
 
 READING = (

@@ -1,7 +1,7 @@
 """Reading the functions' log groups: every line once, in time order, and slowly enough for CloudWatch.
 
-FilterLogEvents may answer an empty page with a token, so only the missing token ends a reading. No limit
-and no pattern is sent: some endpoints cut at the limit without a token and ignore patterns.
+FilterLogEvents may answer an empty page with a token, so only the missing token ends a reading. No limit is
+sent, since some endpoints cut there without a token, and a pattern to AWS only: others misread it.
 """
 
 from __future__ import annotations
@@ -55,25 +55,40 @@ class LogReader:
         self.cut = False
         """Whether a reading ended at its number of pages, with more to come."""
 
+    @property
+    def filters(self) -> bool:
+        """Whether the endpoint keeps to a pattern."""
+        return not self._aws.is_elsewhere
+
     def events(
-        self, functions: Iterable[str], start_ms: int, end_ms: int | None = None, *, pages: int | None = None
+        self,
+        functions: Iterable[str],
+        start_ms: int,
+        end_ms: int | None = None,
+        *,
+        pages: int | None = None,
+        phrase: str = "",
     ) -> dict[str, list[dict[str, Any]] | None]:
         """The raw events of each function's group, read side by side; None: there is no such group.
 
-        pages: read at most so many of each group. Raises Problem.
+        pages: read at most so many of each group. phrase: only events with this text, where the endpoint
+        filters; printable ASCII without a quotation mark or backslash. Raises Problem.
         """
-        reads = {function: partial(self._group, function, start_ms, end_ms, pages) for function in functions}
+        reads = {
+            function: partial(self._group, function, start_ms, end_ms, pages, phrase)
+            for function in functions
+        }
         try:
             return self._aws.together(reads)
         except AwsError as error:
             raise problem(error, "read the logs") from error
 
     def _group(
-        self, function: str, start_ms: int, end_ms: int | None, pages: int | None
+        self, function: str, start_ms: int, end_ms: int | None, pages: int | None, phrase: str
     ) -> list[dict[str, Any]] | None:
         found: list[dict[str, Any]] = []
         try:
-            for number, page in enumerate(self._pages(function, start_ms, end_ms), start=1):
+            for number, page in enumerate(self._pages(function, start_ms, end_ms, phrase), start=1):
                 if pages is not None and number > pages:
                     self.cut = True
                     break
@@ -84,13 +99,17 @@ class LogReader:
             raise
         return found
 
-    def _pages(self, function: str, start_ms: int, end_ms: int | None) -> Iterator[list[dict[str, Any]]]:
+    def _pages(
+        self, function: str, start_ms: int, end_ms: int | None, phrase: str
+    ) -> Iterator[list[dict[str, Any]]]:
         params: dict[str, Any] = {
             "logGroupName": self._names.log_group(function),
             "startTime": max(start_ms, 0),
         }
         if end_ms is not None:
             params["endTime"] = end_ms
+        if phrase and self.filters:
+            params["filterPattern"] = f'"{phrase}"'
         while True:
             self._pace.wait()
             answer = self._aws.call("logs", "filter_log_events", **params)

@@ -6,6 +6,7 @@ object of a key is. What they mean together is `judged`, which is pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ _READERS = 4
 # Decided by the picture's first bytes, before anything is asked and paid, and the bytes are the same.
 _REFUSED_UNASKED = ("unsupported_format", "too_large", "too_small", "too_many_pixels", "customer_key")
 # Final, and yet another try may end well: the reason lay not in the picture.
-_MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone")
+_MAY_HAVE_PASSED = ("archived", "unexpected_answer", "gone", "over_limit")
 
 
 @dataclass(frozen=True)
@@ -322,6 +323,26 @@ def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
         return list(features)
     unanswered = Expected(tuple(features)).unanswered(item)
     return [one for one in features if one in unanswered or one in picture.outdated]
+
+
+def asked_once(pictures: Iterable[Picture], features: Sequence[str]) -> tuple[Counter[str], int]:
+    """How often each feature is asked for at most, when these are analyzed again; and how many of them are
+    copies of others among them, by size and ETag.
+
+    An ETag may be wrong about that; the ingest function goes by the bytes.
+    """
+    asked: Counter[str] = Counter()
+    seen: dict[tuple[str, int], set[str]] = {}
+    copies = 0
+    for one in pictures:
+        needed = asked_for(one, features)
+        if not needed or one.current is None:
+            continue
+        before = seen.setdefault((one.current.etag, one.current.size_bytes), set())
+        asked.update(feature for feature in needed if feature not in before)
+        copies += before.issuperset(needed)
+        before.update(needed)
+    return asked, copies
 
 
 def with_outdated(picture: Picture, expected: Expected) -> Picture:

@@ -56,7 +56,7 @@ _BUSY = ("TooManyRequestsException", "EC2ThrottledException", "ResourceConflictE
 _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 15.0
 # When the answer to a call was lost, its verdict is looked for as long as the function may run.
-_LONGEST_RUN_S = 130.0
+_LONGEST_RUN_S = 250.0
 
 
 def event_of(picture: Picture, names: Names) -> dict[str, Any]:

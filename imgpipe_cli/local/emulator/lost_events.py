@@ -15,7 +15,7 @@ from typing import Any
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas.source import events, identity, result_objects, results
-from imgpipe_cli.local.process.environment import ACCOUNT
+from imgpipe_cli.local.emulator.environment import ACCOUNT
 
 LOGGER = logging.getLogger("imgpipe.local.events")
 

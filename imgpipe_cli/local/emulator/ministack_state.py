@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from imgpipe_cli.local.emulator.saved_state import PENDING, Damage, Reader, read, reason, refusal, take_older
-from imgpipe_cli.local.process.files import LocalFiles
+from imgpipe_cli.local.files import LocalFiles
 
 LOGGER = logging.getLogger("imgpipe.local")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.local.process.files import LocalFiles, make_folders
+from imgpipe_cli.local.files import LocalFiles, make_folders
 from imgpipe_cli.system import file_io
 
 PENDING = "imgpipe-pending-events"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from imgpipe_cli.local.guard.access import Asked, Refused
+from imgpipe_cli.local.guard.asgi import Message, Receive
 from imgpipe_cli.local.guard.room import Body
-from imgpipe_cli.local.process.asgi import Message, Receive
 
 
 def told_size(asked: Asked, most_bytes: int) -> int:

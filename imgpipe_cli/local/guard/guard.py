@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
-from imgpipe_cli.local.emulator.empty_listings import empty_listing
-from imgpipe_cli.local.emulator.storage import Storage, stores
 from imgpipe_cli.local.guard.access import OWN_NAMES, Allowed, Asked, Refused, Rules, Signed
 from imgpipe_cli.local.guard.anonymous import anonymously
+from imgpipe_cli.local.guard.asgi import App, Message, Receive, Scope, Send
 from imgpipe_cli.local.guard.bodies import read_body, replayed, told_size
 from imgpipe_cli.local.guard.calls import misnamed
+from imgpipe_cli.local.guard.empty_listings import empty_listing
 from imgpipe_cli.local.guard.refusals import refusal
 from imgpipe_cli.local.guard.room import Room
 from imgpipe_cli.local.guard.signatures import Answer, Verify
-from imgpipe_cli.local.process.asgi import App, Message, Receive, Scope, Send
+from imgpipe_cli.local.guard.storage import Storage, stores
 
 LOGGER = logging.getLogger("imgpipe.local.requests")
 

@@ -10,8 +10,8 @@ import re
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
+from imgpipe_cli.local.emulator.environment import ACCOUNT
 from imgpipe_cli.local.guard.access import Signed
-from imgpipe_cli.local.process.environment import ACCOUNT
 
 Answer = tuple[int, dict[str, str], bytes]
 

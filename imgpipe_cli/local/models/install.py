@@ -14,8 +14,8 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.emulator.private_names import INSTALL
 from imgpipe_cli.local.models.catalogue import Model
 from imgpipe_cli.local.models.store import ModelFolder
-from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.system import file_io
+from imgpipe_cli.system.process_lock import FileLock
 from imgpipe_cli.system.state_dir import unusable
 
 OnProgress = Callable[[int], None]

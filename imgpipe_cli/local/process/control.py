@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.emulator.not_simulated import NOT_SIMULATED
+from imgpipe_cli.local.files import local_files, make_folders, read_cloud
 from imgpipe_cli.local.process.cloud_client import ask
-from imgpipe_cli.local.process.files import local_files, make_folders, read_cloud
-from imgpipe_cli.local.process.lock import held
 from imgpipe_cli.local.process.running_cloud import LocalCloud, cloud_of, is_answering
 from imgpipe_cli.local.process.server_process import STOP_TIMEOUT_S, end_server, spawn_server, start_lock
+from imgpipe_cli.system.process_lock import held
 from imgpipe_cli.system.state_dir import state_dir as own_folder
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def save(state_dir: Path | None = None) -> None:
 
 def status(state_dir: Path | None = None) -> LocalStatus:
     """Everything there is to say about the local cloud, running or not."""
-    from imgpipe_cli.local.process.files import size_bytes
+    from imgpipe_cli.local.files import size_bytes
 
     files = local_files(state_dir)
     written = read_cloud(files)

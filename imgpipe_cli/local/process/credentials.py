@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from imgpipe_cli.local.process.environment import ACCOUNT
-from imgpipe_cli.local.process.files import LocalFiles, read_json, write_json
+from imgpipe_cli.local.emulator.environment import ACCOUNT
+from imgpipe_cli.local.files import LocalFiles, read_json, write_json
 
 ADMINISTRATOR = "imgpipe-local-administrator"
 _EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgpipe_cli import __version__
-from imgpipe_cli.local.process.asgi import Receive, Scope, Send
+from imgpipe_cli.local.guard.asgi import Receive, Scope, Send
 from imgpipe_cli.local.process.cloud_client import NONCE_HEADER, TOKEN_HEADER, proof
 from imgpipe_cli.local.rekognition.faults import Faults, FaultSwitch
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.process.cloud_client import is_ours
-from imgpipe_cli.local.process.files import LocalFiles
-from imgpipe_cli.local.process.lock import held
+from imgpipe_cli.system.process_lock import held
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.emulator.environment import prepare
+from imgpipe_cli.local.files import LocalFiles, make_folders, write_json
 from imgpipe_cli.local.process import log
-from imgpipe_cli.local.process.environment import prepare
-from imgpipe_cli.local.process.files import LocalFiles, make_folders, write_json
-from imgpipe_cli.local.process.lock import FileLock
 from imgpipe_cli.local.process.spawn import CANNOT_WRITE
 from imgpipe_cli.local.rekognition.endpoint import Analysis, load_analysis
 from imgpipe_cli.system import file_io
+from imgpipe_cli.system.process_lock import FileLock
 
 if TYPE_CHECKING:
-    from imgpipe_cli.local.emulator.embedded import Cloud
     from imgpipe_cli.local.emulator.private_names import MiniStack
+    from imgpipe_cli.local.process.cloud import Cloud
 
 LOGGER = logging.getLogger("imgpipe.local")
 
@@ -116,7 +116,7 @@ def _serve(files: LocalFiles, port: int, concurrency: int | None, load: Loader, 
 
 
 def embed(files: LocalFiles, port: int, ministack: MiniStack, load: Loader, concurrency: int) -> Cloud:
-    from imgpipe_cli.local.emulator.embedded import Cloud
+    from imgpipe_cli.local.process.cloud import Cloud
 
     return Cloud(files, port, ministack, workers=workers(), concurrency=concurrency, load=load)
 

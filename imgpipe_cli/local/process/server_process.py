@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.local.files import LocalFiles, read_cloud, read_json
 from imgpipe_cli.local.process.cloud_client import ask
-from imgpipe_cli.local.process.files import LocalFiles, read_cloud, read_json
-from imgpipe_cli.local.process.lock import FileLock, held
 from imgpipe_cli.local.process.running_cloud import LocalCloud, cloud_of, is_answering
+from imgpipe_cli.system.process_lock import FileLock, held
 from imgpipe_cli.system.state_dir import unusable
 
 STOP_TIMEOUT_S = 20.0

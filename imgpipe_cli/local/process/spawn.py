@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imgpipe_cli.local.process.files import LocalFiles
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.system import file_io
 
 SERVER = (sys.executable, "-P", "-m", "imgpipe_cli.local")

@@ -1,4 +1,5 @@
-"""What this machine has sent into a bucket: a file of lines, which only saves questions to S3.
+"""What this machine has sent into a bucket: a file of lines, which saves questions to S3, and tells which
+file of this machine is the picture of a key.
 
 A line is written when S3 has taken a picture. Whatever ends the program, at any byte, costs the lines of the
 last moment; what cannot be read is as if it were not there. The bucket decides what is sent, never this file.
@@ -18,7 +19,7 @@ from imgpipe_cli.system import file_io
 from imgpipe_cli.system.state_dir import state_dir, to_read
 
 # The latest are kept, in about so many bytes: some 100,000 pictures.
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 48 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
 # A pipe in its place would wait for a reader; Windows has none.
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
@@ -26,8 +27,8 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture that was sent. source_sha256: of the file; sent_sha256: of the bytes that went, both in hex.
-    etag: as S3 answered it, without quotes."""
+    """A picture that was sent, or found there. source_sha256: of the file; sent_sha256: of the bytes that
+    went, both in hex. etag: as S3 answered it, without quotes. path: of the file, absolute; "" for none."""
 
     key: str
     size_bytes: int
@@ -35,6 +36,7 @@ class Entry:
     sent_sha256: str
     etag: str
     version_id: str | None
+    path: str = ""
 
     @property
     def line(self) -> bytes:
@@ -45,6 +47,7 @@ class Entry:
             "sent": self.sent_sha256,
             "etag": self.etag,
             "versionId": self.version_id,
+            "path": self.path,
         }
         return json.dumps(document).encode() + b"\n"
 
@@ -57,6 +60,7 @@ class Journal:
         self._descriptor: int | None = None
         self._closed = False
         self._known: set[bytes] | None = None
+        self._placed: set[bytes] | None = None
 
     def write(self, entry: Entry) -> None:
         """Append one line, in one step."""
@@ -71,8 +75,23 @@ class Journal:
     def knows(self, key: str, source_sha256: str, etag: str) -> bool:
         """Whether a file with this content was sent to this key and S3 answered this ETag."""
         if self._known is None:
-            self._known = {_mark(one.key, one.source_sha256, one.etag) for one in self._read()}
+            self._known = {_mark(one.key, one.source_sha256, one.etag) for one in self.entries()}
         return _mark(key, source_sha256, etag) in self._known
+
+    def has_place(self, key: str, path: str) -> bool:
+        """Whether the file at this path was noted as the picture of this key."""
+        if self._placed is None:
+            self._placed = {_mark(one.key, one.path) for one in self.entries()}
+        return _mark(key, path) in self._placed
+
+    def entries(self) -> Iterator[Entry]:
+        """All that can be read, the oldest first."""
+        try:
+            for line in file_io.lines(to_read() / self._name, longest=_LONGEST_LINE):
+                if (entry := _entry(line)) is not None:
+                    yield entry
+        except (OSError, Problem):
+            return
 
     def close(self) -> None:
         self._closed = True
@@ -90,15 +109,6 @@ class Journal:
             self._descriptor = descriptor
         except (OSError, Problem):
             self._closed = True
-
-    def _read(self) -> Iterator[Entry]:
-        try:
-            content = file_io.read(to_read() / self._name, at_most=2 * MAX_BYTES)
-        except (OSError, Problem):
-            return
-        for line in content.splitlines():
-            if (entry := _entry(line)) is not None:
-                yield entry
 
 
 def forget(bucket: str) -> None:
@@ -120,13 +130,13 @@ def _keep_latest(path: Path) -> None:
         file_io.write(path, content[len(content) // 2 :].partition(b"\n")[2])
 
 
-def _mark(key: str, source_sha256: str, etag: str) -> bytes:
+def _mark(*facts: str) -> bytes:
     """Short: there may be a hundred thousand."""
-    return hashlib.sha256(f"{key}\0{source_sha256}\0{etag}".encode()).digest()[:16]
+    return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _entry(line: bytes) -> Entry | None:
-    if not line or len(line) > _LONGEST_LINE:
+    if not line.endswith(b"\n"):  # cut, or longer than any of ours
         return None
     try:
         found = json.loads(line)
@@ -138,6 +148,7 @@ def _entry(line: bytes) -> Entry | None:
             str(found["sent"]),
             str(found["etag"]),
             None if version is None else str(version),
+            str(found.get("path", "")),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

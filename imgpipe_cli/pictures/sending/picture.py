@@ -12,8 +12,9 @@ from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.converting import kinds, metadata
 from imgpipe_cli.pictures.converting.workers import Converted, NotConverted
+from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.sending.plan import unreadable
-from imgpipe_cli.pictures.sending.unchanged import There
+from imgpipe_cli.pictures.sending.unchanged import There, is_from, is_same
 from imgpipe_cli.pictures.sources import HEAD_BYTES, Source
 
 MADE = ".jpg"
@@ -125,6 +126,14 @@ def _as_it_is(source: Source, data: bytes, rules: Rules) -> Picture | Refused:
             source.name, "metadata_kept", message, "Save it again as JPEG or PNG, and upload that."
         )
     return replace(picture, data=stripped, sha256=hashlib.sha256(stripped).digest())
+
+
+def is_there(picture: Picture, there: There, journal: Journal) -> bool | None:
+    """Whether the bucket holds this picture already; None where what is known of it does not tell."""
+    key = picture.source.key
+    if picture.kind is not None:
+        return is_from(there, key, picture.source_sha256, journal)
+    return is_same(there, key, picture.data, picture.sha256, journal)
 
 
 def converted(picture: Picture, answer: Converted | NotConverted) -> Picture | Refused:

@@ -18,16 +18,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import Aws, AwsError
-from imgpipe_cli.aws.object_puts import Cancel, ObjectPuts, Put, Stored, exists
+from imgpipe_cli.aws.object_puts import ObjectPuts, exists
+from imgpipe_cli.aws.put import Cancel, Put, Stored
 from imgpipe_cli.events import Emit, Note, Sent, Stopped, Unchanged
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.converting.kinds import MAX_FILE_BYTES
 from imgpipe_cli.pictures.converting.workers import Converted, Converter, NotConverted
 from imgpipe_cli.pictures.sending.journal import Entry, Journal
-from imgpipe_cli.pictures.sending.picture import Picture, Rules, converted, prepared
+from imgpipe_cli.pictures.sending.picture import Picture, Rules, converted, is_there, prepared
 from imgpipe_cli.pictures.sending.plan import Planned, unreadable
 from imgpipe_cli.pictures.sending.refusals import Refusals, not_sent
-from imgpipe_cli.pictures.sending.unchanged import Listing, There, asked, is_from, is_same
+from imgpipe_cli.pictures.sending.unchanged import Listing, There, asked
 from imgpipe_cli.pictures.sending.window import End, OnEnd, Window
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.system.threads import Pool
@@ -43,7 +44,7 @@ _GRACE_S = 1.0
 _CANCELLED_S = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """How many pictures were sent, and how many the bucket held already."""
 
@@ -242,28 +243,27 @@ class _Sending:
 
     def _found_there(self, picture: Picture, there: There) -> None:
         source = picture.source
-        same = not self._force and self._is_same(picture, there)
+        same = not self._force and is_there(picture, there, self._journal)
         if same is None and not there.asked:
             self._ask(picture)
         elif same:
-            self.outcome = replace(self.outcome, unchanged=self.outcome.unchanged + 1)
+            self._note_place(picture, there)
+            self.outcome.unchanged += 1
             self._emit(Unchanged(source.key, source.name, there.version_id, picture.size_bytes))
             self._refusals.one_taken()
         else:
             self._go_on(replace(picture, again=True))
 
-    def _is_same(self, picture: Picture, there: There) -> bool | None:
-        key = picture.source.key
-        if picture.kind is not None:
-            return is_from(there, key, picture.source_sha256, self._journal)
-        return is_same(there, key, picture.data, picture.sha256, self._journal)
+    def _note_place(self, picture: Picture, there: There) -> None:
+        """Of one that is there already: sent from elsewhere, or from a file that has moved since."""
+        source = picture.source
+        if source.path is not None and not self._journal.has_place(source.key, source.place):
+            self._journal.write(_entry(picture, there.size_bytes, there.etag, there.version_id))
 
     def _is_sent(self, picture: Picture, stored: Stored) -> None:
         source = picture.source
-        of_file, sent = picture.source_sha256.hex(), picture.sha256.hex()
-        entry = Entry(source.key, len(picture.data), of_file, sent, stored.etag, stored.version_id)
-        self._journal.write(entry)
-        self.outcome = replace(self.outcome, sent=self.outcome.sent + 1)
+        self._journal.write(_entry(picture, len(picture.data), stored.etag, stored.version_id))
+        self.outcome.sent += 1
         self._emit(
             Sent(
                 source.key,
@@ -294,6 +294,11 @@ class _Sending:
         self._puts.close()
         self._asking.shutdown(wait=False, cancel_futures=True)
         self._journal.close()
+
+
+def _entry(picture: Picture, size_bytes: int, etag: str, version_id: str | None) -> Entry:
+    of_file, sent = picture.source_sha256.hex(), picture.sha256.hex()
+    return Entry(picture.source.key, size_bytes, of_file, sent, etag, version_id, picture.source.place)
 
 
 def _drained(ahead: deque[Planned]) -> Iterator[Planned]:

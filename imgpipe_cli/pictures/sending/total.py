@@ -8,7 +8,7 @@ import threading
 from imgpipe_cli.pictures.sending.plan import Plan
 
 # The names of a few files are read in less: so it is known at once that there is nothing to send.
-_AT_ONCE_S = 0.05
+_AT_ONCE_S = 0.01
 
 
 class Total:

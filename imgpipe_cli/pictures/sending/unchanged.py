@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imgpipe_cli.aws.client import Aws
-from imgpipe_cli.aws.object_puts import checksum
+from imgpipe_cli.aws.put import checksum
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.stored_picture import look

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 
 from imgpipe_cli.aws.client import AwsError
-from imgpipe_cli.aws.object_puts import Cancel, Stored
+from imgpipe_cli.aws.put import Cancel, Stored
 from imgpipe_cli.pictures.converting.workers import Converted, NotConverted
 from imgpipe_cli.pictures.sending.picture import Picture
 from imgpipe_cli.pictures.sending.unchanged import There
 from imgpipe_cli.system.threads import TICK_S
 
 # More are not faster.
-_MOST = 64
+_MOST = 128
 _MOST_BYTES = 64 * 1024 * 1024
 
 End = Stored | AwsError | There | None | bytes | OSError | Converted | NotConverted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import itertools
 import json
@@ -18,6 +19,8 @@ from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.deploy.results import store
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
+from shared.dynamo_types import to_attributes
+from shared.index_rows import ONE, asking_pk
 from tests.support.machine import Machine, jpeg
 
 Policy = Mapping[str, Any]
@@ -46,9 +49,11 @@ class Site:
 
     # --- ingest ---
 
-    def arrive(self, key: str, *, version: bool = True, there: bool = True) -> bool:
-        """Have a new picture looked at; whether the function ended well."""
-        body, thing = jpeg(5), {"key": quote_plus(key), "sequencer": f"{next(_ORDER):018x}", "eTag": "e"}
+    def arrive(self, key: str, body: bytes = b"", *, version: bool = True, there: bool = True) -> bool:
+        """Have a picture looked at, by default one with new bytes; whether the function ended well."""
+        number = next(_ORDER)
+        body = body or jpeg(number)
+        thing = {"key": quote_plus(key), "sequencer": f"{number:018x}", "eTag": "e"}
         if there:
             answer = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=body)
             thing |= {"versionId": answer["VersionId"]} if version else {}
@@ -69,6 +74,24 @@ class Site:
 
     def analyzed_without_version(self) -> bool:
         return self.analyzed(version=False)
+
+    def reused(self) -> bool:
+        """The second of two pictures with the same bytes has the analysis of the first."""
+        first, second = f"{uuid.uuid4().hex}.jpg", f"{uuid.uuid4().hex}.jpg"
+        body = jpeg(next(_ORDER))
+        if not (self.arrive(first, body) and self.arrive(second, body)):
+            return False
+        return bool(self._stored(second).get("reusedFrom"))
+
+    def ended(self) -> bool:
+        """Nobody is kept from asking about the bytes of a picture that is done."""
+        key, body = f"{uuid.uuid4().hex}.jpg", jpeg(next(_ORDER))
+        row = {"pk": asking_pk(hashlib.sha256(body).hexdigest()), "sk": ONE}
+        done = self.arrive(key, body)
+        claim = self.machine.client("dynamodb").get_item(
+            TableName=self.names.index_table, Key=to_attributes(row)
+        )
+        return done and "Item" not in claim
 
     def renewed(self) -> bool:
         """A second picture under one key: the entry of the first leaves the index."""
@@ -98,6 +121,10 @@ class Site:
         key = self.put_result()
         status, found = self.api.get("/results", {"limit": "100"})
         return status == 200 and key in [item["objectKey"] for item in found["items"]]
+
+    def counted(self) -> bool:
+        status, found = self.api.get("/usage", {})
+        return status == 200 and "analyses" in found
 
     def linked(self) -> bool:
         return self.api.get("/image", {"key": self.put_result()})[0] == 200

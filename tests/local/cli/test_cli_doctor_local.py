@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.process import control
-from imgpipe_cli.local.process.files import LocalFiles
 from tests.support.machine import Done, Machine, client, machine_in, until
 
 NAMES = Names("ill", "000000000000", "us-east-1")

@@ -13,6 +13,8 @@ import pytest
 from imgpipe_cli.local.process import control
 from tests.support.machine import ROOT, Machine, jpeg, machine_in, until
 
+# More than are sent before the cloud is killed.
+_MANY = 250
 STUB = (sys.executable, "-P", str(ROOT / "tests/support/stub_server.py"))
 
 
@@ -80,9 +82,9 @@ def test_pictures_without_a_result_are_analyzed_and_removed_ones_forgotten(own: 
 @pytest.mark.parametrize("wait", [[], ["--wait"]])
 def test_an_upload_whose_cloud_dies_names_it_and_the_way_back(own: Machine, wait: list[str]) -> None:
     bucket = own.imgpipe("up", "--local", "--no-models", "--json").json()["data"]["bucket"]
-    for number in range(400):
+    for number in range(_MANY):
         (own.folder / f"{number}.jpg").write_bytes(jpeg(number))
-    upload = own.start("upload", *(f"{number}.jpg" for number in range(400)), *wait)
+    upload = own.start("upload", *(f"{number}.jpg" for number in range(_MANY)), *wait)
     s3 = own.client("s3")
     until(lambda: s3.list_objects_v2(Bucket=bucket)["KeyCount"], what="the first picture is there")
     cloud = own.cloud()

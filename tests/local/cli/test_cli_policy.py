@@ -113,7 +113,7 @@ GATEWAY = "arn:aws:apigateway:us-east-1::"
 NOT_CHECKED_HERE = {
     ("Buckets", "s3:TagResource"): [NAMES.bucket_arn, NAMES.results_bucket_arn],
     ("StoredResults", "s3:PutObjectTagging"): [f"{NAMES.results_bucket_arn}/*"],
-    ("Table", "dynamodb:TagResource"): [NAMES.table_arn],
+    ("Tables", "dynamodb:TagResource"): [NAMES.table_arn, NAMES.index_table_arn],
     ("Roles", "iam:TagRole"): ROLE_ARNS,
     ("PassRoles", "iam:PassRole"): ROLE_ARNS,
     ("Functions", "lambda:ListTags"): FUNCTIONS_ARNS,

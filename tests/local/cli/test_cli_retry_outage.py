@@ -26,8 +26,14 @@ def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         control.start(machine.state, port=free_port(), command=STUB)
         up = ("up", "--local", "--project", PROJECT, "--no-models", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
-        # Too little time for the function to try again within a run: it fails at once.
-        machine.client("lambda").update_function_configuration(FunctionName=f"{PROJECT}-ingest", Timeout=60)
+        # Too little time for the function to try again within a run: it fails at once. Nor does Lambda call
+        # it again, since a process of the function ends with each failure.
+        functions, name = machine.client("lambda"), f"{PROJECT}-ingest"
+        functions.update_function_configuration(FunctionName=name, Timeout=60)
+        kept = functions.get_function_event_invoke_config(FunctionName=name)["DestinationConfig"]
+        functions.put_function_event_invoke_config(
+            FunctionName=name, MaximumRetryAttempts=0, DestinationConfig=kept
+        )
         yield Pipeline(machine, PROJECT, done.json()["data"], done)
 
 

@@ -79,6 +79,8 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
     assert set(changed["changed"]) == {"settings", *OTHER_FUNCTIONS}
     changed = up(again, "--rekognition-tps", "5")
     assert set(changed["changed"]) == {"settings", "function.ingest"}
+    changed = up(again, "--monthly-limit", "100")
+    assert set(changed["changed"]) == {"settings", "function.ingest", "function.web"}
     still = up(again)
     assert still["changed"] == []
     assert still["settings"] == {
@@ -89,6 +91,7 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
         "results": "table",
         "rekognitionTps": 5.0,
         "concurrency": 4,
+        "monthlyLimit": 100,
         "sourceAccount": True,
     }
     dry = again.imgpipe("up", "--local", "--project", PROJECT, "--public", "--dry-run", "--json").json()
@@ -97,7 +100,7 @@ def test_each_setting_changes_exactly_what_depends_on_it_and_stays(again: Machin
         "lambda.update_function_configuration",
     }
     assert up(again)["changed"] == []
-    back = up(again, "--features", "labels", "--min-confidence", "70", "--public")
+    back = up(again, "--features", "labels", "--min-confidence", "70", "--public", "--monthly-limit", "0")
     assert set(back["changed"]) == {"settings", "role.ingest", "function.ingest", *OTHER_FUNCTIONS}
 
 

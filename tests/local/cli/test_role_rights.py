@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.aws.names import FUNCTIONS, Names
+from imgpipe_cli.aws.names import FAILED_INDEX, FUNCTIONS, INDEX, Names
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.local.cli import any_call
@@ -29,11 +29,16 @@ INGEST = {
     ("ReadPictures", "s3:GetObjectVersion"): "analyzed",
     ("TellMissingFromDenied", "s3:ListBucketVersions"): "told_gone",
     **{("AnalyzePictures", f"rekognition:{operation}"): "analyzed" for operation in DETECT},
+    **{("AskOnceAndCount", f"dynamodb:{one}"): "analyzed" for one in ("GetItem", "PutItem", "UpdateItem")},
+    ("AskOnceAndCount", "dynamodb:Query"): "analyzed",
+    ("AskOnceAndCount", "dynamodb:BatchGetItem"): "reused",
+    ("AskOnceAndCount", "dynamodb:DeleteItem"): "ended",
 }
 WEB = {
     ("ShowPictures", "s3:GetObject"): "shown_without_version",
     ("ShowPictures", "s3:GetObjectVersion"): "shown",
     ("SignUploads", "s3:PutObject"): "uploaded",
+    ("FindPictures", "dynamodb:GetItem"): "counted",
 }
 NEEDED: dict[tuple[str, str], dict[tuple[str, str], str]] = {
     ("ingest", "table"): {
@@ -187,12 +192,21 @@ TRIED = {
     "iam": "get_role put_role_policy create_user create_access_key list_roles",
     "sts": "assume_role",
 }
-PLACES = ("cat.jpg", "web/x", "results/x", "index/x")
+PLACES = ("cat.jpg", "web/x", "results/x", "index/x", "fails/x")
 MAY_READ = {"get_object"}
 DATABASE = {
     "ingest": {"get_item", "put_item"},
     "get_result": {"get_item"},
-    "web": {"get_item", "batch_get_item", "query by-time"},
+    "web": {"get_item", "batch_get_item", "query by-time", "query failed"},
+}
+# In the table by which pictures are found.
+ON_INDEX = {
+    "ingest": {
+        *(f"{what}_item" for what in ("get", "put", "update", "delete", "batch_get", "batch_write")),
+        "query",
+    },
+    "get_result": set[str](),
+    "web": {"get_item", "query"},
 }
 
 
@@ -209,12 +223,14 @@ def may(function: str, store: str) -> set[str]:
     }[function]
     if function == "ingest":
         found |= {f"detect_{what}" for what in ("labels", "faces", "text", "moderation_labels")}
+    found |= {f"index {operation}" for operation in ON_INDEX[function]}
     if store == "table":
         return found | DATABASE[function]
     found |= {"results get_object results/x", "results list_objects_v2"}
     if function == "ingest":
-        found |= {"results put_object results/x", "results put_object index/x"}
-        found |= {"results delete_object index/x", "results put_object_tagging results/x"}
+        found |= {f"results put_object {place}" for place in ("results/x", "index/x", "fails/x")}
+        found |= {f"results delete_object {place}" for place in ("index/x", "fails/x")}
+        found |= {"results put_object_tagging results/x"}
     return found
 
 
@@ -230,11 +246,12 @@ def tries(names: Names, clients: dict[str, Any]) -> dict[str, str]:
 
 def _targets(service: str, operation: str, names: Names) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     known = any_call.of(names)
-    if operation == "batch_get_item":
-        return [(operation, known | {"RequestItems": {names.table: {"Keys": [{"x": {"S": "x"}}]}}}, {})]
-    if operation == "query":
-        table = {"TableName": names.table, "KeyConditionExpression": "x = x"}
-        return [("query", known, table), ("query by-time", known, {**table, "IndexName": "by-time"})]
+    if service == "dynamodb":
+        of_index = _on_table(operation, names.index_table, names)
+        return [
+            *_on_table(operation, names.table, names),
+            *((f"index {label}", known, more) for label, known, more in of_index),
+        ]
     if service != "s3":
         return [(operation, known, {})]
     buckets = {"uploads": any_call.of(names), "results": any_call.of(names, results=True)}
@@ -245,6 +262,19 @@ def _targets(service: str, operation: str, names: Names) -> list[tuple[str, dict
             for place in PLACES
         ]
     return [(f"{which} {operation}", known, {}) for which, known in buckets.items()]
+
+
+def _on_table(operation: str, table: str, names: Names) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    known, key = any_call.of(names) | {"TableName": table}, {"x": {"S": "x"}}
+    if operation == "batch_get_item":
+        return [(operation, known | {"RequestItems": {table: {"Keys": [key]}}}, {})]
+    if operation == "batch_write_item":
+        return [(operation, known | {"RequestItems": {table: [{"DeleteRequest": {"Key": key}}]}}, {})]
+    if operation == "query":
+        more = {"TableName": table, "KeyConditionExpression": "x = x"}
+        by_index = [(f"query {one}", known, {**more, "IndexName": one}) for one in (INDEX, FAILED_INDEX)]
+        return [("query", known, more), *(by_index if table == names.table else ())]
+    return [(operation, known, {})]
 
 
 @pytest.fixture

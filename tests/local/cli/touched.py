@@ -22,6 +22,7 @@ def _called(names: Names) -> dict[str, str]:
         names.bucket_arn: names.bucket,
         names.results_bucket_arn: names.results_bucket,
         names.table_arn: names.table,
+        names.index_table_arn: names.index_table,
         names.queue_arn: names.queue,
         **{names.parameter_arn(one): one for one in parameters},
         **{names.role_arn(one): names.role(one) for one in FUNCTIONS},

@@ -25,6 +25,7 @@ from imgpipe_cli.local.rekognition.taxonomy import TAXONOMY
 from imgpipe_cli.local.rekognition.wire import Upload
 from tests.local.rekognition.conftest import nothing_in_s3
 from tests.local.rekognition.stand_in import COLOURS, stand_in, stand_in_model
+from tests.support import exhaustive
 
 Encoded = Callable[..., bytes]
 Spot = tuple[float, float, float, float]
@@ -74,10 +75,18 @@ def near(size: tuple[int, int]) -> float:
     return 2 / (yolox.SIDE * min(size) / max(size))
 
 
+_SHAPES = [(416, 416), (832, 832), (640, 427), (300, 451), (1200, 300), (200, 90), (2400, 1800)]
+
+
+# Each color once, and each shape in one color.
 @pytest.mark.parametrize(
-    "size", [(416, 416), (832, 832), (640, 427), (300, 451), (1200, 300), (200, 90), (2400, 1800)]
+    ("size", "color"),
+    [
+        *((size, "red") for size in _SHAPES),
+        *((_SHAPES[0], color) for color in ("lime", "blue", "black")),
+        *(exhaustive.only((size, color)) for size in _SHAPES[1:] for color in ("lime", "blue", "black")),
+    ],
 )
-@pytest.mark.parametrize("color", ["red", "lime", "blue", "black"])
 def test_a_thing_is_found_where_it_is_in_pictures_of_any_shape(
     seeing: Rekognition, encoded: Encoded, size: tuple[int, int], color: str
 ) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import MutableMapping
 
-from imgpipe_cli.local.process.files import LocalFiles
+from imgpipe_cli.local.files import LocalFiles
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"

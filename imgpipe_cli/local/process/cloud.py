@@ -10,21 +10,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from imgpipe_cli.local.emulator.environment import ACCOUNT, REGION
 from imgpipe_cli.local.emulator.invocations import AsyncInvocations
 from imgpipe_cli.local.emulator.lost_events import LostEvents
 from imgpipe_cli.local.emulator.ministack_state import MiniStackState, Uncopied
 from imgpipe_cli.local.emulator.private_names import MiniStack
 from imgpipe_cli.local.emulator.snapshots import Snapshots
-from imgpipe_cli.local.emulator.storage import Storage
+from imgpipe_cli.local.files import LocalFiles, read_json, size_bytes, write_json
 from imgpipe_cli.local.guard.access import Rules
 from imgpipe_cli.local.guard.anonymous import close_root, refuse_unknown_actions
+from imgpipe_cli.local.guard.asgi import Message, Receive, Scope, Send
 from imgpipe_cli.local.guard.form_uploads import require_signature
 from imgpipe_cli.local.guard.guard import Guard
 from imgpipe_cli.local.guard.signatures import Signatures, keep_headers
-from imgpipe_cli.local.process.asgi import Message, Receive, Scope, Send
+from imgpipe_cli.local.guard.storage import Storage
 from imgpipe_cli.local.process.credentials import FunctionSessions, Key, Keys, administrator
-from imgpipe_cli.local.process.environment import ACCOUNT, REGION
-from imgpipe_cli.local.process.files import LocalFiles, read_json, size_bytes, write_json
 from imgpipe_cli.local.process.memory import memory_bytes
 from imgpipe_cli.local.process.own_routes import OwnRoutes
 from imgpipe_cli.local.rekognition.endpoint import Analysis, CallerReads, RekognitionService, register

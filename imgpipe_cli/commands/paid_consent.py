@@ -1,0 +1,80 @@
+"""The yes that is needed before many pictures are sent to where each analysis is billed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from imgpipe_cli.commands.runtime import Run, can_ask, need_confirmation
+from imgpipe_cli.errors import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from imgpipe_cli.pictures.sending.picture import Rules
+    from imgpipe_cli.pictures.sending.plan import Planned
+    from imgpipe_cli.session.target import Connection
+
+UNASKED = 100
+"""So many analyses are carried out without a question."""
+
+
+def confirm(
+    run: Run,
+    connection: Connection,
+    planned: Iterable[Planned],
+    rules: Rules,
+    *,
+    yes: bool,
+    force: bool = False,
+) -> None:
+    """Say what sending these may cost, and ask. Raises Problem where the answer is not yes.
+
+    planned is walked through several times.
+    """
+    told = "" if yes else cost(run, connection, planned, rules, force=force)
+    if not told:
+        return
+    if not can_ask():
+        run.screen.aside(told)
+    need_confirmation(yes, f"Sending pictures for more than {UNASKED} analyses")
+    if not is_agreed(run, told):
+        raise Problem("not_confirmed", "Nothing was sent.", exit_code=ExitCode.FAILED)
+
+
+def is_agreed(run: Run, told: str) -> bool:
+    """Whether the person at the terminal says yes to this cost."""
+    answer = run.screen.ask(f"{told} Send the pictures? [y/N]") or ""
+    return answer.lower() in ("y", "yes")
+
+
+def cost(
+    run: Run, connection: Connection, planned: Iterable[Planned], rules: Rules, *, force: bool = False
+) -> str:
+    """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
+    where nothing is billed."""
+    from imgpipe_cli.pictures.sending.estimate import count, estimate
+    from imgpipe_cli.render import costs
+    from imgpipe_cli.session.settings import FEATURES
+
+    if count(planned, UNASKED) * len(FEATURES) <= UNASKED or connection.target.local:
+        return ""
+    features = _features(connection)
+    if count(planned, UNASKED) * len(features) <= UNASKED:
+        return ""
+    with run.screen.progress.busy("counting_pictures"):
+        found = estimate(connection.aws, connection.names.bucket, planned, rules, force=force)
+    if found.pictures * len(features) <= UNASKED:
+        return ""
+    return costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
+
+
+def _features(connection: Connection) -> Sequence[str]:
+    """Those of the pipeline; none where there is no pipeline, which sending will tell."""
+    from imgpipe_cli.aws.client import AwsError
+    from imgpipe_cli.aws.errors import problem
+    from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
+
+    try:
+        found = SettingsParameter().observe(connection.aws, connection.names)
+    except AwsError as error:
+        raise problem(error, "look for the pipeline's features") from error
+    return stored_settings(found, connection.names).features if found.exists and found.owned else ()

@@ -1,0 +1,247 @@
+"""Counting analyses before they are asked for, and who asks about which bytes.
+
+Rekognition is asked about some bytes by one run of the function at a time. It holds a claim, a row of the
+index, which is made in one transaction with the month's counters: so none is asked uncounted, and the limit
+of a month is exact. Others with the same bytes wait for its result. A claim ends with the result, or when
+Lambda has stopped the run. What it has counted and did not get, such as where Rekognition was busy, stays
+counted: the next run for these bytes does not count it again.
+
+Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingest.faults import InProgress
+from shared import index_rows, usage
+from shared.aws_clients import THROTTLE_CODES, aws_code
+from shared.dynamo_types import from_attributes, to_attributes
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_CANCELED = "TransactionCanceledException"
+_REFUSED = "ConditionalCheckFailed"
+_MEETING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_MEETING_CODES = THROTTLE_CODES | {"TransactionConflictException", "TransactionInProgressException"}
+
+
+def meets_another(error: Exception) -> bool:
+    """Whether a write only met another one, and may be sent again: nothing of it was carried out."""
+    if aws_code(error) in _MEETING_CODES:
+        return True
+    return aws_code(error) == _CANCELED and any(code in _MEETING for code in _reasons(error))
+
+
+def _reasons(error: Exception) -> list[str]:
+    """Why each part of a transaction was not carried out, in the order of the parts; "None": it would be."""
+    reasons = error.response.get("CancellationReasons", []) if isinstance(error, ClientError) else []
+    return [str(reason.get("Code")) for reason in reasons]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """A picture on its way to Rekognition.
+
+    apart: one that is paid for whatever is known of its bytes; others do not wait for it, nor it for them.
+    """
+
+    key: str
+    version_id: str | None
+    sha256: str
+    apart: bool = False
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The key of its claim."""
+        own = f"{index_rows.hash_of(self.key)}#{self.version_id}"
+        return {"pk": index_rows.asking_pk(self.sha256), "sk": own if self.apart else index_rows.ONE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to ask. ends_at: when nobody can hold it any more, in seconds since 1970.
+
+    counted: the features that are counted, and were not answered yet.
+    """
+
+    key: str
+    version_id: str | None
+    ends_at: int
+    counted: tuple[str, ...] = ()
+
+    def is_of(self, asker: Asker) -> bool:
+        return (self.key, self.version_id) == (asker.key, asker.version_id)
+
+    def attributes(self, asker: Asker) -> dict[str, Any]:
+        return {
+            **asker.row,
+            "objectKey": self.key,
+            "versionId": self.version_id,
+            "endsAt": self.ends_at,
+            "counted": list(self.counted),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A claim that is held. refused: the features for which the month has no room."""
+
+    asker: Asker
+    claim: Claim | None
+    refused: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.claim.counted if self.claim else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting:
+    """limit: the most analyses in a month; None: as many as there are."""
+
+    dynamodb: DynamoDBClient
+    table: str
+    limit: int | None = None
+
+    def claim(self, asker: Asker) -> Claim | None:
+        """Who asks about these bytes, or did last."""
+        answer = self.dynamodb.get_item(
+            TableName=self.table, Key=to_attributes(asker.row), ConsistentRead=True
+        )
+        if not (item := from_attributes(answer.get("Item", {}))):
+            return None
+        return Claim(
+            key=item["objectKey"],
+            version_id=item["versionId"],
+            ends_at=item["endsAt"],
+            counted=tuple(item["counted"]),
+        )
+
+    def take(
+        self,
+        asker: Asker,
+        features: Sequence[str],
+        *,
+        seen: Claim | None,
+        reused: Iterable[str] = (),
+        now: datetime,
+        left_s: float,
+    ) -> Taken:
+        """Claim the right to ask for these features, each counted once, as far as the month has room.
+
+        seen: the claim that was there before it was looked for what is known of these bytes. reused: features
+        whose answers were found. left_s: seconds until Lambda stops this run.
+        Raises InProgress, and ClientError or BotoCoreError as DynamoDB gives them.
+        """
+        now_s = now.timestamp()
+        if seen and not seen.is_of(asker) and now_s < seen.ends_at:
+            raise InProgress(asker.key)
+        before = [one for one in features if seen and one in seen.counted]
+        fresh = [one for one in features if one not in before]
+        refused: list[str] = []
+        while before or fresh:
+            counted = tuple(one for one in features if one in (*before, *fresh))
+            claim = Claim(
+                key=asker.key, version_id=asker.version_id, ends_at=round(now_s + left_s), counted=counted
+            )
+            if self._put(asker, claim, seen, fresh, tuple(reused), usage.month_of(now)):
+                return Taken(asker=asker, claim=claim, refused=tuple(refused))
+            refused.insert(0, fresh.pop())
+        return Taken(asker=asker, claim=None, refused=tuple(refused))
+
+    def _put(
+        self,
+        asker: Asker,
+        claim: Claim,
+        seen: Claim | None,
+        fresh: Sequence[str],
+        reused: Sequence[str],
+        month: str,
+    ) -> bool:
+        """False where the month has no room for the fresh ones. Raises InProgress."""
+        held = {
+            "TableName": self.table,
+            "Item": to_attributes(claim.attributes(asker)),
+            **_still(seen),
+        }
+        parts: list[TransactWriteItemTypeDef] = [{"Put": held}]  # type: ignore[typeddict-item]
+        if fresh:
+            if self.limit is not None and len(fresh) > self.limit:
+                return False
+            parts.append({"Update": self._counted(month, fresh, reused, is_new=seen is None)})  # type: ignore[typeddict-item]
+        try:
+            self.dynamodb.transact_write_items(TransactItems=parts)
+        except ClientError as error:
+            if meets_another(error) or aws_code(error) != _CANCELED:
+                raise
+            if _reasons(error)[0] == _REFUSED:
+                raise InProgress(asker.key) from error
+            return False
+        return True
+
+    def _counted(
+        self, month: str, fresh: Sequence[str], reused: Sequence[str], *, is_new: bool
+    ) -> dict[str, Any]:
+        raised = _raised(fresh, reused, pictures=int(is_new))
+        update = {"TableName": self.table, "Key": to_attributes(usage.row_of(month)), **_add(raised)}
+        if self.limit is not None:
+            update["ConditionExpression"] = (
+                f"attribute_not_exists({usage.ANALYSES}) OR {usage.ANALYSES} <= :room"
+            )
+            update["ExpressionAttributeValues"] |= to_attributes({":room": self.limit - len(fresh)})
+        return update
+
+    def only_reused(self, features: Sequence[str], now: datetime) -> None:
+        """Count a picture that has all its answers from others."""
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key=to_attributes(usage.row_of(usage.month_of(now))),
+            **_add(_raised((), features, pictures=1)),
+        )
+
+    def release(self, taken: Taken, unanswered: Iterable[str]) -> None:
+        """Let others ask. unanswered: features that were counted and are to be asked for again."""
+        if taken.claim is None:
+            return
+        left = tuple(unanswered)
+        mine = _still(taken.claim)
+        if left:
+            open_ = Claim(key=taken.claim.key, version_id=taken.claim.version_id, ends_at=0, counted=left)
+            item = to_attributes(open_.attributes(taken.asker))
+            self.dynamodb.put_item(TableName=self.table, Item=item, **mine)
+        else:
+            self.dynamodb.delete_item(TableName=self.table, Key=to_attributes(taken.asker.row), **mine)
+
+
+def _still(seen: Claim | None) -> dict[str, Any]:
+    """The condition that the claim is still the one that was seen; None: that there is none."""
+    if seen is None:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "objectKey = :key AND versionId = :version AND endsAt = :end",
+        "ExpressionAttributeValues": to_attributes(
+            {":key": seen.key, ":version": seen.version_id, ":end": seen.ends_at}
+        ),
+    }
+
+
+def _raised(fresh: Iterable[str], reused: Iterable[str], *, pictures: int) -> dict[str, int]:
+    """By how much each counter goes up."""
+    asked = [usage.analyzed(feature) for feature in fresh]
+    found = dict.fromkeys((*asked, *map(usage.reused, reused)), 1)
+    return {usage.PICTURES: pictures, usage.ANALYSES: len(asked), **found}
+
+
+def _add(raised: dict[str, int]) -> dict[str, Any]:
+    return {
+        "UpdateExpression": "ADD " + ", ".join(f"{name} :{name}" for name in raised),
+        "ExpressionAttributeValues": to_attributes({f":{name}": number for name, number in raised.items()}),
+    }

@@ -1,0 +1,134 @@
+"""What a picture has to be analyzed for: not what another of the same bytes has, and no more than the month's
+limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from ingest import timeouts
+from ingest.analysis import Findings, Outcome
+from ingest.backoff import Backoff
+from ingest.counting import Asker, Counting, Taken, meets_another
+from ingest.faults import Fault, InProgress, is_passing, over_limit
+from ingest.reuse import Sought
+from ingest.twins import Twins
+from shared.log import log, log_failure
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from ingest.verdict_store import VerdictStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permit:
+    """features: those to ask for. known: the answers and refusals there are without asking."""
+
+    features: tuple[str, ...]
+    known: Mapping[str, Findings | Fault] = field(default_factory=dict)
+    taken: Taken | None = None
+
+
+class Permits(Protocol):
+    """Who decides what Rekognition is asked."""
+
+    def permit(
+        self, asker: Asker, features: Sequence[str], *, replaced: Mapping[str, str], backoff: Backoff
+    ) -> Permit:
+        """replaced: feature -> the model whose answer is not wanted any more. What DynamoDB raises, and
+        InProgress, come through: nothing was asked."""
+        ...
+
+    def answered(self, asked: Mapping[str, Outcome]) -> None:
+        """Take note of what came of it, before the result is stored. Never raises."""
+        ...
+
+    def end(self, permit: Permit | None, asked: Mapping[str, Outcome]) -> None:
+        """Let others ask about the same bytes, once the result is stored. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPermits:
+    """By the index, which all runs of the function share."""
+
+    twins: Twins
+    counting: Counting
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def permit(
+        self, asker: Asker, features: Sequence[str], *, replaced: Mapping[str, str], backoff: Backoff
+    ) -> Permit:
+        if not features:
+            return Permit(features=())
+        sought = Sought(sha256=asker.sha256, features=tuple(features), replaced=replaced)
+        return backoff.call(
+            lambda: self._permit(asker, sought, backoff),
+            keep_s=timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S,
+            passes=_passes,
+        )
+
+    def _permit(self, asker: Asker, sought: Sought, backoff: Backoff) -> Permit:
+        # Before the search: a run that has ended in between has left its answers where they are found.
+        claim = self.counting.claim(asker)
+        found = {} if asker.apart else self.twins.answers(sought)
+        left = [feature for feature in sought.features if feature not in found]
+        if found:
+            log("INFO", "analysis_reused", features=list(found))
+        if not left:
+            self._count_reused(tuple(found))
+            return Permit(features=(), known=found)
+        taken = self.counting.take(
+            asker,
+            left,
+            seen=claim,
+            reused=found,
+            now=self.now(),
+            left_s=backoff.left_s(),
+        )
+        refused = {feature: over_limit(self.counting.limit) for feature in taken.refused}
+        return Permit(features=taken.features, known={**found, **refused}, taken=taken)
+
+    def _count_reused(self, features: tuple[str, ...]) -> None:
+        """A number that is only shown; nothing fails for it."""
+        try:
+            self.counting.only_reused(features, self.now())
+        except Exception as error:
+            if meets_another(error):
+                raise
+            log_failure("reused_not_counted", error)
+
+    def answered(self, asked: Mapping[str, Outcome]) -> None:
+        for feature, outcome in asked.items():
+            if isinstance(outcome, Findings) and outcome.model:
+                try:
+                    self.twins.saw_model(feature, outcome.model, self.now())
+                except Exception as error:  # what was paid is stored all the same
+                    log_failure("model_not_noted", error, feature=feature)
+
+    def end(self, permit: Permit | None, asked: Mapping[str, Outcome]) -> None:
+        if permit is None or permit.taken is None:
+            return
+        outcomes = {feature: asked[feature] for feature in permit.features}
+        open_ = [one for one, outcome in outcomes.items() if isinstance(outcome, Fault) and outcome.retryable]
+        try:
+            self.counting.release(permit.taken, open_)
+        except Exception as error:  # it ends by itself
+            log_failure("claim_not_ended", error)
+
+
+def shared_permits(
+    dynamodb: DynamoDBClient, table: str, *, store: VerdictStore, limit: int | None
+) -> SharedPermits:
+    """table: the index. store: the results. limit: the most analyses in a month, None for any number."""
+    return SharedPermits(
+        twins=Twins(dynamodb=dynamodb, table=table, read=store.read),
+        counting=Counting(dynamodb=dynamodb, table=table, limit=limit),
+    )
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, InProgress) or is_passing(error) or meets_another(error)

@@ -1,0 +1,182 @@
+"""Before more than 100 analyses on AWS `upload` and `watch` say what they cost, and ask."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from imgpipe_cli.commands.chosen import Options
+from imgpipe_cli.commands.runtime import Run
+from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.pictures.sending.picture import Rules
+from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Targets
+from tests.lambda_src.conftest import jpeg
+from tests.support.api_server import PlayedApi
+from tests.support.cli import NAMES, REGION, Cli, Printed
+
+PRICE = "about $0.15 by its list price of October 2026: labels 150."
+
+
+class Keyboard(io.TextIOWrapper):
+    """Standard input on which this is typed."""
+
+    def __init__(self, typed: str, *, terminal: bool = True) -> None:
+        super().__init__(io.BytesIO(typed.encode()))
+        self._is_terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+def features(*names: str) -> None:
+    """Those of the pipeline."""
+    ssm: Any = boto3.client("ssm", region_name=REGION)
+    ssm.put_parameter(
+        Name=NAMES.settings_parameter,
+        Type="String",
+        Value=replace(Settings(), features=names).to_json(),
+        Tags=NAMES.tag_list,
+    )
+
+
+def files(folder: str, count: int, *, copies: int = 0) -> None:
+    """So many pictures, and copies of the first ones."""
+    Path(folder).mkdir(exist_ok=True)
+    for number in range(count):
+        (Path(folder) / f"{number:03}.jpg").write_bytes(jpeg(tail=number.to_bytes(4, "big")))
+    for number in range(copies):
+        (Path(folder) / f"copy{number:03}.jpg").write_bytes(jpeg(tail=number.to_bytes(4, "big")))
+
+
+def sent(bucket: Any) -> int:
+    return sum(
+        len(page.get("Versions", []))
+        for page in bucket.get_paginator("list_object_versions").paginate(Bucket=NAMES.bucket)
+    )
+
+
+@pytest.fixture
+def asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Printed]:
+    """Run a command at a terminal on which this is typed."""
+
+    def run(typed: str, *arguments: str) -> Printed:
+        monkeypatch.setattr("sys.stdin", Keyboard(typed))
+        return cli(*arguments)
+
+    return run
+
+
+def test_many_are_sent_after_a_yes_to_number_features_copies_and_price(
+    asked: Callable[..., Printed], played: PlayedApi, bucket: Any
+) -> None:
+    features("labels")
+    files("pics", 150, copies=30)
+    printed = asked("n\n", "upload", "pics")
+    told = " ".join(printed.err.split())
+    assert f"Rekognition is asked at most 150 times, {PRICE}" in told
+    assert "imgpipe pays nothing for 30 copies among them. Send the pictures? [y/N]" in told
+    assert (printed.code, sent(bucket)) == (1, 0)
+    assert "Nothing was sent." in told
+    assert asked("y\n", "upload", "pics").code == 0
+    assert sent(bucket) == 180
+
+
+def test_what_is_there_already_is_not_asked_about(
+    asked: Callable[..., Printed], played: PlayedApi, bucket: Any
+) -> None:
+    features("labels")
+    files("pics", 110)
+    assert asked("", "upload", "pics", "--yes").code == 0
+    again = asked("", "upload", "pics")
+    assert (again.code, again.out) == (0, "0 sent, 110 unchanged.\n")
+    forced = asked("n\n", "upload", "pics", "--force")
+    assert "asked at most 110 times" in forced.err
+
+
+@pytest.mark.parametrize(
+    ("count", "copies", "chosen"), [(100, 0, ("labels",)), (60, 60, ("labels",)), (50, 0, ("labels", "text"))]
+)
+def test_a_hundred_analyses_need_no_answer(
+    asked: Callable[..., Printed], played: PlayedApi, bucket: Any, count: int, copies: int, chosen: Any
+) -> None:
+    features(*chosen)
+    files("pics", count, copies=copies)
+    assert asked("", "upload", "pics").code == 0
+    assert sent(bucket) == count + copies
+
+
+def test_each_feature_counts(asked: Callable[..., Printed], played: PlayedApi, bucket: Any) -> None:
+    features("labels", "properties")
+    files("pics", 51)
+    told = " ".join(asked("n\n", "upload", "pics").err.split())
+    assert "asked at most 102 times, about $0.089 by its list price of October 2026: labels 51, prop" in told
+
+
+def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
+    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
+    features("labels")
+    files("pics", 150)
+    printed = cli("upload", "pics", "--json")
+    assert (printed.code, printed.error, sent(bucket)) == (2, "not_confirmed", 0)
+    assert PRICE in " ".join(printed.err.split())
+
+
+# --- watch -----------------------------------------------------------------------------------------
+
+
+def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False) -> _Sender:
+    """Of a folder whose files are complete at each look; what it sends is only named."""
+    clock = SimpleNamespace(monotonic=iter(range(0, 10_000, 100)).__next__)
+    monkeypatch.setattr("imgpipe_cli.commands.watch.time", clock)
+    monkeypatch.chdir("inbox")
+    run = Run("watch", Options(project="demo", region=REGION), Screen())
+    return _Sender(run, run.connect(), Path(), Rules(), existing=existing, yes=False)
+
+
+@pytest.mark.parametrize(("typed", "count"), [("y\n", 101), ("n\n", 0)])
+def test_many_new_ones_at_once_wait_for_a_yes(
+    played: PlayedApi,
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    count: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 0)
+    watching = sender(monkeypatch)
+    files(".", 101)
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    for _ in range(3):
+        watching.look()
+    assert sent(bucket) == count
+    err = " ".join(capsys.readouterr().err.split())
+    assert "asked at most 101 times" in err
+    assert ("Not sent: start imgpipe watch with --yes" in err) == (count == 0)
+    assert Targets().read()[1]
+
+
+def test_many_that_are_there_at_the_start_are_agreed_to_once(
+    played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 101)
+    monkeypatch.setattr("sys.stdin", Keyboard("y\n"))
+    watching = sender(monkeypatch, existing=True)
+    for _ in range(3):
+        watching.look()
+    assert sent(bucket) == 101

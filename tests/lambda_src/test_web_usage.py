@@ -1,0 +1,49 @@
+"""GET /usage: what was analyzed this month."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lambda_src.conftest import jpeg
+from web import app
+
+if TYPE_CHECKING:
+    from tests.lambda_src.conftest import Call, Cloud
+
+pytestmark = pytest.mark.parametrize("store_kind", ["table"])
+NOTHING = {"pictures": 0, "analyses": 0, "analyzed": {}, "reused": {}, "limit": None, "left": None}
+
+
+def test_a_month_in_which_nothing_happened_is_all_zeros(call: Call, cloud: Cloud) -> None:
+    assert call(app.serve, cloud.web(), "GET /usage").json == {"month": "2026-11", **NOTHING}
+
+
+def test_it_tells_pictures_analyses_reused_answers_and_what_is_left(call: Call, cloud: Cloud) -> None:
+    for key in ("a.jpg", "copy.jpg", "other.jpg"):
+        body = jpeg(tail=key[:1].replace("c", "a").encode())
+        cloud.ingest(cloud.put(key, body), features="labels,faces", limit="5")
+    answer = call(app.serve, cloud.web(limit=5), "GET /usage").json
+    assert answer == {
+        "month": "2026-11",
+        "pictures": 3,
+        "analyses": 4,
+        "analyzed": {"labels": 2, "faces": 2},
+        "reused": {"labels": 1, "faces": 1},
+        "limit": 5,
+        "left": 1,
+    }
+    assert call(app.serve, cloud.web(limit=2), "GET /usage").json["left"] == 0
+    cloud.now = datetime(2026, 12, 1, tzinfo=UTC)
+    assert call(app.serve, cloud.web(), "GET /usage").json == {"month": "2026-12", **NOTHING}
+
+
+def test_it_needs_the_token(call: Call, cloud: Cloud) -> None:
+    assert call(app.serve, cloud.web(), "GET /usage", token=None).status == 401
+
+
+def test_a_busy_table_is_told_as_such(call: Call, cloud: Cloud) -> None:
+    cloud.fail(cloud.index, "GetItem", 400, "ThrottlingException")
+    assert call(app.serve, cloud.web(), "GET /usage").status == 503

@@ -1,0 +1,162 @@
+"""Many pictures at once: a month's limit is exact, and copies are paid once. The real function on MiniStack's
+DynamoDB.
+
+moto's server does not serve for this: under threads it lets more pass than a condition allows.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.local.process.running_cloud import LocalCloud
+from ingest.app import serve
+from ingest.index_table import IndexTable
+from ingest.indexed_store import IndexedStore
+from ingest.permits import shared_permits
+from ingest.work import Needs
+from shared import log
+from shared.dynamo_types import from_attributes, to_attributes
+from shared.result_item import Stored
+from shared.usage import Usage, month_of, row_of, usage_of
+from tests.lambda_src.conftest import ANSWERS, jpeg
+from tests.local.conftest import Connect
+from tests.support.exhaustive import only
+from tests.support.index_table import make_index
+
+RUNS = 50
+THREADS = 50
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def about_nothing() -> Iterator[None]:
+    """In Lambda one process works on one event, so its threads share what a line of the log is about."""
+    yield
+    log._about.clear()
+
+
+class Results:
+    """Those of many runs at once, in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Stored] = {}
+        self._one = threading.Lock()
+
+    def read(self, key: str) -> Stored | None:
+        return self.items.get(key)
+
+    def replace(self, item: Stored, *, seen: Stored | None) -> bool:
+        with self._one:
+            fits = self.items.get(item["objectKey"]) == seen
+            if fits:
+                self.items[item["objectKey"]] = item
+            return fits
+
+
+class Pictures:
+    """S3 with another picture under every key, but for what stands before an underscore."""
+
+    def get_object(self, *, Key: str, **_asked: Any) -> dict[str, Any]:
+        data = jpeg(tail=Key.rpartition("_")[2].encode())
+        found = {"Body": io.BytesIO(data), "ContentLength": len(data), "ETag": '"e"', "VersionId": "v"}
+        return {**found, "Metadata": {}}
+
+
+class Asked:
+    """Rekognition, which counts."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def detect_labels(self, *, Image: dict[str, Any], **_parameters: Any) -> Any:
+        self.keys.append(Image["S3Object"]["Name"])
+        return ANSWERS["DetectLabels"]
+
+
+def arrival(key: str) -> dict[str, Any]:
+    thing = {"key": key, "size": 1, "eTag": "e", "versionId": "v", "sequencer": "0F"}
+    record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    return {"Records": [{**record, "s3": {"bucket": {"name": "b"}, "object": thing}}]}
+
+
+@dataclass
+class Site:
+    """A function with an index of its own on MiniStack; results, pictures and Rekognition are played."""
+
+    dynamodb: Any
+    table: str
+    limit: int | None = None
+    results: Results = field(default_factory=Results)
+    rekognition: Asked = field(default_factory=Asked)
+
+    def all_at_once(self, keys: list[str]) -> None:
+        s3: Any = Pictures()
+        rekognition: Any = self.rekognition
+        rows = IndexTable(dynamodb=self.dynamodb, table=self.table)
+        needs = Needs(
+            features=("labels",),
+            store=IndexedStore(store=self.results, index=rows),
+            s3=s3,
+            rekognition=rekognition,
+            permits=shared_permits(self.dynamodb, self.table, store=self.results, limit=self.limit),
+        )
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda key: serve(arrival(key), None, needs), keys))
+
+    @property
+    def ends(self) -> Counter[str]:
+        """How many results there are by status, or by the code of their failure."""
+        stored: list[Any] = list(self.results.items.values())
+        return Counter(item.get("error", {}).get("code", item["status"]) for item in stored)
+
+    @property
+    def usage(self) -> Usage:
+        month = month_of(datetime.now(UTC))
+        answer = self.dynamodb.get_item(TableName=self.table, Key=to_attributes(row_of(month)))
+        return usage_of(month, from_attributes(answer["Item"]))
+
+
+@pytest.fixture
+def site(stub_cloud: LocalCloud, connect: Connect) -> Iterator[Site]:
+    found = Site(connect(stub_cloud, "dynamodb", max_pool_connections=THREADS), f"many-{next(_numbers)}")
+    make_index(found.dynamodb, found.table)
+    yield found
+    found.dynamodb.delete_table(TableName=found.table)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "limit"),
+    [pytest.param(120, 25, id="few"), *(only(pytest.param(500, 100, id=str(run))) for run in range(RUNS))],
+)
+def test_exactly_so_many_are_asked_for_and_the_others_are_over_the_limit(
+    site: Site, pictures: int, limit: int
+) -> None:
+    site.limit = limit
+    site.all_at_once([f"{number}.jpg" for number in range(pictures)])
+    assert len(site.rekognition.keys) == len(set(site.rekognition.keys)) == limit
+    assert site.ends == {"done": limit, "over_limit": pictures - limit}
+    assert (site.usage.analyses, site.usage.pictures) == (limit, limit)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "copies"), [pytest.param(40, 40, id="few"), only(pytest.param(700, 300, id="many"))]
+)
+def test_copies_that_come_with_their_pictures_are_paid_once(site: Site, pictures: int, copies: int) -> None:
+    keys = [f"{number}.jpg" for number in range(pictures)]
+    beside = [key for number, key in enumerate(keys) for key in (key, f"copy_{key}")[: 1 + (number < copies)]]
+    site.all_at_once(beside)
+    assert site.ends == {"done": pictures + copies}
+    # A run that begins in the very moment in which another one ends may pay again.
+    assert pictures <= len(site.rekognition.keys) <= pictures + max(1, pictures // 100)
+    assert site.usage.analyses == len(site.rekognition.keys)
+    assert site.usage.reused == {"labels": pictures + copies - len(site.rekognition.keys)}
