@@ -18,7 +18,7 @@ from imgpipe_cli.aws.iam.scopes import (
 from imgpipe_cli.aws.iam.uses import UP, Entry, Op, Use, uses
 
 # They find out where the pipeline answers, on a machine that did not set it up.
-_FIND = ("upload", "result", "list", "export", "cost", "retry", "watch", "open", "token")
+_FIND = ("upload", "result", "list", "find", "labels", "export", "cost", "retry", "watch", "open", "token")
 # They ask whether a picture is there, or still the same.
 _ASK = ("upload", "result", "retry", "watch")
 # Only with --purge.
