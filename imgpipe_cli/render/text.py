@@ -151,7 +151,7 @@ NOTES = {
     "store_removed": "Removed: {detail}.",
     "results_verified": "Results checked: {detail}.",
     "index_repaired": "Entries of the indexes: {detail}.",
-    "failed_indexed": "The index of failed results in {detail} is complete.",
+    "indexed": "The indexes of the results in {detail} are complete.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
     "folders_kept": "Files of the same name keep their folders: {detail}.",
     "passed_over": "Skipped, since hidden or no picture: {detail}.",

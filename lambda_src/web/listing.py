@@ -68,9 +68,9 @@ def list_results(request: Request, needs: Needs) -> Response:
 
 def _state(needs: Needs) -> dict[str, Any]:
     """Whether the index has all results; if not, how many it has by now of those from before it was made."""
-    state = needs.index.state()
-    if state.get("complete"):
+    if needs.config.failed_index:
         return {"complete": True}
+    state = needs.index.state()
     return {"complete": False, "filled": state.get("filled", 0), "of": state.get("of")}
 
 

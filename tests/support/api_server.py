@@ -93,13 +93,19 @@ class PlayedApi:
             return no_route
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
-        answers = {
-            "/prod/result": self._result,
-            "/prod/results": self._results,
-            "/prod/usage": lambda _request: self.usage or no_route,
-            "/prod/labels": lambda _request: self.labels.pop(0) if self.labels else no_route,
-        }
-        return answers.get(request.path, lambda _request: no_route)(request)
+        return self._routed(request) or no_route
+
+    def _routed(self, request: Request) -> Answer | None:
+        match request.path:
+            case "/prod/result":
+                return self._result(request)
+            case "/prod/results":
+                return self._results(request)
+            case "/prod/usage":
+                return self.usage
+            case "/prod/labels" if self.labels:
+                return self.labels.pop(0)
+        return None
 
     def _results(self, request: Request) -> Answer:
         if self.found is not None and {"label", "text", "name"} & request.query.keys():

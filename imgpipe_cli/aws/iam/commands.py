@@ -7,6 +7,7 @@ from imgpipe_cli.aws.iam.scopes import (
     API_LIST,
     EVIDENCE_LOGS,
     FUNCTION_LOGS,
+    INDEX_TABLE,
     INGEST,
     PARAMETERS,
     PICTURES,
@@ -43,6 +44,7 @@ OWN: tuple[Use, ...] = (
     # A migration of results. The marks of removed pictures keep their tag.
     *uses(UP, STORED, "s3.get_object", Op("s3.put_object", also=("s3:PutObjectTagging",))),
     *uses(UP, TABLES, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
+    *uses(UP, INDEX_TABLE, "dynamodb.batch_write_item", "dynamodb.delete_item"),
     *uses(_FIND, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
     *uses(_FIND, API_LIST, "apigatewayv2.get_apis"),
     *uses(("retry",), INGEST, "lambda.invoke"),
