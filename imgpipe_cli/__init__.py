@@ -15,4 +15,21 @@ The words of this code base, one for each idea:
 - check: one thing that doctor looked at, what it saw there, and the fix
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgpipe_cli.pipeline import Pipeline
+
+__all__ = ["Pipeline", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> type[Pipeline]:
+    """The interface for Python, loaded with all that it needs when somebody asks for it."""
+    if name != "Pipeline":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from imgpipe_cli.pipeline import Pipeline
+
+    return Pipeline

@@ -115,11 +115,7 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, AwsError):
         return problem(error)
     if isinstance(error, ApiUnavailable):
-        return Problem(
-            "api_unavailable",
-            f"The pipeline's API does not answer as expected: {error}.",
-            hint="See imgpipe status; imgpipe up repairs what is missing.",
-        )
+        return error.problem
     return Problem(
         "unexpected",
         f"Something unexpected happened ({type(error).__name__}: {error}).",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +18,7 @@ from imgpipe_cli.pictures.keys import argument, check_key, composed
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
+    from imgpipe_cli.commands.annotation import Annotation
     from imgpipe_cli.pictures.api import Api, ApiUnavailable
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
@@ -38,11 +41,21 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for results still to come.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
+        annotate: Annotated[
+            Path | None,
+            typer.Option(
+                "--annotate",
+                metavar="OUT",
+                help="Draw what was found on the picture, into this file or folder.",
+            ),
+        ] = None,
     ) -> Result:
         """Show what was found in pictures."""
+        from imgpipe_cli.pictures.listing import filtered
         from imgpipe_cli.pictures.waiting import is_retrying
 
         keys = [check_key(key) for key in dict.fromkeys(keys)]
+        annotation = _annotation(run, annotate, keys) if annotate is not None else None
         found = _read(run, keys)
         pipeline = run.pipeline(token=False)
         threshold = shown_from(run, min_confidence, pipeline)
@@ -77,7 +90,16 @@ def register(app: typer.Typer) -> None:
             errors += [one.problem for key, one in explained.items() if key not in there]
         else:
             _show_all(run, items, threshold)
-        return _answer(run, items, errors, threshold if asked_to_filter else None)
+        if annotation is not None:
+            errors += annotation.draw(filtered(item, threshold) for item in items)
+        answer = _answer(run, items, errors, threshold if asked_to_filter else None)
+        return answer if annotation is None else replace(answer, more={"annotated": annotation.drawn})
+
+
+def _annotation(run: Run, out: Path, keys: list[str]) -> Annotation:
+    from imgpipe_cli.commands.annotation import Annotation
+
+    return Annotation(run, out, keys)
 
 
 def _read(run: Run, keys: list[str]) -> dict[str, Answer]:

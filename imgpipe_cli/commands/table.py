@@ -43,7 +43,11 @@ COMMANDS: dict[str, Entry] = {
     "result": Entry(
         "result",
         "Show what was found in pictures.",
-        ("imgpipe result photo.jpg", "imgpipe result photo.jpg --json"),
+        (
+            "imgpipe result photo.jpg",
+            "imgpipe result photo.jpg --annotate boxes.jpg",
+            "imgpipe result photo.jpg --json",
+        ),
         "Every day",
         reads=True,
     ),

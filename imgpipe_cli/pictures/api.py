@@ -45,6 +45,15 @@ class ApiUnavailable(Exception):
         self.broken = broken
 
     @property
+    def problem(self) -> Problem:
+        """As an error that the user can act on."""
+        return Problem(
+            "api_unavailable",
+            f"The pipeline's API does not answer as expected: {self}.",
+            hint="See imgpipe status; imgpipe up repairs what is missing.",
+        )
+
+    @property
     def passing(self) -> bool:
         """Whether the same question may well be answered a little later."""
         return self.broken or self.status == 429 or self.status >= 500

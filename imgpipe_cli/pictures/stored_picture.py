@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.aws.errors import problem
+from imgpipe_cli.aws.sdk_errors import errors_of
+from imgpipe_cli.errors import Problem
+from imgpipe_cli.lambdas import source as functions
+from imgpipe_cli.pictures.keys import argument
+
+if TYPE_CHECKING:
+    from shared.result_item import ResultItem
 
 
 def head(aws: Aws, bucket: str, key: str, *, checksum: bool = False) -> dict[str, Any] | None:
@@ -31,6 +39,23 @@ def look(aws: Aws, bucket: str, key: str, *, checksum: bool = False) -> dict[str
         if not 400 <= error.status < 500:
             raise
     return _listed(aws, bucket, key)
+
+
+def content(aws: Aws, bucket: str, item: ResultItem) -> bytes:
+    """The picture that a result is about. Raises Problem where it is gone, or another one by now."""
+    key = item["objectKey"]
+    try:
+        answer = aws.find("s3", "get_object", missing=("NoSuchKey", "404"), Bucket=bucket, Key=key)
+        if answer is None:
+            raise Problem("picture_gone", f"The picture {key} is not in the bucket any more.")
+        if item.get("versionId", answer.get("VersionId")) != answer.get("VersionId"):
+            hint = f"See its new result first: imgpipe result --wait {argument(key)}"
+            raise Problem("picture_replaced", f"{key} is another picture since this result.", hint=hint)
+        with errors_of("s3", "get_object"):
+            data: bytes = answer["Body"].read(functions.picture.MAX_BYTES + 1)
+    except AwsError as error:
+        raise problem(error, f"read {key}") from error
+    return data
 
 
 def is_current(aws: Aws, bucket: str, key: str, version_id: str | None) -> bool:

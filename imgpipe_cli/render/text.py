@@ -175,6 +175,8 @@ NOTES = {
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "exporting": "Exporting results.",
+    "annotated": "Drawn: {detail}.",
+    "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
     "counting": "Counting pictures.",
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",

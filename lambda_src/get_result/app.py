@@ -5,7 +5,6 @@ Where results are public, an answer without the token holds only what is for eve
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from shared.aws_clients import Timeouts
+from shared.confidence import min_confidence
 from shared.http_api import (
     ApiError,
     Request,
@@ -86,22 +86,9 @@ def get_result(request: Request, needs: Needs) -> Response:
     key = request.query.get("key", "")
     if not key:
         raise ApiError(400, "missing_key", "Say which picture: /result?key=<its key in the bucket>.")
-    min_confidence = _min_confidence(request.query.get("min_confidence"))
+    least = min_confidence(request.query.get("min_confidence"))
     item = needs.results.get(key)
     if item is None:
         raise ApiError(404, "not_found", "There is no result for this key (yet).")
     item = item if whole else in_public(item)
-    return json_response(200, item if min_confidence is None else at_least(item, min_confidence))
-
-
-def _min_confidence(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        # Python also reads "1_0" and digits of other scripts.
-        number = float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 100:  # false for NaN too
-        raise ApiError(400, "invalid_min_confidence", "min_confidence is a number from 0 to 100.")
-    return number
+    return json_response(200, item if least is None else at_least(item, least))

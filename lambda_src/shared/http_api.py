@@ -45,15 +45,21 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
 
+def busy() -> ApiError:
+    """What was asked for could not be read in time."""
+    return ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What a route needs of an event.
 
-    `headers` have lower-case names; `query` holds the first value of each name.
+    `headers` have lower-case names; `query` holds the first value of each name, `every` all of them.
     """
 
     route: str
     query: Mapping[str, str] = field(default_factory=dict)
+    every: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -68,16 +74,18 @@ def parse_request(event: Mapping[str, Any]) -> Request:
 
     Raises ApiError 400 when the query or the body cannot be read.
     """
+    every = _query(event.get("rawQueryString") or "")
     return Request(
         route=event["routeKey"],
-        query=_query(event.get("rawQueryString") or ""),
+        query={name: values[0] for name, values in every.items()},
+        every=every,
         path=event.get("pathParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=_body(event),
     )
 
 
-def _query(raw: str) -> dict[str, str]:
+def _query(raw: str) -> dict[str, tuple[str, ...]]:
     # `queryStringParameters` joins repeated names with commas, which a key may itself contain, and endpoints
     # differ in how they decode a plus sign there. The raw text leaves no doubt: "+" is a space, "%2B" a plus.
     try:
@@ -87,7 +95,10 @@ def _query(raw: str) -> dict[str, str]:
         raise ApiError(400, "invalid_query", "The query is not UTF-8, percent-encoded.") from error
     except ValueError as error:
         raise ApiError(400, "invalid_query", "The query has too many parameters.") from error
-    return dict(reversed(pairs))
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in pairs:
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

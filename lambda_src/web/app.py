@@ -12,6 +12,8 @@ from shared.aws_clients import dynamodb_client, s3_client
 from shared.http_api import Request, Response, Route, require_token, respond
 from web.bucket_list import PARALLEL_READS, BucketList
 from web.by_key import results_by_key
+from web.index_reader import PARALLEL_QUERIES, IndexReader
+from web.labels import list_labels
 from web.listing import STORE_TIMEOUTS, list_results
 from web.needs import Config, Needs
 from web.page_files import asset, page
@@ -34,6 +36,9 @@ def needs() -> Needs:
         results=_results(config),
         s3=s3_client(S3_LIMITS),
         counters=Counters(dynamodb=dynamodb_client(STORE_TIMEOUTS), table=config.index_table),
+        index=IndexReader(
+            dynamodb=dynamodb_client(STORE_TIMEOUTS, connections=PARALLEL_QUERIES), table=config.index_table
+        ),
         now=lambda: datetime.now(UTC),
     )
 
@@ -75,6 +80,7 @@ def _routes(deps: Needs) -> dict[str, Route]:
         "GET /": lambda _request: page(deps),
         "GET /assets/{file}": asset,
         "GET /results": with_token(lambda request: list_results(request, deps)),
+        "GET /labels": with_token(lambda request: list_labels(request, deps)),
         "POST /results": with_token(lambda request: results_by_key(request, deps)),
         "POST /uploads": with_token(lambda request: new_upload(request, deps)),
         "GET /image": with_token(lambda request: picture_url(request, deps)),

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from shared.http_api import ApiError, Request, Response, json_object, json_response
+from shared.http_api import ApiError, Request, Response, busy, json_object, json_response
 from shared.results import shown
 from web.needs import Needs
 
@@ -29,7 +29,7 @@ def results_by_key(request: Request, needs: Needs) -> Response:
     keys = _keys(json_object(request.body, MAX_BODY_BYTES, "keys"))
     read = needs.results.read_keys(keys, until_s=until_s)
     if read.behind.issuperset(keys):
-        raise ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
+        raise busy()
     items: list[ResultItem] = []
     absent: list[str] = []
     rest: list[str] = []

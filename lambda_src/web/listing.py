@@ -10,15 +10,17 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.aws_clients import Timeouts
-from shared.http_api import ApiError, Request, Response, json_response
+from shared.http_api import ApiError, Request, Response, busy, json_response
 from shared.results import shown
 from web.cursor import Place, parse_cursor
+from web.finding import Found
 from web.needs import Needs, PageLimits
 from web.pages import Read
 from web.pictures import signed_link
+from web.search import parse_search
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem, Stored
@@ -43,18 +45,33 @@ def worst_case_s(timeouts: PageLimits) -> float:
 
 
 def list_results(request: Request, needs: Needs) -> Response:
-    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor`, `invalid_images` or
-    `invalid_status`, 503 `busy`."""
+    """200 `{items, next}`, and `index` while a search does not see all; ApiError 503 `busy`, 400 with
+    `invalid_` and the name of the parameter, `invalid_cursor` for `after`."""
     started_s = time.monotonic()
-    limit = _limit(request.query.get("limit"))
-    start = _start(request.query.get("after"), needs)
+    limit = limit_of(request, DEFAULT_LIMIT)
     with_images = _with_images(request.query.get("images", "false"))
     wanted = Wanted(_status(request.query.get("status")), request.query.get("prefix", ""))
+    search = parse_search(request)
+    if not search.everything:
+        found = Found(needs, search, wanted, limit, request.query.get("after"))
+        place = found.fill(started_s)
+        items = [_linked(item, needs) for item in found.items] if with_images else found.items
+        answer = {"items": items, "next": place.text() if place else None}
+        return json_response(200, {**answer, **_unfinished(needs)})
+    start = _start(request.query.get("after"), needs)
     page = _Page(needs, wanted, limit, start, with_images=with_images)
     more = page.fill(started_s)
     if more == start and not page.items:
-        raise ApiError(503, "busy", "The results could not be read in time. Try again.", {"Retry-After": "1"})
+        raise busy()
     return json_response(200, {"items": page.items, "next": more.text() if more else None})
+
+
+def _unfinished(needs: Needs) -> dict[str, Any]:
+    """How many results the index has by now, while those from before it was made are being added."""
+    state = needs.index.state()
+    if state.get("complete"):
+        return {}
+    return {"index": {"filled": state.get("filled", 0), "of": state.get("of")}}
 
 
 @dataclass(frozen=True)
@@ -131,9 +148,9 @@ def _status(text: str | None) -> str:
     return text or ""
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
+def limit_of(request: Request, default: int) -> int:
+    """How many items a page may have. Raises ApiError 400 `invalid_limit`."""
+    text = request.query.get("limit", str(default))
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise ApiError(400, "invalid_limit", f"limit is a whole number from 1 to {MAX_LIMIT}.")
@@ -159,6 +176,8 @@ def _start(cursor: str | None, needs: Needs) -> Place:
 
 def _item(stored: Stored | None, needs: Needs, *, with_images: bool) -> ResultItem | None:
     item = shown(stored) if stored else None
-    if item is None or not with_images:
-        return item
+    return item if item is None or not with_images else _linked(item, needs)
+
+
+def _linked(item: ResultItem, needs: Needs) -> ResultItem:
     return {**item, "imageUrl": signed_link(needs.s3, needs.config.bucket, item)}

@@ -14,6 +14,7 @@ from web.pages import ResultList
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from web.index_reader import IndexReader
     from web.usage import Counters
 
 
@@ -77,5 +78,6 @@ class Needs:
     results: ResultList
     s3: S3Client
     counters: Counters
+    index: IndexReader
     now: Callable[[], datetime]
     page_limits: PageLimits = PageLimits()

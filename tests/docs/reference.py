@@ -16,6 +16,7 @@ import yaml
 
 from imgpipe_cli import cli
 from imgpipe_cli.commands.table import EXAMPLES
+from tests.docs.figures import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -25,7 +26,7 @@ _MADE = "<!-- Made by `make reference`; do not edit. -->\n"
 
 def pages() -> Mapping[str, str]:
     """File name -> its whole text."""
-    return {"commands.md": commands(), "http-api.md": http_api()}
+    return {"commands.md": commands(), "figures.md": f"{_MADE}{figures()}", "http-api.md": http_api()}
 
 
 def commands() -> str:

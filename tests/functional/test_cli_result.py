@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from PIL import Image
 
 from imgpipe_cli.session.times import iso
 from tests.support.api_server import Answer, PlayedApi, failed, item
 from tests.support.cli import NAMES, REGION, Cli, remember
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 LABELS = [{"Name": "Cat", "Confidence": 98.5}, {"Name": "Sofa", "Confidence": 60.0}]
 
 
@@ -199,3 +201,71 @@ def test_a_folder_marker_is_no_picture_and_not_waited_for(
     printed = cli("result", "dfolder/", *wait, "--json")
     assert (printed.code, printed.error) == (1, "folder")
     assert "imgpipe list --prefix dfolder/" in printed.document["errors"][0]["hint"]
+
+
+# --- drawn on the picture ----------------------------------------------------------------------
+
+BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}
+PLACED = [{**LABELS[0], "Instances": [{"BoundingBox": BOX, "Confidence": 97.0}]}]
+
+
+def _stored(bucket: Any, played: PlayedApi, *keys: str) -> None:
+    """Pictures with their results."""
+    for key in keys:
+        found = bucket.put_object(Bucket=NAMES.bucket, Key=key, Body=(EXAMPLES / "cat.jpg").read_bytes())
+        played.store(item(key, found["VersionId"], labels=PLACED, contentType="image/jpeg"))
+
+
+def test_what_was_found_is_drawn_on_the_picture(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _stored(bucket, played, "cat.jpg")
+    printed = cli("result", "cat.jpg", "--annotate", "drawn.png")
+    assert printed.code == 0
+    assert "Cat" in printed.out
+    assert "Drawn: drawn.png." in printed.err
+    with Image.open("drawn.png") as drawn, Image.open(EXAMPLES / "cat.jpg") as original:
+        assert drawn.size == original.size
+    # What is less sure than the threshold is not drawn.
+    again = cli("result", "cat.jpg", "--annotate", "drawn.png", "--min-confidence", "99", "--json")
+    assert again.document["annotated"] == [{"key": "cat.jpg", "path": "drawn.png", "boxes": 0}]
+    assert "nothing that was found has a place" in again.err
+
+
+def test_several_pictures_are_drawn_into_a_folder(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _stored(bucket, played, "a/cat.jpg", "a_cat.jpg")
+    played.store(failed("bad.jpg", retryable=False), item("gone.jpg"))
+    printed = cli(
+        "result", "a/cat.jpg", "a_cat.jpg", "bad.jpg", "gone.jpg", "--annotate", "drawn/x", "--json"
+    )
+    assert printed.code == 1
+    assert [one["code"] for one in printed.document["errors"]] == ["picture_gone"]
+    assert [one["path"] for one in printed.document["annotated"]] == [
+        str(Path("drawn/x/a_cat.jpg")),
+        str(Path("drawn/x/a_cat-2.jpg")),
+    ]
+    assert sorted(one.name for one in Path("drawn/x").iterdir()) == ["a_cat-2.jpg", "a_cat.jpg"]
+
+
+def test_a_picture_that_was_replaced_since_its_result_is_not_drawn_on(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    _stored(bucket, played, "cat.jpg")
+    _put(bucket, "cat.jpg")
+    printed = cli("result", "cat.jpg", "--annotate", "drawn.jpg", "--json")
+    assert (printed.code, printed.error) == (1, "picture_replaced")
+    assert not Path("drawn.jpg").exists()
+
+
+def test_the_picture_itself_is_never_drawn_over(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+    _stored(bucket, played, "cat.jpg")
+    Path("cat.jpg").write_bytes(b"mine")
+    for out in ("cat.jpg", "."):
+        assert cli("result", "cat.jpg", "--annotate", out, "--json").error == "file_exists"
+    assert Path("cat.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "words", [("a", "--annotate", "a.gif"), ("a", "--annotate", "x"), ("a", "b", "--annotate", "c.jpg")]
+)
+def test_a_name_that_is_no_picture_asks_nothing(cli: Cli, played: PlayedApi, words: tuple[str, ...]) -> None:
+    assert cli("result", *words).code == 2
+    assert played.asked == []

@@ -13,7 +13,7 @@ from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, s
 from imgpipe_cli.deploy.results import migrate
 from imgpipe_cli.events import Event, Note
 from imgpipe_cli.session.settings import Settings
-from tests.support.account import NAMES, SETTINGS, down, inventory, nothing, pipeline, up
+from tests.support.account import NAMES, SETTINGS, down, finished, inventory, nothing, pipeline, up
 from tests.support.behaving_aws import (
     Answer,
     BehavingAccount,
@@ -61,7 +61,7 @@ def not_ready(account: BehavingAccount) -> list[str]:
 
 def test_the_cap_is_reserved_and_follows_the_settings() -> None:
     with behaving_account(UnreservedMinimum(1000)) as account:
-        up(BehavingAws(account))
+        finished()
         assert reserved(account) == 20
         up(BehavingAws(account), FIFTY)
         assert reserved(account) == 36
@@ -106,7 +106,7 @@ def test_an_account_that_has_grown_is_capped_by_the_next_up() -> None:
 
 def test_a_refusal_of_a_higher_cap_leaves_the_one_that_there_is() -> None:
     with behaving_account(UnreservedMinimum(130)) as account:
-        up(BehavingAws(account))
+        finished()
         up(BehavingAws(account), FIFTY)
         assert (stored(account), reserved(account)) == (replace(FIFTY, capped=False), 20)
         assert not_ready(account) == []

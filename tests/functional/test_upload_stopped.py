@@ -67,8 +67,8 @@ def uploading(*flags: str) -> Iterator[subprocess.Popen[str]]:
             started.kill()
 
 
-def ended(started: subprocess.Popen[str]) -> Printed:
-    out, err = started.communicate(timeout=60)
+def ended(started: subprocess.Popen[str], *, within_s: float = 60) -> Printed:
+    out, err = started.communicate(timeout=within_s)
     return Printed(started.returncode, out, err)
 
 
@@ -159,7 +159,7 @@ def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: PlayedAp
     while True:
         with uploading("--quiet", "--wait", "--report", "out.jsonl") as started:
             _kill_after(started, s3, api, chance.randrange(count // 2))
-            printed = ended(started)
+            printed = ended(started, within_s=1_800)
         if printed.code != -signal.SIGKILL:
             break
         kills += 1

@@ -59,6 +59,7 @@ from shared.usage import Usage, month_of, usage_of
 from shared.usage import row_of as usage_row_of
 from tests.support.index_table import make_index
 from web.bucket_list import BucketList
+from web.index_reader import IndexReader
 from web.needs import Config as WebConfig
 from web.needs import Needs as WebNeeds
 from web.needs import PageLimits
@@ -396,6 +397,7 @@ class Cloud:
             results=self.result_list(first_day),
             s3=self.s3,
             counters=Counters(dynamodb=self.index, table=INDEX_TABLE),
+            index=IndexReader(dynamodb=self.index, table=INDEX_TABLE),
             now=lambda: self.now,
             page_limits=self.page_limits,
         )
@@ -518,7 +520,7 @@ def call() -> Call:
             "version": "2.0",
             "routeKey": route,
             "rawPath": "/prod/anything",
-            "rawQueryString": query if isinstance(query, str) else urlencode(query),
+            "rawQueryString": query if isinstance(query, str) else urlencode(query, doseq=True),
             "headers": {"Authorization": token} if token is not None else {},
             "requestContext": {"stage": "prod"},
             "isBase64Encoded": base64,

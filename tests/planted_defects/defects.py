@@ -101,8 +101,9 @@ DEFECTS = (
         "result-before-its-entry",
         "a wrong order of writes",
         "lambda_src/ingest/bucket_store.py",
-        """            if entry and not announced:
-                self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
+        """            if not announced:
+                for entry in entries:
+                    self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
                 announced = True
             request = put_request(plain(item), found[1] if found else None)
             try:
@@ -111,9 +112,9 @@ DEFECTS = (
         """            request = put_request(plain(item), found[1] if found else None)
             try:
                 self.s3.put_object(Bucket=self.bucket, **request)
-                if entry and not announced:
+                for entry in () if announced else entries:
                     self.s3.put_object(Bucket=self.bucket, Key=entry, Body=b"")
-                    announced = True
+                announced = True
 """,
     ),
     Defect(

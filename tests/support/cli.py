@@ -33,7 +33,7 @@ class Printed:
     def document(self) -> dict[str, Any]:
         """The one JSON document on stdout."""
         found: dict[str, Any] = json.loads(self.out)
-        assert list(found)[:5] == ENVELOPE and found.keys() - ENVELOPE <= {"skipped"}
+        assert list(found)[:5] == ENVELOPE and found.keys() - ENVELOPE <= {"skipped", "annotated"}
         return found
 
     @property

@@ -201,7 +201,7 @@ DRIFTS = [
         "both indexes removed",
         hands.each(hands.delete_index("by-time"), hands.delete_index("failed")),
         {"table": (f"create index by-time of table {TABLE}", f"create index failed of table {TABLE}")},
-        ("dynamodb.update_table",),
+        ("dynamodb.update_table", "dynamodb.update_table"),
     ),
     Drift(
         "time to live switched off",

@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlparse
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.compat import accepts_kwargs, get_current_datetime
-from botocore.hooks import EventAliaser, HierarchicalEmitter
+from botocore.endpoint_provider import EndpointProvider
+from botocore.hooks import EventAliaser, HierarchicalEmitter, NodeList
 from botocore.loaders import create_loader
 from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
 from moto import backend_index
@@ -64,6 +65,20 @@ def _receive_at_once(
     return _receive(queues, name, count, 0, visibility_s, *further, **named)
 
 
+_providers: dict[int, tuple[Any, EndpointProvider]] = {}
+
+
+def _endpoint_provider(ruleset_data: Any, **more: Any) -> EndpointProvider:
+    """One for all clients of a service: the rules of its addresses are read anew for each client."""
+    if id(ruleset_data) not in _providers:  # the loader keeps what it has loaded
+        _providers[id(ruleset_data)] = (ruleset_data, EndpointProvider(ruleset_data=ruleset_data, **more))
+    return _providers[id(ruleset_data)][1]
+
+
+def _copy_of_handlers(nodes: NodeList) -> NodeList:
+    return NodeList(nodes.first[:], nodes.middle[:], nodes.last[:])
+
+
 _text_of = UserAgentString.to_string
 
 
@@ -98,6 +113,8 @@ SDK: tuple[tuple[str, Any], ...] = (
     # The handlers of each new session, with the names of their events: 5 of 6 ms.
     ("botocore.hooks.accepts_kwargs", _accepts_kwargs),
     ("botocore.hooks.EventAliaser._alias_event_name", _alias_event_name),
+    ("botocore.hooks.NodeList.__copy__", _copy_of_handlers),
+    ("botocore.regions.EndpointProvider", _endpoint_provider),
     # The User-Agent header, twice for each call.
     (
         "botocore.useragent.sanitize_user_agent_string_component",

@@ -136,10 +136,10 @@ def _tables(client: Client) -> Iterator[tuple[str, Any]]:
                     (one["AttributeName"], one["AttributeType"]) for one in table["AttributeDefinitions"]
                 ),
                 "billing": table.get("BillingModeSummary", {}).get("BillingMode"),
-                "indexes": [
-                    _some(index, ("IndexName", "KeySchema", "Projection"))
+                "indexes": {
+                    index["IndexName"]: _some(index, ("KeySchema", "Projection"))
                     for index in table.get("GlobalSecondaryIndexes", [])
-                ],
+                },
                 "ttl": dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"],
                 "tags": _tags(
                     _read(dynamodb, "list_tags_of_resource", ResourceArn=table["TableArn"]), "Tags"

@@ -36,6 +36,8 @@ OWN: tuple[Use, ...] = (
     # Without it S3 answers 403 for a picture that is not there (any more).
     *uses(_ASK, UPLOADS, Op("s3.head_object", action="s3:ListBucket")),
     *uses(("upload", "watch"), PICTURES, "s3.put_object"),
+    # result --annotate.
+    *uses(("result",), PICTURES, "s3.get_object"),
     *uses(("rm",), UPLOADS, "s3.list_objects_v2", "s3.list_object_versions"),
     *uses(("rm",), PICTURES, Op("s3.delete_object", _VERSIONS), Op("s3.delete_objects", _VERSIONS)),
     # A migration of results. The marks of removed pictures keep their tag.

@@ -19,6 +19,7 @@ ROUTES: Mapping[str, str] = {
     "GET /result": "get_result",
     "GET /results": "web",
     "POST /results": "web",
+    "GET /labels": "web",
     "POST /uploads": "web",
     "GET /image": "web",
     "GET /usage": "web",

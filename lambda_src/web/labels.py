@@ -1,0 +1,56 @@
+"""GET /labels: the labels that pictures have, with their numbers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from typing import Any
+
+from shared.confidence import min_confidence
+from shared.http_api import ApiError, Request, Response, busy, json_response
+from shared.index_rows import label_pk
+from web.index_reader import Count, side_by_side
+from web.listing import MAX_LIMIT, limit_of
+from web.needs import Needs
+
+
+def list_labels(request: Request, needs: Needs) -> Response:
+    """200 `{items, next}`; ApiError 400 `invalid_limit`, `invalid_cursor` or `invalid_min_confidence`.
+
+    An item is `{name, count}`, and `more` where there was no time to count all. A page may be short or empty
+    although more follows: labels that no picture has any more are left out.
+    """
+    until_s = time.monotonic() + needs.page_limits.walk_s
+    limit = limit_of(request, MAX_LIMIT)
+    least = min_confidence(request.query.get("min_confidence")) or 0.0
+    after = _place(request.query.get("after", ""))
+    names, more = needs.index.names(request.query.get("prefix", ""), after, limit)
+
+    def count(name: tuple[str, str]) -> Count | None:
+        """None: not begun in time."""
+        if time.monotonic() > until_s:
+            return None
+        return needs.index.count(label_pk(name[1]), least, until_s)
+
+    items: list[dict[str, Any]] = []
+    reached = after
+    for (sort_name, name), found in zip(names, side_by_side(count, names), strict=True):
+        if found is None:
+            if reached == after:
+                raise busy()
+            more = True
+            break
+        reached = sort_name
+        if found.number:
+            items.append({"name": name, "count": found.number, **({} if found.complete else {"more": True})})
+    following = base64.urlsafe_b64encode(reached.encode()).decode().rstrip("=") if more else None
+    return json_response(200, {"items": items, "next": following})
+
+
+def _place(text: str) -> str:
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ApiError(400, "invalid_cursor", "after is the 'next' of an earlier answer.") from error

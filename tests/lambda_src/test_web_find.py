@@ -1,0 +1,255 @@
+"""GET /results with labels, text and names, and GET /labels: what the index finds is what the results say."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.index_rows import STATE, certainties, label_pk, name_pk, text_pk
+from shared.results import shown
+from tests.lambda_src.conftest import INDEX_TABLE
+from tests.support import exhaustive
+from web import app
+from web.needs import PageLimits
+
+if TYPE_CHECKING:
+    from tests.lambda_src.conftest import Call, Cloud
+
+CAT = {"Name": "Cat", "Confidence": 98.5, "Parents": [{"Name": "Animal"}, {"Name": "Pet"}]}
+PHONE = {"Name": "Mobile Phone", "Confidence": 81.0, "Aliases": [{"Name": "Cell Phone"}]}
+
+
+def label(name: str, confidence: float, **more: Any) -> dict[str, Any]:
+    return {"Name": name, "Confidence": confidence, **more}
+
+
+def line(text: str, confidence: float = 90.0) -> dict[str, Any]:
+    return {"DetectedText": text, "Type": "LINE", "Confidence": confidence}
+
+
+def store(cloud: Cloud, key: str, *labels: dict[str, Any], **more: Any) -> None:
+    """A result with its rows, in place of what there is."""
+    item: Any = {
+        **{"objectKey": key, "bucket": "b", "status": "done", "analyzedAt": "2026-11-22T10:00:00.000Z"},
+        **{"day": "2026-11-22", "sequencer": "1" * 32, "features": ["labels", "text"], "models": {}},
+        **{"durationMs": 1, "labels": list(labels), **more},
+    }
+    assert cloud.verdicts.replace(item, seen=cloud.verdicts.read(key))
+
+
+def find(call: Call, cloud: Cloud, limit: int = 100, **query: Any) -> list[str]:
+    """The keys of all pages."""
+    found: list[str] = []
+    more = {"limit": str(limit), **query}
+    for _ in range(200):
+        answer = call(app.serve, cloud.web(), "GET /results", more)
+        assert answer.status == 200, answer.json
+        found += [item["objectKey"] for item in answer.json["items"]]
+        if answer.json["next"] is None:
+            return found
+        more = {**more, "after": answer.json["next"]}
+    raise AssertionError("the pages never end")
+
+
+@pytest.fixture
+def three(cloud: Cloud) -> Cloud:
+    store(cloud, "pics/cat.jpg", CAT, label("Sofa", 60.0), text=[line("Happy Birthday", 77.0)])
+    store(cloud, "pics/dog at sea.jpg", label("Dog", 90.0, Parents=[{"Name": "Animal"}]))
+    store(cloud, "phone.png", PHONE, label("Cat", 71.0), text=[line("HAPPY"), line("Straße", 55.0)])
+    store(cloud, "broken.jpg", status="failed")
+    return cloud
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ({"label": "cat"}, ["pics/cat.jpg", "phone.png"]),
+        ({"label": "ANIMAL"}, ["pics/cat.jpg", "pics/dog at sea.jpg"]),
+        ({"label": "cell  phone"}, ["phone.png"]),
+        ({"label": "Cat", "min_confidence": "71.5"}, ["pics/cat.jpg"]),
+        ({"label": "Cat", "min_confidence": "98.5"}, ["pics/cat.jpg"]),
+        ({"label": "Cat", "min_confidence": "98.6"}, []),
+        ({"label": ["cat", "sofa"]}, ["pics/cat.jpg"]),
+        ({"label": ["cat", "sofa"], "min_confidence": "70"}, []),
+        ({"label": ["dog", "cell phone", "cat"], "any": "true"}, ["cat", "dog at sea", "phone"]),
+        ({"label": ["dog", "cat"]}, []),
+        ({"label": "zebra"}, []),
+        ({"text": "happy"}, ["phone.png", "pics/cat.jpg"]),
+        ({"text": "birthday HAPPY"}, ["pics/cat.jpg"]),
+        ({"text": "STRASSE"}, ["phone.png"]),
+        ({"text": "happy", "label": "mobile phone"}, ["phone.png"]),
+        ({"name": "sea dog"}, ["pics/dog at sea.jpg"]),
+        ({"name": "jpg", "label": "animal", "prefix": "pics/d"}, ["pics/dog at sea.jpg"]),
+        ({"name": "jpg", "status": "failed"}, ["broken.jpg"]),
+        ({"label": "cat", "status": "failed"}, []),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 100])
+def test_pictures_are_found_best_first(
+    call: Call, three: Cloud, query: dict[str, Any], keys: list[str], limit: int
+) -> None:
+    found = find(call, three, limit, **query)
+    if query.get("any"):
+        assert [key.removeprefix("pics/").partition(".")[0] for key in found] == keys
+    else:
+        assert found == keys
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"label": " "}, "invalid_label"),
+        ({"label": [f"l{number}" for number in range(11)]}, "invalid_label"),
+        ({"label": "cat", "any": "yes"}, "invalid_any"),
+        ({"text": "!?"}, "invalid_text"),
+        ({"name": ""}, "invalid_name"),
+        ({"text": "a b c d e f g h i j k"}, "invalid_text"),
+        ({"label": "cat", "min_confidence": "x"}, "invalid_min_confidence"),
+        *(
+            ({"label": "cat", "after": base64.urlsafe_b64encode(text.encode()).decode()}, "invalid_cursor")
+            for text in (
+                "",
+                "x",
+                "[1]",
+                '["found", 0, "x"]',
+                json.dumps(["found", 1, "00.00#" + "a" * 32]),
+                json.dumps(["found", True, {}]),
+                json.dumps(["2026-11-22", None, None]),
+            )
+            if text
+        ),
+    ],
+)
+def test_what_cannot_be_looked_for_says_so(call: Call, cloud: Cloud, query: Any, code: str) -> None:
+    answer = call(app.serve, cloud.web(), "GET /results", query)
+    assert (answer.status, answer.code) == (400, code)
+
+
+def test_rows_that_are_left_over_show_nothing(call: Call, cloud: Cloud) -> None:
+    store(cloud, "a.jpg", CAT)
+    rows = cloud.index.scan(TableName=INDEX_TABLE)["Items"]
+    store(cloud, "a.jpg", label("Dog", 99.0))
+    store(cloud, "gone.jpg", CAT)
+    cloud.lose("gone.jpg")
+    for row in rows:  # as after a stop before they were removed
+        cloud.index.put_item(TableName=INDEX_TABLE, Item=row)
+    assert find(call, cloud, label="cat") == []
+    assert find(call, cloud, label="dog") == ["a.jpg"]
+
+
+def test_a_search_says_how_far_the_index_is(call: Call, three: Cloud) -> None:
+    def index(**query: str) -> Any:
+        return call(app.serve, three.web(), "GET /results", query).json.get("index")
+
+    def state(**fields: Any) -> None:
+        pk, sk = STATE
+        three.index.put_item(TableName=INDEX_TABLE, Item={"pk": {"S": pk}, "sk": {"S": sk}, **fields})
+
+    assert index(label="cat") == {"filled": 0, "of": None}
+    state(filled={"N": "120"}, of={"N": "5000"})
+    assert index(label="cat") == {"filled": 120, "of": 5000}
+    assert index() is None
+    state(complete={"BOOL": True})
+    assert index(label="cat") is None
+
+
+def test_a_store_that_is_late_gives_no_empty_page(call: Call, three: Cloud) -> None:
+    three.page_limits = PageLimits(walk_s=-1, read_s=-1)
+    answers = [call(app.serve, three.web(), "GET /results", {"label": "cat", "limit": "1"})]
+    assert answers[0].status in (200, 503)
+    assert find(call, three, 1, label="cat") == ["pics/cat.jpg", "phone.png"]
+
+
+# --- labels ----------------------------------------------------------------------------------------
+
+
+def labels(call: Call, cloud: Cloud, **query: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    while True:
+        answer = call(app.serve, cloud.web(), "GET /labels", query)
+        assert answer.status == 200, answer.json
+        found += [(item["name"], item["count"]) for item in answer.json["items"]]
+        if answer.json["next"] is None:
+            return found
+        query["after"] = answer.json["next"]
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "100"])
+def test_labels_are_listed_with_their_numbers(call: Call, three: Cloud, limit: str) -> None:
+    every = [("Animal", 2), ("Cat", 2), ("Dog", 1), ("Mobile Phone", 1), ("Pet", 1), ("Sofa", 1)]
+    assert labels(call, three, limit=limit) == every
+    assert labels(call, three, limit=limit, prefix="CA") == [("Cat", 2)]
+    assert labels(call, three, limit=limit, min_confidence="80")[1] == ("Cat", 1)
+
+
+def test_a_label_that_no_picture_has_any_more_is_not_listed(call: Call, cloud: Cloud) -> None:
+    store(cloud, "a.jpg", CAT)
+    store(cloud, "a.jpg", label("Dog", 90.0))
+    assert labels(call, cloud) == [("Dog", 1)]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"after": "/"}, "invalid_cursor"),
+        ({"limit": "0"}, "invalid_limit"),
+        ({"min_confidence": "-1"}, "invalid_min_confidence"),
+    ],
+)
+def test_wrong_questions_for_labels_say_so(call: Call, cloud: Cloud, query: Any, code: str) -> None:
+    answer = call(app.serve, cloud.web(), "GET /labels", query)
+    assert (answer.status, answer.code) == (400, code)
+
+
+# --- against a full scan ----------------------------------------------------------------------------
+
+NAMES = ("Cat", "Dog", "Sofa", "Animal", "Car", "Sea")
+
+
+@pytest.mark.loops
+def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> None:
+    """60 random results, some analyzed again or removed, then random searches, page by page."""
+    for seed in exhaustive.points(20, keep=1):
+        chance = random.Random(seed)
+        for _ in range(60):
+            key = f"{seed}/{chance.choice('abcdef')}{chance.randrange(9)}.jpg"
+            if chance.random() < 0.1:
+                mark: Any = {"objectKey": key, "status": "removed", "sequencer": "1" * 32}
+                cloud.verdicts.replace(mark, seen=cloud.verdicts.read(key))
+                continue
+            found = [
+                label(name, round(chance.uniform(50, 100), chance.randrange(4)))
+                for name in chance.sample(NAMES, chance.randrange(5))
+            ]
+            text = [line(chance.choice(("one", "two", "one two")), chance.uniform(50, 100))]
+            store(cloud, key, *found, text=text, status=chance.choice(("done", "done", "failed")))
+        for _ in range(25):
+            _compare(call, cloud, seed, chance)
+
+
+def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None:
+    names, text = chance.sample(NAMES, chance.randrange(3)), chance.choice(("", "", "one", "one two"))
+    any_label, least = chance.random() < 0.4, chance.choice((0.0, 60.0, 75.5))
+    query: dict[str, Any] = {"label": names, "name": str(seed), "min_confidence": f"{least}"}
+    query |= {"any": "true"} if any_label else {}
+    query |= {"text": text} if text else {}
+    found = find(call, cloud, chance.choice((1, 3, 100)), **query)
+    wanted = set()
+    for place, number in itertools.product("abcdef", range(9)):
+        stored = cloud.stored(f"{seed}/{place}{number}.jpg")
+        item: Any = shown(stored) if stored else None  # type: ignore[arg-type]
+        if item is None:
+            continue
+        certain = certainties(item)
+        has = [certain.get(label_pk(name), -1.0) >= least for name in names]
+        words = [certain.get(text_pk(word), -1.0) >= least for word in text.split()]
+        named = name_pk(str(seed)) in certain
+        if named and all(words) and (not has or (any(has) if any_label else all(has))):
+            wanted.add(item["objectKey"])
+    assert len(found) == len(set(found))
+    assert set(found) == wanted, query
