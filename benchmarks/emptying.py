@@ -3,8 +3,8 @@
     python benchmarks/emptying.py --against COMMIT
 
 Needs Linux or macOS, git and imgpipe[local,dev]. Each round sets the pipeline up at a plain MiniStack, fills
-the bucket, and times `imgpipe down --yes` as a process. A proxy adds to each call what the way to S3 takes; both
-commits take turns, since other work slows both.
+the bucket, and times `imgpipe down --yes` as a process. A proxy adds to each call what the way to S3 takes;
+both commits take turns, since other work slows both.
 """
 
 from __future__ import annotations

@@ -135,6 +135,7 @@ class CrtPuts:
             ("x-amz-checksum-sha256", put.checksum),
             ("x-amz-expected-bucket-owner", put.owner),
         ]
+        headers += [(f"x-amz-meta-{name}", value) for name, value in put.metadata.items()]
         headers += [("If-None-Match", "*")] if put.only_new else []
         path = f"{base.path}{quote(put.key, safe=_UNQUOTED)}"
         return HttpRequest("PUT", path, HttpHeaders(headers), io.BytesIO(put.data))

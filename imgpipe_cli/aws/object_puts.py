@@ -92,6 +92,7 @@ def _parameters(put: Put) -> dict[str, Any]:
         "ChecksumSHA256": put.checksum,
         "ExpectedBucketOwner": put.owner,
     }
+    parameters |= {"Metadata": dict(put.metadata)} if put.metadata else {}
     return parameters | ({"IfNoneMatch": "*"} if put.only_new else {})
 
 

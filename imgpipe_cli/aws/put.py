@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from imgpipe_cli.aws.sdk_errors import AwsError
 
@@ -17,7 +17,7 @@ def checksum(sha256: bytes) -> str:
 @dataclass(frozen=True)
 class Put:
     """One object to store. sha256: of the data; S3 verifies it. only_new: S3 refuses it where the key exists.
-    owner: the account that the bucket must belong to."""
+    owner: the account that the bucket must belong to. metadata: kept with it; ASCII, at most 2 kB."""
 
     bucket: str
     key: str
@@ -26,6 +26,7 @@ class Put:
     sha256: bytes
     owner: str
     only_new: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def checksum(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from imgpipe_cli.session.settings import PRICES_OF, PRICES_PER_1000, Settings
+from imgpipe_cli.session import prices
+from imgpipe_cli.session.settings import Settings
 
 PICTURES = (1_000, 100_000, 10_000_000)
 # Rekognition's calls a second -> the share that a burst uses, with as many runs as `up` reserves. From a
@@ -24,10 +25,11 @@ _QUOTA = ("Transactions per second per account for the", "Amazon Rekognition ope
 def figures() -> str:
     """The page."""
     rows = "\n".join(f"| {' | '.join(cells)} |" for cells in _rows())
-    per_1000 = PRICES_PER_1000["labels"]
+    per_1000 = prices.PER_1000["labels"]
+    listed = prices.LIST_OF
     return f"""# Figures
 
-This page is calculated from list prices of us-east-1 ({PRICES_OF}) and from a simulation. Nothing of it was
+This page is calculated from list prices of us-east-1 ({listed}) and from a simulation. Nothing of it was
 measured on AWS. One feature, pictures of 1 MB, no discount for volume, no free tier:
 
 | pictures | calls a second | time | dollars | runs that `up` reserves | what to use |
@@ -62,7 +64,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
     for pictures in PICTURES:
         for rate, used in USED.items():
             seconds = pictures / (rate * used)
-            dollars = pictures / 1000 * (PRICES_PER_1000["labels"] + REST_PER_1000)
+            dollars = pictures / 1000 * (prices.PER_1000["labels"] + REST_PER_1000)
             yield (
                 f"{pictures:,}",
                 f"{rate}",

@@ -69,9 +69,9 @@ _End = Stored | AwsError | There | None
 def send(aws: Aws, names: Names, planned: Iterable[Planned], emit: Emit, *, force: bool = False) -> Outcome:
     """Send what is not there yet; each picture ends in one Sent, Unchanged, PassedOver or Refused event.
 
-    force: send also what the bucket holds already, as a new version. Raises Problem for what concerns all of
-    them: no bucket, no access (NoneTaken), no network. Whatever ends it early, Ctrl-C too, is told as a
-    Stopped event.
+    force: send also what the bucket holds already, as a new version that is analyzed and paid for.
+    Raises Problem for what concerns all of them: no bucket, no access (NoneTaken), no network. Whatever ends
+    it early, Ctrl-C too, is told as a Stopped event.
     """
     sending = _Sending(aws, names, emit, force=force)
     try:
@@ -174,6 +174,7 @@ class _Sending:
             sha256=picture.sha256,
             owner=self._names.account,
             only_new=not picture.again,
+            metadata=functions.forced.metadata_of(picture.source.key) if self._force else {},
         )
         self._goes(picture, lambda on_end: self._puts.put(put, on_end))
 
