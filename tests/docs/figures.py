@@ -17,7 +17,7 @@ REST_PER_1000 = 0.04
 # Lambda keeps an event so long.
 KEPT_S = 6 * 3600
 # Measured over TLS with 40 ms to the server: docs/explanation/performance.md.
-SENT_A_SECOND = 479
+SENT_A_SECOND = 1_028
 
 _QUOTA = ("Transactions per second per account for the", "Amazon Rekognition operation DetectLabels")
 
@@ -26,17 +26,16 @@ def figures() -> str:
     """The page."""
     rows = "\n".join(f"| {' | '.join(cells)} |" for cells in _rows())
     per_1000 = prices.PER_1000["labels"]
-    listed = prices.LIST_OF
     return f"""# Figures
 
-This page is calculated from list prices of us-east-1 ({listed}) and from a simulation. Nothing of it was
-measured on AWS. One feature, pictures of 1 MB, no discount for volume, no free tier:
+This page is calculated from list prices of us-east-1 ({prices.LIST_OF}) and from a simulation. Nothing of
+it was measured on AWS. One feature, pictures of 1 MB, no discount for volume, no free tier:
 
 | pictures | calls a second | time | dollars | runs that `up` reserves | what to use |
 |---|---|---|---|---|---|
 {rows}
 
-- Analyzing decides, not sending: {SENT_A_SECOND} pictures of 100 kB a second
+- Analyzing decides, not sending: {SENT_A_SECOND:,} pictures of 100 kB a second
   [were measured](../explanation/performance.md#uploads) over TLS.
 - Rekognition takes ${per_1000:.2f} for each feature of 1,000 pictures, everything else ${REST_PER_1000:.2f}.
 - A second feature doubles the price, not the time: each operation has a limit of its own.
