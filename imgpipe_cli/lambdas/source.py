@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared import (
         dynamo_types,
         events,
+        forced,
         identity,
         index_rows,
         original,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "dynamo_types",
     "events",
+    "forced",
     "identity",
     "index_rows",
     "original",

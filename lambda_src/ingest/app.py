@@ -91,8 +91,7 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
-    unused_s = timeouts.TIMEOUT_S - timeouts.TRYING_S
-    backoff = Backoff(left_s=_left_s(context, deps), unused_s=unused_s, sleep=deps.sleep)
+    backoff = Backoff(left_s=_left_s(context, deps), unused_s=timeouts.RESERVED_S, sleep=deps.sleep)
     failures = [
         failure
         for place, record in enumerate(records)

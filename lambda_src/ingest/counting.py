@@ -1,10 +1,10 @@
 """Counting analyses before they are asked for, and who asks about which bytes.
 
 Rekognition is asked about some bytes by one run of the function at a time. It holds a claim, a row of the
-index, which is made in one transaction with the month's counters: so none is asked uncounted, and the limit
-of a month is exact. Others with the same bytes wait for its result. A claim ends with the result, or when
-Lambda has stopped the run. What it has counted and did not get, such as where Rekognition was busy, stays
-counted: the next run for these bytes does not count it again.
+index. What it asks for is written there in one transaction with the month's counters: so nothing is asked
+uncounted, none counts twice, and the limit of a month is exact. Others with the same bytes wait for its
+result. A claim ends with the result, or when Lambda has stopped the run. What it has counted and did not get,
+such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again.
 
 Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
 """
@@ -12,7 +12,7 @@ Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,10 @@ from ingest.faults import InProgress
 from shared import index_rows, usage
 from shared.aws_clients import THROTTLE_CODES, aws_code
 from shared.dynamo_types import from_attributes, to_attributes
+from shared.results import FEATURES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _CANCELED = "TransactionCanceledException"
 _REFUSED = "ConditionalCheckFailed"
@@ -92,15 +92,13 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A claim that is held. refused: the features for which the month has no room."""
+    """A claim that is held. features: those that are counted, to be asked for. refused: those for which the
+    month has no room."""
 
     asker: Asker
-    claim: Claim | None
+    claim: Claim
+    features: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return self.claim.counted if self.claim else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +109,51 @@ class Counting:
     table: str
     limit: int | None = None
 
-    def claim(self, asker: Asker) -> Claim | None:
+    def hold(self, asker: Asker, *, now: datetime, left_s: float) -> Taken:
+        """Claim the right to ask. left_s: seconds until Lambda stops this run.
+
+        Raises InProgress while another run has it, and ClientError or BotoCoreError as DynamoDB gives them.
+        """
+        now_s = now.timestamp()
+        seen = self._claim(asker)
+        if seen and not seen.is_of(asker) and now_s < seen.ends_at:
+            raise InProgress(asker.key)
+        claim = Claim(
+            key=asker.key,
+            version_id=asker.version_id,
+            ends_at=round(now_s + left_s),
+            counted=seen.counted if seen else (),
+        )
+        try:
+            self._put(asker, claim, seen)
+        except ClientError as error:
+            if aws_code(error) == f"{_REFUSED}Exception":
+                raise InProgress(asker.key) from error
+            raise
+        return Taken(asker=asker, claim=claim)
+
+    def count(self, held: Taken, features: Sequence[str], *, reused: Iterable[str], now: datetime) -> Taken:
+        """Count these features, each once, as far as the month has room. reused: those that were found.
+
+        Raises InProgress where the claim is lost, and ClientError or BotoCoreError as DynamoDB gives them.
+        """
+        before = held.claim.counted
+        fresh = [one for one in features if one not in before]
+        refused: list[str] = []
+        while fresh:
+            counted = tuple(one for one in FEATURES if one in (*before, *fresh))
+            claim = replace(held.claim, counted=counted)
+            if self._counted(held, claim, fresh, tuple(reused), usage.month_of(now)):
+                held = replace(held, claim=claim)
+                break
+            refused.insert(0, fresh.pop())
+        return replace(
+            held,
+            features=tuple(one for one in features if one in held.claim.counted),
+            refused=tuple(refused),
+        )
+
+    def _claim(self, asker: Asker) -> Claim | None:
         """Who asks about these bytes, or did last."""
         answer = self.dynamodb.get_item(
             TableName=self.table, Key=to_attributes(asker.row), ConsistentRead=True
@@ -125,69 +167,32 @@ class Counting:
             counted=tuple(item["counted"]),
         )
 
-    def take(
-        self,
-        asker: Asker,
-        features: Sequence[str],
-        *,
-        seen: Claim | None,
-        reused: Iterable[str] = (),
-        now: datetime,
-        left_s: float,
-    ) -> Taken:
-        """Claim the right to ask for these features, each counted once, as far as the month has room.
+    def _put(self, asker: Asker, claim: Claim, seen: Claim | None) -> None:
+        item = to_attributes(claim.attributes(asker))
+        self.dynamodb.put_item(TableName=self.table, Item=item, **_still(seen))
 
-        seen: the claim that was there before it was looked for what is known of these bytes. reused: features
-        whose answers were found. left_s: seconds until Lambda stops this run.
-        Raises InProgress, and ClientError or BotoCoreError as DynamoDB gives them.
-        """
-        now_s = now.timestamp()
-        if seen and not seen.is_of(asker) and now_s < seen.ends_at:
-            raise InProgress(asker.key)
-        before = [one for one in features if seen and one in seen.counted]
-        fresh = [one for one in features if one not in before]
-        refused: list[str] = []
-        while before or fresh:
-            counted = tuple(one for one in features if one in (*before, *fresh))
-            claim = Claim(
-                key=asker.key, version_id=asker.version_id, ends_at=round(now_s + left_s), counted=counted
-            )
-            if self._put(asker, claim, seen, fresh, tuple(reused), usage.month_of(now)):
-                return Taken(asker=asker, claim=claim, refused=tuple(refused))
-            refused.insert(0, fresh.pop())
-        return Taken(asker=asker, claim=None, refused=tuple(refused))
-
-    def _put(
-        self,
-        asker: Asker,
-        claim: Claim,
-        seen: Claim | None,
-        fresh: Sequence[str],
-        reused: Sequence[str],
-        month: str,
+    def _counted(
+        self, held: Taken, claim: Claim, fresh: Sequence[str], reused: Sequence[str], month: str
     ) -> bool:
-        """False where the month has no room for the fresh ones. Raises InProgress."""
-        held = {
-            "TableName": self.table,
-            "Item": to_attributes(claim.attributes(asker)),
-            **_still(seen),
-        }
-        parts: list[TransactWriteItemTypeDef] = [{"Put": held}]  # type: ignore[typeddict-item]
-        if fresh:
-            if self.limit is not None and len(fresh) > self.limit:
-                return False
-            parts.append({"Update": self._counted(month, fresh, reused, is_new=seen is None)})  # type: ignore[typeddict-item]
+        """False where the month has no room for the fresh ones."""
+        if self.limit is not None and len(fresh) > self.limit:
+            return False
+        item = to_attributes(claim.attributes(held.asker))
+        parts: list[Any] = [
+            {"Put": {"TableName": self.table, "Item": item, **_still(held.claim)}},
+            {"Update": self._raised(month, fresh, reused, is_new=not held.claim.counted)},
+        ]
         try:
             self.dynamodb.transact_write_items(TransactItems=parts)
         except ClientError as error:
             if meets_another(error) or aws_code(error) != _CANCELED:
                 raise
             if _reasons(error)[0] == _REFUSED:
-                raise InProgress(asker.key) from error
+                raise InProgress(held.asker.key) from error
             return False
         return True
 
-    def _counted(
+    def _raised(
         self, month: str, fresh: Sequence[str], reused: Sequence[str], *, is_new: bool
     ) -> dict[str, Any]:
         raised = _raised(fresh, reused, pictures=int(is_new))
@@ -207,18 +212,14 @@ class Counting:
             **_add(_raised((), features, pictures=1)),
         )
 
-    def release(self, taken: Taken, unanswered: Iterable[str]) -> None:
+    def release(self, taken: Taken, unanswered: Iterable[str] = ()) -> None:
         """Let others ask. unanswered: features that were counted and are to be asked for again."""
-        if taken.claim is None:
-            return
         left = tuple(unanswered)
-        mine = _still(taken.claim)
         if left:
-            open_ = Claim(key=taken.claim.key, version_id=taken.claim.version_id, ends_at=0, counted=left)
-            item = to_attributes(open_.attributes(taken.asker))
-            self.dynamodb.put_item(TableName=self.table, Item=item, **mine)
+            self._put(taken.asker, replace(taken.claim, ends_at=0, counted=left), taken.claim)
         else:
-            self.dynamodb.delete_item(TableName=self.table, Key=to_attributes(taken.asker.row), **mine)
+            row = to_attributes(taken.asker.row)
+            self.dynamodb.delete_item(TableName=self.table, Key=row, **_still(taken.claim))
 
 
 def _still(seen: Claim | None) -> dict[str, Any]:

@@ -67,28 +67,24 @@ class SharedPermits:
         sought = Sought(sha256=asker.sha256, features=tuple(features), replaced=replaced)
         return backoff.call(
             lambda: self._permit(asker, sought, backoff),
-            keep_s=timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S,
+            keep_s=timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S - timeouts.RESERVED_S,
             passes=_passes,
         )
 
     def _permit(self, asker: Asker, sought: Sought, backoff: Backoff) -> Permit:
-        # Before the search: a run that has ended in between has left its answers where they are found.
-        claim = self.counting.claim(asker)
         found = {} if asker.apart else self.twins.answers(sought)
-        left = [feature for feature in sought.features if feature not in found]
+        held = None
+        if len(found) < len(sought.features):
+            held = self.counting.hold(asker, now=self.now(), left_s=backoff.left_s())
+            # Once more, now that nobody else asks: one that has ended meanwhile has left its answers.
+            found = found if asker.apart else self.twins.answers(sought)
         if found:
             log("INFO", "analysis_reused", features=list(found))
-        if not left:
+        left = [feature for feature in sought.features if feature not in found]
+        if held is None or not left:
             self._count_reused(tuple(found))
-            return Permit(features=(), known=found)
-        taken = self.counting.take(
-            asker,
-            left,
-            seen=claim,
-            reused=found,
-            now=self.now(),
-            left_s=backoff.left_s(),
-        )
+            return Permit(features=(), known=found, taken=held)
+        taken = self.counting.count(held, left, reused=found, now=self.now())
         refused = {feature: over_limit(self.counting.limit) for feature in taken.refused}
         return Permit(features=taken.features, known={**found, **refused}, taken=taken)
 

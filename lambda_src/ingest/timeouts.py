@@ -8,15 +8,15 @@ tries x (connect + answer) + pauses of 1 and 2 s.
   S3 HeadObject       2 x (1 + 4) + 1 = 11 s, where there are several versions, and 11 s more for the list of
                       versions where it finds nothing
   S3, for the SHA-256 2 x 11 s: HeadObject, and where it tells none GetObject
-  the index           3 s a call, sent once: for the claim, for each feature, for the models, to count; after
-                      asking for each feature, and at the end
+  the index           3 s a call, sent once: for each feature and the models, twice; two for the claim, one to
+                      count; after asking for each feature, and at the end
   Rekognition         1 x (1 + 30)    = 31 s, all features side by side
   DynamoDB BatchWrite 2 x (1 + 1) + 1 =  5 s, all rows of the index side by side
-  DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s, and GetItem again for a picture of the same bytes
+  DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s, and GetItem twice for a picture of the same bytes
 
-Together 180 s, below the 240 s after which Lambda stops the function without a verdict. In place of the
+Together 213 s, below the 240 s after which Lambda stops the function without a verdict. In place of the
 table's first and last call a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
-2 x (1 + 2) + 1 = 7 s each: together at most 191 s. When another writer comes in between, it looks again,
+2 x (1 + 2) + 1 = 7 s each: together at most 224 s. When another writer comes in between, it looks again,
 which is left out here: then S3 has answered. So is what an earlier result of the picture takes: its list of
 rows is written before, and rows are removed after; a stop there loses nothing. What is left of the time may
 be spent on trying again, see `backoff.py`.
@@ -36,6 +36,9 @@ TRYING_S = 120
 A run that waits longer costs more than it saves: Lambda comes back later, and another one has its place.
 """
 
+RESERVED_S = TIMEOUT_S - TRYING_S
+"""Seconds at the end of a run, for the rest of what was begun."""
+
 DYNAMODB = Timeouts(connect_s=1, read_s=2)
 RESULTS = Timeouts(connect_s=1, read_s=2, attempts=2)
 S3 = Timeouts(connect_s=1, read_s=4, attempts=2)
@@ -54,7 +57,7 @@ HASHING_S = 2 * S3.worst_case_s()
 """Seconds until the SHA-256 of a picture is known at most."""
 
 _FINDING_S = max(DYNAMODB.worst_case_s(), RESULTS.worst_case_s())
-PERMIT_S = (3 + len(FEATURES)) * INDEX.worst_case_s() + _FINDING_S
+PERMIT_S = 2 * ((1 + len(FEATURES)) * INDEX.worst_case_s() + _FINDING_S) + 3 * INDEX.worst_case_s()
 """Seconds until it is known at most what has to be asked for."""
 
 NOTING_S = (len(FEATURES) + 1) * INDEX.worst_case_s()

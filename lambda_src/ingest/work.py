@@ -145,9 +145,10 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
 
 
 def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str:
+    follows_s = timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S
     return backoff.call(
         lambda: sha256_of(needs.s3, arrival, head),
-        keep_s=timeouts.HASHING_S + timeouts.PERMIT_S + timeouts.ASKING_S + timeouts.STORING_S,
+        keep_s=timeouts.HASHING_S + follows_s - timeouts.RESERVED_S,
     )
 
 

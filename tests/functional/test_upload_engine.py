@@ -24,6 +24,7 @@ from imgpipe_cli.pictures.sending.journal import forget
 from imgpipe_cli.pictures.sending.plan import Planned
 from imgpipe_cli.pictures.sending.send import FEW, Outcome, send
 from imgpipe_cli.pictures.sources import Source
+from shared.forced import is_forced
 from tests.crash_matrix import certificates
 from tests.support import photos
 from tests.support.account import nothing
@@ -361,11 +362,20 @@ def test_only_those_that_changed_are_sent_each_as_a_new_version(s3: LoopbackS3, 
     assert {key for key, versions in s3.keys.items() if len(versions) == 2} == {many[2].key, many[3].key}  # type: ignore[union-attr]
 
 
+def metadata(put: Asked) -> dict[str, str]:
+    """The user's own that a request carries."""
+    found = {name.removeprefix("x-amz-meta-"): value for name, value in put.headers.items()}
+    return {name: value for name, value in found.items() if name not in put.headers}
+
+
 @pytest.mark.parametrize("count", [5, FEW + 5], ids=["few", "many"])
 def test_with_force_all_are_sent_each_as_a_new_version(s3: LoopbackS3, count: int) -> None:
     sent(pictures(count))
     told: list[Event] = []
+    s3.asked.clear()
     assert sent(pictures(count), told, force=True) == Outcome(sent=count)
+    # By either library, each says for itself that it is to be analyzed again.
+    assert {is_forced(one.key, metadata(one)) for one in s3.puts()} == {True}
     assert all(one.replaced for one in told if isinstance(one, Sent))
     assert all(len(versions) == 2 for versions in s3.keys.values())
 

@@ -16,7 +16,7 @@ from ingest.content import sha256_of
 from ingest.reading import HEAD_BYTES, Head
 from ingest.reuse import Sought, answers
 from shared.events import Arrival
-from shared.forced import METADATA, is_forced, mark_of
+from shared.forced import is_forced, metadata_of
 from tests.lambda_src.conftest import ANSWERS, BUCKET, Cloud, jpeg
 from tests.support.exhaustive import only
 
@@ -92,8 +92,8 @@ def test_a_small_picture_was_read_already() -> None:
 
 
 def test_a_mark_is_of_one_key_only() -> None:
-    assert is_forced("a.jpg", {METADATA: mark_of("a.jpg")})
-    assert not is_forced("b.jpg", {METADATA: mark_of("a.jpg")})
+    assert is_forced("a.jpg", metadata_of("a.jpg"))
+    assert not is_forced("b.jpg", metadata_of("a.jpg"))
     assert not is_forced("a.jpg", {})
 
 
@@ -178,7 +178,7 @@ def test_sending_a_picture_again_costs_nothing_unless_it_is_forced(cloud: Cloud)
     cloud.ingest(cloud.put("a.jpg", picture(1)))
     cloud.ingest(cloud.put("a.jpg", picture(1)))
     assert len(cloud.asked) == 1
-    event = cloud.put("a.jpg", picture(1), metadata={METADATA: mark_of("a.jpg")})
+    event = cloud.put("a.jpg", picture(1), metadata=metadata_of("a.jpg"))
     cloud.ingest(event)
     assert len(cloud.asked) == 2
     assert origin(cloud, "a.jpg") == ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from ingest import timeouts
 from ingest.app import Unfinished
 from ingest.counting import Asker, Claim
 from shared.dynamo_types import to_attributes
@@ -223,6 +224,7 @@ def test_a_copy_that_waits_in_vain_is_left_to_the_next_try(cloud: Cloud) -> None
     with pytest.raises(Unfinished, match="copy_in_progress"):
         cloud.ingest(cloud.put("copy.jpg", picture(1)))
     assert cloud.asked == []
+    assert 90 < sum(cloud.slept) < timeouts.TRYING_S
 
 
 def test_the_claim_of_a_run_that_is_over_is_taken_and_not_counted_again(cloud: Cloud) -> None:

@@ -156,7 +156,5 @@ def test_copies_that_come_with_their_pictures_are_paid_once(site: Site, pictures
     beside = [key for number, key in enumerate(keys) for key in (key, f"copy_{key}")[: 1 + (number < copies)]]
     site.all_at_once(beside)
     assert site.ends == {"done": pictures + copies}
-    # A run that begins in the very moment in which another one ends may pay again.
-    assert pictures <= len(site.rekognition.keys) <= pictures + max(1, pictures // 100)
-    assert site.usage.analyses == len(site.rekognition.keys)
-    assert site.usage.reused == {"labels": pictures + copies - len(site.rekognition.keys)}
+    assert len(site.rekognition.keys) == site.usage.analyses == pictures
+    assert site.usage.reused == {"labels": copies}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,8 @@ def send(
 ) -> Outcome:
     """Send what is not there yet; each picture ends in one Sent, Unchanged, PassedOver or Refused event.
 
-    force: send also what the bucket holds already, as a new version. converter: where there is one already.
+    force: send also what the bucket holds already, as a new version that is analyzed and paid for.
+    converter: where there is one already.
     Raises Problem for what concerns all of them: no bucket, no access (NoneTaken), no network. Whatever ends
     it early, Ctrl-C too, is told as a Stopped event.
     """
@@ -165,9 +166,12 @@ class _Sending:
             sha256=picture.sha256,
             owner=self._names.account,
             only_new=not picture.again,
-            metadata=picture.metadata,
+            metadata={**picture.metadata, **self._mark(picture.source.key)},
         )
         self._window.add(picture, lambda on_end: self._puts.put(put, on_end))
+
+    def _mark(self, key: str) -> Mapping[str, str]:
+        return functions.forced.metadata_of(key) if self._force else {}
 
     def _hash(self, picture: Picture) -> None:
         def begin(on_end: OnEnd) -> Cancel:

@@ -30,6 +30,7 @@ INGEST = {
     ("TellMissingFromDenied", "s3:ListBucketVersions"): "told_gone",
     **{("AnalyzePictures", f"rekognition:{operation}"): "analyzed" for operation in DETECT},
     **{("AskOnceAndCount", f"dynamodb:{one}"): "analyzed" for one in ("GetItem", "PutItem", "UpdateItem")},
+    ("IndexResults", "dynamodb:BatchWriteItem"): "analyzed",
     ("AskOnceAndCount", "dynamodb:Query"): "analyzed",
     ("AskOnceAndCount", "dynamodb:BatchGetItem"): "reused",
     ("AskOnceAndCount", "dynamodb:DeleteItem"): "ended",
