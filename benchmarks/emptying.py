@@ -3,9 +3,9 @@
     python benchmarks/emptying.py --against COMMIT
 
 Needs Linux or macOS, git and imgpipe[local,dev]. Each round sets the pipeline up at a plain MiniStack and
-times `imgpipe down --yes` as a process. A proxy adds to each call what the way to AWS takes. It also plays the
-full bucket: an emulator works for half a second on the removal of a thousand objects, on one after the other,
-and S3 does not. Both commits take turns, since other work slows both.
+times `imgpipe down --yes` as a process. A proxy adds to each call what the way to AWS takes. It also plays
+the full bucket: an emulator works for half a second on the removal of a thousand objects, on one after the
+other, and S3 does not. Both commits take turns, since other work slows both.
 """
 
 from __future__ import annotations
