@@ -22,10 +22,11 @@ from tests.support.account import (
     inventory,
     up,
 )
+from tests.support.behaving_aws import BehavingAws, behaving_account
+from tests.support.behaviours_of_stores import IndexBuilding
 from tests.support.drift_actions import WEB, delete_index
 
-pytestmark = pytest.mark.usefixtures("account")
-
+ON_MOTO = pytest.mark.usefixtures("account")
 BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
 FAILED = ("b.jpg", "d.jpg")
 
@@ -70,6 +71,7 @@ def is_read() -> bool:
 
 
 @BOTH
+@ON_MOTO
 def test_up_fills_the_index_and_only_then_has_it_read_however_often_it_is_killed(settings: Settings) -> None:
     as_new = older(settings, "a.jpg", *FAILED)
     killed = 0
@@ -87,6 +89,7 @@ def test_up_fills_the_index_and_only_then_has_it_read_however_often_it_is_killed
 
 
 @BOTH
+@ON_MOTO
 def test_runs_of_the_old_code_may_end_before(settings: Settings) -> None:
     older(settings, "a.jpg", "b.jpg")
     events: list[Event] = []
@@ -112,6 +115,7 @@ def test_runs_of_the_old_code_may_end_before(settings: Settings) -> None:
     assert indexed(settings) == ["b.jpg", "late.jpg"]
 
 
+@ON_MOTO
 def test_without_results_nobody_waits() -> None:
     events: list[Event] = []
     older(SETTINGS)
@@ -119,3 +123,21 @@ def test_without_results_nobody_waits() -> None:
     up(aws, emit=events.append)
     assert is_read() and aws.clock() < 60
     assert not [event for event in events if isinstance(event, Note) and event.code == "indexed"]
+
+
+def test_the_index_is_read_only_once_dynamodb_has_built_it() -> None:
+    """Both indexes are missing: DynamoDB builds one after the other."""
+    with behaving_account(IndexBuilding()) as account:
+        older(SETTINGS, "a.jpg", *FAILED)
+        delete_index("by-time")(PlainHttpAws())
+        waited: list[str] = []
+
+        def look(event: Event) -> None:
+            if isinstance(event, Waiting) and event.resource == "table":
+                waited.append(event.detail)
+                assert not is_read()
+
+        up(BehavingAws(account), emit=look)
+        assert account.met["IndexBuilding"] > 0
+        assert "index is being built" in waited
+        assert (is_read(), indexed(SETTINGS)) == (True, [*FAILED])
