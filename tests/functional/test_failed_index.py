@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.deploy import token_rotation
 from imgpipe_cli.deploy.results.store import BucketStore, store
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection, Target
 from tests.support.account import (
     IN_S3,
     NAMES,
@@ -20,6 +22,7 @@ from tests.support.account import (
     PlainHttpAws,
     finished,
     inventory,
+    nothing,
     up,
 )
 from tests.support.behaving_aws import BehavingAws, behaving_account
@@ -123,6 +126,13 @@ def test_without_results_nobody_waits() -> None:
     up(aws, emit=events.append)
     assert is_read() and aws.clock() < 60
     assert not [event for event in events if isinstance(event, Note) and event.code == "indexed"]
+
+
+@ON_MOTO
+def test_a_rotation_of_the_token_tells_nobody_of_an_index_that_is_not_filled() -> None:
+    older(SETTINGS, "a.jpg", *FAILED)
+    found = token_rotation.rotate(Connection(Target(NAMES.project), PlainHttpAws(), NAMES), nothing)
+    assert found.token and not is_read()
 
 
 def test_the_index_is_read_only_once_dynamodb_has_built_it() -> None:
