@@ -85,18 +85,25 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A picture is in the bucket; `replaced` is True if the key had an older version."""
+    """A picture is in the bucket; `replaced` is True if the key had an older version.
+
+    size_bytes: of the file. converted: its kind, if it was made a JPEG. is_smaller: that has fewer pixels.
+    tells_place: the picture holds where it was taken.
+    """
 
     key: str
     source: str
     version_id: str | None
     replaced: bool
     size_bytes: int = 0
+    converted: str | None = None
+    is_smaller: bool = False
+    tells_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The bucket holds these very bytes under this key already: nothing was sent."""
+    """The bucket holds this very picture under this key already: nothing was sent."""
 
     key: str
     source: str

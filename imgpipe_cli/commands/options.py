@@ -181,6 +181,18 @@ SinceOption = Annotated[
     typer.Option("--since", metavar="TIME", help=f"Only those analyzed since then: {SINCE_HELP}."),
 ]
 TimeoutOption = Annotated[float, timeout_option("How long --wait waits for the next result (180).")]
+NoConvertOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-convert", help="Refuse what Rekognition does not read, instead of making a JPEG of it."
+    ),
+]
+StripMetadataOption = Annotated[
+    bool,
+    typer.Option(
+        "--strip-metadata", help="Send no GPS, EXIF, XMP or IPTC; pixels and files stay as they are."
+    ),
+]
 MinConfidenceOption = Annotated[
     float | None,
     min_confidence_option("Show only what is at least this sure (default: the pipeline's own, 70)."),

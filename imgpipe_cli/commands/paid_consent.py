@@ -9,6 +9,7 @@ from imgpipe_cli.commands.runtime import Run, can_ask, need_confirmation
 from imgpipe_cli.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sending.plan import Planned
     from imgpipe_cli.session.target import Connection
 
@@ -17,13 +18,19 @@ UNASKED = 100
 
 
 def confirm(
-    run: Run, connection: Connection, planned: Iterable[Planned], *, yes: bool, force: bool = False
+    run: Run,
+    connection: Connection,
+    planned: Iterable[Planned],
+    rules: Rules,
+    *,
+    yes: bool,
+    force: bool = False,
 ) -> None:
     """Say what sending these may cost, and ask. Raises Problem where the answer is not yes.
 
     planned is walked through several times.
     """
-    told = "" if yes else cost(run, connection, planned, force=force)
+    told = "" if yes else cost(run, connection, planned, rules, force=force)
     if not told:
         return
     if not can_ask():
@@ -39,7 +46,9 @@ def is_agreed(run: Run, told: str) -> bool:
     return answer.lower() in ("y", "yes")
 
 
-def cost(run: Run, connection: Connection, planned: Iterable[Planned], *, force: bool = False) -> str:
+def cost(
+    run: Run, connection: Connection, planned: Iterable[Planned], rules: Rules, *, force: bool = False
+) -> str:
     """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
     where nothing is billed."""
     from imgpipe_cli.pictures.sending.estimate import count, estimate
@@ -52,7 +61,7 @@ def cost(run: Run, connection: Connection, planned: Iterable[Planned], *, force:
     if count(planned, UNASKED) * len(features) <= UNASKED:
         return ""
     with run.screen.progress.busy("counting_pictures"):
-        found = estimate(connection.aws, connection.names.bucket, planned, force=force)
+        found = estimate(connection.aws, connection.names.bucket, planned, rules, force=force)
     if found.pictures * len(features) <= UNASKED:
         return ""
     return costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)

@@ -31,7 +31,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "upload": Entry(
         "upload",
-        "Send pictures (JPEG or PNG) into the pipeline.",
+        "Send pictures into the pipeline.",
         (
             "imgpipe upload photo.jpg --wait",
             "imgpipe upload holiday/ --prefix 2026/",

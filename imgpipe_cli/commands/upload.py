@@ -13,7 +13,14 @@ import typer
 
 from imgpipe_cli.commands import paid_consent
 from imgpipe_cli.commands.asking import shown_from
-from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, TimeoutOption, YesOption
+from imgpipe_cli.commands.options import (
+    TIMEOUT_S,
+    MinConfidenceOption,
+    NoConvertOption,
+    StripMetadataOption,
+    TimeoutOption,
+    YesOption,
+)
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.result import Result
@@ -64,6 +71,8 @@ def register(app: typer.Typer) -> None:
         force: Annotated[
             bool, typer.Option("--force", help="Send, analyze and pay for unchanged pictures too.")
         ] = False,
+        no_convert: NoConvertOption = False,
+        strip_metadata: StripMetadataOption = False,
         yes: YesOption = False,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for each result and show it.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
@@ -73,10 +82,11 @@ def register(app: typer.Typer) -> None:
         ] = None,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
-        """Send pictures (JPEG or PNG) into the pipeline. Unchanged ones are skipped."""
+        """Send pictures into the pipeline. Unchanged ones are skipped."""
         from imgpipe_cli.commands.arriving import Arrivals
         from imgpipe_cli.pictures.patterns import Patterns
         from imgpipe_cli.pictures.report import Report
+        from imgpipe_cli.pictures.sending.picture import Rules
         from imgpipe_cli.pictures.sending.plan import Plan
         from imgpipe_cli.pictures.sending.send import send
         from imgpipe_cli.pictures.sending.total import Total
@@ -87,7 +97,8 @@ def register(app: typer.Typer) -> None:
         patterns = Patterns(tuple(include or ()), tuple(exclude or ()))
         plan = Plan(paths, prefix=prefix, key=key, stdin=stdin, patterns=patterns)
         connection = run.connect(services=("s3",))
-        paid_consent.confirm(run, connection, plan, yes=yes, force=force)
+        rules = Rules(convert=not no_convert, strip=strip_metadata)
+        paid_consent.confirm(run, connection, plan, rules, yes=yes, force=force)
         pipeline = run.pipeline() if wait else None
         with contextlib.ExitStack() as ends:
             written = ends.enter_context(Report(report, waits=wait)) if report is not None else None
@@ -106,7 +117,7 @@ def register(app: typer.Typer) -> None:
             told = _Told(run, arrivals, written, keep_all=run.options.json and not wait)
             run.screen.progress.transfers(total)
             try:
-                send(connection.aws, connection.names, plan, told.take, force=force)
+                send(connection.aws, connection.names, plan, told.take, force=force, rules=rules)
             finally:
                 run.screen.close()
                 run.seen(reversed(told.latest))
@@ -137,6 +148,7 @@ class _Told:
         self.latest: deque[str] = deque(maxlen=_COMPLETED)
         self.numbers: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
+        self.converted: Counter[str] = Counter()
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         self._keep_all = keep_all
         self._run = run
@@ -150,6 +162,10 @@ class _Told:
             case Sent():
                 self.numbers["sent"] += 1
                 self.sent += [event] if self._keep_all else []
+                self.numbers["tell_places"] += event.tells_place
+                self.numbers["made_smaller"] += event.is_smaller
+                if event.converted is not None:
+                    self.converted[event.converted] += 1
                 self._is_there(event, "sent")
                 if event.replaced:
                     self._name("new_versions", event.key)
@@ -167,9 +183,15 @@ class _Told:
         self._run.emit(event)
 
     def say(self) -> None:
-        """Name the first of those that were not meant, or replaced something."""
+        """Name the first of those that were not meant, or replaced something; count what was converted."""
         from imgpipe_cli.pictures.sources import few
+        from imgpipe_cli.render import text, upload_summary
 
+        if self.converted:
+            kinds = upload_summary.by_kind(self.converted, smaller=self.numbers["made_smaller"])
+            self._run.note("converted", kinds)
+        if places := self.numbers["tell_places"]:
+            self._run.note("places_told", text.count(places, "picture"))
         for code, names in self._named.items():
             self._run.note(code, few(names, self.numbers[code]))
 
@@ -197,7 +219,14 @@ def _exit_code(told: _Told, arrivals: Arrivals | None) -> ExitCode:
 
 def _sent_result(told: _Told) -> Result:
     data = [
-        {"key": one.key, "source": one.source, "versionId": one.version_id, "replaced": one.replaced}
+        {
+            "key": one.key,
+            "source": one.source,
+            "versionId": one.version_id,
+            "replaced": one.replaced,
+            "converted": one.converted,
+            "smaller": one.is_smaller,
+        }
         for one in told.sent
     ]
     errors = [

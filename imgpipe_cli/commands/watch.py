@@ -12,7 +12,12 @@ import typer
 
 from imgpipe_cli.commands import paid_consent
 from imgpipe_cli.commands.asking import shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption, YesOption
+from imgpipe_cli.commands.options import (
+    MinConfidenceOption,
+    NoConvertOption,
+    StripMetadataOption,
+    YesOption,
+)
 from imgpipe_cli.commands.runtime import Run, can_ask, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.events import Event
     from imgpipe_cli.pictures.feed import Feed
     from imgpipe_cli.pictures.folder_watch import FolderWatch
+    from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sources import Source
     from imgpipe_cli.session.target import Connection, Remembered
 
@@ -49,12 +55,15 @@ def register(app: typer.Typer) -> None:
         existing: Annotated[
             bool, typer.Option("--existing", help="Also send what is in the folder already.")
         ] = False,
+        no_convert: NoConvertOption = False,
+        strip_metadata: StripMetadataOption = False,
         yes: YesOption = False,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show results as they arrive, from any uploader, until Ctrl-C."""
         from imgpipe_cli.pictures.api import Api
         from imgpipe_cli.pictures.feed import Feed
+        from imgpipe_cli.pictures.sending.picture import Rules
 
         root = _root(folder)
         now = datetime.now(UTC)
@@ -62,7 +71,10 @@ def register(app: typer.Typer) -> None:
         pipeline = run.pipeline()
         threshold = shown_from(run, min_confidence, pipeline)
         teller = _Teller(run, pipeline, Feed(Api(pipeline.api_url, pipeline.token), since=start), threshold)
-        sender = _Sender(run, run.connect(), root, existing=existing, yes=yes) if root else None
+        sender = None
+        if root is not None:
+            rules = Rules(convert=not no_convert, strip=strip_metadata)
+            sender = _Sender(run, run.connect(), root, rules, existing=existing, yes=yes)
         run.note("watching", f"{root} and the pipeline" if root else "the pipeline")
         while True:
             if sender is not None and sender.look():
@@ -131,7 +143,10 @@ class _Teller:
 class _Sender:
     """Sends what is new in a folder; what could not be sent is tried again."""
 
-    def __init__(self, run: Run, connection: Connection, root: Path, *, existing: bool, yes: bool) -> None:
+    def __init__(
+        self, run: Run, connection: Connection, root: Path, rules: Rules, *, existing: bool, yes: bool
+    ) -> None:
+        from imgpipe_cli.pictures.converting.workers import Converter
         from imgpipe_cli.pictures.folder_watch import FolderWatch
         from imgpipe_cli.pictures.sending.plan import with_key
         from imgpipe_cli.pictures.sources import Source, folder
@@ -140,10 +155,14 @@ class _Sender:
         self._agreed: frozenset[str] = frozenset()
         if existing:
             there = [one for one in folder(root) if isinstance(one, Source)]
-            paid_consent.confirm(run, connection, list(map(with_key, there)), yes=yes)
+            paid_consent.confirm(run, connection, list(map(with_key, there)), rules, yes=yes)
             self._agreed = frozenset(one.name for one in there)
         self._run = run
         self._connection = connection
+        self._rules = rules
+        # Of one process: pictures are sent one after the other.
+        self._converter = Converter(workers=1)
+        self._is_place_told = False
         self._watch: FolderWatch = FolderWatch(root, now=time.monotonic(), existing=existing)
         self._gone = False
         self._failed = False
@@ -187,7 +206,7 @@ class _Sender:
         from imgpipe_cli.pictures.sending.plan import with_key
 
         new = [with_key(one) for one in ready if one.name not in self._agreed]
-        told = "" if self._yes else paid_consent.cost(self._run, self._connection, new)
+        told = "" if self._yes else paid_consent.cost(self._run, self._connection, new, self._rules)
         if not told or (can_ask() and paid_consent.is_agreed(self._run, told)):
             return ready
         self._run.note("many_left", told)
@@ -200,7 +219,14 @@ class _Sender:
         from imgpipe_cli.pictures.sending.send import Outcome, send
 
         try:
-            outcome = send(self._connection.aws, self._connection.names, [source], self._emit)
+            outcome = send(
+                self._connection.aws,
+                self._connection.names,
+                [source],
+                self._emit,
+                rules=self._rules,
+                converter=self._converter,
+            )
         except NoneTaken as error:
             self._denied += 1
             if not self._taken and self._denied >= DENIED_TO_ALL:
@@ -211,13 +237,16 @@ class _Sender:
 
     def _emit(self, event: Event) -> None:
         """Raises Problem where it was refused for a reason that passes."""
-        from imgpipe_cli.events import PassedOver, Refused
+        from imgpipe_cli.events import PassedOver, Refused, Sent
 
         if isinstance(event, Refused) and event.code in _PASSING:
             raise Problem(event.code, f"{event.source}: {event.message}", hint=event.hint)
         self._run.emit(event)
         if isinstance(event, PassedOver):
             self._run.note("passed_over", event.source)
+        if isinstance(event, Sent) and event.tells_place and not self._is_place_told:
+            self._is_place_told = True
+            self._run.note("places_told", event.source)
 
 
 def _root(folder: str | None) -> Path | None:

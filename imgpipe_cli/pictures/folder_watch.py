@@ -7,7 +7,6 @@ whether it is new: its times and its inode change without that, on some drives a
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgpipe_cli.lambdas import source as functions
-from imgpipe_cli.pictures.sources import Source, folder
+from imgpipe_cli.pictures.converting import kinds
+from imgpipe_cli.pictures.sources import HEAD_BYTES, Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not
 # (still being copied, or of another kind) is given longer.
@@ -124,12 +124,17 @@ def _mark(source: Source) -> Mark | None:
 
 def _content(source: Source, mark: Mark) -> bytes | None:
     """What it holds, in short; of what is too large to be sent, only how much. None: it cannot be read."""
-    if mark[0] > functions.picture.MAX_BYTES:
-        return str(mark[0]).encode()
     try:
-        return hashlib.sha256(source.read()).digest()
+        if mark[0] > functions.picture.MAX_BYTES and not _is_converted(source, mark[0]):
+            return str(mark[0]).encode()
+        return source.sha256(kinds.MAX_FILE_BYTES)
     except OSError:
         return None
+
+
+def _is_converted(source: Source, size_bytes: int) -> bool:
+    """Whether a JPEG is made of it. Raises OSError."""
+    return size_bytes <= kinds.MAX_FILE_BYTES and kinds.kind_of(source.read(HEAD_BYTES)) is not None
 
 
 def _look_inside(state: _State, source: Source, mark: Mark, now: float) -> None:

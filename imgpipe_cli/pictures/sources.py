@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ from imgpipe_cli.system import file_io
 NAMED = 3
 """So many of several are named."""
 
-# Enough to tell what is no picture.
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
+"""Enough to tell what a file is."""
+
 # What has such a name is meant as a picture, whatever is in it.
 _PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png"})
 
@@ -37,7 +39,7 @@ class Source:
 
     argument: what was named, the file or a folder above it; above: the folders before that.
     found: it was not named, a folder above it was. twin: another file of its folder, whose name looks the
-    same.
+    same. is_key_named: the key is not made of the name.
     """
 
     key: str
@@ -48,6 +50,7 @@ class Source:
     above: tuple[str, ...] = ()
     found: bool = False
     twin: str = ""
+    is_key_named: bool = False
 
     @property
     def place(self) -> str:
@@ -61,11 +64,18 @@ class Source:
         assert self.path is not None
         return file_io.read(self.path, at_most=at_most or functions.picture.MAX_BYTES + 1)
 
+    def sha256(self, at_most: int) -> bytes:
+        """Of all of it. Raises OSError."""
+        if self.data is not None:
+            return hashlib.sha256(self.data).digest()
+        assert self.path is not None
+        return file_io.sha256(self.path, at_most=at_most)
+
     def is_beside_pictures(self) -> bool:
         """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video."""
         if not self.found or os.path.splitext(self.name)[1].lower() in _PICTURE_SUFFIXES:  # noqa: PTH122 - once for each file
             return False
-        return not functions.picture.is_picture(self.read(_HEAD_BYTES))
+        return not functions.picture.is_picture(self.read(HEAD_BYTES))
 
     def size_bytes(self) -> int:
         """As the file says; 0 where nothing says it."""

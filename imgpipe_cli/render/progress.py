@@ -170,7 +170,8 @@ class Progress:
         if self._screen.json or self._screen.quiet or (self._transfer and not self._screen.verbose):
             return
         again = " (a new version of it)" if event.replaced else ""
-        self._screen.note(f"sent {safe(event.source)} as {safe(event.key)}{again}")
+        made = f", converted from {event.converted}" if event.converted else ""
+        self._screen.note(f"sent {safe(event.source)} as {safe(event.key)}{again}{made}")
 
     def _far(self) -> None:
         """Show how far an upload is."""

@@ -157,6 +157,8 @@ NOTES = {
     "passed_over": "Skipped, since hidden or no picture: {detail}.",
     "links_left_out": "Skipped, since the link leads out of the folder: {detail}.",
     "new_versions": "Sent as a new version: {detail}.",
+    "converted": "Converted before sending: {detail}.",
+    "places_told": "Sent with the place where it was taken: {detail}. --strip-metadata leaves that out.",
     "sent_slowly": "The fast way to send is not there ({detail}): this upload takes longer.",
     "counting_pictures": "Counting the pictures that are to be analyzed.",
     "many_left": "{detail} Not sent: start imgpipe watch with --yes to send that many unasked.",

@@ -48,6 +48,13 @@ def _most(counts: Counter[str]) -> str:
     return ", ".join([*named, *([f"{len(ordered) - _NAMED:,} more"] if len(ordered) > _NAMED else [])])
 
 
+def by_kind(converted: Counter[str], *, smaller: int) -> str:
+    """{"HEIC": 8, "TIFF": 3} -> "8 HEIC, 3 TIFF". smaller: how many of them have fewer pixels now."""
+    ordered = sorted(converted.items(), key=lambda one: (-one[1], one[0]))
+    made = f"; {smaller:,} with fewer pixels" if smaller else ""
+    return ", ".join(f"{number:,} {kind}" for kind, number in ordered) + made
+
+
 def total(sent: int, results: Results | None, others: Mapping[str, int]) -> str:
     """One line that counts all pictures. results: None where they are not waited for."""
     analyzed = [f"{results.analyzed:,} analyzed"] if results is not None else []

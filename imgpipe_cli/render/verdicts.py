@@ -81,6 +81,8 @@ def _heading(item: ResultItem) -> _Heading:
         facts.append(f"{item['width']:g} x {item['height']:g}")
     if item.get("sizeBytes") is not None:
         facts.append(size(item["sizeBytes"]))
+    if original := item.get("original"):
+        facts.append(f"converted from {safe(original['kind'])}")
     if item.get("durationMs") is not None:
         facts.append(f"analyzed in {seconds(item['durationMs'] / 1000)}")
     return _Heading(safe(item["objectKey"]), ", ".join(facts))

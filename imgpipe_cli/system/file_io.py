@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import sys
@@ -51,6 +52,16 @@ def read(path: Path, *, at_most: int) -> bytes:
         while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
             content += more
         return content
+
+
+def sha256(path: Path, *, at_most: int) -> bytes:
+    """Of the first bytes of a file, which are not kept. Raises OSError, NotRegular among them."""
+    digest = hashlib.sha256()
+    with _opened(path) as (descriptor, _):
+        while part := os.read(descriptor, min(_PART_BYTES, at_most)):
+            digest.update(part)
+            at_most -= len(part)
+    return digest.digest()
 
 
 def lines(path: Path, *, longest: int) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from shared.result_objects import iso
 from shared.results import FEATURES
 
 if TYPE_CHECKING:
-    from shared.result_item import StoredItem
+    from shared.result_item import Original, StoredItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class Facts:
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
+    original: Original | None = None
     sha256: str | None = None
 
 
@@ -95,6 +96,7 @@ def item(
         "contentType": facts.content_type,
         "width": facts.width,
         "height": facts.height,
+        "original": facts.original,
         "sha256": facts.sha256,
         "reusedFrom": origins or None,
         "unavailable": missing or None,

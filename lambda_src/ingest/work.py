@@ -24,6 +24,7 @@ from shared.forced import is_forced
 from shared.identity import is_of
 from shared.index_rows import is_indexed
 from shared.log import log, log_failure
+from shared.original import original
 from shared.picture import Size, content_type, refusal
 from shared.results import REMOVED
 
@@ -211,6 +212,7 @@ def _facts(head: Head) -> Facts:
         content_type=content_type(head.data),
         width=size.width if size else None,
         height=size.height if size else None,
+        original=original(head.metadata),
     )
 
 

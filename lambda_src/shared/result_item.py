@@ -62,6 +62,10 @@ class ResultItem(TypedDict):
     height: NotRequired[int]
     """Pixels, as stored in the file, before any EXIF rotation. From the picture's header."""
 
+    original: NotRequired[Original]
+    """The file that the picture was converted from before it was sent; absent for any other picture, and
+    without the token. From the object's metadata."""
+
     sha256: NotRequired[str]
     """SHA-256 of the picture's bytes in hexadecimal; absent where they were refused unread, and without the
     token. From S3, where it has verified one, else from the ingest function."""
@@ -110,6 +114,14 @@ class Failure(Reason):
 
     hint: str
     retryable: bool
+
+
+class Original(TypedDict):
+    """A file that was converted. kind: its format, such as HEIC or CR2. name: without folders; absent where
+    it is too long for the metadata."""
+
+    kind: str
+    name: NotRequired[str]
 
 
 class Origin(TypedDict):

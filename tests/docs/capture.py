@@ -18,6 +18,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from tests.support import photos
 from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, until
 
 # About as wide as the pages of the site; on less, lines of `up` are cut.
@@ -36,6 +39,13 @@ SCENES: Mapping[str, Sequence[str]] = {
     "results-s3": ("imgpipe up --results s3 --yes",),
     "down-dry": ("imgpipe down --dry-run",),
     "down": ("imgpipe down",),
+    "up-for-photos": ("imgpipe up --local",),
+    "photos": (
+        "ls holiday",
+        "imgpipe upload holiday --wait",
+        "imgpipe result holiday/IMG_1.HEIC.jpg --json | jq -c '.data[0].original'",
+        "imgpipe upload holiday",
+    ),
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
@@ -53,10 +63,22 @@ def main() -> None:
         shutil.rmtree(machine.state / "models")  # `up` fetches them
         for picture in ("astronaut.jpg", "sign.png"):
             shutil.copy(EXAMPLES / picture, machine.folder)
+        _holiday(machine.folder / "holiday")
         shown = {name: _shown(machine, name) for name in list(SCENES)[: last + 1]}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         page.write_text(renewed(text, {name: shown[name] for name in wanted}), encoding="utf-8")
+
+
+def _holiday(folder: Path) -> None:
+    """A HEIC with its sidecar, a scan, and a picture that tells where it was taken."""
+    folder.mkdir()
+    (folder / "IMG_1.HEIC").write_bytes(photos.MADE["HEIC"](6))
+    (folder / "IMG_1.AAE").write_text("<plist/>\n", encoding="utf-8")
+    Image.open(EXAMPLES / "coffee.jpg").save(folder / "scan.tif")
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (28.0, 31.0, 26.0), 3: "W", 4: (80.0, 39.0, 3.0)}
+    Image.open(EXAMPLES / "astronaut.jpg").save(folder / "portrait.jpg", exif=exif, quality=95)
 
 
 def marked(text: str) -> Iterator[str]:

@@ -14,7 +14,9 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
+from PIL import Image
 
+from tests.support import photos
 from tests.support.api_server import PlayedApi, Request, failed, item
 from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
@@ -98,7 +100,10 @@ def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: Pla
     assert printed.code == 1
     version = _versions(bucket)["cat.jpg"]
     assert printed.document["data"] == [
-        {"key": "cat.jpg", "source": "cat.jpg", "versionId": version, "replaced": True}
+        {
+            **{"key": "cat.jpg", "source": "cat.jpg", "versionId": version, "replaced": True},
+            **{"converted": None, "smaller": False},
+        }
     ]
     assert printed.error == "unsupported_format"
 
@@ -249,7 +254,7 @@ def test_a_file_that_is_too_large_is_refused_with_its_own_size(
 ) -> None:
     with Path("cat.jpg").open("r+b") as file:
         file.truncate(27 * 1024 * 1024)
-    printed = cli("upload", "cat.jpg")
+    printed = cli("upload", "cat.jpg", "--no-convert")
     assert printed.code == 1
     assert "refused cat.jpg: It has 27 MB (28,311,552 bytes); Rekognition takes at most 15 MB" in printed.err
 
@@ -260,6 +265,37 @@ def test_of_standard_input_that_is_too_large_no_size_is_made_up(
     data = Path("cat.jpg").read_bytes() + bytes(27 * 1024 * 1024)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert "It has more than 15 MB (15,728,640 bytes); " in cli("upload", "-", "--key", "k.jpg").err
+
+
+def test_one_line_tells_what_was_converted_and_one_that_places_are_sent(
+    cli: Cli, played: PlayedApi, bucket: Any
+) -> None:
+    Path("a.heic").write_bytes(photos.MADE["HEIC"](6))
+    Path("b.dng").write_bytes(photos.MADE["DNG"](6))
+    Path("c.heic").write_bytes(photos.MADE["HEIC"](1))
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (48.0, 51.0, 30.0)}
+    for name in ("here.jpg", "there.jpg"):
+        photos.cat().save(name, exif=exif)
+    files = ("a.heic", "b.dng", "c.heic", "here.jpg", "there.jpg")
+    printed = cli("upload", *files)
+    assert (printed.code, printed.out) == (0, "5 sent.\n")
+    assert printed.err.count("Converted before sending: 2 HEIC, 1 DNG.\n") == 1
+    assert (
+        printed.err.count("Sent with the place where it was taken: 2 pictures. --strip-metadata leaves") == 1
+    )
+    again = cli("upload", *files)
+    assert (again.out, "Converted" in again.err, "place" in again.err) == (
+        "0 sent, 5 unchanged.\n",
+        False,
+        False,
+    )
+    stripped = cli("upload", "here.jpg", "a.heic", "--strip-metadata", "--force", "--json")
+    assert [(one["key"], one["converted"]) for one in stripped.document["data"]] == [
+        ("here.jpg", None),
+        ("a.heic.jpg", "HEIC"),
+    ]
+    assert "place" not in stripped.err
 
 
 def test_waiting_shows_each_verdict(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:

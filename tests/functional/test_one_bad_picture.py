@@ -25,6 +25,7 @@ from imgpipe_cli.diagnose.retry.retrying import clear, run_again
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused
 from imgpipe_cli.pictures.api import Api
+from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.pictures.sending.refusals import DENIED_TO_ALL, NO_ROOM
 from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.sources import Source
@@ -226,9 +227,8 @@ class Watched:
         self.folder = folder
         self.sent: list[str] = []
         connection: Any = SimpleNamespace(aws=self, names=NAMES, target=SimpleNamespace(local=True))
-        self.sender = _Sender(
-            Run("watch", Options(), Screen()), connection, folder, existing=False, yes=False
-        )
+        run = Run("watch", Options(), Screen())
+        self.sender = _Sender(run, connection, folder, Rules(), existing=False, yes=False)
 
     def call(self, _service: str, _operation: str, **params: Any) -> dict[str, Any]:
         name = Path(params["Key"]).name

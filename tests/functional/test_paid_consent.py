@@ -15,6 +15,7 @@ import pytest
 from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Targets
@@ -140,7 +141,7 @@ def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False) -> _Sende
     monkeypatch.setattr("imgpipe_cli.commands.watch.time", clock)
     monkeypatch.chdir("inbox")
     run = Run("watch", Options(project="demo", region=REGION), Screen())
-    return _Sender(run, run.connect(), Path(), existing=existing, yes=False)
+    return _Sender(run, run.connect(), Path(), Rules(), existing=existing, yes=False)
 
 
 @pytest.mark.parametrize(("typed", "count"), [("y\n", 101), ("n\n", 0)])

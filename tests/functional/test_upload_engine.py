@@ -19,11 +19,14 @@ from imgpipe_cli.aws.client import Aws, AwsError, Place, Timeouts
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Note, Refused, Sent, Unchanged
+from imgpipe_cli.pictures.sending import send as sending
+from imgpipe_cli.pictures.sending.journal import forget
 from imgpipe_cli.pictures.sending.plan import Planned
 from imgpipe_cli.pictures.sending.send import FEW, Outcome, send
 from imgpipe_cli.pictures.sources import Source
 from shared.forced import is_forced
 from tests.crash_matrix import certificates
+from tests.support import photos
 from tests.support.account import nothing
 from tests.support.loopback_s3 import Asked, LoopbackS3, loopback_s3
 
@@ -105,6 +108,27 @@ def test_every_key_arrives_as_it_is(s3: LoopbackS3, key: str) -> None:
 def test_one_picture_needs_no_library(s3: LoopbackS3) -> None:
     assert sent(pictures(1)) == Outcome(sent=1)
     assert [one.by_crt for one in s3.puts()] == [False]
+
+
+def test_converted_pictures_say_what_they_were_and_are_known_again(
+    s3: LoopbackS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the list of what is there, and what this machine has sent; else each is looked at."""
+    monkeypatch.setattr(sending, "FEW", 1)
+    made = [Source(f"p/{turn}.webp", f"{turn}.webp", data=photos.MADE["WebP"](turn)) for turn in (1, 6, 8)]
+    assert sent([picture(0), *made]) == Outcome(sent=4)
+    for source in made:
+        metadata = s3.keys[f"{source.key}.jpg"][0].metadata
+        assert metadata["x-amz-meta-imgpipe-source-sha256"] == source.sha256(10**6).hex()
+        assert metadata["x-amz-meta-imgpipe-original-kind"] == "WebP"
+    assert s3.puts()[-1].by_crt
+    s3.asked.clear()
+    assert sent([picture(0), *made]) == Outcome(unchanged=4)
+    assert {one.kind for one in s3.asked} == {"LIST"}
+    forget(NAMES.bucket)
+    assert sent([picture(0), *made]) == Outcome(unchanged=4)
+    assert Counter(one.kind for one in s3.asked)["HEAD"] == 3
+    assert s3.puts() == []
 
 
 # --- faults --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import signal
@@ -18,10 +19,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support import exhaustive
+from tests.support import exhaustive, photos
 from tests.support.api_server import PlayedApi, failed, item, serving
 from tests.support.cli import NAMES, PROGRAM, Printed, process, remember
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
+from tests.support.machine import until
 
 
 @pytest.fixture
@@ -185,3 +187,30 @@ def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, api: PlayedApi, 
             started.kill()
 
     s3.fault = api.before = look
+
+
+def test_ctrl_c_ends_what_converts_too(
+    s3: LoopbackS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process that converts says which one it is, and then never ends by itself."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text(
+        "import os, pathlib, time\n"
+        "from imgpipe_cli.pictures.converting import decoding\n"
+        "def decoded(file, kind, before):\n"
+        f"    pathlib.Path({str(own)!r}, str(os.getpid())).touch()\n"
+        "    time.sleep(600)\n"
+        "decoding.decoded = decoded\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(own))
+    folder(3)
+    for number in range(4):
+        Path(f"pics/9{number}.webp").write_bytes(photos.MADE["WebP"](1))
+    with uploading() as started:
+        until(lambda: len(list(own.glob("[0-9]*"))) >= min(os.cpu_count() or 1, 4), what="all convert")
+        started.send_signal(signal.SIGINT)
+        printed = ended(started)
+    assert printed.code == 130
+    assert "Stopped: 3 pictures sent, 4 not sent." in printed.err
+    until(lambda: not any(Path("/proc", one.name).exists() for one in own.glob("[0-9]*")), what="all ended")

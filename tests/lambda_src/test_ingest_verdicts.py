@@ -11,6 +11,7 @@ import pytest
 
 from ingest.app import Unfinished
 from ingest.reading import FAR_BYTES
+from shared.original import metadata
 from shared.picture import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -139,11 +140,37 @@ def test_what_rekognition_would_refuse_is_refused_for_free(
     assert cloud.asked == []
 
 
+ORIGINALS: list[tuple[dict[str, str], object]] = [
+    (metadata("M\u00e4use 1.HEIC", "HEIC", "0" * 64), {"kind": "HEIC", "name": "M\u00e4use 1.HEIC"}),
+    (metadata("\u00fc" * 255, "CR2", "0" * 64), {"kind": "CR2"}),
+    (
+        {"imgpipe-original-kind": "DNG", "imgpipe-original-name": "%ff%zz"},
+        {"kind": "DNG", "name": "\ufffd%zz"},
+    ),
+    ({"imgpipe-original-kind": "<b>"}, None),
+    ({"imgpipe-original-name": "a.heic"}, None),
+    ({"imgpipe-original-kind": "HEIC", "imgpipe-original-name": "a" * 1500}, {"kind": "HEIC"}),
+    ({"somebody": "else"}, None),
+]
+
+
+@pytest.mark.parametrize(("written", "original"), ORIGINALS)
+def test_the_result_says_from_which_file_a_picture_was_converted(
+    cloud: Cloud, pictures: SimpleNamespace, written: dict[str, str], original: object
+) -> None:
+    cloud.ingest(cloud.put("a.jpg", pictures.jpeg(), metadata=written))
+    item = cloud.stored("a.jpg")
+    assert item is not None
+    assert (item["status"], item.get("original")) == ("done", original)
+
+
 def test_a_size_far_behind_metadata_is_found(cloud: Cloud, pictures: SimpleNamespace) -> None:
-    cloud.ingest(cloud.put("exif.jpg", pictures.jpeg(700, 500, metadata=300_000)))
+    made = metadata("a.tif", "TIFF", "0" * 64)
+    cloud.ingest(cloud.put("exif.jpg", pictures.jpeg(700, 500, metadata=300_000), metadata=made))
     item = cloud.stored("exif.jpg")
     assert item is not None
     assert (item["status"], item["width"], item["height"]) == ("done", 700, 500)
+    assert item["original"] == {"kind": "TIFF", "name": "a.tif"}
 
 
 def test_a_size_too_far_away_is_left_to_rekognition(cloud: Cloud, pictures: SimpleNamespace) -> None:

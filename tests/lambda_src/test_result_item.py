@@ -20,7 +20,10 @@ SOURCE = Path(result_item.__file__)
 SCHEMAS = yaml.safe_load((SOURCE.parents[1] / "openapi.yaml").read_text(encoding="utf-8"))["components"][
     "schemas"
 ]
-NOT_PUBLIC = {"versionId", "eTag", "sequencer", "sha256", "reusedFrom", "faces", "text", "imageUrl"}
+NOT_PUBLIC = {
+    *("versionId", "eTag", "sequencer", "original", "sha256", "reusedFrom"),
+    *("faces", "text", "imageUrl"),
+}
 
 
 def form_of_type(kind: Any) -> Any:

@@ -30,6 +30,7 @@ class Version:
     sha256: str
     content_type: str
     body: bytes
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ class LoopbackS3:
     def newest(self, key: str) -> bytes:
         return self.keys[key][-1].body
 
-    def store(self, key: str, body: bytes, content_type: str = "image/jpeg") -> Version:
+    def store(
+        self, key: str, body: bytes, content_type: str = "image/jpeg", metadata: dict[str, str] | None = None
+    ) -> Version:
+        """metadata: with the names of their headers."""
         with self.lock:
             versions = self.keys.setdefault(key, [])
             digest = hashlib.sha256(body).digest()
@@ -77,7 +81,9 @@ class LoopbackS3:
             md5 = hashlib.md5(body + (bytes([len(versions) % 256]) if self.encrypted else b"")).hexdigest()
             checksum = base64.b64encode(digest).decode()
             kept = body if self.keeps else b""
-            versions.append(Version(f"v{number}", md5, len(body), checksum, content_type, kept))
+            versions.append(
+                Version(f"v{number}", md5, len(body), checksum, content_type, kept, metadata or {})
+            )
             return versions[-1]
 
     def page(self, marker: str, most: int) -> str:
@@ -118,7 +124,8 @@ class _Bucket(Handler):
         elif asked.headers.get("if-none-match") == "*" and asked.key in self.s3.keys:
             self._error(412, "PreconditionFailed")
         else:
-            stored = self.s3.store(asked.key, body, asked.headers.get("content-type", ""))
+            metadata = {name: value for name, value in asked.headers.items() if "x-amz-meta-" in name}
+            stored = self.s3.store(asked.key, body, asked.headers.get("content-type", ""), metadata)
             self.s3.on_stored(asked.key)
             self.send(200, b"", {"ETag": f'"{stored.etag}"', "x-amz-version-id": stored.version_id})
 
@@ -146,6 +153,7 @@ class _Bucket(Handler):
             "Content-Length": str(found.size),
             "Last-Modified": formatdate(usegmt=True),
             **({"x-amz-checksum-sha256": found.sha256} if checksum else {}),
+            **found.metadata,
         }.items():
             self.send_header(name, value)
         self.end_headers()

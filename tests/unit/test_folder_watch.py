@@ -220,6 +220,22 @@ def test_a_file_too_large_to_be_sent_is_told_once_for_its_size(inbox: Path) -> N
     assert watch.complete(100.0) == []
 
 
+def test_a_large_file_is_told_by_its_content_if_it_can_be_converted(inbox: Path) -> None:
+    watch = _watch(inbox)
+    large = CAT + bytes(16 * 1024 * 1024)
+    (inbox / "big.jpg").write_bytes(large)
+    (inbox / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + large)
+    watch.complete(1.0)
+    assert _keys(watch.complete(11.0)) == ["inbox/big.jpg", "inbox/film.mp4"]
+    for name in ("big.jpg", "film.mp4"):
+        with (inbox / name).open("r+b") as file:
+            file.seek(len(large) - 1)
+            file.write(b"x")  # as long as before
+        os.utime(inbox / name, (200, 200))
+    watch.complete(20.0)
+    assert _keys(watch.complete(40.0)) == ["inbox/big.jpg"]
+
+
 def test_what_is_there_already_is_left_alone(inbox: Path) -> None:
     (inbox / "cat.jpg").write_bytes(CAT)
     watch = _watch(inbox)

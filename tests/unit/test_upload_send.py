@@ -4,74 +4,19 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from PIL import Image
 
-from imgpipe_cli.aws.client import Aws, Place
-from imgpipe_cli.aws.names import Names
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.events import Event, Refused, Sent, Unchanged
+from imgpipe_cli.events import Refused, Sent
 from imgpipe_cli.pictures.sending.plan import Plan
 from imgpipe_cli.pictures.sending.send import Outcome, send
+from tests.support.uploads import NAMES, Account
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = Names("demo", "123456789012", "eu-west-1")
-
-
-class Account:
-    """A versioned bucket, and what was told while sending into it."""
-
-    def __init__(self, aws: Aws) -> None:
-        self.aws = aws
-        self.s3 = aws.client("s3")
-        self.events: list[Event] = []
-
-    def make_bucket(self) -> None:
-        location = {"LocationConstraint": NAMES.region}
-        self.s3.create_bucket(Bucket=NAMES.bucket, CreateBucketConfiguration=location)
-        self.s3.put_bucket_versioning(Bucket=NAMES.bucket, VersioningConfiguration={"Status": "Enabled"})
-
-    def send(self, *paths: Path, prefix: str = "", force: bool = False) -> list[Sent]:
-        """What was sent, in the order of the keys."""
-        self.events.clear()
-        plan = Plan([str(path) for path in paths], prefix=prefix)
-        outcome = send(self.aws, NAMES, plan, self.events.append, force=force)
-        sent = sorted((one for one in self.events if isinstance(one, Sent)), key=lambda one: one.key)
-        assert outcome == Outcome(len(sent), len([one for one in self.events if isinstance(one, Unchanged)]))
-        return sent
-
-    def stored(self, key: str, version: str | None) -> Any:
-        return self.s3.get_object(Bucket=NAMES.bucket, Key=key, VersionId=version)
-
-    @property
-    def refused(self) -> dict[str, str]:
-        return {Path(one.source).name: one.code for one in self.events if isinstance(one, Refused)}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Aws:
-    """One for all tests: making a client of S3 takes longer than any of them."""
-    with mock_aws():
-        made = Aws(Place(region=NAMES.region))
-        made.client("s3")
-    return made
-
-
-@pytest.fixture
-def empty_account(aws: Aws) -> Iterator[Account]:
-    with mock_aws():
-        yield Account(aws)
-
-
-@pytest.fixture
-def account(empty_account: Account) -> Account:
-    empty_account.make_bucket()
-    return empty_account
 
 
 def _picture(path: Path, width: int, height: int) -> Path:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgpipe_cli.aws.client import Aws, AwsError
-from imgpipe_cli.lambdas import source as functions
+from imgpipe_cli.pictures.converting.kinds import MAX_FILE_BYTES
 from imgpipe_cli.pictures.sending.journal import Journal
+from imgpipe_cli.pictures.sending.picture import Picture, Rules, is_there, prepared
 from imgpipe_cli.pictures.sending.plan import Planned
-from imgpipe_cli.pictures.sending.unchanged import Listing, is_same
+from imgpipe_cli.pictures.sending.unchanged import Listing
 from imgpipe_cli.pictures.sources import Source
 
 
@@ -36,7 +36,7 @@ def count(planned: Iterable[Planned], at_most: int) -> int:
     return found
 
 
-def estimate(aws: Aws, bucket: str, planned: Iterable[Planned], *, force: bool) -> Estimate:
+def estimate(aws: Aws, bucket: str, planned: Iterable[Planned], rules: Rules, *, force: bool) -> Estimate:
     """Read all files, and the bucket's list of their keys.
 
     force: unchanged ones and copies are paid for too. Where the list cannot be read, none is unchanged.
@@ -45,22 +45,29 @@ def estimate(aws: Aws, bucket: str, planned: Iterable[Planned], *, force: bool) 
     copies = unchanged = forced = 0
     there = _There(aws, bucket)
     for source in (item for item in planned if isinstance(item, Source)):
-        try:
-            data = b"" if source.is_beside_pictures() else source.read()
-        except OSError:  # it is told when its turn comes
+        picture = _hashed(source, rules)
+        if picture is None:
             continue
-        if not data or functions.picture.refusal(data, size_bytes=max(len(data), source.size_bytes())):
-            continue
-        sha256 = hashlib.sha256(data).digest()
         if force:
             forced += 1
-        elif there.holds(source.key, data, sha256):
+        elif there.holds(picture):
             unchanged += 1
-        elif sha256 in seen:
+        elif picture.source_sha256 in seen:
             copies += 1
         else:
-            seen.add(sha256)
+            seen.add(picture.source_sha256)
     return Estimate(forced or len(seen), copies, unchanged)
+
+
+def _hashed(source: Source, rules: Rules) -> Picture | None:
+    """None for what is not sent; that is told when its turn comes."""
+    picture = prepared(source, rules)
+    if not isinstance(picture, Picture) or picture.is_ready:
+        return picture if isinstance(picture, Picture) else None
+    try:
+        return replace(picture, source_sha256=source.sha256(MAX_FILE_BYTES))
+    except OSError:
+        return None
 
 
 class _There:
@@ -70,10 +77,10 @@ class _There:
         self._listing: Listing | None = Listing(aws, bucket)
         self._journal = Journal(bucket)
 
-    def holds(self, key: str, data: bytes, sha256: bytes) -> bool:
+    def holds(self, picture: Picture) -> bool:
         try:
-            there = None if self._listing is None else self._listing.at(key)
+            there = None if self._listing is None else self._listing.at(picture.source.key)
         except AwsError:  # sending will meet it, and say so
             self._listing = None
             return False
-        return there is not None and bool(is_same(there, key, data, sha256, self._journal))
+        return there is not None and bool(is_there(picture, there, self._journal))

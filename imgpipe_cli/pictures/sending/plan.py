@@ -92,7 +92,7 @@ class Plan:
             elif any(isinstance(one, Source) for one in planned):
                 raise _usage("--key names one picture.", "Send several with --prefix instead.")
             else:
-                planned.append(self._whole(replace(found, key=key), or_raise=True))
+                planned.append(self._whole(replace(found, key=key, is_key_named=True), or_raise=True))
         return planned
 
     def _all_told_apart(self) -> Iterator[Planned]:

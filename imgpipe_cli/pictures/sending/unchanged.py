@@ -10,6 +10,7 @@ from typing import Any
 
 from imgpipe_cli.aws.client import Aws
 from imgpipe_cli.aws.put import checksum
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.stored_picture import look
 
@@ -22,7 +23,8 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class There:
     """The newest version of a key. sha256: in base64, as S3 keeps it; "" where it keeps none of the whole
     object, or was not asked. asked: whether S3 was asked about this one key. version_id: None where the
-    bucket has no versions.
+    bucket has no versions. source_sha256: in hex, of the file that it was converted from; "" for none, or
+    where that was not asked.
     """
 
     size_bytes: int
@@ -30,6 +32,7 @@ class There:
     version_id: str | None
     sha256: str = ""
     asked: bool = False
+    source_sha256: str = ""
 
 
 class Listing:
@@ -71,7 +74,10 @@ class Listing:
 def asked(aws: Aws, bucket: str, key: str) -> There | None:
     """The same of one key, with its SHA-256. Raises AwsError."""
     found = look(aws, bucket, key, checksum=True)
-    return None if found is None else replace(_there(found, found["ContentLength"]), asked=True)
+    if found is None:
+        return None
+    source = str(found.get("Metadata", {}).get(functions.original.SOURCE_SHA256, ""))
+    return replace(_there(found, found["ContentLength"]), asked=True, source_sha256=source)
 
 
 def _there(found: Mapping[str, Any], size_bytes: int) -> There:
@@ -84,6 +90,13 @@ def _there(found: Mapping[str, Any], size_bytes: int) -> There:
         None if version == "null" else version,
         checksum if whole else "",
     )
+
+
+def is_from(there: There, key: str, source_sha256: bytes, journal: Journal) -> bool | None:
+    """Whether the bucket holds what was made of this very file; None where what is known does not tell."""
+    if there.source_sha256 == source_sha256.hex() or journal.knows(key, source_sha256.hex(), there.etag):
+        return True
+    return False if there.asked else None
 
 
 def is_same(there: There, key: str, data: bytes, sha256: bytes, journal: Journal) -> bool | None:

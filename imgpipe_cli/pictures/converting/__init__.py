@@ -1,0 +1,1 @@
+"""Making pictures fit for Rekognition: from other formats, from what is too large, without metadata."""

@@ -1,0 +1,67 @@
+"""What a file is, and whether it is converted before it is sent. By its content, never by its name."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+
+from imgpipe_cli.lambdas import source as functions
+from imgpipe_cli.pictures.converting import jpeg_parts
+
+JPEG, PNG, HEIC = "JPEG", "PNG", "HEIC"
+# Camera RAW, by the structure in which it keeps its preview.
+TIFF_RAW = frozenset({"CR2", "NEF", "ARW", "DNG", "RW2", "PEF", "SRW", "3FR", "RAW"})
+RAW = TIFF_RAW | {"CR3", "RAF"}
+OTHERS = frozenset({HEIC, "AVIF", "WebP", "TIFF", "BMP", "GIF"})
+
+MAX_FILE_BYTES = 1024 * 1024 * 1024
+"""Of a file that is converted. The largest RAW files have a quarter of it."""
+
+# "a HEIC picture", "a camera RAW file (CR2)", as the functions name what they refuse.
+_NAMED = re.compile(r"an? (?:(\w+) picture|camera (RAW) file(?: \((\w+)\))?)")
+_INSTALL = "Install what converts it, in imgpipe's checkout: pipx install --force '.[photos]'"
+
+
+def kind_of(head: bytes) -> str | None:
+    """Of a picture that can be sent as it is, or converted: JPEG, HEIC, CR2 and so on; None for all else."""
+    content_type = functions.picture.content_type(head)
+    if content_type is not None:
+        return JPEG if content_type == functions.picture.JPEG else PNG
+    named = _NAMED.fullmatch(functions.picture_kinds.looks_like(head))
+    kind = (named[1] or named[3] or named[2]) if named else None
+    return kind if kind in RAW | OTHERS else None
+
+
+def to_convert(data: bytes, size_bytes: int) -> str | None:
+    """The kind, if it is to be converted; None for what goes as it is, or cannot be converted.
+
+    data: the file, or its first 15 MB.
+    """
+    kind = kind_of(data)
+    if kind not in (JPEG, PNG):
+        return kind
+    return kind if is_too_large(data, size_bytes) or is_unusual(data) else None
+
+
+def is_too_large(data: bytes, size_bytes: int) -> bool:
+    """Whether Rekognition refuses this JPEG or PNG for its bytes or its pixels."""
+    size = functions.picture.measure(data)
+    sides = (size.width, size.height) if isinstance(size, functions.picture.Size) else (0, 0)
+    return size_bytes > functions.picture.MAX_BYTES or max(sides) > functions.picture.MAX_SIDE
+
+
+def is_unusual(data: bytes) -> bool:
+    """Whether it is a JPEG in CMYK, or a PNG with 16 bits a channel: AWS does not say that it reads them."""
+    if kind_of(data) == PNG:
+        return data[24:25] == b"\x10"
+    frame = jpeg_parts.frame(data)
+    return frame is not None and frame.components == 4
+
+
+def missing(kind: str) -> str | None:
+    """How to get what converts this kind; None where it is there."""
+    if find_spec("PIL") is None:
+        return _INSTALL
+    if kind == HEIC and find_spec("pi_heif") is None:
+        return f"{_INSTALL} For Windows on ARM there is no package that reads HEIC: export it as JPEG."
+    return None
