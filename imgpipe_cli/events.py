@@ -76,11 +76,12 @@ class Counted:
 
 @dataclass(frozen=True)
 class Copied:
-    """Results copied so far from one store to the other."""
+    """Results copied so far from one store to the other, or to the index."""
 
     step: str
     resource: str
     done: int
+    verb: Literal["copied", "indexed"] = "copied"
 
 
 @dataclass(frozen=True, slots=True)

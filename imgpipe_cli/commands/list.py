@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,17 +18,25 @@ from imgpipe_cli.commands.options import (
     StatusOption,
     status_named,
 )
+from imgpipe_cli.commands.paging import (
+    LIMIT,
+    AfterOption,
+    Items,
+    LimitOption,
+    begun,
+    cut_short,
+    parse_cursor,
+    stream,
+    table,
+)
 from imgpipe_cli.commands.runtime import Run, command
-from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import iso, moment
 
 if TYPE_CHECKING:
-    from imgpipe_cli.pictures.listing import CutShort, Pages, Status, Wanted
+    from imgpipe_cli.pictures.listing import Status, Wanted
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
-
-_LIMIT = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -41,20 +47,8 @@ def register(app: typer.Typer) -> None:
         label: LabelOption = None,
         prefix: PrefixOption = "",
         since: SinceOption = None,
-        limit: Annotated[
-            int,
-            typer.Option(
-                "--limit",
-                min=0,
-                metavar="NUMBER",
-                show_default=False,
-                help="How many at most (default 20); 0 for all.",
-            ),
-        ] = _LIMIT,
-        after: Annotated[
-            str | None,
-            typer.Option("--after", metavar="CURSOR", help="Go on where a list was cut short."),
-        ] = None,
+        limit: LimitOption = LIMIT,
+        after: AfterOption = None,
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show the results, newest first."""
@@ -63,63 +57,20 @@ def register(app: typer.Typer) -> None:
         verdict = status_named(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         size = page_size(Wanted(verdict, label, prefix=prefix), limit)
-        cursor = _cursor(after)
+        cursor = parse_cursor(after)
         first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor, verdict, prefix))
         threshold = shown_from(run, min_confidence, run.pipeline())
         wanted = Wanted(verdict, label, threshold, prefix, start)
-        items = _Items(matching(chain([first], rest), wanted, limit))
+        items = Items(matching(chain([first], rest), wanted, limit))
         if run.options.json:
             filtering = run.asked("min_confidence", min_confidence) is not None
-            shown = _stream(run, items, threshold if filtering else None)
+            shown = stream(run, items, threshold if filtering else None)
         else:
-            shown = _table(run, items, threshold)
+            shown = table(run, items, threshold)
         if items.cut_short is not None:
-            raise _cut_short(items.cut_short, run.trouble(items.cut_short))
+            raise cut_short(items.cut_short, run.trouble(items.cut_short))
         _say_what_is_not_shown(run, shown, limit, wanted, empty=not first and next(rest, None) is None)
         return Result(streamed=True)
-
-
-class _Items:
-    """Results up to where their list ends, or is cut short."""
-
-    def __init__(self, found: Iterator[ResultItem]) -> None:
-        self._found = found
-        self.cut_short: CutShort | None = None
-
-    def __iter__(self) -> Iterator[ResultItem]:
-        from imgpipe_cli.pictures.listing import CutShort
-
-        try:
-            yield from self._found
-        except CutShort as why:
-            self.cut_short = why
-
-
-def _cut_short(why: CutShort, trouble: Problem | None) -> Problem:
-    """What was shown counts all the same. trouble: of the local cloud."""
-    if trouble is not None:
-        more = f"{trouble.hint} Add --after {why.after} to go on from here."
-        return Problem(trouble.code, trouble.message, hint=more)
-    return Problem(
-        "list_cut_short",
-        f"The list ends here before its end: the API does not answer ({why}).",
-        hint=f"Go on with the same command and --after {why.after}",
-    )
-
-
-def _cursor(text: str | None) -> str | None:
-    if text is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise _no_cursor(text)
-    return text
-
-
-def _no_cursor(text: str) -> Problem:
-    return Problem(
-        "bad_usage",
-        f"{text or 'An empty text'} is not the cursor of a list.",
-        hint="A list that is cut short says which to give to --after.",
-        exit_code=ExitCode.USAGE,
-    )
 
 
 def _begun(
@@ -127,59 +78,11 @@ def _begun(
 ) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.listing import PatientPages, pages
+    from imgpipe_cli.pictures.listing import PatientPages
 
     api = Api(pipeline.api_url, pipeline.token)
     stored = "failed" if status == "retrying" else status or ""
-    found = pages(_Shown(PatientPages(api, stored, prefix), after), size, after)
-    try:
-        return next(found), found
-    except Problem as error:
-        if error.code == "invalid_cursor" and after is not None:
-            raise _no_cursor(after) from error
-        raise
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Pages of which those before a refusal are shown. start: the cursor of the first."""
-
-    source: Pages
-    start: str | None
-
-    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
-        from imgpipe_cli.pictures.api import ApiUnavailable
-
-        try:
-            return self.source.results(limit=limit, after=after)
-        except Problem as problem:
-            if after == self.start:
-                raise
-            # As where the token was replaced meanwhile: what was read before it is shown.
-            raise ApiUnavailable(problem.message.rstrip(".")) from problem
-
-
-def _stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> int:
-    from imgpipe_cli.pictures.listing import filtered
-
-    shown, keys = 0, list[str]()
-    for item in items:
-        run.stream(filtered(item, threshold) if threshold is not None else item)
-        if shown < _LIMIT:
-            keys.append(item["objectKey"])
-        shown += 1
-    run.seen(keys)
-    return shown
-
-
-def _table(run: Run, items: Iterable[ResultItem], threshold: float) -> int:
-    from imgpipe_cli.render import listings
-
-    found = list(items)
-    run.seen(item["objectKey"] for item in found)
-    if found:
-        run.screen.show(listings.table(found, threshold))
-    return len(found)
+    return begun(PatientPages(api, stored, prefix), size, after)
 
 
 def _say_what_is_not_shown(run: Run, shown: int, limit: int, wanted: Wanted, *, empty: bool) -> None:

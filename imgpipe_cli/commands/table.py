@@ -63,6 +63,25 @@ COMMANDS: dict[str, Entry] = {
         reads=True,
         streams="always",
     ),
+    "find": Entry(
+        "find",
+        "Find pictures by labels, by words seen in them and by words of their keys, best first.",
+        (
+            "imgpipe find Cat Sofa",
+            'imgpipe find --text "happy birthday"',
+            "imgpipe find Cat Dog --any --name holiday",
+        ),
+        "Every day",
+        reads=True,
+        streams="always",
+    ),
+    "labels": Entry(
+        "labels",
+        "Show the labels that pictures have, the most frequent first, with the number of pictures.",
+        ("imgpipe labels", "imgpipe labels --prefix c --json"),
+        "Every day",
+        reads=True,
+    ),
     "watch": Entry(
         "watch",
         "Show results as they arrive, from any uploader, until Ctrl-C.",

@@ -19,6 +19,7 @@ from imgpipe_cli.result import Result
 if TYPE_CHECKING:
     from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.pipeline import Pipeline
+    from imgpipe_cli.deploy.results.store import BucketStore, TableStore
     from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Connection, Remembered
 
@@ -290,8 +291,20 @@ def _repaired(run: Run, connection: Connection, settings: Settings) -> Callable[
 
     where = store(settings.results, connection.aws, connection.names)
     found = reindex.repair(where)
-    run.note("index_repaired", f"{found.added} added, {found.removed} removed")
+    added, removed = _repaired_rows(connection, where)
+    run.note("index_repaired", f"{found.added + added} added, {found.removed + removed} removed")
     return partial(reindex.refuse_unfinished, found, where)
+
+
+def _repaired_rows(connection: Connection, where: TableStore | BucketStore) -> tuple[int, int]:
+    from imgpipe_cli.aws.client import AwsError
+    from imgpipe_cli.aws.errors import problem
+    from imgpipe_cli.deploy.results.row_index import RowIndex
+
+    try:
+        return RowIndex(connection.aws, connection.names.index_table, where).repair()
+    except AwsError as error:
+        raise problem(error, f"repair table {connection.names.index_table}") from error
 
 
 def _plain_http(connection: Connection) -> bool:

@@ -119,7 +119,7 @@ class Api:
 
     def get(self, path: str, query: Mapping[str, Any]) -> tuple[int, Any]:
         """(status, JSON document). Raises ApiUnavailable for what is not JSON, and without an answer."""
-        return self._document("GET", f"{path}?{urlencode(query)}")
+        return self._document("GET", f"{path}?{urlencode(query, doseq=True)}")
 
     def post(self, path: str, document: Any) -> tuple[int, Any]:
         """The same for a question that is a JSON document."""
@@ -180,11 +180,11 @@ class Api:
         if status == 200:
             item = cast("ResultItem", document)
             if self._token and not is_whole(item):
-                raise _refusal(401, document)  # a wrong token opens no more than none
+                raise refusal(401, document)  # a wrong token opens no more than none
             return item
         if status == 404 and _code(document) == "not_found":
             return None
-        raise _refusal(status, document)
+        raise refusal(status, document)
 
     def results(
         self, *, limit: int = PAGE, after: str | None = None, status: str = "", prefix: str = ""
@@ -198,7 +198,7 @@ class Api:
         http_status, document = self.get("/results", query)
         if http_status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):
             return document["items"], document.get("next")
-        raise _refusal(http_status, document)
+        raise refusal(http_status, document)
 
     def by_key(self, keys: Sequence[str]) -> ByKey:
         """The results of at most PAGE keys in one request. Needs the token.
@@ -208,7 +208,7 @@ class Api:
         status, document = self.post("/results", {"keys": list(keys)})
         if status == 200 and isinstance(document, dict) and {"items", "absent", "rest"} <= document.keys():
             return ByKey(document["items"], document["absent"], document["rest"])
-        raise _refusal(status, document)
+        raise refusal(status, document)
 
     def usage(self) -> Usage:
         """What was analyzed this month. Needs the token. Raises ApiUnavailable, Problem."""
@@ -221,7 +221,7 @@ class Api:
                 "This pipeline was set up by an older imgpipe, which counts no analyses.",
                 hint="Run imgpipe up: it counts from then on.",
             )
-        raise _refusal(status, document)
+        raise refusal(status, document)
 
     def many(
         self, keys: list[str], *, patient: bool = False
@@ -270,7 +270,8 @@ def _code(document: Any) -> str:
     return str(error.get("code", "")) if isinstance(error, dict) else ""
 
 
-def _refusal(status: int, document: Any) -> Exception:
+def refusal(status: int, document: Any) -> Exception:
+    """The Problem or ApiUnavailable that an answer means which is no success."""
     code = _code(document)
     if status == 401:
         return Problem(

@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from imgpipe_cli.events import Changing, Copied, Counted, Event, Looking, Settled, Skipped, Verb, Waiting
+from imgpipe_cli.events import (
+    Changing,
+    Copied,
+    Counted,
+    Event,
+    Looking,
+    Settled,
+    Skipped,
+    Verb,
+    Waiting,
+)
 from imgpipe_cli.render.text import safe, seconds
 
 if TYPE_CHECKING:
@@ -83,8 +93,8 @@ class Board:
                     row.changed.append(done)
             case Waiting(detail=detail, waited_s=waited_s):
                 row.state, row.detail = "busy", f"{safe(detail)}, {seconds(waited_s)}"
-            case Copied(done=copied):
-                row.state, row.detail = "busy", f"{copied:,} results copied"
+            case Copied(done=copied, verb=verb):
+                row.state, row.detail = "busy", f"{copied:,} results {verb}"
             case Counted(done=done_count):
                 row.state, row.detail = "busy", f"{done_count:,} versions deleted"
             case Skipped(why=why):

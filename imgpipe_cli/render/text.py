@@ -151,7 +151,7 @@ NOTES = {
     "store_removed": "Removed: {detail}.",
     "results_verified": "Results checked: {detail}.",
     "index_repaired": "Entries of the indexes: {detail}.",
-    "failed_indexed": "The index of failed results in {detail} is complete.",
+    "indexed": "The indexes of the results in {detail} are complete.",
     "local_stopped": "The last pipeline is gone: the local cloud was stopped.",
     "folders_kept": "Files of the same name keep their folders: {detail}.",
     "passed_over": "Skipped, since hidden or no picture: {detail}.",
@@ -182,6 +182,9 @@ NOTES = {
     "counting": "Counting pictures.",
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
+    "no_labels": "No picture has a label yet.",
+    "find_limited": "There are more: --limit shows more (0: all), and --after {detail} goes on from here.",
+    "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "
     "aws:SourceAccount out of their trust policies and tries once more. "

@@ -84,7 +84,7 @@ class IndexReader:
         return [(row["sk"], row["name"]) for row in found], more
 
     def state(self) -> Mapping[str, Any]:
-        """`filled` and `of` results while older ones are being added; `complete` at the end. Empty before."""
+        """`filled` and `of` results while older ones are being added; empty before."""
         pk, sk = STATE
         answer = self.dynamodb.get_item(TableName=self.table, Key=to_attributes({"pk": pk, "sk": sk}))
         return from_attributes(answer.get("Item", {}))

@@ -45,7 +45,7 @@ def worst_case_s(timeouts: PageLimits) -> float:
 
 
 def list_results(request: Request, needs: Needs) -> Response:
-    """200 `{items, next}`, and `index` while a search does not see all; ApiError 503 `busy`, 400 with
+    """200 `{items, next}`, and with a search `index`; ApiError 503 `busy`, 400 with
     `invalid_` and the name of the parameter, `invalid_cursor` for `after`."""
     started_s = time.monotonic()
     limit = limit_of(request, DEFAULT_LIMIT)
@@ -57,7 +57,7 @@ def list_results(request: Request, needs: Needs) -> Response:
         place = found.fill(started_s)
         items = [_linked(item, needs) for item in found.items] if with_images else found.items
         answer = {"items": items, "next": place.text() if place else None}
-        return json_response(200, {**answer, **_unfinished(needs)})
+        return json_response(200, {**answer, "index": _state(needs)})
     start = _start(request.query.get("after"), needs)
     page = _Page(needs, wanted, limit, start, with_images=with_images)
     more = page.fill(started_s)
@@ -66,12 +66,12 @@ def list_results(request: Request, needs: Needs) -> Response:
     return json_response(200, {"items": page.items, "next": more.text() if more else None})
 
 
-def _unfinished(needs: Needs) -> dict[str, Any]:
-    """How many results the index has by now, while those from before it was made are being added."""
+def _state(needs: Needs) -> dict[str, Any]:
+    """Whether the index has all results; if not, how many it has by now of those from before it was made."""
+    if needs.config.failed_index:
+        return {"complete": True}
     state = needs.index.state()
-    if state.get("complete"):
-        return {}
-    return {"index": {"filled": state.get("filled", 0), "of": state.get("of")}}
+    return {"complete": False, "filled": state.get("filled", 0), "of": state.get("of")}
 
 
 @dataclass(frozen=True)

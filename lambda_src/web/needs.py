@@ -23,9 +23,10 @@ class Config:
     """Settings from the environment.
 
     `index` is the name of a table's index, empty for a bucket. `failed_index` is that of failed results,
-    empty while it does not hold all of them. `first_day` is the pipeline's first day (UTC): no result is
-    older. `min_confidence` and `public_results` are told to the page: where its slider starts, and whether
-    GET /result needs the token. `monthly_limit`: of analyses, None for any number.
+    empty while it, and the index of what is in pictures, do not hold all of them. `first_day` is the
+    pipeline's first day (UTC): no result is older. `min_confidence` and `public_results` are told to the
+    page: where its slider starts, and whether GET /result needs the token. `monthly_limit`: of analyses, None
+    for any number.
     """
 
     store: Store

@@ -58,7 +58,7 @@ def test_each_page_of_help_is_whole(
             assert not re.match(r"(What|Whose|Who|Whoever)\b", parameter.help)
             assert " ".join(parameter.help.split()) in words
     usage = printed.out.partition("\n\n")[0]
-    assert "..." not in re.sub(r"(PATH|KEY|NAME|ARGS|web)\]?\]?\.\.\.", "", usage)
+    assert "..." not in re.sub(r"(PATH|KEY|LABEL|NAME|ARGS|web)\]?\]?\.\.\.", "", usage)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)

@@ -13,6 +13,7 @@ from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from call_chain import Chain
+from imgpipe_cli.aws import object_deletes
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources import emptying
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
@@ -182,7 +183,7 @@ def test_pages_of_a_full_bucket_are_removed_side_by_side(full: _FullBucketAws) -
 def test_what_was_counted_is_not_listed_again_and_what_came_since_goes_too(
     full: _FullBucketAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emptying, "_BATCH", 2)
+    monkeypatch.setattr(object_deletes, "_BATCH", 2)
     found = emptying.count_versions(full, "full")
     assert (found["objects"], found["versions"], found["markers"], found["uploads"]) == (4, 5, 1, 1)
     full.call("s3", "put_object", Bucket="full", Key="late.jpg", Body=b"picture")

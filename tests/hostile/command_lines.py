@@ -64,7 +64,7 @@ COMMAND_LINES = (
     _usage("tps-zero", "up", "--rekognition-tps", "0"),
     _usage("tps-nan", "up", "--rekognition-tps", "nan"),
     _usage("tps-negative", "up", "--rekognition-tps", "-5"),
-    _usage("limit-negative", "up", "--monthly-limit", "-1"),
+    _usage("monthly-limit-negative", "up", "--monthly-limit", "-1"),
     _usage("limit-fraction", "up", "--monthly-limit", "1.5"),
     _usage("tps-above", "up", "--rekognition-tps", "1e9"),
     _usage("tps-of-the-environment", "up", IMGPIPE_REKOGNITION_TPS="0"),

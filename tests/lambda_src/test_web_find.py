@@ -150,12 +150,12 @@ def test_a_search_says_how_far_the_index_is(call: Call, three: Cloud) -> None:
         pk, sk = STATE
         three.index.put_item(TableName=INDEX_TABLE, Item={"pk": {"S": pk}, "sk": {"S": sk}, **fields})
 
-    assert index(label="cat") == {"filled": 0, "of": None}
+    assert index(label="cat") == {"complete": False, "filled": 0, "of": None}
     state(filled={"N": "120"}, of={"N": "5000"})
-    assert index(label="cat") == {"filled": 120, "of": 5000}
+    assert index(label="cat") == {"complete": False, "filled": 120, "of": 5000}
     assert index() is None
     state(complete={"BOOL": True})
-    assert index(label="cat") is None
+    assert index(label="cat") == {"complete": True}
 
 
 def test_a_store_that_is_late_gives_no_empty_page(call: Call, three: Cloud) -> None:

@@ -25,6 +25,7 @@ class Request:
     headers: Mapping[str, str]
     document: Any = None
     """The body of a POST."""
+    every: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class PlayedApi:
     busy: Callable[[Request], bool] = lambda _request: False
     connections: int = 0
     usage: Answer | None = None
+    found: Callable[[Request], Answer] | None = None
+    labels: list[Answer] = field(default_factory=list)
     closing: bool = False
     url: str = ""
 
@@ -90,12 +93,23 @@ class PlayedApi:
             return no_route
         if (self.private or request.path != "/prod/result") and not self._allowed(request):
             return Answer(401, {"error": {"code": "unauthorized", "message": "Needs the token."}})
-        if request.path == "/prod/usage" and self.usage is not None:
-            return self.usage
-        answers = {"/prod/result": self._result, "/prod/results": self._results}
-        return answers.get(request.path, lambda _request: no_route)(request)
+        return self._routed(request) or no_route
+
+    def _routed(self, request: Request) -> Answer | None:
+        match request.path:
+            case "/prod/result":
+                return self._result(request)
+            case "/prod/results":
+                return self._results(request)
+            case "/prod/usage":
+                return self.usage
+            case "/prod/labels" if self.labels:
+                return self.labels.pop(0)
+        return None
 
     def _results(self, request: Request) -> Answer:
+        if self.found is not None and {"label", "text", "name"} & request.query.keys():
+            return self.found(request)
         if request.document is not None:
             return self._by_key(request.document["keys"])
         limit = min(int(request.query["limit"]), self.page_size)
@@ -152,12 +166,11 @@ def serving() -> Iterator[PlayedApi]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            query = {
-                name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
-            }
+            every = parse_qs(parts.query, keep_blank_values=True)
+            query = {name: values[0] for name, values in every.items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             document = json.loads(self.body()) if self.command == "POST" else None
-            self._answer(api.answer(Request(parts.path, query, headers, document)))
+            self._answer(api.answer(Request(parts.path, query, headers, document, every)))
 
         do_POST = do_GET
 

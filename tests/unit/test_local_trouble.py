@@ -9,8 +9,8 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.commands.chosen import Options
-from imgpipe_cli.commands.list import _cut_short
 from imgpipe_cli.commands.local_trouble import in_short
+from imgpipe_cli.commands.paging import cut_short
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Teller
 from imgpipe_cli.errors import Problem
@@ -117,7 +117,7 @@ def test_nobody_waits_for_verdicts_of_a_cloud_that_has_ended(played: PlayedApi) 
 @pytest.mark.usefixtures("status")
 def test_a_list_that_ends_with_the_cloud_keeps_its_cursor() -> None:
     why = CutShort(ApiUnavailable("refused"), "abc")
-    found = _cut_short(why, run("list").trouble(why))
+    found = cut_short(why, run("list").trouble(why))
     assert found.code == "local_ended"
     assert "imgpipe local start" in found.hint
     assert found.hint.endswith("Add --after abc to go on from here.")

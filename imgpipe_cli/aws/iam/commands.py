@@ -7,6 +7,7 @@ from imgpipe_cli.aws.iam.scopes import (
     API_LIST,
     EVIDENCE_LOGS,
     FUNCTION_LOGS,
+    INDEX_TABLE,
     INGEST,
     PARAMETERS,
     PICTURES,
@@ -18,7 +19,7 @@ from imgpipe_cli.aws.iam.scopes import (
 from imgpipe_cli.aws.iam.uses import UP, Entry, Op, Use, uses
 
 # They find out where the pipeline answers, on a machine that did not set it up.
-_FIND = ("upload", "result", "list", "export", "cost", "retry", "watch", "open", "token")
+_FIND = ("upload", "result", "list", "find", "labels", "export", "cost", "retry", "watch", "open", "token")
 # They ask whether a picture is there, or still the same.
 _ASK = ("upload", "result", "retry", "watch")
 # Only with --purge.
@@ -43,6 +44,7 @@ OWN: tuple[Use, ...] = (
     # A migration of results. The marks of removed pictures keep their tag.
     *uses(UP, STORED, "s3.get_object", Op("s3.put_object", also=("s3:PutObjectTagging",))),
     *uses(UP, TABLES, "dynamodb.scan", "dynamodb.get_item", "dynamodb.put_item"),
+    *uses(UP, INDEX_TABLE, "dynamodb.batch_write_item", "dynamodb.delete_item"),
     *uses(_FIND, PARAMETERS, "ssm.get_parameter", "ssm.list_tags_for_resource"),
     *uses(_FIND, API_LIST, "apigatewayv2.get_apis"),
     *uses(("retry",), INGEST, "lambda.invoke"),

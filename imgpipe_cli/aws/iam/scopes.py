@@ -51,6 +51,7 @@ PICTURES = Scope("Pictures", lambda n: [f"{n.bucket_arn}/*"])
 STORED = Scope("StoredResults", lambda n: [f"{n.results_bucket_arn}/*"])
 OBJECTS = Scope("Objects", lambda n: [f"{n.bucket_arn}/*", f"{n.results_bucket_arn}/*"])
 TABLES = Scope("Tables", lambda n: [n.table_arn, n.index_table_arn])
+INDEX_TABLE = Scope("IndexTable", lambda n: [n.index_table_arn])
 TABLE_INDEX = Scope("TableIndex", lambda n: [f"{n.table_arn}/index/{INDEX}"])
 QUEUE = Scope("FailureQueue", lambda n: [n.queue_arn])
 PARAMETERS = Scope(

@@ -17,6 +17,8 @@ COMMANDS = (
     "upload",
     "result",
     "list",
+    "find",
+    "labels",
     "export",
     "rm",
     "explain",

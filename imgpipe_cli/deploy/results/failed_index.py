@@ -1,25 +1,30 @@
-"""The index of failed results, filled once where a pipeline is older than the index.
+"""The indexes of failed results and of what is in pictures, filled once where a pipeline is older than them.
 
-The ingest function keeps it from then on. So the function that lists results is told of it last: after the
-ingest function has its new code, no run of the old code is left, and all failed results of before are in it.
-That it was told is all there is to remember. Until then it finds failed results among all others.
+The ingest function keeps them from then on. So the function that lists results is told of them last: after
+the ingest function has its new code, no run of the old code is left, and all results of before are in them.
+That it was told is all there is to remember. Until then it finds failed results among all others, and says
+how far the index of what is in pictures is.
 """
 
 from __future__ import annotations
 
+from imgpipe_cli.aws.client import AwsError
+from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Change, Routine
 from imgpipe_cli.deploy.resources.lambda_configuration import FAILED_INDEX_VARIABLE
 from imgpipe_cli.deploy.results import old_runs, reindex
-from imgpipe_cli.deploy.results.store import store
-from imgpipe_cli.events import Emit, Note
+from imgpipe_cli.deploy.results.row_index import RowIndex
+from imgpipe_cli.deploy.results.store import BucketStore, TableStore, store
+from imgpipe_cli.events import Copied, Emit, Note
 from imgpipe_cli.session.settings import Settings
 
 _STORES = ("table", "results_bucket")
 _OLD_RUNS = "pictures begun before the update may still fail"
 _OPERATIONS = (
     "dynamodb.scan",
+    "dynamodb.batch_write_item",
     "dynamodb.put_item",
     "s3.list_objects_v2",
     "s3.get_object",
@@ -29,27 +34,40 @@ _OPERATIONS = (
 
 
 def is_complete(snapshot: Snapshot) -> bool:
-    """Whether the index holds all failed results; it does before there are any."""
+    """Whether the indexes hold all results; they do before there are any."""
     web = snapshot["function.web"]
+    if web.exists and not snapshot["index_table"].exists:
+        return False
     if web.exists:
         return FAILED_INDEX_VARIABLE in web.facts["configuration"].get("Environment", {}).get("Variables", {})
     return not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
 
 
 def fill(pipeline: Pipeline, settings: Settings, emit: Emit) -> None:
-    """Put all failed results that are stored into the index. Raises Problem."""
+    """Put all results that are stored into the indexes. Raises Problem."""
     where = store(settings.results, pipeline.aws, pipeline.names)
-    if not reindex.repair(where).read:
+    count = reindex.repair(where).read
+    if not count:
         return
+    _fill_rows(pipeline, where, count, emit)
     if list(old_runs.while_they_may_last(pipeline.aws, emit, _OLD_RUNS)):
         reindex.repair(where)
-    emit(Note("failed_indexed", where.name))
+        _fill_rows(pipeline, where, count, emit)
+    emit(Note("indexed", where.name))
+
+
+def _fill_rows(pipeline: Pipeline, where: TableStore | BucketStore, count: int, emit: Emit) -> None:
+    rows = RowIndex(pipeline.aws, pipeline.names.index_table, where)
+    try:
+        rows.fill(lambda seen: emit(Copied("table", "index_table", seen, "indexed")), of=count)
+    except AwsError as error:
+        raise problem(error, f"add the results in {where.name} to table {rows.table}") from error
 
 
 def planned(pipeline: Pipeline, settings: Settings) -> Change:
     """What a dry run says of it."""
     where = store(settings.results, pipeline.aws, pipeline.names).name
-    service = "dynamodb." if settings.results == "table" else "s3."
-    operations = tuple(one for one in _OPERATIONS if one.startswith(service))
-    what = f"failed results of {where} to their index"
-    return Change("add", what, Routine("index_failed", operations, lambda _aws, _emit: None))
+    services = ("dynamodb.",) if settings.results == "table" else ("dynamodb.batch", "dynamodb.put", "s3.")
+    operations = tuple(one for one in _OPERATIONS if one.startswith(services))
+    what = f"results of {where} to their indexes"
+    return Change("add", what, Routine("index_results", operations, lambda _aws, _emit: None))

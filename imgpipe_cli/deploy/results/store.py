@@ -160,6 +160,10 @@ class TableStore:
         """Write an unmarked row anew; False where it has changed since, and has its mark. Raises AwsError."""
         return self._put(item, item)
 
+    def renew(self, item: Stored, seen: Stored) -> bool:
+        """Put the item in place of what was seen; False when that has changed since. Raises AwsError."""
+        return self._put(item, seen)
+
     def _put(self, item: Stored, observed: Stored | None) -> bool:
         """Put the item in place of what was seen; False when that has changed since."""
         row = {"Item": table_rows.row_of(item), **dynamo_types.unchanged(observed)}
@@ -248,6 +252,14 @@ class BucketStore:
                         self.aws.call("s3", "delete_object", Bucket=self.bucket, Key=old)
                 return True
         raise AwsError("Conflict", _TOO_BUSY, service="s3", operation="put_object")
+
+    def renew(self, item: Stored, seen: Stored) -> bool:
+        """Put the item in place of what was seen; False when that has changed since. Raises AwsError.
+
+        Its entries stay: both are of the same time and status.
+        """
+        found = self.get(name_of(item))
+        return found is not None and found[0] == seen and self._put(item, found[1])
 
     def _put(self, item: Stored, etag: str | None) -> bool:
         """Put the item in place of the object with this ETag; False when that has changed since."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -170,8 +170,7 @@ class _Sending:
         )
         self._window.add(picture, lambda on_end: self._puts.put(put, on_end))
 
-    def _mark(self, key: str) -> dict[str, str]:
-        """What has a picture analyzed and paid for again, where that is asked for."""
+    def _mark(self, key: str) -> Mapping[str, str]:
         return functions.forced.metadata_of(key) if self._force else {}
 
     def _hash(self, picture: Picture) -> None:

@@ -1,0 +1,107 @@
+"""`imgpipe find`: pictures by what is in them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.options import MinConfidenceOption, PrefixOption
+from imgpipe_cli.commands.paging import (
+    LIMIT,
+    AfterOption,
+    Items,
+    LimitOption,
+    begun,
+    cut_short,
+    parse_cursor,
+    stream,
+    table,
+)
+from imgpipe_cli.commands.runtime import Run, command
+from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.result import Result
+
+if TYPE_CHECKING:
+    from imgpipe_cli.pictures.api import Api
+    from imgpipe_cli.pictures.finding import FoundPages, Search
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def find(
+        run: Run,
+        labels: Annotated[
+            list[str] | None,
+            typer.Argument(
+                metavar="[LABEL]...",
+                show_default=False,
+                help="Labels that a picture shows: Animal finds the cat, Cell Phone the Mobile Phone.",
+            ),
+        ] = None,
+        any_label: Annotated[
+            bool, typer.Option("--any", help="One of the labels is enough (default: all).")
+        ] = False,
+        text: Annotated[
+            str, typer.Option("--text", metavar="WORDS", help="Words that are seen in the picture.")
+        ] = "",
+        name: Annotated[
+            str, typer.Option("--name", metavar="WORDS", help="Words of the picture's key.")
+        ] = "",
+        prefix: PrefixOption = "",
+        limit: LimitOption = LIMIT,
+        after: AfterOption = None,
+        min_confidence: MinConfidenceOption = None,
+    ) -> Result:
+        """Find pictures by labels, by words seen in them and by words of their keys, best first."""
+        from imgpipe_cli.pictures.api import Api
+        from imgpipe_cli.pictures.finding import Search
+        from imgpipe_cli.pictures.listing import Wanted, matching
+
+        if not (labels or text or name):
+            raise Problem(
+                "bad_usage",
+                "Nothing to find is named.",
+                hint="Name labels, or give --text or --name: imgpipe find Cat; imgpipe labels lists them.",
+                exit_code=ExitCode.USAGE,
+            )
+        cursor = parse_cursor(after)
+        threshold = shown_from(run, min_confidence, run.pipeline())
+        search = Search(tuple(labels or ()), any_label, text, name, threshold, prefix=prefix)
+        found = answered(
+            run, lambda pipeline: _Begun(Api(pipeline.api_url, pipeline.token), search, limit, cursor)
+        )
+        items = Items(matching(found.pages, Wanted(), limit))
+        if run.options.json:
+            filtering = run.asked("min_confidence", min_confidence) is not None
+            shown = stream(run, items, threshold if filtering else None)
+        else:
+            shown = table(run, items, threshold)
+        if items.cut_short is not None:
+            raise cut_short(items.cut_short, run.trouble(items.cut_short))
+        _say_what_is_not_shown(run, found.source, shown, limit)
+        return Result(streamed=True)
+
+
+class _Begun:
+    """A search of which the first page is there."""
+
+    def __init__(self, api: Api, search: Search, limit: int, after: str | None) -> None:
+        from imgpipe_cli.pictures.api import PAGE
+        from imgpipe_cli.pictures.finding import FoundPages
+
+        self.source = FoundPages(api, search, left=limit or None)
+        first, rest = begun(self.source, PAGE, after)
+        self.pages = chain([first], rest)
+
+
+def _say_what_is_not_shown(run: Run, source: FoundPages, shown: int, limit: int) -> None:
+    index = source.index or {}
+    if not index.get("complete"):
+        run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
+    if shown == 0:
+        run.note("no_match")
+    elif shown == limit and source.more and not run.options.json:
+        run.note("find_limited", source.more)

@@ -1,0 +1,28 @@
+"""`imgpipe labels`: the labels that pictures have."""
+
+from __future__ import annotations
+
+import typer
+
+from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.options import MinConfidenceOption, PrefixOption
+from imgpipe_cli.commands.runtime import Run, command
+from imgpipe_cli.result import Result
+
+
+def register(app: typer.Typer) -> None:
+    @command(app)
+    def labels(run: Run, prefix: PrefixOption = "", min_confidence: MinConfidenceOption = None) -> Result:
+        """Show the labels that pictures have, the most frequent first, with the number of pictures."""
+        from imgpipe_cli.pictures.api import Api
+        from imgpipe_cli.pictures.finding import labels as listed
+        from imgpipe_cli.render import labels as drawn
+
+        least = shown_from(run, min_confidence, run.pipeline())
+        found = answered(
+            run, lambda pipeline: list(listed(Api(pipeline.api_url, pipeline.token), prefix, least))
+        )
+        found.sort(key=lambda label: (-label["count"], label["name"]))
+        if not found:
+            run.note("no_labels")
+        return Result(data={"labels": found}, show=lambda screen: drawn.show(screen, found))

@@ -1,0 +1,156 @@
+"""The rows by which pictures are found, made from the stored results; nothing is analyzed.
+
+The ingest function writes them with each result. Those of results from before there was an index are added
+here by `up`, and what hands or a stop at the wrong moment have left is put right by `up --repair-index`.
+A result says itself whether its rows are there, so a run that was stopped goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from imgpipe_cli.aws.client import Aws, AwsError
+from imgpipe_cli.deploy.results.store import PARALLEL, BucketStore, TableStore, batches, name_of
+from imgpipe_cli.lambdas.source import dynamo_types
+from imgpipe_cli.lambdas.source import index_rows as rules
+from imgpipe_cli.system.threads import Pool
+
+if TYPE_CHECKING:
+    from shared.result_item import Stored
+
+# A row this young may be ahead of its result; a run of the function takes less.
+_YOUNG_MS = 900_000
+# Results between two notes of how far the index is.
+_NOTED_EVERY = 500
+_TRIES = 8
+_PAUSE_S = 0.1
+
+Progress = Callable[[int], object]
+
+
+@dataclass
+class RowIndex:
+    """now_ms: milliseconds since 1970."""
+
+    aws: Aws
+    table: str
+    store: TableStore | BucketStore
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    _names: set[tuple[str, str]] = field(default_factory=set)
+
+    def fill(self, progress: Progress, *, of: int | None = None) -> int:
+        """Add the rows of results that have none; how many results those were. Raises AwsError.
+
+        of: how many results there are, for those who ask how far it is.
+        """
+        seen = added = noted = 0
+        with Pool(PARALLEL, thread_name_prefix="index") as pool:
+            for some in batches(self._results()):
+                seen += len(some)
+                added += sum(pool.map(self._add, (one for one in some if not rules.is_indexed(one))))
+                if seen - noted >= _NOTED_EVERY:
+                    noted = seen
+                    self._note(seen, of)
+                    progress(seen)
+        return added
+
+    def repair(self) -> tuple[int, int]:
+        """How many rows were missing and were added, and how many were left over and removed. Raises
+        AwsError."""
+        unread: set[str] = set()
+        right: set[int] = set()
+        added = removed = 0
+        for item in self._results(lambda name, _error: unread.add(name)):
+            own = rules.entries(item)
+            if rules.is_indexed(item):
+                self._put(self._new_names(item))
+            else:
+                added += len(own) * self._add(item)
+            right.update(_mark(*rules.row_of(one, item["objectKey"])) for one in own)
+        with Pool(PARALLEL, thread_name_prefix="index") as pool:
+            for rows in batches(self._rows()):
+                over = [row for row in rows if _mark(row["pk"], row["sk"]) not in right]
+                right.difference_update(_mark(row["pk"], row["sk"]) for row in rows)
+                removed += sum(pool.map(self._remove, (row for row in over if self._is_over(row, unread))))
+        if right:
+            added += sum(self._put_missing(item, right) for item in self._results())
+        return added, removed
+
+    def _results(self, refused: Callable[[str, AwsError], None] | None = None) -> Iterator[Stored]:
+        found = self.store.items({}, refused or (lambda _name, _error: None))
+        return (item for item in found if item["status"] != "removed")
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        """Those of pictures."""
+        for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
+            rows = map(dynamo_types.from_attributes, page["Items"])
+            yield from (row for row in rows if "key" in row)
+
+    def _add(self, item: Stored) -> bool:
+        """False where another result came meanwhile, which has rows of its own."""
+        own, at = rules.entries(item), self.now_ms()
+        self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
+        listed = sorted({*own, *item.get("indexed", ())})
+        return self.store.renew(cast("Stored", {**item, "indexed": listed, "indexedAt": at}), item)
+
+    def _new_names(self, item: Stored) -> list[dict[str, Any]]:
+        """The rows of the names in it that were not written by this run."""
+        found = rules.rows_of_names(item)
+        new = [row for place, row in found.items() if place not in self._names]
+        self._names.update(found)
+        return new
+
+    def _put_missing(self, item: Stored, missing: set[int]) -> int:
+        key = item["objectKey"]
+        own = [one for one in rules.entries(item) if _mark(*rules.row_of(one, key)) in missing]
+        self._put(rules.rows_of(item, own, item.get("indexedAt", self.now_ms())))
+        return len(own)
+
+    def _put(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        wanted = [{"PutRequest": {"Item": dynamo_types.to_attributes(row)}} for row in rows]
+        for start in range(0, len(wanted), rules.MAX_BATCH):
+            requests = wanted[start : start + rules.MAX_BATCH]
+            for tried in range(_TRIES):
+                if tried:
+                    self.aws.sleep(_PAUSE_S * 2.0**tried)
+                answer = self.aws.call("dynamodb", "batch_write_item", RequestItems={self.table: requests})
+                requests = answer.get("UnprocessedItems", {}).get(self.table, [])
+                if not requests:
+                    break
+            else:
+                text = "DynamoDB has too much to do to take all rows"
+                raise AwsError("Throttling", text, service="dynamodb", operation="batch_write_item")
+
+    def _is_over(self, row: Mapping[str, Any], unread: set[str]) -> bool:
+        """Whether a row without a result may go."""
+        old = self.now_ms() - row.get("at", 0) > _YOUNG_MS
+        return old and name_of(cast("Stored", {"objectKey": row["key"]})) not in unread
+
+    def _remove(self, row: Mapping[str, Any]) -> bool:
+        """False where it was written anew meanwhile."""
+        place = dynamo_types.to_attributes({"pk": row["pk"], "sk": row["sk"]})
+        try:
+            self.aws.call(
+                *("dynamodb", "delete_item"),
+                TableName=self.table,
+                Key=place,
+                **rules.unless_newer(row.get("at", 0) + 1),
+            )
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _note(self, filled: int, of: int | None) -> None:
+        pk, sk = rules.STATE
+        row = {"pk": pk, "sk": sk, "filled": filled, **({} if of is None else {"of": of})}
+        self.aws.call("dynamodb", "put_item", TableName=self.table, Item=dynamo_types.to_attributes(row))
+
+
+def _mark(pk: str, sk: str) -> int:
+    """Short for a row: there may be millions."""
+    return hash((pk, sk))

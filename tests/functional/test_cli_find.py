@@ -1,0 +1,133 @@
+"""`imgpipe find` and `imgpipe labels` against a played API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.api_server import Answer, PlayedApi, Request, item
+from tests.support.cli import Cli
+
+ITEMS = [item(f"{number:03}.jpg") for number in range(250)]
+
+
+def finds(played: PlayedApi, **index: Any) -> None:
+    """250 pictures, page by page."""
+
+    def found(request: Request) -> Answer:
+        start, limit = int(request.query.get("after", "0")), int(request.query["limit"])
+        end = start + limit
+        following = str(end) if end < len(ITEMS) else None
+        body = {"items": ITEMS[start:end], "next": following, "index": index or {"complete": True}}
+        return Answer(body=body)
+
+    played.found = found
+
+
+def test_it_asks_for_all_that_is_named(cli: Cli, played: PlayedApi) -> None:
+    finds(played)
+    options = ("--any", "--text", "happy day", "--name", "sea", "--prefix", "p/", "--min-confidence", "80.5")
+    printed = cli("find", "Cat", "Cell Phone", *options)
+    assert printed.code == 0
+    assert played.asked[-1].every == {
+        "label": ["Cat", "Cell Phone"],
+        "any": ["true"],
+        "text": ["happy day"],
+        "name": ["sea"],
+        "prefix": ["p/"],
+        "min_confidence": ["80.5"],
+        "limit": ["20"],
+    }
+
+
+def test_the_best_are_shown_and_where_to_go_on(cli: Cli, played: PlayedApi) -> None:
+    finds(played)
+    printed = cli("find", "cat", "--limit", "150")
+    assert printed.out.count(".jpg") == 150
+    assert "--after 150 goes on from here" in printed.err
+    assert [request.query["limit"] for request in played.asked] == ["100", "50"]
+    assert "230.jpg" in cli("find", "cat", "--after", "230").out
+
+
+@pytest.mark.parametrize(("limit", "requests"), [("0", 3), ("100", 1), ("20", 1)])
+def test_requests_are_few(cli: Cli, played: PlayedApi, limit: str, requests: int) -> None:
+    finds(played)
+    lines = cli("find", "cat", "--limit", limit, "--json").lines
+    assert [line["objectKey"] for line in lines] == [one["objectKey"] for one in ITEMS[: int(limit) or 250]]
+    assert len(played.asked) == requests
+
+
+def test_it_says_how_far_the_index_is(cli: Cli, played: PlayedApi) -> None:
+    finds(played, complete=False, filled=120, of=5000)
+    assert "The index has 120 of 5000 results" in cli("find", "cat").err
+
+
+def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: PlayedApi) -> None:
+    """It gives all results to whatever it does not know."""
+    played.store(*ITEMS[:3])
+    for command in (("find", "cat"), ("labels",)):
+        printed = cli(*command)
+        assert (printed.code, printed.out) == (1, "")
+        assert "Run imgpipe up" in printed.err
+
+
+def test_nothing_found_says_so(cli: Cli, played: PlayedApi) -> None:
+    played.found = lambda _request: Answer(body={"items": [], "next": None, "index": {"complete": True}})
+    printed = cli("find", "zebra")
+    assert (printed.code, printed.out) == (0, "")
+    assert "No result matches." in printed.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("--any",), ("cat", "--after", "/")])
+def test_wrong_usage_asks_nothing(cli: Cli, played: PlayedApi, arguments: tuple[str, ...]) -> None:
+    assert cli("find", *arguments).code == 2
+    assert not played.asked
+
+
+def test_what_the_api_refuses_is_wrong_usage(cli: Cli, played: PlayedApi) -> None:
+    refusal = {"error": {"code": "invalid_text", "message": "text has 1 to 10 words of letters or digits."}}
+    played.found = lambda _request: Answer(400, refusal)
+    printed = cli("find", "--text", "!!")
+    assert printed.code == 2
+    assert "text has 1 to 10 words" in printed.err
+
+
+def test_a_search_that_is_cut_short_shows_what_came(
+    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgpipe_cli.pictures.api._PAUSES_S", ())
+    finds(played)
+    played.busy = lambda request: request.query.get("after") == "100"
+    printed = cli("find", "cat", "--limit", "0")
+    assert printed.code == 1
+    assert printed.out.count(".jpg") == 100
+    assert "--after 100" in printed.err
+
+
+# --- labels ----------------------------------------------------------------------------------------
+
+
+def test_labels_of_all_pages_are_shown_the_most_frequent_first(cli: Cli, played: PlayedApi) -> None:
+    pages = [
+        Answer(body={"items": [{"name": "Cat", "count": 3}], "next": "b"}),
+        Answer(body={"items": [{"name": "Dog", "count": 7312, "more": True}], "next": None}),
+    ]
+    played.labels = [*pages, *pages]
+    printed = cli("labels", "--prefix", "x", "--min-confidence", "80")
+    rows = [line.split() for line in printed.out.splitlines()]
+    assert rows.index(["Dog", "7,312+"]) < rows.index(["Cat", "3"])
+    assert played.asked[0].query == {"prefix": "x", "min_confidence": "80"}
+    assert played.asked[1].query["after"] == "b"
+    names = [one["name"] for one in cli("labels", "--json").document["data"]["labels"]]
+    assert names == ["Dog", "Cat"]
+
+
+def test_no_labels_say_so(cli: Cli, played: PlayedApi) -> None:
+    played.labels = [Answer(body={"items": [], "next": None})]
+    assert "No picture has a label yet." in cli("labels").err
+
+
+def test_a_label_reaches_no_terminal_raw(cli: Cli, played: PlayedApi) -> None:
+    played.labels = [Answer(body={"items": [{"name": "\x1b[31mCat", "count": 1}], "next": None})]
+    assert "\x1b[31m" not in cli("labels").out

@@ -1,0 +1,141 @@
+"""The rows by which pictures are found: added by `up` where there are none, and repaired."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from imgpipe_cli.deploy.results.row_index import RowIndex
+from imgpipe_cli.deploy.results.store import store
+from imgpipe_cli.lambdas.source import dynamo_types
+from imgpipe_cli.lambdas.source import index_rows as rules
+from imgpipe_cli.session.settings import Settings
+from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished
+
+pytestmark = pytest.mark.usefixtures("account")
+
+BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
+NOW_MS = 1_800_000_000_000
+Rows = set[tuple[str, str]]
+
+
+def item(key: str, *labels: str, **more: Any) -> Any:
+    found = [{"Name": name, "Confidence": 90.0, "Aliases": [{"Name": f"Other {name}"}]} for name in labels]
+    base = {"objectKey": key, "status": "done", "day": "2026-11-22", "sequencer": "1" * 32, "labels": found}
+    return {**base, "analyzedAt": "2026-11-22T10:00:00.000Z", **more}
+
+
+ITEMS = [item("a.jpg", "Cat", "Dog"), item("b/c.jpg", "Cat"), item("d.jpg", status="failed")]
+GONE: Any = {"objectKey": "gone.jpg", "status": "removed", "sequencer": "1" * 32}
+
+
+def rows_of(aws: PlainHttpAws) -> Rows:
+    """Those of pictures."""
+    found = aws.call("dynamodb", "scan", TableName=NAMES.index_table)["Items"]
+    return {(row["pk"]["S"], row["sk"]["S"]) for row in found if "key" in row}
+
+
+def names_of(aws: PlainHttpAws) -> set[str]:
+    found = aws.call("dynamodb", "scan", TableName=NAMES.index_table)["Items"]
+    return {row["sk"]["S"] for row in found if row["pk"]["S"] in ("labels", "aliases")}
+
+
+def wanted(items: list[Any]) -> Rows:
+    return {rules.row_of(entry, one["objectKey"]) for one in items for entry in rules.entries(one)}
+
+
+def index(settings: Settings, aws: PlainHttpAws, now_ms: int = NOW_MS) -> RowIndex:
+    return RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
+
+
+def stored(settings: Settings) -> dict[str, Any]:
+    found = store(settings.results, PlainHttpAws(), NAMES).items({})
+    return {one["objectKey"]: one for one in found}
+
+
+def pipeline(settings: Settings, *items: Any) -> PlainHttpAws:
+    finished(settings, kind=PlainHttpAws)
+    aws = PlainHttpAws()
+    for one in (*items, GONE):
+        assert store(settings.results, aws, NAMES).put(one, absent=True)
+    return aws
+
+
+@BOTH
+def test_results_without_rows_get_them_however_often_it_is_killed(settings: Settings) -> None:
+    pipeline(settings, *ITEMS)
+    killed = 0
+    while True:
+        aws = PlainHttpAws(die_after=killed % 3)
+        with suppress(Killed):
+            index(settings, aws).fill(lambda _seen: None)
+            break
+        killed += 1
+    assert killed
+    assert rows_of(aws) == wanted(ITEMS)
+    assert names_of(aws) == {"cat", "dog", "other cat#cat", "other dog#dog"}
+    assert all(rules.is_indexed(one) for one in stored(settings).values() if one["status"] != "removed")
+    idle = PlainHttpAws()
+    assert index(settings, idle).fill(lambda _seen: None) == 0
+    assert idle.writes == []
+
+
+def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgpipe_cli.deploy.results.row_index._NOTED_EVERY", 1)
+    aws = pipeline(SETTINGS, *ITEMS)
+    seen: list[int] = []
+    index(SETTINGS, aws).fill(seen.append, of=3)
+    assert seen == [3]
+    pk, sk = rules.STATE
+    row = aws.call(
+        "dynamodb", "get_item", TableName=NAMES.index_table, Key={"pk": {"S": pk}, "sk": {"S": sk}}
+    )
+    state = dynamo_types.from_attributes(row["Item"])
+    assert (state["filled"], state["of"]) == (3, 3)
+
+
+@BOTH
+def test_a_result_that_changes_meanwhile_keeps_its_own_rows(settings: Settings) -> None:
+    aws = pipeline(settings, ITEMS[0])
+    newer = item("a.jpg", "Sofa", sequencer="2" * 32, indexed=[], indexedAt=NOW_MS)
+    place = index(settings, aws)
+    (seen,) = (one for one in place.store.items({}) if one["status"] != "removed")
+    assert place.store.put(newer, absent=False)
+    assert not place._add(seen)
+    assert stored(settings)["a.jpg"] == newer
+
+
+@BOTH
+def test_repair_makes_the_rows_those_of_the_results(settings: Settings) -> None:
+    aws = pipeline(settings, *ITEMS)
+    index(settings, aws).fill(lambda _seen: None)
+    chance = random.Random(7)
+    for pk, sk in chance.sample(sorted(rows_of(aws)), 4):
+        aws.call(
+            "dynamodb", "delete_item", TableName=NAMES.index_table, Key={"pk": {"S": pk}, "sk": {"S": sk}}
+        )
+    over = [
+        *rules.rows_of(item("a.jpg"), ["10.00 label#zebra"], NOW_MS),
+        *rules.rows_of(GONE, ["00.00 x"], 1),
+    ]
+    for row in over:
+        attributes = dynamo_types.to_attributes(row)
+        aws.call("dynamodb", "put_item", TableName=NAMES.index_table, Item=attributes)
+    young = index(settings, aws, NOW_MS + 1000).repair()
+    assert young == (4, 1), "what is young may be ahead of its result"
+    assert index(settings, aws, NOW_MS + 1_000_000).repair() == (0, 1)
+    assert rows_of(aws) == wanted(ITEMS)
+    idle = PlainHttpAws()
+    assert index(settings, idle, NOW_MS + 2_000_000).repair() == (0, 0)
+    assert rows_of(aws) == wanted(ITEMS)
+
+
+def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
+    aws = pipeline(IN_S3, *ITEMS)
+    index(IN_S3, aws).fill(lambda _seen: None)
+    aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/a.jpg.json", Body=b"{")
+    assert index(IN_S3, aws, NOW_MS + 1_000_000).repair() == (0, 0)
+    assert rows_of(aws) == wanted(ITEMS)
