@@ -33,6 +33,12 @@ SCENES: Mapping[str, Sequence[str]] = {
     "upload-sign": ("imgpipe upload sign.png --wait",),
     "up-again": ("imgpipe up",),
     "list": ("imgpipe list",),
+    "cost": (
+        "cp sign.png renamed.png",
+        "imgpipe upload renamed.png --wait",
+        "imgpipe up --monthly-limit 1000 --quiet | grep Limit",
+        "imgpipe cost",
+    ),
     "explain": ("imgpipe explain astronaut.jpg",),
     "explain-unknown": ("imgpipe explain astronout.jpg",),
     "logs": ("imgpipe logs ingest --since 1m",),

@@ -60,7 +60,7 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("upload", CAT, CAT, "--wait", code=2)
     operator.run("upload", CAT, "--wait")
     operator.run("upload", CAT)
-    for line in (("result", "cat.jpg"), ("list",), ("open", "--print")):
+    for line in (("result", "cat.jpg"), ("list",), ("cost",), ("open", "--print")):
         operator.forget()
         operator.run(*line)
     operator.run("result", "dog.jpg", code=1)
