@@ -33,6 +33,8 @@ SCENES: Mapping[str, Sequence[str]] = {
     "upload-sign": ("imgpipe upload sign.png --wait",),
     "up-again": ("imgpipe up",),
     "list": ("imgpipe list",),
+    "keywords": ("imgpipe export --to xmp",),
+    "keywords-exiftool": ("exiftool -XMP-dc:Subject -XMP-lr:HierarchicalSubject astronaut.jpg.xmp",),
     "explain": ("imgpipe explain astronaut.jpg",),
     "explain-unknown": ("imgpipe explain astronout.jpg",),
     "logs": ("imgpipe logs ingest --since 1m",),
