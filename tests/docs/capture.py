@@ -39,6 +39,8 @@ SCENES: Mapping[str, Sequence[str]] = {
         "imgpipe up --monthly-limit 1000 --quiet | grep Limit",
         "imgpipe cost",
     ),
+    "keywords": ("imgpipe export --to xmp",),
+    "keywords-exiftool": ("exiftool -XMP-dc:Subject -XMP-lr:HierarchicalSubject astronaut.jpg.xmp",),
     "explain": ("imgpipe explain astronaut.jpg",),
     "explain-unknown": ("imgpipe explain astronout.jpg",),
     "logs": ("imgpipe logs ingest --since 1m",),

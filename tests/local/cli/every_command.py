@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.aws import object_deletes
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.deploy import ingest_cap
 from imgpipe_cli.deploy.resource import ConflictError
@@ -64,6 +66,7 @@ def _use(operator: Operator, machine: Machine) -> None:
         operator.forget()
         operator.run(*line)
     operator.run("result", "dog.jpg", code=1)
+    _hand_out(operator, machine)
     _watch(operator, machine)
     _fail_once(operator, machine)
     operator.run("explain", "cat.jpg")
@@ -83,6 +86,26 @@ def _use(operator: Operator, machine: Machine) -> None:
     drift.of_function(machine, operator.names, "get_result")
     operator.run("token", "--rotate")
     operator.run("up", "--no-models", "--public")
+
+
+def _hand_out(operator: Operator, machine: Machine) -> None:
+    """To other tools, and away."""
+    pictures = operator.state / "pictures"
+    pictures.mkdir()
+    shutil.copy(CAT, pictures)
+    operator.run("result", "cat.jpg", "--annotate", str(operator.state / "drawn.jpg"))
+    operator.forget()
+    assert "cat.jpg,done" in operator.run("export", "--to", "csv").out
+    assert "not on this machine" not in operator.run("export", "--to", "xmp", "--map", f"={pictures}").out
+    for key in ("one.jpg", "two.jpg"):
+        operator.run("upload", CAT, "--key", key)
+    operator.run("rm", "one.jpg")
+    operator.run("rm", "[ot]*.jpg", "--purge", "--yes")
+    # Keys that XML cannot hold go so; the local cloud cannot list them.
+    aws, bucket = _aws(operator, machine), operator.names.bucket
+    for version in ({}, {"VersionId": "null"}):
+        operator.during("rm", partial(object_deletes._delete_alone, aws, bucket, {"Key": "odd", **version}))
+    until(lambda: "one.jpg" not in operator.run("list").out, what="the results of removed pictures are gone")
 
 
 def _watch(operator: Operator, machine: Machine) -> None:
@@ -106,7 +129,10 @@ def _fail_once(operator: Operator, machine: Machine) -> None:
     less = [one for one in policy["Statement"] if one["Sid"] != "AnalyzePictures"]
     iam.put_role_policy(**role, PolicyDocument=json.dumps({**policy, "Statement": less}))
     # What takes long is looked after in the bucket.
-    operator.run("upload", CAT, "--key", "failed.jpg", "--wait", "--timeout", "6", code=4)
+    # Other bytes than those of pictures before: the analysis of the same ones would be reused.
+    failing = operator.state / "failed.jpg"
+    failing.write_bytes(jpeg(8))
+    operator.run("upload", str(failing), "--wait", "--timeout", "6", code=4)
     url = sqs.get_queue_url(QueueName=names.queue)["QueueUrl"]
 
     def waiting() -> bool:
