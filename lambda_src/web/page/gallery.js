@@ -207,8 +207,8 @@ export function addFiles(files) {
 async function addFile(file, card) {
   const checked = await checkPicture(file);
   if (checked.refused) return card.end("Not sent", checked.refused);
-  card.preview(URL.createObjectURL(file));
-  await deliver(file, checked.type, card);
+  card.preview(URL.createObjectURL(checked.file));
+  await deliver(checked.file, checked.type, card);
 }
 
 async function deliver(file, type, card) {
