@@ -13,6 +13,7 @@ import pytest
 
 from imgpipe_cli.aws import object_deletes
 from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy import ingest_cap
 from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
@@ -28,6 +29,16 @@ from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
 CAT = str(EXAMPLES / "cat.jpg")
 PUT = ("s3", "put_object")
+# They read over the API.
+READING = (
+    ("result", "cat.jpg"),
+    ("list",),
+    ("find", "cat"),
+    ("labels",),
+    ("export", "--to", "jsonl"),
+    ("cost",),
+    ("open", "--print"),
+)
 
 
 def use(operator: Operator, machine: Machine) -> None:
@@ -62,7 +73,7 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("upload", CAT, CAT, "--wait", code=2)
     operator.run("upload", CAT, "--wait")
     operator.run("upload", CAT)
-    for line in (("result", "cat.jpg"), ("list",), ("cost",), ("open", "--print")):
+    for line in READING:
         operator.forget()
         operator.run(*line)
     operator.run("result", "dog.jpg", code=1)
@@ -160,10 +171,21 @@ def _move_to_bucket(operator: Operator, machine: Machine) -> None:
     entry, *_ = s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     s3.delete_object(Bucket=names.results_bucket, Key=entry["Key"])
     s3.put_object(Bucket=names.results_bucket, Key=_left_over(entry["Key"]), Body=b"")
+    # A row by which the picture is found is gone, and there is one of a picture that is.
+    (lost,) = [row for row in _rows(machine, names) if row["pk"]["S"] == "name#cat"]
+    place = {name: lost[name] for name in ("pk", "sk")}
+    dynamodb.delete_item(TableName=names.index_table, Key=place)
+    over = {**lost, "pk": {"S": "name#gone"}, "at": {"N": "1"}}
+    dynamodb.put_item(TableName=names.index_table, Item=over)
     operator.run("up", "--no-models", "--repair-index")
+    assert lost in _rows(machine, names) and over not in _rows(machine, names)
     assert [
         one["Key"] for one in s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     ]
+
+
+def _rows(machine: Machine, names: Names) -> list[Any]:
+    return list(machine.client("dynamodb").scan(TableName=names.index_table)["Items"])
 
 
 def _left_over(entry: str) -> str:
