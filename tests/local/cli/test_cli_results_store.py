@@ -265,7 +265,7 @@ def test_results_move_both_ways_and_nothing_is_analysed_again(
     keys = [*KEYS, "in-table.jpg"]
     assert results(machine, *keys) == [*before, *sent.lines()]
     assert set(map(frozenset, environments(machine).values())) == {frozenset({"RESULTS_BUCKET"})}
-    assert analyses(machine) == analyzed + 1
+    assert analyses(machine) == analyzed, "the bytes of cat.jpg were analyzed before"
     repaired = run(machine, "up", "--repair-index")
     assert "Entries of the indexes: 0 added, 0 removed." in repaired.err
 
