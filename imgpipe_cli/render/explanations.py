@@ -62,6 +62,8 @@ def _words(moment: Moment) -> Iterator[str]:
             more = safe(facts.get("error", "")) or (_answers(facts) if "found" in facts else "")
             status = "failed for now" if facts["status"] == "retrying" else facts["status"]
             yield f"result written{_version(facts)}: {status}{f' ({more})' if more else ''}"
+            for key in facts.get("reusedFrom", ()):
+                yield f"with the analysis of {safe(key)}, which has the same bytes"
         case "queued":
             error = f": {safe(facts['error'])}" if facts["error"] else ""
             yield f"event put into the failure queue{_version(facts)}{error}"

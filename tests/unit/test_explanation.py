@@ -344,3 +344,13 @@ def test_a_folder_marker_is_no_picture_and_sends_nobody_in_circles(outcome: str)
         assert "imgpipe list --prefix dfolder/" in said.advice
     # A picture may have such a key.
     assert told(key="dfolder/", versions=(VERSION,)).cause != "folder"
+
+
+def test_a_reused_analysis_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    origin = {"objectKey": "b\x1b[31m.jpg"}
+    evidence = found(result=item("a.jpg", "v2", reusedFrom={"labels": origin, "faces": origin}))
+    moments = timeline(evidence)
+    show(Screen(), evidence, conclusion(evidence), moments, verbose=False)
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("with the analysis of b") == 1
+    assert "\x1b" not in out

@@ -78,6 +78,8 @@ def _result(found: Evidence) -> Iterator[Moment]:
         facts["models"] = result.get("models", {})
         facts["found"] = {name: len(result[name]) for name in result.get("features", []) if name in result}
         facts["unavailable"] = list(result.get("unavailable", {}))
+    if origins := result.get("reusedFrom"):
+        facts["reusedFrom"] = sorted({origin["objectKey"] for origin in origins.values()})
     if result.get("error"):
         facts["error"] = result["error"]["message"]
     yield Moment(datetime.fromisoformat(result["analyzedAt"]), "result", facts)
