@@ -47,7 +47,7 @@ def test_missing_permissions_are_named_with_resource_and_commands(aws: LoopbackA
     assert (printed.code, printed.error) == (1, "permissions")
     assert found["seen"].startswith("3 of ")
     lines = [line.split(" (for ")[0] for line in found["details"]]
-    assert "dynamodb:CreateTable on table/demo-results" in lines
+    assert "dynamodb:CreateTable on table/demo-index and 1 more" in lines
     assert "iam:PassRole on role/demo-eu-west-1-get-result and 1 more" in lines  # for up and token
     assert "iam:PassRole on role/demo-eu-west-1-ingest" in lines  # for up alone
     # The results bucket's objects are allowed, the pictures are not.
@@ -107,7 +107,7 @@ def test_what_depends_on_the_real_call_is_not_called_missing(aws: LoopbackAws, c
     printed = doctor(cli)
     found = checks(printed)["permissions"]
     assert (printed.code, found["verdict"]) == (0, "not_checked")
-    assert f"actions depend on {MFA}), only read: all 25 parts" in found["seen"]
+    assert f"actions depend on {MFA}), only read: all 26 parts" in found["seen"]
     aws.denied = frozenset({"lambda:GetFunction"})
     assert checks(doctor(cli))["permissions"]["verdict"] == "failed"
 
@@ -146,7 +146,7 @@ def test_a_denied_simulation_is_replaced_by_reading(aws: LoopbackAws, cli: Cli) 
     assert printed.code == 0
     assert found["verdict"] == "not_checked"
     assert "iam:SimulatePrincipalPolicy is not allowed" in found["seen"]
-    assert "all 25 parts of the pipeline may be read; writing is not checked" in found["seen"]
+    assert "all 26 parts of the pipeline may be read; writing is not checked" in found["seen"]
     assert found["fix"].startswith(f"Allow iam:SimulatePrincipalPolicy on {aws.arn}.")
 
 
@@ -160,7 +160,7 @@ def test_reads_that_are_denied_are_named(aws: LoopbackAws, cli: Cli) -> None:
     upload = checks(doctor(cli, "--for", "upload"))["permissions"]
     assert upload["verdict"] == "not_checked"
     # Three roles, and three functions with three permissions and the retries: other commands look at them.
-    assert "15 of 25 parts of the pipeline may be read, and these commands do not look" in upload["seen"]
+    assert "16 of 26 parts of the pipeline may be read, and these commands do not look" in upload["seen"]
 
 
 def test_who_may_nothing_in_s3_is_told_so(

@@ -191,7 +191,7 @@ def test_up_names_what_the_repair_of_the_index_could_not_read(cli: Cli, endpoint
         s3.put_object(Bucket=bucket, Key=key, Body=body)
     repaired = cli("up", *HERE, "--repair-index")
     assert repaired.code == 1
-    assert "Index by time: 0 added, 1 removed." in repaired.err
+    assert "Entries of the indexes: 0 added, 1 removed." in repaired.err
     assert "the results of 'notes' in bucket" in repaired.err
     assert cli("up", *HERE, "--repair-index", "--json").error == "aws_error"
     s3.delete_object(Bucket=bucket, Key="results/notes.json")

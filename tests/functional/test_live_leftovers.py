@@ -50,8 +50,8 @@ def test_everything_of_a_pipeline_is_found_and_taken_away() -> None:
         _up(project, store)
         found = leftovers.left_over(RecordingAws(), project)
         # A bucket, a queue, three roles, functions and their logs, those of the API, two parameters, and the
-        # API; and the store of the results.
-        assert len(found) == 1 + 1 + 3 + 3 + 3 + 1 + 2 + 1 + 1
+        # API; the store of the results, and their index.
+        assert len(found) == 1 + 1 + 3 + 3 + 3 + 1 + 2 + 1 + 1 + 1
     place = leftovers.Home(RecordingAws(), "123456789012")
     assert leftovers.clean_up(place, _down) == []
     assert leftovers.left_over(RecordingAws(), "demo") == before

@@ -34,13 +34,12 @@ _OPERATIONS = (
 
 
 def is_complete(snapshot: Snapshot) -> bool:
-    """Whether the indexes hold all results; they do before there are any."""
-    web = snapshot["function.web"]
-    if web.exists and not snapshot["index_table"].exists:
-        return False
+    """Whether the indexes hold all results; they do before there are any. Where no function lists results, a
+    first `up` was stopped, or somebody removed it."""
+    web, has_index = snapshot["function.web"], snapshot["index_table"].exists
     if web.exists:
-        return is_told(web)
-    return not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
+        return has_index and is_told(web)
+    return has_index or not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
 
 
 def is_told(web: Observed) -> bool:

@@ -7,4 +7,5 @@ from imgpipe_cli.deploy.resources.dynamodb_table import Expiry, Table
 from imgpipe_cli.deploy.resources.index_table import IndexTable
 from imgpipe_cli.deploy.resources.results_bucket import ResultsBucket
 
-STEP = Step("table", "Results store", (Table(), Expiry(), ResultsBucket(), IndexTable()))
+# The index first: a store with results and no index of them is older than it, and is read to fill it.
+STEP = Step("table", "Results store", (IndexTable(), Table(), Expiry(), ResultsBucket()))
