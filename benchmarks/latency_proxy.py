@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from recorded_calls import RecordedCall, Request
@@ -16,10 +16,16 @@ _NO_BODY = (204, 304)
 
 
 class LatencyProxy:
-    """Runs in a thread of its own. Connections are kept alive; their requests do not wait for each other."""
+    """Runs in a thread of its own. Connections are kept alive; their requests do not wait for each other.
 
-    def __init__(self, latency_s: float) -> None:
+    own: the body with which the proxy itself answers a request; None for what goes on to the server.
+    """
+
+    def __init__(
+        self, latency_s: float, own: Callable[[Request], bytes | None] = lambda _request: None
+    ) -> None:
         self.latency_s = latency_s
+        self._own = own
         self.upstream_port = 0
         self._calls: list[RecordedCall] = []
         self._numbers = itertools.count(1)
@@ -60,6 +66,11 @@ class LatencyProxy:
                 start_s = time.monotonic()
                 await asyncio.sleep(self.latency_s)
                 sent_s = time.monotonic()
+                if (body := self._own(request)) is not None:
+                    self._calls.append(_recorded(request, 200, start_s, sent_s, time.monotonic(), connection))
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                    await writer.drain()
+                    continue
                 if upstream is None:
                     upstream = await asyncio.open_connection("127.0.0.1", self.upstream_port)
                 upstream[1].write(head + request.body)

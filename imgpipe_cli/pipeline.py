@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
@@ -19,6 +19,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused, Sent, Unchanged
 from imgpipe_cli.pictures import listing
 from imgpipe_cli.pictures.api import Api, ApiUnavailable, repeated
+from imgpipe_cli.pictures.finding import FoundPages, Search
 from imgpipe_cli.pictures.keys import check_key
 from imgpipe_cli.pictures.patterns import Patterns
 from imgpipe_cli.pictures.sending.plan import Plan
@@ -132,27 +133,31 @@ class Pipeline:
 
     def find(
         self,
-        label: str | None = None,
-        *,
-        min_confidence: float | None = None,
-        status: listing.Status | None = None,
+        *labels: str,
+        any_label: bool = False,
+        text: str = "",
+        name: str = "",
         prefix: str = "",
-        since: str = "",
+        status: Literal["", "done", "failed"] = "",
+        min_confidence: float | None = None,
     ) -> Iterator[ResultItem]:
-        """The results that match, newest first, read as they are needed; without arguments all.
+        """The results that match, read as they are needed: best first, or without labels and words newest
+        first.
 
-        label: by its name or another name for it, at least this sure (percent; else as the pipeline is set).
-        status: done, failed or retrying. prefix: of the key. since: ISO 8601 UTC.
+        labels: all of them, or with any_label one. text, name: words in the picture, and of its key. prefix:
+        of the key. min_confidence: percent; else as the pipeline is set.
         """
-        stored = "failed" if status == "retrying" else status or ""
 
         def begin(api: Api) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
-            found = listing.pages(listing.PatientPages(api, stored, prefix), listing.PAGE)
+            source: listing.Pages = listing.PatientPages(api, status, prefix)
+            if labels or text or name:
+                sure = self._pipeline().min_confidence if min_confidence is None else min_confidence
+                source = FoundPages(api, Search(labels, any_label, text, name, sure, status, prefix))
+            found = listing.pages(source, listing.PAGE)
             return next(found), found
 
         first, rest = self._ask(begin)
-        sure = self._pipeline().min_confidence if min_confidence is None else min_confidence
-        wanted = listing.Wanted(status, label, sure, prefix, since)
+        wanted = listing.Wanted(status or None, prefix=prefix)
         with _as_problem("read results"):
             yield from listing.matching(chain([first], rest), wanted, 0)
 

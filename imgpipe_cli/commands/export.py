@@ -16,9 +16,11 @@ from imgpipe_cli.commands.asking import answered, shown_from
 from imgpipe_cli.commands.options import (
     LabelOption,
     MinConfidenceOption,
+    NameOption,
     PrefixOption,
     SinceOption,
     StatusOption,
+    TextOption,
     status_named,
 )
 from imgpipe_cli.commands.runtime import Run, command
@@ -29,7 +31,8 @@ from imgpipe_cli.session.times import iso, moment
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.exporting.formats import Format
     from imgpipe_cli.pictures.exporting.xmp_sidecars import Naming, Sidecars, Written
-    from imgpipe_cli.pictures.listing import Wanted
+    from imgpipe_cli.pictures.finding import FoundPages
+    from imgpipe_cli.pictures.listing import Pages, Wanted
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
 
@@ -64,6 +67,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
         status: StatusOption = None,
         label: LabelOption = None,
+        text: TextOption = "",
+        name: NameOption = "",
         prefix: PrefixOption = "",
         since: SinceOption = None,
         min_confidence: MinConfidenceOption = None,
@@ -75,7 +80,7 @@ def register(app: typer.Typer) -> None:
         _check_options(run, to, found, out, maps=maps, sidecar=sidecar)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         wanted = Wanted(status_named(status), label, prefix=prefix, since=start)
-        results = _Results(run, found, wanted, min_confidence, source)
+        results = _Results(run, found, wanted, min_confidence, source, (text, name))
         if found.kind == "sidecars":
             return _beside_pictures(run, found, results, maps or (), sidecar)
         if out is None:
@@ -99,9 +104,20 @@ class _Results:
     """The results that are asked for, once through; and how many they were."""
 
     def __init__(
-        self, run: Run, wanted_by: Format, wanted: Wanted, asked: float | None, source: Path | None
+        self,
+        run: Run,
+        wanted_by: Format,
+        wanted: Wanted,
+        asked: float | None,
+        source: Path | None,
+        words: tuple[str, str],
     ) -> None:
+        """words: of the text in a picture, and of its key. Raises a usage Problem."""
+        if source is not None and any(words):
+            raise _usage("Words are found in a pipeline, not in a file.", "Leave out --text and --name.")
         self.number = 0
+        self._words = words
+        self._index: FoundPages | None = None
         self._others: list[int] = []
         self._run = run
         self._wanted = wanted
@@ -135,6 +151,8 @@ class _Results:
     def say(self) -> None:
         if self._others and not self._run.options.json:
             self._run.note("not_results", self._where)
+        if self._index is not None and (index := self._index.index) and not index.get("complete"):
+            self._run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
         if not self.number:
             self._run.note("no_match")
 
@@ -147,21 +165,32 @@ class _Results:
             yield item if threshold is None else filtered(item, threshold)
 
     def _stored(self) -> tuple[Iterator[ResultItem], float | None]:
+        from imgpipe_cli.pictures.exporting import recorded
         from imgpipe_cli.pictures.listing import matching
 
+        confidence = shown_from(self._run, self._asked, self._run.pipeline())
+        wanted = self._wanted = replace(self._wanted, min_confidence=confidence)
         first, rest = answered(self._run, self._begun)
-        wanted = replace(
-            self._wanted, min_confidence=shown_from(self._run, self._asked, self._run.pipeline())
-        )
-        return matching(chain([first], rest), wanted, 0), self._threshold(wanted.min_confidence)
+        pages = chain([first], rest)
+        if any(self._words):  # the best first
+            items = recorded.matching(chain.from_iterable(pages), wanted)
+        else:
+            items = matching(pages, wanted, 0)
+        return items, self._threshold(confidence)
 
     def _begun(self, pipeline: Remembered) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
         from imgpipe_cli.pictures.api import Api
+        from imgpipe_cli.pictures.finding import FoundPages, Search
         from imgpipe_cli.pictures.listing import PAGE, PatientPages, pages
 
-        api = Api(pipeline.api_url, pipeline.token)
-        stored = "failed" if self._wanted.status == "retrying" else self._wanted.status or ""
-        found = pages(PatientPages(api, stored, self._wanted.prefix), PAGE)
+        api, wanted, (text, name) = Api(pipeline.api_url, pipeline.token), self._wanted, self._words
+        stored = "failed" if wanted.status == "retrying" else wanted.status or ""
+        source: Pages = PatientPages(api, stored, wanted.prefix)
+        if text or name:
+            labels = (wanted.label,) if wanted.label else ()
+            search = Search(labels, False, text, name, wanted.min_confidence, stored, wanted.prefix)
+            source = self._index = FoundPages(api, search)
+        found = pages(source, PAGE)
         return next(found), found
 
     def _recorded(self, path: Path) -> tuple[Iterator[ResultItem], float | None]:

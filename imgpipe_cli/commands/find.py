@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe_cli.commands.asking import answered, shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption, PrefixOption
+from imgpipe_cli.commands.options import MinConfidenceOption, NameOption, PrefixOption, TextOption
 from imgpipe_cli.commands.paging import (
     LIMIT,
     AfterOption,
@@ -44,12 +44,8 @@ def register(app: typer.Typer) -> None:
         any_label: Annotated[
             bool, typer.Option("--any", help="One of the labels is enough (default: all).")
         ] = False,
-        text: Annotated[
-            str, typer.Option("--text", metavar="WORDS", help="Words that are seen in the picture.")
-        ] = "",
-        name: Annotated[
-            str, typer.Option("--name", metavar="WORDS", help="Words of the picture's key.")
-        ] = "",
+        text: TextOption = "",
+        name: NameOption = "",
         prefix: PrefixOption = "",
         limit: LimitOption = LIMIT,
         after: AfterOption = None,

@@ -180,6 +180,11 @@ SinceOption = Annotated[
     str | None,
     typer.Option("--since", metavar="TIME", help=f"Only those analyzed since then: {SINCE_HELP}."),
 ]
+# As the index is asked.
+TextOption = Annotated[
+    str, typer.Option("--text", metavar="WORDS", help="Words that are seen in the picture.")
+]
+NameOption = Annotated[str, typer.Option("--name", metavar="WORDS", help="Words of the picture's key.")]
 TimeoutOption = Annotated[float, timeout_option("How long --wait waits for the next result (180).")]
 NoConvertOption = Annotated[
     bool,

@@ -76,7 +76,7 @@ def _bring_along(part: Pipeline, settings: Settings, emit: Emit) -> None:
     snapshot = observe.snapshot(part, emit)
     _refuse_incomplete(part, snapshot)
     try:
-        known = replace(settings, failed_index=failed_index.is_complete(snapshot))
+        known = replace(settings, failed_index=failed_index.is_told(snapshot["function.web"]))
         apply.reconcile_all(part, snapshot, known, emit)
     except Problem as problem:
         # Another rotation at the same time undoes this one's changes until both have the same token.

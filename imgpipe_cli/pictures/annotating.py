@@ -139,7 +139,8 @@ def _upright(data: bytes) -> Image:
     from PIL import Image, ImageOps
 
     with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as opened:
-        picture = ImageOps.exif_transpose(opened)
+        # Rekognition reads no EXIF data of PNGs.
+        picture = ImageOps.exif_transpose(opened) if opened.format == "JPEG" else opened.copy()
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I"):  # 16 bits of gray, of which convert() would keep the lower ones
         picture = picture.point(lambda value: value / 256).convert("L")

@@ -10,6 +10,9 @@ from imgpipe_cli.errors import ExitCode, Problem
 
 MAX_BYTES = 1024
 
+CONVERTED = ".jpg"
+"""Behind the name of a file that was converted: its key leads back to it, and is that of no other file."""
+
 
 def decoded(text: str) -> str:
     """What was typed, or names a file, read as UTF-8 also where the system's language knows only ASCII."""

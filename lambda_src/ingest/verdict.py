@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Facts:
     """What was learned about the object before anything was paid.
 
-    `width`, `height` and `sha256` are None when unknown.
+    `width`, `height` and `sha256` are None when unknown, `orientation` for an upright picture.
     """
 
     version_id: str | None
@@ -38,6 +38,7 @@ class Facts:
     width: int | None = None
     height: int | None = None
     original: Original | None = None
+    orientation: int | None = None
     sha256: str | None = None
 
 
@@ -97,6 +98,7 @@ def item(
         "width": facts.width,
         "height": facts.height,
         "original": facts.original,
+        "orientation": facts.orientation,
         "sha256": facts.sha256,
         "reusedFrom": origins or None,
         "unavailable": missing or None,

@@ -19,13 +19,14 @@ from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.verdict import Examination, Facts, item, worst
 from ingest.verdict_store import PatientStore, VerdictStore
+from shared import orientation
 from shared.events import Arrival, Removal
 from shared.forced import is_forced
 from shared.identity import is_of
 from shared.index_rows import is_indexed
 from shared.log import log, log_failure
 from shared.original import original
-from shared.picture import Size, content_type, refusal
+from shared.picture import JPEG, Size, content_type, refusal
 from shared.results import REMOVED
 
 if TYPE_CHECKING:
@@ -205,14 +206,17 @@ def _answers(asked: Mapping[str, Outcome]) -> dict[str, object]:
 
 def _facts(head: Head) -> Facts:
     size = head.measured if isinstance(head.measured, Size) else None
+    kind = content_type(head.data)
+    turned = orientation.of_jpeg(head.data) if kind == JPEG else orientation.UPRIGHT
     return Facts(
         version_id=head.version_id,
         etag=head.etag,
         size_bytes=head.size_bytes,
-        content_type=content_type(head.data),
+        content_type=kind,
         width=size.width if size else None,
         height=size.height if size else None,
         original=original(head.metadata),
+        orientation=None if turned == orientation.UPRIGHT else turned,
     )
 
 

@@ -45,6 +45,7 @@ _PUBLIC = frozenset(
         "contentType",
         "width",
         "height",
+        "orientation",
         "features",
         "models",
         "durationMs",

@@ -190,7 +190,7 @@ class Tab:
         return self.page.locator(".card", has_text=name).first
 
     def open_detail(self, name: str) -> Locator:
-        self.card(name).get_by_role("link").click()
+        self.card(name).get_by_role("link").first.click()
         return self.detail
 
     @property

@@ -56,7 +56,7 @@ def _take(browser: Browser, address: str, look: str, options: dict[str, Any], fo
     if look == "light":
         _save(page, folder / "page-light.png")
     for name, key in PICTURES[look].items():
-        page.locator(".card", has_text=key).get_by_role("link").click()
+        page.locator(".card", has_text=key).get_by_role("link").first.click()
         page.locator(".frame img").wait_for()
         page.wait_for_timeout(400)
         _save(page, folder / f"{name}-{look}.png")

@@ -78,7 +78,7 @@ def test_the_slider_filters_what_is_stored(tab: Tab) -> None:
     expect(detail).to_contain_text("Nothing from 98 % (3 less sure).")
     expect(detail.locator(".box")).to_have_count(0)
     tab.slide(detail.locator(".threshold"), 95)
-    expect(detail.locator(".box")).to_have_count(2)
+    expect(detail.locator(".box")).to_have_count(3)
     tab.page.keyboard.press("Escape")
     assert slider.input_value() == "95"
 
@@ -108,22 +108,43 @@ def test_one_finding_can_be_picked_out(tab: Tab) -> None:
     expect(detail.locator(".frame.one")).to_have_count(0)
 
 
-def test_the_list_is_filtered_by_label(tab: Tab) -> None:
+def test_the_box_finds_a_label_among_all_pictures(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
-    total = tab.page.locator(".card").count()
-    tab.page.get_by_label("Filter by label").fill("per")
-    shown = tab.page.locator(".card:visible")
-    expect(tab.card("sign.png")).to_be_hidden()
-    for card in shown.all():
+    cards = tab.page.locator(".card")
+    total = cards.count()
+    box = tab.page.get_by_label("Find a label")
+    box.fill("per")
+    offered = tab.page.locator("#label-names option[value=Person]")
+    expect(offered).to_have_attribute("label", re.compile(r"^Person \(\d+\)$"))
+    box.fill("person")
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.locator("#count")).to_have_text(re.compile(r"^\d pictures? with “person”$"))
+    expect(tab.card("sign.png")).to_have_count(0)
+    for card in cards.all():
         expect(card).to_contain_text("Person")
-    expect(tab.page.locator("#count")).to_have_text(f"{shown.count()} of {total} with “per”")
-    assert "Person" in tab.page.locator("#label-names option").evaluate_all(
-        "(all) => all.map((one) => one.value)"
-    )
-    tab.slide(tab.page.locator("#threshold"), 99)
-    expect(shown).to_have_count(0)
-    tab.page.get_by_label("Filter by label").fill("")
-    expect(shown).to_have_count(total)
+    assert tab.page.url.endswith("#label=person")
+    box.fill("")
+    tab.page.keyboard.press("Enter")
+    expect(cards).to_have_count(total)
+
+
+def test_a_label_of_a_card_leads_to_all_that_have_it(tab: Tab) -> None:
+    tab.card("cat.jpg").locator("a.chip", has_text="Cat").first.click()
+    expect(tab.page.locator("#count")).to_contain_text("with “Cat”")
+    expect(tab.card("cat.jpg")).to_be_visible()
+    expect(tab.card("sign.png")).to_have_count(0)
+    assert tab.page.get_by_label("Find a label").input_value() == "Cat"
+    tab.page.get_by_label("Only failed").check()
+    expect(tab.page.locator("#count")).to_contain_text("that failed")
+    expect(tab.card("cat.jpg")).to_have_count(0)
+
+
+def test_all_boxes_of_a_label_are_drawn_however_sure_each_is(new_tab: NewTab, empty_site: Site) -> None:
+    boxes = [{"BoundingBox": {"Left": at, "Top": 0.1, "Width": 0.2, "Height": 0.2}} for at in (0.1, 0.5)]
+    instances = [{**boxes[0], "Confidence": 95.0}, {**boxes[1], "Confidence": 55.0}]
+    empty_site.store(item("two-dogs.jpg", labels=[label("Dog", 90.0, Instances=instances)]))
+    tab = new_tab(empty_site).with_pictures().open()
+    expect(tab.open_detail("two-dogs.jpg").locator(".box.labels")).to_have_count(2)
 
 
 def test_a_key_without_a_result_is_said_to_have_none(tab: Tab) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Route, expect
 
 from imgpipe_cli.lambdas.source import picture
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
+from tests.support import photos
 from tests.support.machine import EXAMPLES, jpeg
 
 ASTRONAUT = EXAMPLES / "astronaut.jpg"
@@ -123,16 +124,36 @@ def png(width: int, height: int) -> bytes:
 
 REFUSED = {
     "report.jpg": (b"%PDF-1.7\n" + bytes(900), "it looks like a PDF document"),
-    "holiday.jpg": (big(16 * 1024 * 1024), "It has 16 MB; at most 15 MB are allowed"),
+    "holiday.jpg": (big(51 * 1024 * 1024), "at most 15 MB are allowed. The page converts up to 50 MB"),
     "tiny.jpg": (jpeg(1, side=79), "79 x 79 pixels; both sides need at least 80"),
-    "wide.png": (png(10_001, 90), "10001 x 90 pixels; no side may have more than 10,000"),
+    "flat.png": (png(10_500, 80), "10000 x 76 pixels; both sides need at least 80"),
     "empty.png": (b"", "an empty file"),
-    "phone.jpg": (b"\0\0\0\x18ftypheic" + bytes(90), "a HEIC picture"),
+    "phone.jpg": (
+        b"\0\0\0\x18ftypheic" + bytes(90),
+        "a HEIC picture. This browser cannot convert it; imgpipe",
+    ),
     "camera.jpg": (b"\0\0\0\x18ftypcrx " + bytes(90), "a camera RAW file"),
     "new.jpg": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif" + bytes(90), "an AVIF picture"),
     "app.png": (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(90), "a PNG optimized for iPhone apps"),
     "cut.jpg": (jpeg(1)[:40], "The file is damaged"),
 }
+
+
+def test_what_the_browser_can_decode_is_sent_as_it_shows_it(tab: Tab, tmp_path: Path) -> None:
+    files = {
+        "photo.webp": (photos.MADE["WebP"](1), [240, 160]),
+        "first.gif": (photos.gif(), [240, 160]),
+        "turned.avif": (photos.MADE["AVIF"](6), [240, 160]),
+        "heavy.jpg": (photos.jpeg(6) + bytes(16 * 1024 * 1024), [240, 160]),
+        "wide.png": (png(10_001, 90), [10_000, 90]),
+    }
+    for name, (data, _) in files.items():
+        (tmp_path / name).write_bytes(data)
+    tab.send(*(tmp_path / name for name in files))
+    for name, (_, size) in files.items():
+        expect(tab.card(f"{name}.jpg")).to_have_attribute("data-key", KEY, timeout=30_000)
+        item = tab.site.get("result", tab.site.token, key=key_of(tab, f"{name}.jpg"))
+        assert (item["contentType"], [item["width"], item["height"]]) == ("image/jpeg", size)
 
 
 def test_what_cannot_be_analyzed_is_refused_with_the_reason_and_the_rest_goes(

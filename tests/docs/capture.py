@@ -39,19 +39,20 @@ SCENES: Mapping[str, Sequence[str]] = {
         "imgpipe up --monthly-limit 1000 --quiet | grep Limit",
         "imgpipe cost",
     ),
+    "keywords": ("imgpipe export --to xmp",),
+    "keywords-exiftool": ("exiftool -XMP-dc:Subject -XMP-lr:HierarchicalSubject astronaut.jpg.xmp",),
     "explain": ("imgpipe explain astronaut.jpg",),
     "explain-unknown": ("imgpipe explain astronout.jpg",),
     "logs": ("imgpipe logs ingest --since 1m",),
-    "results-s3": ("imgpipe up --results s3 --yes",),
-    "down-dry": ("imgpipe down --dry-run",),
-    "down": ("imgpipe down",),
-    "up-for-photos": ("imgpipe up --local",),
     "photos": (
         "ls holiday",
         "imgpipe upload holiday --wait",
         "imgpipe result holiday/IMG_1.HEIC.jpg --json | jq -c '.data[0].original'",
         "imgpipe upload holiday",
     ),
+    "results-s3": ("imgpipe up --results s3 --yes",),
+    "down-dry": ("imgpipe down --dry-run",),
+    "down": ("imgpipe down",),
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60

@@ -65,7 +65,8 @@ def test_such_an_advice_is_found(text: str) -> None:
 
 def test_captured_outputs_are_there_and_have_their_commands() -> None:
     names = [name for page in capture.PAGES for name in capture.marked(page.read_text(encoding="utf-8"))]
-    assert set(names) == set(capture.SCENES)
+    only_set_up = {"up-for-photos"}
+    assert set(names) == set(capture.SCENES) - only_set_up
     for page in capture.PAGES:
         assert "```text\n```" not in page.read_text(encoding="utf-8"), page
 

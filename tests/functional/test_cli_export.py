@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.pictures.sending.journal import Entry, Journal
-from tests.support.api_server import PlayedApi, failed, item
+from tests.support.api_server import Answer, PlayedApi, failed, item
 from tests.support.cli import NAMES, Cli
 
 EXIFTOOL = shutil.which("exiftool")
@@ -94,6 +94,19 @@ def test_the_filters_are_those_of_the_list(cli: Cli, played: PlayedApi) -> None:
     assert played.asked[-2].query["prefix"] == "a/"
 
 
+def test_words_are_found_through_the_index(cli: Cli, played: PlayedApi) -> None:
+    # The best first, so an old one does not end it.
+    items = [result("old.jpg", at="2020-01-01T00:00:00.000Z"), result("new.jpg")]
+    index = {"complete": False, "filled": 5, "of": 9}
+    played.found = lambda _request: Answer(body={"items": items, "next": None, "index": index})
+    options = ("--text", "open", "--name", "shop", "--label", "cat", "--since", "2026-01-01")
+    printed = cli("export", "--to", "jsonl", *options)
+    assert [one["objectKey"] for one in printed.lines] == ["new.jpg"]
+    asked = played.asked[-1].every
+    assert (asked["text"], asked["name"], asked["label"]) == (["open"], ["shop"], ["cat"])
+    assert "5 of 9" in printed.err
+
+
 def test_a_file_of_results_needs_no_pipeline(cli: Cli) -> None:
     file = recorded(result("a.jpg"), {"version": 1}, result("b.jpg", DOG))
     printed = cli("export", "--to", "sqlite", "--from", file, "--out", "r.db", "--json")
@@ -119,6 +132,7 @@ def test_a_file_of_results_needs_no_pipeline(cli: Cli) -> None:
         ("--to", "xmp", "--sidecar", "paint"),
         ("--to", "csv", "--status", "late"),
         ("--to", "csv", "--from", "missing.jsonl"),
+        ("--to", "csv", "--from", "missing.jsonl", "--text", "open"),
     ],
 )
 def test_wrong_usage_writes_nothing(cli: Cli, played: PlayedApi, options: tuple[str, ...]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.deploy import token_rotation
 from imgpipe_cli.deploy.results.store import BucketStore, store
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import result_objects as rules
 from imgpipe_cli.session.settings import Settings
+from imgpipe_cli.session.target import Connection, Target
 from tests.support.account import (
     IN_S3,
     NAMES,
@@ -20,12 +22,14 @@ from tests.support.account import (
     PlainHttpAws,
     finished,
     inventory,
+    nothing,
     up,
 )
+from tests.support.behaving_aws import BehavingAws, behaving_account
+from tests.support.behaviours_of_stores import IndexBuilding
 from tests.support.drift_actions import WEB, delete_index
 
-pytestmark = pytest.mark.usefixtures("account")
-
+ON_MOTO = pytest.mark.usefixtures("account")
 BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
 FAILED = ("b.jpg", "d.jpg")
 
@@ -70,6 +74,7 @@ def is_read() -> bool:
 
 
 @BOTH
+@ON_MOTO
 def test_up_fills_the_index_and_only_then_has_it_read_however_often_it_is_killed(settings: Settings) -> None:
     as_new = older(settings, "a.jpg", *FAILED)
     killed = 0
@@ -87,6 +92,7 @@ def test_up_fills_the_index_and_only_then_has_it_read_however_often_it_is_killed
 
 
 @BOTH
+@ON_MOTO
 def test_runs_of_the_old_code_may_end_before(settings: Settings) -> None:
     older(settings, "a.jpg", "b.jpg")
     events: list[Event] = []
@@ -112,6 +118,7 @@ def test_runs_of_the_old_code_may_end_before(settings: Settings) -> None:
     assert indexed(settings) == ["b.jpg", "late.jpg"]
 
 
+@ON_MOTO
 def test_without_results_nobody_waits() -> None:
     events: list[Event] = []
     older(SETTINGS)
@@ -119,3 +126,28 @@ def test_without_results_nobody_waits() -> None:
     up(aws, emit=events.append)
     assert is_read() and aws.clock() < 60
     assert not [event for event in events if isinstance(event, Note) and event.code == "indexed"]
+
+
+@ON_MOTO
+def test_a_rotation_of_the_token_tells_nobody_of_an_index_that_is_not_filled() -> None:
+    older(SETTINGS, "a.jpg", *FAILED)
+    found = token_rotation.rotate(Connection(Target(NAMES.project), PlainHttpAws(), NAMES), nothing)
+    assert found.token and not is_read()
+
+
+def test_the_index_is_read_only_once_dynamodb_has_built_it() -> None:
+    """Both indexes are missing: DynamoDB builds one after the other."""
+    with behaving_account(IndexBuilding()) as account:
+        older(SETTINGS, "a.jpg", *FAILED)
+        delete_index("by-time")(PlainHttpAws())
+        waited: list[str] = []
+
+        def look(event: Event) -> None:
+            if isinstance(event, Waiting) and event.resource == "table":
+                waited.append(event.detail)
+                assert not is_read()
+
+        up(BehavingAws(account), emit=look)
+        assert account.met["IndexBuilding"] > 0
+        assert "index is being built" in waited
+        assert (is_read(), indexed(SETTINGS)) == (True, [*FAILED])

@@ -14,7 +14,7 @@ from moto import mock_aws
 import imgpipe_cli
 from imgpipe_cli import Pipeline, pipeline
 from imgpipe_cli.errors import Problem
-from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.api_server import Answer, PlayedApi, Request, failed, item
 from tests.support.cli import NAMES, remember
 
 CAT = Path(__file__).parents[2] / "examples" / "cat.jpg"
@@ -56,19 +56,33 @@ def test_a_result_that_does_not_come_is_none(played: PlayedApi) -> None:
     assert Pipeline().result("new") is None
 
 
-def test_results_are_found_by_what_they_show(played: PlayedApi) -> None:
+def test_results_are_listed_as_far_as_they_are_needed(played: PlayedApi) -> None:
     played.store(*(item(f"{n:03}.jpg", labels=LABELS) for n in range(150)), item("dog.jpg"))
     played.store(failed("bad.jpg", retryable=False))
     there = Pipeline("demo")
-    assert len(list(there.find("cat"))) == 150
-    assert list(there.find("sofa")) == [], "it is less sure than the pipeline's threshold"
-    assert len(list(there.find("sofa", min_confidence=50))) == 150
     assert [one["objectKey"] for one in there.find(status="failed")] == ["bad.jpg"]
     assert [one["objectKey"] for one in there.find(prefix="dog")] == ["dog.jpg"]
     assert len(list(there.find())) == 152
     played.asked.clear()
-    next(there.find("cat"))
-    assert len(played.asked) == 1, "only what is needed is read"
+    next(there.find())
+    assert len(played.asked) == 1
+
+
+def test_results_are_found_by_what_they_show(played: PlayedApi) -> None:
+    pages = {None: ([item("p/best.jpg")], "1"), "1": ([item("p/good.jpg")], None)}
+
+    def found(request: Request) -> Answer:
+        items, following = pages[request.query.get("after")]
+        return Answer(body={"items": items, "next": following, "index": {"complete": True}})
+
+    played.found = found
+    there = Pipeline()
+    keys = [one["objectKey"] for one in there.find("Cat", "Sofa", any_label=True, text="open", prefix="p/")]
+    assert keys == ["p/best.jpg", "p/good.jpg"]
+    asked = {"label": ["Cat", "Sofa"], "any": ["true"], "text": ["open"], "prefix": ["p/"]}
+    assert played.asked[0].every == {**asked, "min_confidence": ["70"], "limit": ["100"]}
+    list(there.find(name="cat", min_confidence=50))
+    assert played.asked[-1].query["min_confidence"] == "50"
 
 
 def test_everything_that_goes_wrong_is_a_problem(played: PlayedApi, tmp_path: Path) -> None:

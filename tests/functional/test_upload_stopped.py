@@ -150,6 +150,7 @@ def api(s3: LoopbackS3) -> Iterator[PlayedApi]:
         yield found
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: PlayedApi, seed: int) -> None:
     """No picture is missing, and none has a second version: those under way at the kill are found there. Each

@@ -290,5 +290,38 @@ class TableUpdating(Behaviour):
         return account.ago("UpdateTimeToLive", **table) if there else float("inf")
 
 
+class IndexBuilding(Behaviour):
+    """An index added to a table is CREATING while it is filled: nobody may read it, and no other index may be
+    added. [DD:GSI.OnlineOps; bc:dynamodb/UpdateTable]"""
+
+    lag = 30.0
+
+    def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
+        building = self._building(account, call)
+        if building is None:
+            return None
+        if call.operation in ("Query", "Scan") and call.params.get("IndexName") == building:
+            text = f"Cannot read from backfilling global secondary index: {building}"
+            return Refusal("ValidationException", text)
+        if call.operation == "UpdateTable":
+            text = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously"
+            return Refusal("LimitExceededException", text)
+        return None
+
+    def alter(self, account: BehavingAccount, call: Call, answer: dict[str, Any]) -> bool:
+        building = self._building(account, call) if call.operation == "DescribeTable" else None
+        for index in answer.get("Table", {}).get("GlobalSecondaryIndexes", []) if building else []:
+            if index["IndexName"] == building:
+                index |= {"IndexStatus": "CREATING", "Backfilling": True}
+        return building is not None
+
+    def _building(self, account: BehavingAccount, call: Call) -> str | None:
+        last = account.last("UpdateTable", TableName=_table(call))
+        if last is None or account.clock() - last.at >= self.lag:
+            return None
+        updates = last.params.get("GlobalSecondaryIndexUpdates", [])
+        return next((str(one["Create"]["IndexName"]) for one in updates if "Create" in one), None)
+
+
 def _table(call: Call) -> str:
     return str(call.params.get("TableName"))

@@ -132,6 +132,16 @@ def test_coco_has_boxes_in_pixels_and_fits_its_schema() -> None:
     assert (second["image_id"], second["bbox"]) == (2, [1.0, 5.0, 2.5, 5.0])
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_in_pixels_are_those_of_the_upright_picture(orientation: int) -> None:
+    stream = io.StringIO()
+    coco.write([item("a.jpg", labels=[WITH_BOX], width=200, height=100, orientation=orientation)], stream)
+    found = json.loads(stream.getvalue())
+    width, height = (100, 200) if orientation > 4 else (200, 100)
+    assert [(one["width"], one["height"]) for one in found["images"]] == [(width, height)]
+    assert found["annotations"][0]["bbox"] == [0.1 * width, 0.5 * height, 0.25 * width, 0.5 * height]
+
+
 def test_coco_of_nothing_is_valid_too() -> None:
     stream = io.StringIO()
     coco.write([], stream)

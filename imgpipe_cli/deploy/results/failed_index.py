@@ -12,7 +12,7 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
-from imgpipe_cli.deploy.resource import Change, Routine
+from imgpipe_cli.deploy.resource import Change, Observed, Routine
 from imgpipe_cli.deploy.resources.lambda_configuration import FAILED_INDEX_VARIABLE
 from imgpipe_cli.deploy.results import old_runs, reindex
 from imgpipe_cli.deploy.results.row_index import RowIndex
@@ -39,8 +39,13 @@ def is_complete(snapshot: Snapshot) -> bool:
     if web.exists and not snapshot["index_table"].exists:
         return False
     if web.exists:
-        return FAILED_INDEX_VARIABLE in web.facts["configuration"].get("Environment", {}).get("Variables", {})
+        return is_told(web)
     return not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
+
+
+def is_told(web: Observed) -> bool:
+    """Whether the function that lists results, which is there, reads the indexes."""
+    return FAILED_INDEX_VARIABLE in web.facts["configuration"].get("Environment", {}).get("Variables", {})
 
 
 def fill(pipeline: Pipeline, settings: Settings, emit: Emit) -> None:

@@ -166,5 +166,8 @@ def _srgb(image: Image, profile: Any) -> Image:
 
 def _reason(error: Exception) -> str:
     """In a few printable words, without where the file lies."""
-    words = " ".join(str(error).split())
-    return words[:120] if words.isprintable() and "/" not in words and words else type(error).__name__
+    if type(error).__name__ in ("UnidentifiedImageError", "KeyError"):
+        return "it is damaged, or the installed Pillow does not read its format"
+    words = " ".join(str(error).split())[:120]
+    told = words if words.isprintable() and "/" not in words and words else type(error).__name__
+    return f"it is damaged ({told})"

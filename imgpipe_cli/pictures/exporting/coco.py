@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from imgpipe_cli.lambdas import source as functions
+
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.exporting.formats import Stream
     from shared.result_item import BoundingBox, ResultItem
@@ -21,18 +23,15 @@ def write(items: Iterable[ResultItem], stream: Stream) -> None:
         stream.write('{"info": {"description": "Results of imgpipe"}, "images": [')
         for number, item in enumerate(filter(_is_measured, items), start=1):
             width, height = item["width"], item["height"]
+            if item.get("orientation") in functions.orientation.SIDEWAYS:
+                width, height = height, width
             image = {"id": number, "file_name": item["objectKey"], "width": width, "height": height}
             stream.write((",\n" if number > 1 else "\n") + json.dumps(image))
             for name, percent, box in _instances(item):
                 boxes += 1
-                annotation = {
-                    "id": boxes,
-                    "image_id": number,
-                    "category_id": categories.setdefault(name, len(categories) + 1),
-                    **_place(box, width, height),
-                    "score": percent / 100,
-                    "iscrowd": 0,
-                }
+                kind = categories.setdefault(name, len(categories) + 1)
+                place = _place(box, width, height) | {"score": percent / 100, "iscrowd": 0}
+                annotation = {"id": boxes, "image_id": number, "category_id": kind} | place
                 aside.write((",\n" if boxes > 1 else "\n") + json.dumps(annotation))
         stream.write('\n],\n"annotations": [')
         aside.seek(0)

@@ -55,9 +55,12 @@ def _ways(name: str, above: Mapping[str, frozenset[str]]) -> list[tuple[str, ...
 def _upwards(way: tuple[str, ...], above: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, ...]]:
     ancestors = above.get(way[0], _NONE).difference(way)
     # Those next to it: not above another one of them.
-    further = _NONE.union(*(above.get(one, _NONE) - {one} for one in ancestors))
-    nearest = ancestors - further
+    further = [above[one] - {one} for one in ancestors if one in above]
+    nearest = ancestors.difference(*further)
     if not nearest:
         yield way
+    elif not any(further):  # they are at the top
+        yield from [(one, *way) for one in sorted(nearest)]
+        return
     for one in sorted(nearest):
         yield from _upwards((one, *way), above)

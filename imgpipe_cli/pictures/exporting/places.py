@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.pictures import keys
 from imgpipe_cli.pictures.sending.journal import Journal
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
-
-# What an upload puts behind the name of a file that it converts.
-_CONVERTED = ".jpg"
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Folder:
         if all(map(_is_name, names)):
             path = self.path.joinpath(*names)
             yield path
-            if path.name.lower().endswith(_CONVERTED):
-                yield path.with_name(path.name[: -len(_CONVERTED)])
+            if path.name.endswith(keys.CONVERTED):
+                yield path.with_name(path.name.removesuffix(keys.CONVERTED))
 
 
 def _is_name(text: str) -> bool:

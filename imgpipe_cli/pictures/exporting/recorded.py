@@ -103,13 +103,14 @@ def _no_number(text: str) -> None:
 
 
 def _is_label(label: Mapping[str, Any]) -> bool:
-    named = [label.get(name, []) for name in ("Parents", "Aliases")]
+    parents, aliases = label.get("Parents", []), label.get("Aliases", [])
     places = label.get("Instances", [])
     return (
-        all(isinstance(names, list) and all(_has(one, _NAMED) for one in names) for names in named)
+        isinstance(parents, list)
+        and isinstance(aliases, list)
         and isinstance(places, list)
-        and all(_has(one, _PLACED) for one in places)
-        and all(_has(one["BoundingBox"], _BOX) for one in places)
+        and all(_has(one, _NAMED) for one in (*parents, *aliases))
+        and all(_has(one, _PLACED) and _has(one["BoundingBox"], _BOX) for one in places)
     )
 
 

@@ -17,9 +17,6 @@ from imgpipe_cli.pictures.sending.plan import unreadable
 from imgpipe_cli.pictures.sending.unchanged import There, is_from, is_same
 from imgpipe_cli.pictures.sources import HEAD_BYTES, Source
 
-MADE = ".jpg"
-"""Behind the name of a file that was converted: its key leads back to it, and is that of no other file."""
-
 # In bytes; of the converted picture nothing is known yet, and most are smaller.
 _CONVERTING_BYTES = 4 * 1024 * 1024
 _MAX_BYTES = functions.picture.MAX_BYTES
@@ -102,9 +99,9 @@ def _to_convert(source: Source, kind: str, size_bytes: int) -> Picture | Refused
         return Refused(source.name, "too_large", message, _EXPORT)
     if source.is_key_named:
         return Picture(source, size_bytes, kind=kind)
-    key = source.key + MADE
-    if source.path is not None and source.path.with_name(source.path.name + MADE).exists():
-        other = source.path.name + MADE
+    key = source.key + keys.CONVERTED
+    if source.path is not None and source.path.with_name(source.path.name + keys.CONVERTED).exists():
+        other = source.path.name + keys.CONVERTED
         message = f"Converted it would become {key!r}, and so would {other!r} beside it."
         return Refused(source.name, "same_key", message, "It was not sent. Rename it, or send it with --key.")
     if keys.size_bytes(key) > keys.MAX_BYTES:

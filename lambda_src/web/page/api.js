@@ -86,9 +86,18 @@ export async function repeated(ask, [ms, ...later] = [1000, 2000, 4000, 8000]) {
 
 export const readResult = (key) => api(`result?key=${encodeURIComponent(key)}`);
 
-/** A page of results, newest first, each with a link to its picture. */
-export function listResults(limit, after) {
-  return api(`results?limit=${limit}&images=true${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+/** A page of results with links to the pictures: newest first, or a label's, best first. */
+export function listResults(limit, after, { label, onlyFailed, threshold } = {}) {
+  const query = new URLSearchParams({ limit, images: true });
+  if (after) query.set("after", after);
+  if (onlyFailed) query.set("status", "failed");
+  else if (label) query.set("label", label);
+  if (label) query.set("min_confidence", threshold);
+  return api(`results?${query}`);
 }
+
+/** The labels whose names begin so, each with its number of pictures. */
+export const labelsLike = async (prefix, threshold) =>
+  (await api(`labels?${new URLSearchParams({ limit: 20, prefix, min_confidence: threshold })}`)).items;
 
 export const pictureLink = async (key) => (await api(`image?key=${encodeURIComponent(key)}`)).url;

@@ -3,7 +3,7 @@
 import { keepToken, page, token } from "./api.js";
 import { closeDetail, onDetailClosed, openDetail } from "./detail.js";
 import { announce, byId } from "./dom.js";
-import { addFiles, clear, detailLink, loadMore, reload } from "./gallery.js";
+import { addFiles, clear, detailLink, labelLink, loadMore, reload, suggest } from "./gallery.js";
 import { change, onChange, state } from "./state.js";
 
 const open = page.publicResults === "true";
@@ -57,7 +57,7 @@ byId("sign-out").addEventListener("click", () => {
   byId("token").focus();
 });
 
-// ---- the address: #token=... signs in, #result=KEY opens a result ----
+// ---- the address: #token=... signs in, #result=KEY opens a result, #label=NAME finds pictures ----
 
 async function followAddress() {
   const place = new URLSearchParams(location.hash.slice(1));
@@ -67,6 +67,8 @@ async function followAddress() {
     bareAddress();
     await signIn(given);
   }
+  const label = place.get("label");
+  if (label !== null && label !== state.label) await search(label);
   const key = place.get("result");
   if (key === null) return closeDetail();
   byId("lookup-problem").textContent = "";
@@ -139,8 +141,26 @@ addEventListener("paste", (event) => {
 
 byId("more").addEventListener("click", loadMore);
 byId("refresh").addEventListener("click", reload);
-byId("label-filter").addEventListener("input", (event) => change({ label: event.target.value.trim() }));
 byId("threshold").addEventListener("input", (event) => change({ threshold: Number(event.target.value) }));
+byId("threshold").addEventListener("change", () => state.label && reload());
+
+/** Show the pictures with a label, those that failed, or all. */
+async function search(label, onlyFailed = false) {
+  change({ label, onlyFailed });
+  byId("label").value = state.label;
+  byId("only-failed").checked = state.onlyFailed;
+  if (token()) await reload();
+}
+
+for (const what of ["input", "focus"])
+  byId("label").addEventListener(what, (event) => suggest(event.target.value));
+byId("label").addEventListener("change", (event) => {
+  const label = event.target.value.trim();
+  if (label) location.hash = labelLink(label);
+  else bareAddress();
+  search(label);
+});
+byId("only-failed").addEventListener("change", (event) => search("", event.target.checked));
 
 function showThreshold() {
   byId("threshold").value = state.threshold;

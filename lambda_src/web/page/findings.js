@@ -44,16 +44,11 @@ export const explicitOnly = (item) => (item.models?.moderation ?? "").includes("
 
 export const flagged = (item) => (item.moderation ?? []).some(sure);
 
-export function hasLabel(item, wanted) {
-  const text = wanted.trim().toLowerCase();
-  return !text || labelsOf(item).some(({ Name }) => Name.toLowerCase().includes(text));
-}
-
-/** A few short texts for a card: labels, else lines of text, else faces. */
+/** A few short texts for a card: labels, which can be searched for, else lines of text. */
 export function highlights(item) {
   const found = labelsOf(item)
     .slice(0, 3)
-    .map(({ Name, Confidence }) => [Name, Confidence]);
+    .map(({ Name, Confidence }) => [Name, Confidence, true]);
   if (found.length) return found;
   const lines = linesOf(item).filter(sure).slice(0, 2);
   return lines.map(({ DetectedText, Confidence }) => [DetectedText, Confidence]);
@@ -85,7 +80,7 @@ export function clamped({ Left = 0, Top = 0, Width = 0, Height = 0 }) {
 export function placesOf(item) {
   const places = [];
   labelsOf(item).forEach(({ Name, Instances }) => {
-    for (const { BoundingBox } of (Instances ?? []).filter(sure)) {
+    for (const { BoundingBox } of Instances ?? []) {
       if (BoundingBox)
         places.push({ layer: "labels", name: Name, row: `label ${Name}`, box: clamped(BoundingBox) });
     }

@@ -1,9 +1,9 @@
 /** The cards: pictures on their way, and results, newest first. */
 
-import { listResults, page, pictureLink, repeated, token } from "./api.js";
-import { announce, button, byId, div, element, foreign, span, timeText } from "./dom.js";
+import { labelsLike, listResults, page, pictureLink, repeated, token } from "./api.js";
+import { announce, button, byId, div, element, foreign, pause, span, timeText } from "./dom.js";
 import {
-  failed, flagged, hasLabel, highlights, lacking, nameOf, percent, reasonOf, remedy, retrying,
+  failed, flagged, highlights, lacking, nameOf, percent, reasonOf, remedy, retrying,
 } from "./findings.js";
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
@@ -14,22 +14,23 @@ const AT_A_TIME = 40;
 
 const cards = new Map();
 let after = null;
+let index = null;
 let loading = null;
 
 const onItsWay = (card) => "sending" in card.dataset;
 
 export const detailLink = (key) => `#${new URLSearchParams({ result: key })}`;
+export const labelLink = (label) => `#${new URLSearchParams({ label })}`;
 
 /** The keys of the results as they stand, for going from one to the next. */
 export const keysInOrder = () =>
-  [...byId("cards").children]
-    .filter((card) => !card.hidden && card.dataset.key)
-    .map((card) => card.dataset.key);
+  [...byId("cards").children].map((card) => card.dataset.key).filter(Boolean);
 
 // ---- results ----
 
 /** Forget the list and load its first page. */
 export async function reload() {
+  while (loading) await loading;
   after = null;
   await loadPage(true);
 }
@@ -48,7 +49,7 @@ async function load(first) {
   byId("more").disabled = true;
   const asked = token();
   try {
-    const list = (from) => repeated(() => listResults(AT_A_TIME, from));
+    const list = (from) => repeated(() => listResults(AT_A_TIME, from, state));
     let answer = await list(after);
     // A page may be empty although more follows: only without `next` is it the end.
     while (!answer.items.length && answer.next) answer = await list(answer.next);
@@ -57,6 +58,7 @@ async function load(first) {
     const last = byId("more") === document.activeElement && !answer.next;
     const added = answer.items.map((item) => place(item, false));
     after = answer.next;
+    index = answer.index;
     if (last) added[0]?.querySelector("a")?.focus();
   } catch (error) {
     const again = button("Try again", () => loadPage(first));
@@ -137,9 +139,10 @@ function chips(item) {
   const { message, hint } = reasonOf(item);
   if (failed(item)) return [span("chip bad", "Failed"), why(message, " ", hint)];
   if (retrying(item)) return [span("chip warn", "Retrying"), why(message)];
-  const found = highlights(item).map(([name, confidence]) =>
-    span("chip", foreign(name), " ", element("b", {}, percent(confidence))),
-  );
+  const found = highlights(item).map(([name, confidence, isLabel]) => {
+    const words = [foreign(name), " ", element("b", {}, percent(confidence))];
+    return isLabel ? element("a", { class: "chip", href: labelLink(name) }, words) : span("chip", words);
+  });
   if (flagged(item)) found.unshift(span("chip warn", "Flagged"));
   return found.length ? found : [span("quiet", `Nothing from ${state.threshold} %`)];
 }
@@ -147,19 +150,14 @@ function chips(item) {
 /** Bring all cards in line with what is chosen. */
 function show() {
   let total = 0;
-  let visible = 0;
   let count = 0;
-  const labels = new Set();
   const missing = new Set();
   const features = known.get(keysInOrder()[0])?.features;
   for (const [key, card] of cards) {
     const item = known.get(key);
     if (!item || onItsWay(card)) continue;
     findings(card, item);
-    card.hidden = !hasLabel(item, state.label);
     total += 1;
-    if (!card.hidden) visible += 1;
-    for (const { Name } of item.labels ?? []) labels.add(Name);
     const lacks = lacking(item, features);
     if (lacks.length) count += 1;
     for (const name of lacks) missing.add(name);
@@ -168,19 +166,29 @@ function show() {
   notice.hidden = !count;
   const names = [...missing].sort().join(", ");
   notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
-  const pictures = total === 1 ? "1 picture" : `${total} pictures`;
-  const found = state.label ? `${visible} of ${total} with “${state.label}”` : pictures;
-  const older = after ? "; older ones are not loaded yet" : "";
-  byId("count").textContent = total
-    ? found + older
-    : "No pictures yet. Drop one above: its labels appear here.";
-  const list = byId("label-names");
-  const sorted = [...labels].sort();
-  if (list.children.length !== sorted.length)
-    list.replaceChildren(...sorted.map((value) => element("option", { value })));
+  const { label, onlyFailed } = state;
+  const kind = onlyFailed ? " that failed" : label && ` with “${label}”`;
+  const more = after ? "; more are not loaded yet" : "";
+  const part = index?.complete === false ? "; imgpipe up adds older ones" : "";
+  byId("count").textContent =
+    total || kind
+      ? `${total} picture${total === 1 ? "" : "s"}${kind}${more}${part}`
+      : "No pictures yet. Drop one above.";
 }
 
-/** On the local cloud: how many of the pictures were analyzed without some model, and the way to it. */
+let asked = 0;
+
+/** Offer the labels that begin so. */
+export async function suggest(beginning) {
+  const mine = ++asked;
+  await pause(200);
+  if (mine !== asked || !token()) return;
+  const labels = await labelsLike(beginning, state.threshold).catch(() => []);
+  const option = ({ name, count, more }) =>
+    element("option", { value: name, label: `${name} (${count}${more ? "+" : ""})` });
+  if (mine === asked) byId("label-names").replaceChildren(...labels.map(option));
+}
+
 onChange(show);
 
 /** Nothing of one person's results stays for the next. */
@@ -207,8 +215,8 @@ export function addFiles(files) {
 async function addFile(file, card) {
   const checked = await checkPicture(file);
   if (checked.refused) return card.end("Not sent", checked.refused);
-  card.preview(URL.createObjectURL(file));
-  await deliver(file, checked.type, card);
+  card.preview(URL.createObjectURL(checked.file));
+  await deliver(checked.file, checked.type, card);
 }
 
 async function deliver(file, type, card) {

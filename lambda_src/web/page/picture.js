@@ -1,5 +1,7 @@
 /** Whether Rekognition would take a file, by its content: the rules of the pipeline. */
 
+import { toJpeg } from "./convert.js";
+
 const MAX_BYTES = 15 * 1024 * 1024;
 const MIN_SIDE = 80;
 const MAX_SIDE = 10000;
@@ -20,8 +22,17 @@ const FORMATS = [
   [/^....ftyp/s, "a video"],
 ];
 
-/** `{type}` for a picture that may be sent, `{refused}` with the reason and what to do about it. */
+/** `{type, file}` for a picture that may be sent, perhaps made a JPEG; `{refused}` with the reason and what to
+ * do about it. */
 export async function checkPicture(file) {
+  const checked = await check(file);
+  if (!checked.other) return { ...checked, file };
+  const made = await toJpeg(file, MAX_SIDE, MAX_BYTES);
+  if (typeof made === "string") return no(`${checked.refused} ${made}; imgpipe upload can.`);
+  return { ...(await check(made)), file: made };
+}
+
+async function check(file) {
   let head;
   try {
     head = await bytes(file, HEAD_BYTES);
@@ -33,10 +44,11 @@ export async function checkPicture(file) {
   const type = /^\xff\xd8/.test(start) ? "image/jpeg" : png && "image/png";
   if (!type) {
     const kind = FORMATS.find(([mark]) => mark.test(start))?.[1] ?? "another kind of file";
-    return no(`It is neither JPEG nor PNG: it looks like ${kind}. Convert it (renaming is not enough).`);
+    const refused = `It is neither JPEG nor PNG: it looks like ${kind}.`;
+    return kind.endsWith("picture") ? other(refused) : no(`${refused} Convert it (renaming is not enough).`);
   }
   if (file.size > MAX_BYTES) {
-    return no(`It has ${sizeText(file.size)}; at most 15 MB are allowed. Save it smaller.`);
+    return other(`It has ${sizeText(file.size)}; at most 15 MB are allowed.`);
   }
   let size = measure(head, type);
   // A JPEG may carry a lot before its size.
@@ -47,7 +59,7 @@ export async function checkPicture(file) {
   if (Math.min(width, height || MIN_SIDE) < MIN_SIDE)
     return no(`${has} both sides need at least ${MIN_SIDE}. Send a larger version.`);
   if (Math.max(width, height) > MAX_SIDE)
-    return no(`${has} no side may have more than 10,000. Scale it down.`);
+    return other(`${has} no side may have more than 10,000.`);
   return { type };
 }
 
@@ -59,6 +71,8 @@ export function sizeText(bytes) {
 }
 
 const no = (refused) => ({ refused });
+
+const other = (refused) => ({ refused, other: true });
 
 const bytes = async (file, count) => new Uint8Array(await file.slice(0, count).arrayBuffer());
 

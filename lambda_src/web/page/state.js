@@ -5,6 +5,7 @@ const listeners = [];
 export const state = {
   threshold: Math.min(Math.max(Math.round(Number(document.body.dataset.minConfidence)) || 70, 50), 100),
   label: "",
+  onlyFailed: false,
 };
 
 /** Result items by object key. */

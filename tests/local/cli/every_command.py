@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.aws import object_deletes
 from imgpipe_cli.aws.client import Aws, AwsError, Place
+from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy import ingest_cap
 from imgpipe_cli.deploy.resource import ConflictError
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
@@ -26,6 +29,16 @@ from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
 CAT = str(EXAMPLES / "cat.jpg")
 PUT = ("s3", "put_object")
+# They read over the API.
+READING = (
+    ("result", "cat.jpg"),
+    ("list",),
+    ("find", "cat"),
+    ("labels",),
+    ("export", "--to", "jsonl"),
+    ("cost",),
+    ("open", "--print"),
+)
 
 
 def use(operator: Operator, machine: Machine) -> None:
@@ -60,10 +73,11 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.run("upload", CAT, CAT, "--wait", code=2)
     operator.run("upload", CAT, "--wait")
     operator.run("upload", CAT)
-    for line in (("result", "cat.jpg"), ("list",), ("cost",), ("open", "--print")):
+    for line in READING:
         operator.forget()
         operator.run(*line)
     operator.run("result", "dog.jpg", code=1)
+    _hand_out(operator, machine)
     _watch(operator, machine)
     _fail_once(operator, machine)
     operator.run("explain", "cat.jpg")
@@ -83,6 +97,26 @@ def _use(operator: Operator, machine: Machine) -> None:
     drift.of_function(machine, operator.names, "get_result")
     operator.run("token", "--rotate")
     operator.run("up", "--no-models", "--public")
+
+
+def _hand_out(operator: Operator, machine: Machine) -> None:
+    """To other tools, and away."""
+    pictures = operator.state / "pictures"
+    pictures.mkdir()
+    shutil.copy(CAT, pictures)
+    operator.run("result", "cat.jpg", "--annotate", str(operator.state / "drawn.jpg"))
+    operator.forget()
+    assert "cat.jpg,done" in operator.run("export", "--to", "csv").out
+    assert "not on this machine" not in operator.run("export", "--to", "xmp", "--map", f"={pictures}").out
+    for key in ("one.jpg", "two.jpg"):
+        operator.run("upload", CAT, "--key", key)
+    operator.run("rm", "one.jpg")
+    operator.run("rm", "[ot]*.jpg", "--purge", "--yes")
+    # Keys that XML cannot hold go so; the local cloud cannot list them.
+    aws, bucket = _aws(operator, machine), operator.names.bucket
+    for version in ({}, {"VersionId": "null"}):
+        operator.during("rm", partial(object_deletes._delete_alone, aws, bucket, {"Key": "odd", **version}))
+    until(lambda: "one.jpg" not in operator.run("list").out, what="the results of removed pictures are gone")
 
 
 def _watch(operator: Operator, machine: Machine) -> None:
@@ -106,7 +140,10 @@ def _fail_once(operator: Operator, machine: Machine) -> None:
     less = [one for one in policy["Statement"] if one["Sid"] != "AnalyzePictures"]
     iam.put_role_policy(**role, PolicyDocument=json.dumps({**policy, "Statement": less}))
     # What takes long is looked after in the bucket.
-    operator.run("upload", CAT, "--key", "failed.jpg", "--wait", "--timeout", "6", code=4)
+    # Other bytes than those of pictures before: the analysis of the same ones would be reused.
+    failing = operator.state / "failed.jpg"
+    failing.write_bytes(jpeg(8))
+    operator.run("upload", str(failing), "--wait", "--timeout", "6", code=4)
     url = sqs.get_queue_url(QueueName=names.queue)["QueueUrl"]
 
     def waiting() -> bool:
@@ -134,10 +171,21 @@ def _move_to_bucket(operator: Operator, machine: Machine) -> None:
     entry, *_ = s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     s3.delete_object(Bucket=names.results_bucket, Key=entry["Key"])
     s3.put_object(Bucket=names.results_bucket, Key=_left_over(entry["Key"]), Body=b"")
+    # A row by which the picture is found is gone, and there is one of a picture that is.
+    (lost,) = [row for row in _rows(machine, names) if row["pk"]["S"] == "name#cat"]
+    place = {name: lost[name] for name in ("pk", "sk")}
+    dynamodb.delete_item(TableName=names.index_table, Key=place)
+    over = {**lost, "pk": {"S": "name#gone"}, "at": {"N": "1"}}
+    dynamodb.put_item(TableName=names.index_table, Item=over)
     operator.run("up", "--no-models", "--repair-index")
+    assert lost in _rows(machine, names) and over not in _rows(machine, names)
     assert [
         one["Key"] for one in s3.list_objects_v2(Bucket=names.results_bucket, Prefix="index/")["Contents"]
     ]
+
+
+def _rows(machine: Machine, names: Names) -> list[Any]:
+    return list(machine.client("dynamodb").scan(TableName=names.index_table)["Items"])
 
 
 def _left_over(entry: str) -> str:

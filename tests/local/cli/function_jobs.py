@@ -20,7 +20,7 @@ from imgpipe_cli.deploy.results import store
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from shared.dynamo_types import to_attributes
-from shared.index_rows import ONE, asking_pk
+from shared.index_rows import ONE, asking_pk, name_pk, rows_of
 from tests.support.machine import Machine, jpeg
 
 Policy = Mapping[str, Any]
@@ -126,6 +126,18 @@ class Site:
         status, found = self.api.get("/usage", {})
         return status == 200 and "analyses" in found
 
+    def found(self) -> bool:
+        """A picture is found by a word of its key, once its result has its rows."""
+        key = f"{uuid.uuid4().hex}.jpg"
+        word = key.removesuffix(".jpg")
+        item = {**self._result_of(key), "indexed": [f"00.00 {name_pk(word)}"], "indexedAt": 1}
+        dynamodb = self.machine.client("dynamodb")
+        for row in rows_of(item, item["indexed"], 1):
+            dynamodb.put_item(TableName=self.names.index_table, Item=to_attributes(row))
+        self._put_stored(item)
+        status, found = self.api.get("/results", {"name": word})
+        return status == 200 and [one["objectKey"] for one in found["items"]] == [key]
+
     def linked(self) -> bool:
         return self.api.get("/image", {"key": self.put_result()})[0] == 200
 
@@ -171,8 +183,14 @@ class Site:
         """A stored result of a stored picture, without the functions; its key."""
         key = f"{uuid.uuid4().hex}.jpg"
         put = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=jpeg(8))
+        self._put_stored(
+            self._result_of(key) | ({"versionId": put["VersionId"]} if version else {}),
+        )
+        return key
+
+    def _result_of(self, key: str) -> dict[str, Any]:
         now = datetime.now(UTC)
-        item: Any = {
+        return {
             "objectKey": key,
             "status": "done",
             "sequencer": "1".ljust(32, "0"),
@@ -181,12 +199,12 @@ class Site:
             "contentType": "image/jpeg",
             "features": ["labels"],
             "labels": [],
-            **({"versionId": put["VersionId"]} if version else {}),
         }
+
+    def _put_stored(self, item: Any) -> None:
         cloud = self.machine.cloud()
         place = Place(self.names.region, None, cloud.endpoint, cloud.access_key_id, cloud.secret_access_key)
         assert store.store(self.settings.results, Aws(place), self.names).put(item, absent=True)
-        return key
 
 
 def _answered(host: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> int:

@@ -179,6 +179,11 @@ def asked(operator: Operator, statement: str, action: str, names: Names = NAMES)
     function = "web" if statement == scopes.FUNCTION.name else "ingest"
     results = statement in [scope.name for scope in RESULTS_ONLY]
     known = any_call.of(names, results=results, function=function)
+    if statement == scopes.INDEX_TABLE.name:
+        known = known | {
+            "TableName": names.index_table,
+            "RequestItems": {names.index_table: [{"DeleteRequest": {"Key": {"x": {"S": "x"}}}}]},
+        }
     if statement == scopes.TABLE_INDEX.name:
         more = {"IndexName": known["IndexName"]}
     return any_call.answer(operator.client(service), operation, known, **more)

@@ -40,6 +40,7 @@ WEB = {
     ("ShowPictures", "s3:GetObjectVersion"): "shown",
     ("SignUploads", "s3:PutObject"): "uploaded",
     ("FindPictures", "dynamodb:GetItem"): "counted",
+    ("FindPictures", "dynamodb:Query"): "found",
 }
 NEEDED: dict[tuple[str, str], dict[tuple[str, str], str]] = {
     ("ingest", "table"): {
