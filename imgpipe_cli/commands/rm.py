@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy.pipeline_info import not_set_up
         from imgpipe_cli.pictures import removing
 
-        words = _words(keys, prefix)
+        words, prefix = _words(keys, prefix)
         connection = run.connect()
         aws, bucket = connection.aws, connection.names.bucket
         try:
@@ -66,14 +66,14 @@ def register(app: typer.Typer) -> None:
         return _answer(run, found, hidden, purged)
 
 
-def _words(keys: list[str] | None, prefix: str | None) -> list[str]:
-    """The keys and patterns. Raises a usage Problem."""
+def _words(keys: list[str] | None, prefix: str | None) -> tuple[list[str], str | None]:
+    """The keys and patterns, and the prefix, as UTF-8. Raises a usage Problem."""
     if prefix == "":
         # A script's unset variable must not remove all.
         raise _usage("An empty prefix means every picture.", "To remove them all: imgpipe rm '*'.")
     if bool(keys) == (prefix is not None):
         raise _usage("Name keys, or a prefix.", "See imgpipe rm --help.")
-    return [check_key(key) for key in keys or ()]
+    return [check_key(key) for key in keys or ()], None if prefix is None else check_key(prefix)
 
 
 def _usage(message: str, hint: str) -> Problem:

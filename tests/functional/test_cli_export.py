@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from imgpipe_cli.pictures.sending.journal import Entry, Journal
 from tests.support.api_server import Answer, PlayedApi, failed, item
@@ -194,6 +195,17 @@ def test_upload_notes_where_a_picture_lies_also_if_it_is_there_already(
     assert places == [str(Path(folder).absolute() / "a.jpg") for folder in ("pics", "moved")]
     assert cli("upload", "moved", "--key", "pics/a.jpg").code == 0
     assert len(list(Journal(NAMES.bucket).entries())) == 2
+
+
+def test_a_converted_picture_has_its_sidecar_beside_the_original(
+    cli: Cli, bucket: Any, played: PlayedApi
+) -> None:
+    Image.new("RGB", (100, 100)).save("a.tif")
+    assert cli("upload", "a.tif").code == 0
+    version = bucket.head_object(Bucket=NAMES.bucket, Key="a.tif.jpg")["VersionId"]
+    played.store(result("a.tif.jpg", versionId=version))
+    assert cli("export", "--to", "xmp").out == "1 sidecar written.\n"
+    assert keywords("a.tif.xmp") == ["Cat", "Animal"]
 
 
 def test_folders_that_are_named_have_the_pictures_of_their_keys(cli: Cli) -> None:

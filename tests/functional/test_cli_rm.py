@@ -99,7 +99,9 @@ def test_many_are_counted_and_asked_for(cli: Cli, bucket: Any, monkeypatch: pyte
     assert versions(bucket) == []
 
 
-@pytest.mark.parametrize("words", [(), ("--prefix", ""), ("a", "--prefix", "b"), ("",), ("x" * 1025,)])
+@pytest.mark.parametrize(
+    "words", [(), ("--prefix", ""), ("a", "--prefix", "b"), ("",), ("x" * 1025,), ("--prefix", "\udcff")]
+)
 def test_wrong_usage_asks_nothing(cli: Cli, words: tuple[str, ...]) -> None:
     with mock_aws():
         assert cli("rm", *words, "--yes").code == 2

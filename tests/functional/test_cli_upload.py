@@ -381,12 +381,15 @@ def test_a_watched_folder_sends_what_is_put_there_and_shows_its_verdict(
             while "Watching" not in (line := started.stderr.readline()):
                 assert line
             shutil.copy("cat.jpg", inbox)
-            verdict = started.stdout.readline()
+            (inbox / "print.jpg").write_bytes(photos.jpeg(6, image=photos.cat().convert("CMYK")))
+            verdicts = sorted(started.stdout.readline() for _ in range(2))
             started.send_signal(signal.SIGINT)
             err = started.stderr.read()
-        assert "inbox/cat.jpg  nothing found" in verdict
-        assert "sent inbox/cat.jpg as inbox/cat.jpg" in err
+        assert "inbox/cat.jpg  nothing found" in verdicts[0]
+        assert "inbox/print.jpg.jpg  nothing found" in verdicts[1]
+        assert "sent inbox/cat.jpg as inbox/cat.jpg\n" in err
+        assert "sent inbox/print.jpg as inbox/print.jpg.jpg, converted from JPEG\n" in err
         assert started.returncode == 130
-        assert list(_versions(bucket)) == ["inbox/cat.jpg"]
+        assert sorted(_versions(bucket)) == ["inbox/cat.jpg", "inbox/print.jpg.jpg"]
     finally:
         server.stop()

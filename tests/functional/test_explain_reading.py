@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.aws.client import Place
 from imgpipe_cli.diagnose.explain.attempts import attempts, nameless_failures
 from imgpipe_cli.diagnose.explain.log_reading import ingest_lines
 from imgpipe_cli.diagnose.logs.reading import LogReader
@@ -34,6 +35,7 @@ class CountedLogs(RecordingAws):
 
     def __init__(self) -> None:
         super().__init__()
+        self.place = Place(region=NAMES.region)  # with keys of its own it would be the local cloud
         self.given = 0
         self.patterns: list[str | None] = []
 

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.events import Event, Refused
+from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.pictures.sending.plan import Plan
 from imgpipe_cli.pictures.sending.send import Outcome, send
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
@@ -163,7 +164,8 @@ def test_a_file_that_changes_before_its_turn(
     planned = list(Plan(["cat.jpg"]))
     change(Path("cat.jpg"))
     told: list[Event] = []
-    assert send(Aws(Place(region=REGION)), NAMES, planned, told.append) == Outcome()
+    aws, rules = Aws(Place(region=REGION)), Rules(convert=False)
+    assert send(aws, NAMES, planned, told.append, rules=rules) == Outcome()
     assert [one.code for one in told if isinstance(one, Refused)] == [refused]
     assert _keys(bucket) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.local.rekognition import Rekognition
+from imgpipe_cli.pictures.converting import kinds
+from imgpipe_cli.pictures.converting.decoding import NotDecoded, decoded
+from imgpipe_cli.pictures.converting.encoding import encoded
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.pictures import BAD_FORMAT, PICTURES, TOO_LARGE, PictureRow
 from tests.hostile.pipeline import Pipeline, pipeline
@@ -24,6 +28,9 @@ pytestmark = [
 ]
 VERDICTS = {BAD_FORMAT: "corrupt", TOO_LARGE: "too_large"}
 """What the pipeline says of a picture when Rekognition refuses it."""
+
+_MOST_CONVERTED = 1_700_000_000
+"""What 200 million pixels may take."""
 
 _MOST_MEMORY = 350_000_000
 """More than the analysis may ever add; the bombs here would take from 300 MB to 1.2 GB in full."""
@@ -54,10 +61,10 @@ def test_a_file_of_any_content_has_its_verdict(
     data = row.make()
     key = f"{row.id}.jpg"
     Path(key).write_bytes(data)
-    printed = calm(cli("upload", key))
+    printed = calm(cli("upload", key, "--no-convert"))
     if row.refused:
         assert (printed.code, printed.out) == (1, "0 sent, 1 refused.\n")
-        assert cli("upload", key, "--json").error == row.refused
+        assert cli("upload", key, "--no-convert", "--json").error == row.refused
     else:
         assert (printed.code, printed.out) == (0, "1 sent.\n")
         stored = line.cloud.s3.get_object(Bucket=BUCKET, Key=key)
@@ -73,6 +80,23 @@ def test_a_file_of_any_content_has_its_verdict(
     assert item["status"] == ("failed" if row.refused or row.analysis else "done")
     assert line.cloud.operations == ([] if row.refused else ["DetectLabels"])
     assert calm(cli("result", key)).code == (1 if item["status"] == "failed" else 0)
+
+
+@rows(PICTURES)
+def test_a_file_of_any_content_is_converted_or_refused_with_a_reason(row: PictureRow) -> None:
+    data = row.make()
+    kind = kinds.to_convert(data, len(data))
+    if kind is None:
+        return
+    before = _memory()
+    try:
+        made = encoded(decoded(io.BytesIO(data), kind).image)
+    except NotDecoded as error:
+        assert error.code in ("corrupt", "too_many_pixels", "unsupported_format", "no_preview")
+        assert str(error).isprintable()
+    else:
+        assert made.startswith(b"\xff\xd8")
+    assert _memory() - before < _MOST_CONVERTED
 
 
 def _analyzed(analysis: Rekognition, data: bytes) -> str:

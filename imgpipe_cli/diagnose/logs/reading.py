@@ -58,7 +58,7 @@ class LogReader:
     @property
     def filters(self) -> bool:
         """Whether the endpoint keeps to a pattern."""
-        return not self._aws.is_elsewhere
+        return self._aws.custom_endpoint is None
 
     def events(
         self,

@@ -35,7 +35,6 @@ READING = (
     ("list",),
     ("find", "cat"),
     ("labels",),
-    ("export", "--to", "jsonl"),
     ("cost",),
     ("open", "--print"),
 )
