@@ -56,6 +56,7 @@ def answers(sought: Sought, stored: Stored | None) -> dict[str, Findings]:
                 entries=stored[feature],  # type: ignore[literal-required]
                 model=model or None,
                 lost=stored.get("trimmed", {}).get(feature, 0) if feature in LISTED else 0,
-                origin=origin,
+                # Whose analysis it is, also where that result only has it from another one.
+                origin=stored.get("reusedFrom", {}).get(feature, origin),
             )
     return found

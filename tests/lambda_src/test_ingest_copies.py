@@ -142,6 +142,12 @@ def test_no_other_result_stands_for_anything(stored: Any) -> None:
     assert found(stored) == {}
 
 
+def test_an_analysis_keeps_its_origin_from_copy_to_copy() -> None:
+    first = {"objectKey": "zero.jpg", "versionId": "v0"}
+    origins = {name: one.origin for name, one in found(STORED | {"reusedFrom": {"labels": first}}).items()}
+    assert origins == {"labels": first, "faces": {"objectKey": "first.jpg", "versionId": "v1"}}
+
+
 def test_only_the_newest_model_seen_stands_and_not_one_to_be_replaced() -> None:
     assert found(newest={"labels": "3.1"}).keys() == {"faces"}
     assert found(newest={"labels": "3.0"}).keys() == {"labels", "faces"}
@@ -190,7 +196,7 @@ def test_a_rename_costs_nothing_and_another_one_neither(cloud: Cloud) -> None:
     cloud.ingest(cloud.delete("a.jpg"))
     cloud.ingest(cloud.put("c.jpg", picture(1)))
     assert len(cloud.asked) == 1
-    assert origin(cloud, "c.jpg") == "b.jpg"
+    assert origin(cloud, "c.jpg") == "a.jpg", "whose analysis it is, though that is gone"
 
 
 def test_what_was_removed_is_used_no_more_and_copies_keep_their_result(cloud: Cloud) -> None:
