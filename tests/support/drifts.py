@@ -182,7 +182,7 @@ DRIFTS = [
         "index table removed",
         call("dynamodb", "delete_table", TableName=NAMES.index_table),
         {"index_table": ()},
-        # The function that lists results reads no rows until they are all there again.
+        # While it is filled anew the function that lists results does not read it.
         ("dynamodb.create_table", *["lambda.update_function_configuration"] * 2),
         IN_S3,
     ),
