@@ -6,6 +6,8 @@ import base64
 import itertools
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -212,25 +214,58 @@ def test_wrong_questions_for_labels_say_so(call: Call, cloud: Cloud, query: Any,
 NAMES = ("Cat", "Dog", "Sofa", "Animal", "Car", "Sea")
 
 
+class Killed(BaseException):
+    """The function is stopped: nothing in it can catch that."""
+
+
+@contextmanager
+def killed_before(cloud: Cloud, call: int) -> Iterator[None]:
+    """The function ends before its so-many-th call to the results or to the index; 0: it does not."""
+    left = itertools.count(call, -1)
+
+    def before(**_context: Any) -> None:
+        if call and next(left) == 1:
+            raise Killed
+
+    for client in (cloud.results_client, cloud.index):
+        client.meta.events.register_first("before-call", before, unique_id="kill")
+    try:
+        yield
+    except Killed:
+        pass
+    finally:
+        for client in (cloud.results_client, cloud.index):
+            client.meta.events.unregister("before-call", unique_id="kill")
+
+
 @pytest.mark.loops
 def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> None:
-    """60 random results, some analyzed again or removed, then random searches, page by page."""
+    """50 random analyses, analyses again and removals, a third of them killed; then random searches.
+
+    All seeds are 1,000 of them on each store.
+    """
     for seed in exhaustive.points(20, keep=1):
         chance = random.Random(seed)
-        for _ in range(60):
-            key = f"{seed}/{chance.choice('abcdef')}{chance.randrange(9)}.jpg"
-            if chance.random() < 0.1:
-                mark: Any = {"objectKey": key, "status": "removed", "sequencer": "1" * 32}
-                cloud.verdicts.replace(mark, seen=cloud.verdicts.read(key))
-                continue
-            found = [
-                label(name, round(chance.uniform(50, 100), chance.randrange(4)))
-                for name in chance.sample(NAMES, chance.randrange(5))
-            ]
-            text = [line(chance.choice(("one", "two", "one two")), chance.uniform(50, 100))]
-            store(cloud, key, *found, text=text, status=chance.choice(("done", "done", "failed")))
-        for _ in range(25):
+        for _ in range(50):
+            key = f"{seed}/{chance.choice('abcd')}{chance.randrange(5)}.jpg"
+            with killed_before(cloud, chance.choice((0, 0, chance.randrange(1, 9)))):
+                _change(cloud, key, chance)
+        for _ in range(20):
             _compare(call, cloud, seed, chance)
+
+
+def _change(cloud: Cloud, key: str, chance: random.Random) -> None:
+    """A removal, or a result with random labels and words."""
+    if chance.random() < 0.15:
+        mark: Any = {"objectKey": key, "status": "removed", "sequencer": "1" * 32}
+        cloud.verdicts.replace(mark, seen=cloud.verdicts.read(key))
+        return
+    found = [
+        label(name, round(chance.uniform(50, 100), chance.randrange(4)))
+        for name in chance.sample(NAMES, chance.randrange(5))
+    ]
+    text = [line(chance.choice(("one", "two", "one two")), chance.uniform(50, 100))]
+    store(cloud, key, *found, text=text, status=chance.choice(("done", "done", "failed")))
 
 
 def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None:
@@ -241,7 +276,7 @@ def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None
     query |= {"text": text} if text else {}
     found = find(call, cloud, chance.choice((1, 3, 100)), **query)
     wanted = set()
-    for place, number in itertools.product("abcdef", range(9)):
+    for place, number in itertools.product("abcd", range(5)):
         stored = cloud.stored(f"{seed}/{place}{number}.jpg")
         item: Any = shown(stored) if stored else None  # type: ignore[arg-type]
         if item is None:
