@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.render import verdicts
+from imgpipe_cli.render import results
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import count, safe
@@ -157,9 +157,9 @@ def question(chosen: Sequence[Picture], price: str) -> str:
 
 
 def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
-    """One picture as it stands now: its verdict, or why there is none."""
+    """One picture as it stands now: its result, or why there is none."""
     if picture.state == "done" and picture.item is not None:
-        screen.show(verdicts.verdict(picture.item, min_confidence))
+        screen.show(results.tables(picture.item, min_confidence))
         return
     style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
     screen.show(_standing(picture, Text(safe(picture.why), style), _hint(picture)))
@@ -193,7 +193,7 @@ def _standing(picture: Picture, told: Text, hint: str) -> Drawn:
 def _hint(picture: Picture) -> str:
     if picture.hint or picture.state != "failed":
         return picture.hint
-    return verdicts.after_all_tries(picture.key)
+    return results.after_all_tries(picture.key)
 
 
 def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str) -> str:

@@ -39,7 +39,7 @@ def store(cloud: Cloud, key: str, *labels: dict[str, Any], **more: Any) -> None:
         **{"day": "2026-11-22", "sequencer": "1" * 32, "features": ["labels", "text"], "models": {}},
         **{"durationMs": 1, "labels": list(labels), **more},
     }
-    assert cloud.verdicts.replace(item, seen=cloud.verdicts.read(key))
+    assert cloud.result_store.replace(item, seen=cloud.result_store.read(key))
 
 
 def find(call: Call, cloud: Cloud, limit: int = 100, **query: Any) -> list[str]:
@@ -221,7 +221,7 @@ def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> No
             key = f"{seed}/{chance.choice('abcdef')}{chance.randrange(9)}.jpg"
             if chance.random() < 0.1:
                 mark: Any = {"objectKey": key, "status": "removed", "sequencer": "1" * 32}
-                cloud.verdicts.replace(mark, seen=cloud.verdicts.read(key))
+                cloud.result_store.replace(mark, seen=cloud.result_store.read(key))
                 continue
             found = [
                 label(name, round(chance.uniform(50, 100), chance.randrange(4)))

@@ -57,7 +57,7 @@ class Current:
 class Picture:
     """A key and how it stands.
 
-    state: done, gone and nothing (a folder) need nothing; pending gets its verdict by itself; failed does
+    state: done, gone and nothing (a folder) need nothing; pending gets its result by itself; failed does
     not; unknown: it could not be looked at.
     code, why, hint: the reason, for scripts, and for people. helps: whether asking again may end well.
     removals: events of removals that failed, while the result still stands. events: its own in the queue.
@@ -91,7 +91,7 @@ def judged(
     if current is None or functions.events.is_folder(key, current.size_bytes):
         return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
-        return _without_verdict(facts, key, current, _own(events, current), now)
+        return _without_result(facts, key, current, _own(events, current), now)
     if item["status"] == "done":
         return facts(key, "done")
     error = item["error"]
@@ -111,7 +111,7 @@ def _without_picture(facts: Callable[..., Picture], key: str, folder: Current | 
     return facts(key, "gone", "removed", why, "Upload it again if it should be analyzed.")
 
 
-def _without_verdict(
+def _without_result(
     facts: Callable[..., Picture], key: str, current: Current, own: Sequence[FailedEvent], now: datetime
 ) -> Picture:
     if own:
@@ -137,7 +137,7 @@ def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
 def settled(event: FailedEvent, current: Current | None, item: ResultItem | None) -> bool:
     """True once nothing is to be done for an event any more, so that it may leave the queue.
 
-    While there is a picture, that is when it has its verdict: its removal was of an older one then.
+    While there is a picture, that is when it has its result: its removal was of an older one then.
     """
     if event.kind == "other":
         return True
@@ -210,7 +210,7 @@ class Places:
     def look(self, key: str) -> Look:
         """The current object of a key and its stored result. Raises ApiUnavailable, Problem.
 
-        The result first: should the object change in between, it is one without a verdict, never one with
+        The result first: should the object change in between, it is one without a result, never one with
         that of another.
         """
         item = self._asked(lambda: self.api.result(key))
@@ -358,8 +358,8 @@ def event_due_s(picture: Picture, now: datetime) -> float:
     return max((picture.current.at + reasons.USUAL - now).total_seconds(), 0.0) if picture.current else 0.0
 
 
-def with_verdict(picture: Picture, item: ResultItem) -> Picture:
-    """The picture with a verdict that is final."""
+def with_result(picture: Picture, item: ResultItem) -> Picture:
+    """The picture with a result that is final."""
     error = item.get("error")
     code, why, hint = (error["code"], error["message"], error["hint"]) if error else ("", "", "")
     return replace(picture, state=item["status"], item=item, code=code, why=why, hint=hint)
