@@ -18,7 +18,7 @@ from imgpipe_cli.pictures.keys import check_key
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.judging import Picture
     from imgpipe_cli.diagnose.retry.retrying import Cleared, Found, Retry
     from shared.result_item import ResultItem
 
@@ -171,7 +171,7 @@ def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
 
 
 def _chosen(found: Found, named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> list[Picture]:
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     pictures = found.pictures
     finished = [one for one in pictures if one.state == "done"] if found.again else []
@@ -269,7 +269,7 @@ def _wait(
     """
     if not coming:
         return [], []
-    from imgpipe_cli.diagnose.retry.failures import event_due_s, with_result
+    from imgpipe_cli.diagnose.retry.judging import event_due_s, with_result
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
 

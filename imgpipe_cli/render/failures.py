@@ -13,7 +13,7 @@ from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failure_queue import Contents
-    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.judging import Picture
     from imgpipe_cli.diagnose.retry.retrying import Found, Retry
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
@@ -68,7 +68,7 @@ def _lacking(found: Found, *, every_key: bool) -> Iterator[str]:
 
 def lacked(picture: Picture, settings: Settings) -> list[str]:
     """The features that a finished picture lacks, in words; empty for any other picture."""
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     if picture.state != "done":
         return []
@@ -141,7 +141,7 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What analyzing again may cost; "" if Rekognition will not be asked."""
-    from imgpipe_cli.diagnose.retry.failures import asked_once
+    from imgpipe_cli.diagnose.retry.judging import asked_once
     from imgpipe_cli.render import costs
 
     asked, copies = asked_once(chosen, settings.features)
@@ -278,7 +278,7 @@ def document(found: Found, chosen: Sequence[Picture], done: Retry | None) -> dic
 
 
 def _lacking_features(picture: Picture, settings: Settings) -> list[str]:
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     return asked_for(picture, settings.features) if picture.state == "done" else []
 

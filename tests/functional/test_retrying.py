@@ -19,7 +19,8 @@ import pytest
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.diagnose.retry import failure_queue, failures
 from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
-from imgpipe_cli.diagnose.retry.failures import Current, Picture, Places, judged, settled
+from imgpipe_cli.diagnose.retry.failures import Places
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, settled
 from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear, run_again
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api

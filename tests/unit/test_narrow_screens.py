@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
-from imgpipe_cli.diagnose.retry.failures import Picture
+from imgpipe_cli.diagnose.retry.judging import Picture
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent
 from imgpipe_cli.render import examinations, failures, listings, policies, results

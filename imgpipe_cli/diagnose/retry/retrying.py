@@ -26,18 +26,8 @@ from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.diagnose.retry import failure_queue
 from imgpipe_cli.diagnose.retry.again import expected_now
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.diagnose.retry.failures import (
-    Current,
-    Look,
-    Picture,
-    Places,
-    Refusal,
-    judged,
-    not_told,
-    settled,
-    survey,
-    with_outdated,
-)
+from imgpipe_cli.diagnose.retry.failures import Look, Places, Refusal, not_told, survey
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, settled, with_outdated
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api
