@@ -145,7 +145,7 @@ def _first_answer(cloud: LocalCloud, launched: float) -> None:
     started, started_cpu = time.perf_counter(), _cpu_s(cloud.pid)
     _sent(cloud, "DetectLabels", _request("coffee.jpg"))
     ended, cpu = time.perf_counter(), _cpu_s(cloud.pid)
-    _verdict("First DetectLabels asked at once after start, s", ended - started, MOST_FIRST_ANSWER_S)
+    _result("First DetectLabels asked at once after start, s", ended - started, MOST_FIRST_ANSWER_S)
     print(f"  of which CPU {cpu - started_cpu:.2f} s; from launch {ended - launched:.2f} s, CPU {cpu:.2f} s")
 
 
@@ -162,7 +162,7 @@ def _overhead(service: Rekognition, cloud: LocalCloud) -> None:
     bare = _median_ms(lambda: service.answer("DetectFaces", request, _nothing))
     served = _median_ms(ask)
     print(f"Bare answer from the cache {bare:.2f} ms, over the server {served:.2f} ms")
-    _verdict("Server overhead a request, ms", served - bare, MOST_OVERHEAD_MS)
+    _result("Server overhead a request, ms", served - bare, MOST_OVERHEAD_MS)
 
 
 def _median_ms(call: Callable[[], object], times: int = 200) -> float:
@@ -226,10 +226,10 @@ def _memory(state: Path, cloud: LocalCloud) -> None:
             call.result()
     rest = control.status(state).memory_bytes or 0
     print(f"Memory (PSS) of the cloud without function workers: at rest afterwards {rest / 1e6:.0f} MB")
-    _verdict("Most memory while working, MB", most / 1e6, MOST_BYTES / 1e6)
+    _result("Most memory while working, MB", most / 1e6, MOST_BYTES / 1e6)
 
 
-def _verdict(what: str, value: float, most: float) -> None:
+def _result(what: str, value: float, most: float) -> None:
     print(f"{what}: {value:.2f} (at most {most:g}): {'kept' if value <= most else 'MISSED'}")
 
 

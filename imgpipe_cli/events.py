@@ -142,7 +142,7 @@ class PassedOver:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Arrived:
     """The stored result of one picture, as the HTTP API returns it."""
 
     item: ResultItem
@@ -178,7 +178,7 @@ Event = (
     | Stopped
     | Refused
     | PassedOver
-    | Verdict
+    | Arrived
     | Downloaded
     | Note
 )

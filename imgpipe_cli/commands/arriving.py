@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe_cli.commands.asking import note_pending
 from imgpipe_cli.commands.runtime import Run
-from imgpipe_cli.events import Verdict
+from imgpipe_cli.events import Arrived
 from imgpipe_cli.system.threads import TICK_S
 
 if TYPE_CHECKING:
@@ -83,19 +83,19 @@ class Arrivals:
             self._error = error
 
     def _show(self, item: ResultItem) -> None:
-        from imgpipe_cli.render import verdicts
+        from imgpipe_cli.render import results
 
         self.results.take(item)
         if self._report is not None:
             self._report.result(item)
-        self._run.emit(Verdict(item))
+        self._run.emit(Arrived(item))
         min_confidence = self.results.min_confidence
         if self._run.options.json:
             self._run.stream(item)
         elif self._are_few():
-            self._run.screen.show(verdicts.verdict(item, min_confidence))
+            self._run.screen.show(results.tables(item, min_confidence))
         else:
-            self._run.screen.line(verdicts.line(item, min_confidence))
+            self._run.screen.line(results.line(item, min_confidence))
         self._count_down()
 
     def _count_down(self) -> None:

@@ -57,19 +57,19 @@ def wait_for(
     timeout: float,
     show: Callable[[ResultItem], None],
 ) -> tuple[list[ResultItem], list[str]]:
-    """Show verdicts as they arrive; all of them, and the keys still pending at the end.
+    """Show results as they arrive; all of them, and the keys still pending at the end.
 
-    timeout: seconds without a verdict.
+    timeout: seconds without a result.
     """
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
 
-    verdicts: list[ResultItem] = []
+    results: list[ResultItem] = []
 
     def arrived(item: ResultItem) -> None:
-        verdicts.append(item)
+        results.append(item)
         show(item)
-        run.screen.progress.waiting(len(versions) - len(verdicts))
+        run.screen.progress.waiting(len(versions) - len(results))
 
     run.screen.progress.waiting(len(versions))
     waiter = Waiter(Api(pipeline.api_url, pipeline.token), on_silence=run.refuse_trouble)
@@ -77,7 +77,7 @@ def wait_for(
     pending = waiter.wait(arrived, timeout_s=timeout)
     run.screen.progress.waiting(0)
     note_pending(run, pending)
-    return verdicts, pending
+    return results, pending
 
 
 def note_pending(run: Run, keys: Sequence[str]) -> None:

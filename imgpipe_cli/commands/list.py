@@ -54,13 +54,13 @@ def register(app: typer.Typer) -> None:
         """Show the results, newest first."""
         from imgpipe_cli.pictures.listing import Wanted, matching, page_size
 
-        verdict = status_named(status)
+        wanted_status = status_named(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
-        size = page_size(Wanted(verdict, label, prefix=prefix), limit)
+        size = page_size(Wanted(wanted_status, label, prefix=prefix), limit)
         cursor = parse_cursor(after)
-        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor, verdict, prefix))
+        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor, wanted_status, prefix))
         threshold = shown_from(run, min_confidence, run.pipeline())
-        wanted = Wanted(verdict, label, threshold, prefix, start)
+        wanted = Wanted(wanted_status, label, threshold, prefix, start)
         items = Items(matching(chain([first], rest), wanted, limit))
         if run.options.json:
             filtering = run.asked("min_confidence", min_confidence) is not None

@@ -1,4 +1,4 @@
-"""`imgpipe result`: the stored verdicts of pictures, by key."""
+"""`imgpipe result`: the stored results of pictures, by key."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
         errors = [run.trouble(item) or _not_told(key, item) for key, item in silent.items()]
         retrying = {item["objectKey"]: item.get("versionId") for item in items if is_retrying(item)}
         if wait and retrying:
-            # Their verdict is not final: another try is on its way.
+            # Their result is not final: another try is on its way.
             items = [item for item in items if item["objectKey"] not in retrying]
         else:
             retrying = {}
@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
 
             explained = why_missing(run.connect(), [*absent, *retrying])
             current = {key: one.version_id for key, one in explained.items() if one.pending} if wait else {}
-            # Replaced meanwhile, a picture gets no other verdict on its old version.
+            # Replaced meanwhile, a picture gets no other result on its old version.
             waiting = retrying | current
             if not pipeline.token:  # then no answer says of which version it is
                 waiting = dict.fromkeys(waiting)
@@ -146,11 +146,11 @@ def _say_left_out(run: Run, items: list[ResultItem]) -> None:
 
 def _show_all(run: Run, items: list[ResultItem], threshold: float) -> None:
     """As tables, at once; in JSON they are part of the one document at the end."""
-    from imgpipe_cli.render import verdicts
+    from imgpipe_cli.render import results
 
     if not run.options.json:
         for item in items:
-            run.screen.show(verdicts.verdict(item, threshold))
+            run.screen.show(results.tables(item, threshold))
 
 
 def _answer(run: Run, items: list[ResultItem], errors: list[Problem], threshold: float | None) -> Result:

@@ -18,7 +18,7 @@ from imgpipe_cli.pictures.keys import check_key
 from imgpipe_cli.result import Result
 
 if TYPE_CHECKING:
-    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.judging import Picture
     from imgpipe_cli.diagnose.retry.retrying import Cleared, Found, Retry
     from shared.result_item import ResultItem
 
@@ -171,7 +171,7 @@ def _unknown(run: Run, found: Found, named: Sequence[str]) -> list[Problem]:
 
 
 def _chosen(found: Found, named: Sequence[str], reasons: Sequence[str], *, everything: bool) -> list[Picture]:
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     pictures = found.pictures
     finished = [one for one in pictures if one.state == "done"] if found.again else []
@@ -242,7 +242,7 @@ def _carry_out(
         overdue, coming = _wait(run, [one for one in others if one.state == "pending"], timeout, tell)
         left += [*observe_again(overdue), *coming]
     except Problem:
-        with contextlib.suppress(Problem):  # what has its verdict by now leaves the queue all the same
+        with contextlib.suppress(Problem):  # what has its result by now leaves the queue all the same
             clear_queue()
         raise
     cleared = clear_queue()
@@ -263,13 +263,13 @@ def _tell_finished(run: Run, found: Found, named: Sequence[str], chosen: Sequenc
 def _wait(
     run: Run, coming: Sequence[Picture], timeout: float, tell: Callable[[Picture], None]
 ) -> tuple[list[Picture], list[Picture]]:
-    """Wait for the verdicts of new pictures, whose events are still on the way as a rule.
+    """Wait for the results of new pictures, whose events are still on the way as a rule.
 
     Returns those whose event does not come, and those that nobody waits for any longer.
     """
     if not coming:
         return [], []
-    from imgpipe_cli.diagnose.retry.failures import event_due_s, with_verdict
+    from imgpipe_cli.diagnose.retry.judging import event_due_s, with_result
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.waiting import Waiter
 
@@ -279,7 +279,7 @@ def _wait(
     due_s = max(event_due_s(one, datetime.now(UTC)) for one in coming)
 
     def arrived(item: ResultItem) -> None:
-        tell(with_verdict(waiting.pop(item["objectKey"]), item))
+        tell(with_result(waiting.pop(item["objectKey"]), item))
         run.screen.progress.waiting(len(waiting))
 
     run.screen.progress.waiting(len(waiting))

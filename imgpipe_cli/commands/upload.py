@@ -1,4 +1,4 @@
-"""`imgpipe upload`: send pictures, and with --wait show each verdict."""
+"""`imgpipe upload`: send pictures, and with --wait show each result."""
 
 from __future__ import annotations
 

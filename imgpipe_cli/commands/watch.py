@@ -1,4 +1,4 @@
-"""`imgpipe watch`: verdicts as they arrive; with a folder also sends what is put there."""
+"""`imgpipe watch`: results as they arrive; with a folder also sends what is put there."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 class _Teller:
-    """Tells of verdicts as they arrive: often while they do, seldom while nothing happens."""
+    """Tells of results as they arrive: often while they do, seldom while nothing happens."""
 
     def __init__(self, run: Run, pipeline: Remembered, feed: Feed, threshold: float) -> None:
         self._run = run
@@ -97,7 +97,7 @@ class _Teller:
         self._next = 0.0
 
     def expect(self) -> None:
-        """A verdict will come soon."""
+        """A result will come soon."""
         self._pause_s = _PAUSE_S
         self._next = 0.0
 
@@ -127,7 +127,7 @@ class _Teller:
         self._next = now + self._pause_s
 
     def _tell(self) -> int:
-        from imgpipe_cli.render import verdicts
+        from imgpipe_cli.render import results
 
         self._run.refuse_moved(self._pipeline)
         told = 0
@@ -136,7 +136,7 @@ class _Teller:
             if self._run.options.json:
                 self._run.stream(item)
             else:
-                self._run.screen.line(verdicts.line(item, self._threshold))
+                self._run.screen.line(results.line(item, self._threshold))
         return told
 
 

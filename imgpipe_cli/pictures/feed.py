@@ -1,4 +1,4 @@
-"""The verdicts of a pipeline as they arrive."""
+"""The results of a pipeline as they arrive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OVERLAP_S = 30.0
 
 
 class Feed:
-    """The verdicts of a pipeline as they arrive, from whoever uploaded the picture."""
+    """The results of a pipeline as they arrive, from whoever uploaded the picture."""
 
     def __init__(self, api: Api, *, since: str) -> None:
         """since: ISO 8601 UTC; what was analyzed before is not told."""

@@ -1,4 +1,4 @@
-"""Waiting for verdicts that are still to come, and which of them are the last word."""
+"""Waiting for results that are still to come, and which of them are the last word."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # One by one, where the API has no question about several: so many at once, and so many in place of its list.
 _SIDE_BY_SIDE = 16
 _FEW = 4
-# Mostly all verdicts are there by then; what takes longer is asked after now and then.
+# Mostly all results are there by then; what takes longer is asked after now and then.
 _ASK_EVERY_S = 5.0
 # The index by time follows the table after a moment, and the clocks of functions differ.
 _OVERLAP_S = 5.0
@@ -50,7 +50,7 @@ class _Expected:
 
 
 class Waiter:
-    """Waits for the verdicts of pictures: exactly those versions, never older ones.
+    """Waits for the results of pictures: exactly those versions, never older ones.
 
     Up to 100 pictures are asked for by their keys, all in one request. More are looked for in the list of
     newest results: each look reads back to the newest one that the look before has seen, and every 2 s to 5 s
@@ -98,15 +98,15 @@ class Waiter:
 
     def wait(
         self,
-        on_verdict: Callable[[ResultItem], None],
+        on_result: Callable[[ResultItem], None],
         *,
         timeout_s: float,
         is_over: Callable[[str, str | None], bool] = lambda _key, _version: False,
     ) -> list[str]:
-        """Call on_verdict once for each key as its verdict arrives; the keys still pending at the end.
+        """Call on_result once for each key as its result arrives; the keys still pending at the end.
 
-        timeout_s: seconds without a new picture or verdict, once no more pictures will come. is_over: tells
-        of a key and version that take long that no verdict will come any more; then it is not waited for.
+        timeout_s: seconds without a new picture or result, once no more pictures will come. is_over: tells
+        of a key and version that take long that no result will come any more; then it is not waited for.
         Raises ApiUnavailable where the API is gone, and Problem.
         """
         progress_at = self._clock()
@@ -122,7 +122,7 @@ class Waiter:
                 continue
             until = progress_at + timeout_s if closed else math.inf
             self._pace.turn(until)
-            if self._look(on_verdict, until):
+            if self._look(on_result, until):
                 progress_at = self._clock()
             if self._clock() >= over_at and len(self._pending) <= _FEW:
                 for key, expected in list(self._pending.items()):
@@ -141,8 +141,8 @@ class Waiter:
             self._pending[key] = _Expected(version, now if is_old else now + _LATE_AFTER_S)
         return any_came
 
-    def _look(self, on_verdict: Callable[[ResultItem], None], until: float) -> bool:
-        """Whether a verdict came. A fault that passes ends the look; the next one reads the same again."""
+    def _look(self, on_result: Callable[[ResultItem], None], until: float) -> bool:
+        """Whether a result came. A fault that passes ends the look; the next one reads the same again."""
         came = 0
         try:
             for item in self._found(until):
@@ -150,7 +150,7 @@ class Waiter:
                 if expected is not None and is_final(item, expected.version):
                     del self._pending[item["objectKey"]]
                     came += 1
-                    on_verdict(item)
+                    on_result(item)
             self._pace.answered(well=True)
         except ApiUnavailable as error:
             if error.status in (403, 404):
@@ -233,7 +233,7 @@ class Waiter:
 
 
 def is_final(item: ResultItem, version_id: str | None) -> bool:
-    """True if this is the verdict of that version, and not one that will be tried again."""
+    """True if this is the result of that version, and not one that will be tried again."""
     if version_id not in (None, item.get("versionId")):
         return False
     return not (item.get("status") == "failed" and item.get("error", {}).get("retryable"))

@@ -23,10 +23,10 @@ _FEW = 6
 def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bool) -> None:
     """Every check, what was seen, and below it what to do."""
     table = Columns(Column(whole=True), Column(least=SENTENCE), headless=True)
-    longest = max((len(_WORDS[check.verdict]) for check in checks), default=0)
+    longest = max((len(_WORDS[check.outcome]) for check in checks), default=0)
     for check in checks:
-        verdict = (_WORDS[check.verdict].ljust(longest), _STYLES[check.verdict])
-        table.add_row(Text(*verdict) + Text(f"  {check.title}"), _cell(check, verbose))
+        outcome = (_WORDS[check.outcome].ljust(longest), _STYLES[check.outcome])
+        table.add_row(Text(*outcome) + Text(f"  {check.title}"), _cell(check, verbose))
     screen.show(table)
     screen.line(_sum(checks))
     if target.local:
@@ -35,7 +35,7 @@ def show(screen: Screen, checks: Sequence[Check], target: Target, *, verbose: bo
 
 def _cell(check: Check, verbose: bool) -> Text:
     cell = Text(safe(check.seen))
-    wrong = check.verdict in ("warning", "failed")
+    wrong = check.outcome in ("warning", "failed")
     shown = check.details if verbose else check.details[:_FEW] if wrong else ()
     for detail in shown:
         cell += Text(f"\n- {safe(detail)}")
@@ -47,7 +47,7 @@ def _cell(check: Check, verbose: bool) -> Text:
 
 
 def _sum(checks: Sequence[Check]) -> str:
-    numbers = {verdict: sum(check.verdict == verdict for check in checks) for verdict in _WORDS}
+    numbers = {outcome: sum(check.outcome == outcome for check in checks) for outcome in _WORDS}
     parts = [
         f"{numbers['failed']} failed",
         count(numbers["warning"], "warning"),
@@ -63,7 +63,7 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
             {
                 "id": check.id,
                 "title": check.title,
-                "verdict": check.verdict,
+                "verdict": check.outcome,
                 "seen": check.seen,
                 "fix": check.fix,
                 "details": list(check.details),
@@ -78,5 +78,5 @@ def errors(checks: Sequence[Check]) -> list[dict[str, str]]:
     return [
         {"code": check.id, "message": check.seen, "hint": check.fix}
         for check in checks
-        if check.verdict == "failed"
+        if check.outcome == "failed"
     ]

@@ -24,7 +24,7 @@ _LINES = 20
 def show(
     screen: Screen, found: Evidence, conclusion: Conclusion, moments: Sequence[Moment], *, verbose: bool
 ) -> None:
-    """Print all of it, the verdict last."""
+    """Print all of it, the result last."""
     screen.line(safe(found.key), exact=True)
     for moment in moments:
         at = moment.at.astimezone()

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from imgpipe_cli.render import verdicts
+from imgpipe_cli.render import results
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
 from imgpipe_cli.render.styled import Drawn, Labeled, Stack, Text
 from imgpipe_cli.render.text import count, safe
 
 if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failure_queue import Contents
-    from imgpipe_cli.diagnose.retry.failures import Picture
+    from imgpipe_cli.diagnose.retry.judging import Picture
     from imgpipe_cli.diagnose.retry.retrying import Found, Retry
     from imgpipe_cli.render.screen import Screen
     from imgpipe_cli.session.settings import Settings
@@ -68,7 +68,7 @@ def _lacking(found: Found, *, every_key: bool) -> Iterator[str]:
 
 def lacked(picture: Picture, settings: Settings) -> list[str]:
     """The features that a finished picture lacks, in words; empty for any other picture."""
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     if picture.state != "done":
         return []
@@ -141,7 +141,7 @@ def _strangers(contents: Contents) -> list[tuple[str, str]]:
 
 def cost(chosen: Sequence[Picture], settings: Settings, *, local: bool) -> str:
     """What analyzing again may cost; "" if Rekognition will not be asked."""
-    from imgpipe_cli.diagnose.retry.failures import asked_once
+    from imgpipe_cli.diagnose.retry.judging import asked_once
     from imgpipe_cli.render import costs
 
     asked, copies = asked_once(chosen, settings.features)
@@ -157,9 +157,9 @@ def question(chosen: Sequence[Picture], price: str) -> str:
 
 
 def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
-    """One picture as it stands now: its verdict, or why there is none."""
+    """One picture as it stands now: its result, or why there is none."""
     if picture.state == "done" and picture.item is not None:
-        screen.show(verdicts.verdict(picture.item, min_confidence))
+        screen.show(results.tables(picture.item, min_confidence))
         return
     style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
     screen.show(_standing(picture, Text(safe(picture.why), style), _hint(picture)))
@@ -193,7 +193,7 @@ def _standing(picture: Picture, told: Text, hint: str) -> Drawn:
 def _hint(picture: Picture) -> str:
     if picture.hint or picture.state != "failed":
         return picture.hint
-    return verdicts.after_all_tries(picture.key)
+    return results.after_all_tries(picture.key)
 
 
 def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str) -> str:
@@ -278,7 +278,7 @@ def document(found: Found, chosen: Sequence[Picture], done: Retry | None) -> dic
 
 
 def _lacking_features(picture: Picture, settings: Settings) -> list[str]:
-    from imgpipe_cli.diagnose.retry.failures import asked_for
+    from imgpipe_cli.diagnose.retry.judging import asked_for
 
     return asked_for(picture, settings.features) if picture.state == "done" else []
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from imgpipe_cli.pictures.listing import filtered, status_of
 from imgpipe_cli.render.columns import SENTENCE, Column, Columns
+from imgpipe_cli.render.results import brief
 from imgpipe_cli.render.styled import Text
 from imgpipe_cli.render.text import safe
-from imgpipe_cli.render.verdicts import brief
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem

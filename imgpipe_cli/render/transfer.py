@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from imgpipe_cli.events import Event, PassedOver, Refused, Sent, Stopped, Unchanged, Verdict
+from imgpipe_cli.events import Arrived, Event, PassedOver, Refused, Sent, Stopped, Unchanged
 from imgpipe_cli.render.text import count, size
 
 # Before that a rate is chance.
@@ -44,7 +44,7 @@ class Transfer:
                 self._count("refused")
             case PassedOver(reason="no_picture"):
                 self._count("skipped")
-            case Verdict(item=item):
+            case Arrived(item=item):
                 self._counts["failed" if item["status"] == "failed" else "analyzed"] += 1
 
     def _count(self, word: str) -> None:

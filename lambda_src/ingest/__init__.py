@@ -1,1 +1,1 @@
-"""The function that S3 calls: it looks at each new picture once and stores a verdict."""
+"""The function that S3 calls: it looks at each new picture once and stores a result."""

@@ -11,13 +11,13 @@ from typing import Any
 
 from ingest import timeouts
 from ingest.backoff import Backoff
-from ingest.bucket_store import VerdictBucket
+from ingest.bucket_store import ResultBucket
 from ingest.faults import TryAgain
 from ingest.index_table import PARALLEL_WRITES, IndexTable
 from ingest.indexed_store import IndexedStore
 from ingest.permits import shared_permits
-from ingest.table_store import VerdictTable
-from ingest.verdict_store import VerdictStore
+from ingest.result_store import ResultStore
+from ingest.table_store import ResultTable
 from ingest.work import Needs, arrived, removed
 from shared.aws_clients import dynamodb_client, s3_client, session
 from shared.events import Arrival, Ignored, Record, Removal, Unreadable, parse_event
@@ -72,10 +72,10 @@ def needs() -> Needs:
     )
 
 
-def _store(store: Store) -> VerdictStore:
+def _store(store: Store) -> ResultStore:
     if store.kind == "table":
-        return VerdictTable(dynamodb=dynamodb_client(timeouts.DYNAMODB), name=store.name)
-    return VerdictBucket(s3=s3_client(timeouts.RESULTS), bucket=store.name)
+        return ResultTable(dynamodb=dynamodb_client(timeouts.DYNAMODB), name=store.name)
+    return ResultBucket(s3=s3_client(timeouts.RESULTS), bucket=store.name)
 
 
 def _rows(table: str) -> IndexTable:

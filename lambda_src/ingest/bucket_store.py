@@ -1,7 +1,7 @@
-"""Reading and writing verdicts, as objects in a bucket.
+"""Reading and writing results, as objects in a bucket.
 
 Every write has a condition: If-None-Match for a new object, If-Match for the one that was read. So no order
-of events can put an old verdict over a new one, as with the table.
+of events can put an old result over a new one, as with the table.
 
 The entries of the indexes are written before the result and the old ones removed after it. A stop in between
 leaves an entry too many, which readers skip, and never a result that no list shows.
@@ -33,7 +33,7 @@ _LOOKS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictBucket:
+class ResultBucket:
     """The bucket of results as the ingest function uses it."""
 
     s3: S3Client

@@ -25,7 +25,7 @@ from shared.picture import Refusal, corrupt, too_large
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """The `error` of a failed verdict: a snake_case code, what is wrong, and what to do about it."""
+    """The `error` of a failed result: a snake_case code, what is wrong, and what to do about it."""
 
     code: str
     message: str

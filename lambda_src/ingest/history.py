@@ -26,7 +26,7 @@ Answered = Mapping[str, Findings | Unavailable]
 class Skip:
     """Nothing is to be asked for this event.
 
-    `renewed` is to be stored, if there is one: the verdict as it stands, with the sequencer of this event,
+    `renewed` is to be stored, if there is one: the result as it stands, with the sequencer of this event,
     which is newer and about the same object. Otherwise a late event from in between would take its place.
     """
 
@@ -39,7 +39,7 @@ class Work:
     """Ask for the `missing` features; the `kept` ones are paid for already.
 
     `replaced`: the answers that stand for missing ones should asking fail; another model gives them now.
-    `sequencer` is the one to store. `other_version` says that a verdict of another version of this key
+    `sequencer` is the one to store. `other_version` says that a result of another version of this key
     stands.
     """
 
@@ -140,7 +140,7 @@ def _is_same_object(stored: Stored, arrival: Arrival) -> TypeGuard[StoredItem]:
 
 
 def answered(stored: Mapping[str, Any]) -> dict[str, Findings | Unavailable]:
-    """The features that a stored verdict has answers for."""
+    """The features that a stored result has answers for."""
     answers: dict[str, Findings | Unavailable] = {}
     for feature in FEATURES:
         if feature in stored:

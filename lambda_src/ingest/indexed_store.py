@@ -1,8 +1,8 @@
-"""A store of verdicts whose results can be found by what is in them.
+"""A store of results whose results can be found by what is in them.
 
 The order is: a stored result lists the rows to come, the rows, the result, the removal of rows that it no
 longer has. A stop in between leaves rows too many, which readers skip; the stored item lists them, so the
-next verdict of the picture removes them.
+next result of the picture removes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.faults import Fault, TryAgain
 from ingest.index_table import IndexTable, TooMuch
-from ingest.verdict_store import VerdictStore
+from ingest.result_store import ResultStore
 from shared.index_rows import entries, is_indexed
 from shared.log import log_failure
 from shared.results import REMOVED
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class IndexedStore:
     """now_ms: milliseconds since 1970."""
 
-    store: VerdictStore
+    store: ResultStore
     index: IndexTable
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
@@ -65,7 +65,7 @@ class IndexedStore:
         return True
 
     def _remove(self, stored: Stored, own: list[str], over: set[str]) -> None:
-        """Take away the rows that the result no longer has; what fails is left to the next verdict."""
+        """Take away the rows that the result no longer has; what fails is left to the next result."""
         try:
             self.index.remove(stored["objectKey"], over, stored["indexedAt"])
             self.store.replace(_with(stored, own, stored["indexedAt"] + 1), seen=stored)

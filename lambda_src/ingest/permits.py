@@ -20,7 +20,7 @@ from shared.log import log, log_failure
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from ingest.verdict_store import VerdictStore
+    from ingest.result_store import ResultStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class SharedPermits:
 
 
 def shared_permits(
-    dynamodb: DynamoDBClient, table: str, *, store: VerdictStore, limit: int | None
+    dynamodb: DynamoDBClient, table: str, *, store: ResultStore, limit: int | None
 ) -> SharedPermits:
     """table: the index. store: the results. limit: the most analyses in a month, None for any number."""
     return SharedPermits(

@@ -1,4 +1,4 @@
-"""Reading and writing verdicts, in a table.
+"""Reading and writing results, in a table.
 
 Every write has the condition that nothing has changed since the item was read.
 Needs `dynamodb:GetItem` and `dynamodb:PutItem` on the table, and nothing else.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictTable:
+class ResultTable:
     """The results table as the ingest function uses it."""
 
     dynamodb: DynamoDBClient

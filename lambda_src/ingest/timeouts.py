@@ -14,7 +14,7 @@ tries x (connect + answer) + pauses of 1 and 2 s.
   DynamoDB BatchWrite 2 x (1 + 1) + 1 =  5 s, all rows of the index side by side
   DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s, and GetItem twice for a picture of the same bytes
 
-Together 213 s, below the 240 s after which Lambda stops the function without a verdict. In place of the
+Together 213 s, below the 240 s after which Lambda stops the function without a result. In place of the
 table's first and last call a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
 2 x (1 + 2) + 1 = 7 s each: together at most 224 s. When another writer comes in between, it looks again,
 which is left out here: then S3 has answered. So is what an earlier result of the picture takes: its list of
@@ -48,7 +48,7 @@ REKOGNITION = Timeouts(connect_s=1, read_s=30, attempts=1)
 """Sent once: the SDK repeats what is not answered in time, which AWS may have analyzed and billed already."""
 
 STORING_S = max(DYNAMODB.worst_case_s(), 4 * RESULTS.worst_case_s()) + ROWS.worst_case_s()
-"""Seconds that putting a verdict into its store can take at most."""
+"""Seconds that putting a result into its store can take at most."""
 
 READING_S = 2 * S3.worst_case_s()
 """Seconds that reading a picture, or proving that it is gone, can take at most."""

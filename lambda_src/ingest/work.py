@@ -1,4 +1,4 @@
-"""One event from its parsed form to its stored verdict."""
+"""One event from its parsed form to its stored result."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
-from ingest.verdict import Examination, Facts, item, worst
-from ingest.verdict_store import PatientStore, VerdictStore
+from ingest.result import Examination, Facts, item, worst
+from ingest.result_store import PatientStore, ResultStore
 from shared import orientation
 from shared.events import Arrival, Removal
 from shared.forced import is_forced
@@ -48,7 +48,7 @@ class Needs:
     """What the work is done with."""
 
     features: tuple[str, ...]
-    store: VerdictStore
+    store: ResultStore
     s3: S3Client
     rekognition: Rekognition
     permits: Permits
@@ -58,7 +58,7 @@ class Needs:
 
 
 def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: bool = False) -> str:
-    """Give an object its verdict and say in a word what became of it.
+    """Give an object its result and say in a word what became of it.
 
     is_current: that it is the key's current object has just been seen.
     Raises TryAgain when the failure may pass; it is then stored already. What the store itself raises is not
@@ -66,7 +66,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
     """
     started_s = time.monotonic()
     bought: Answered = {}
-    store: VerdictStore = needs.store
+    store: ResultStore = needs.store
     for _ in range(_LOOKS):
         seen = store.read(arrival.key)
         work = plan(arrival, seen, needs.features, bought)
@@ -81,7 +81,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
-        verdict = item(
+        result = item(
             arrival,
             examination,
             asked=needs.features,
@@ -90,7 +90,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         )
         store = PatientStore(store=needs.store, backoff=backoff)
         try:
-            is_stored = store.replace(verdict, seen=seen)
+            is_stored = store.replace(result, seen=seen)
         except TryAgain:  # it is stored, and its rows in the index are not
             needs.permits.end(examination.permit, examination.asked)
             raise
@@ -98,7 +98,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         if is_stored:
             if fault and fault.retryable:
                 raise TryAgain(fault)
-            return verdict["status"]
+            return result["status"]
         bought = examination.bought
     raise TryAgain(_busy())
 
@@ -135,7 +135,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         found = refusal(head.data, size_bytes=head.size_bytes)
         if not found:
             facts = replace(facts, sha256=_sha256(arrival, head, needs, backoff))
-    except Exception as error:  # every event ends in a verdict, also one that nobody foresaw
+    except Exception as error:  # every event ends in a result, also one that nobody foresaw
         log_failure("picture_not_read", error)
         return Examination(facts=facts, work=work, fault=fault_of(error, _reading(error)))
     if arrival.by_hand and head.version_id != arrival.version_id:

@@ -166,7 +166,7 @@ def _size(value: object) -> int | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time as S3 writes it; None for anything else, since no verdict depends on it alone."""
+    """A time as S3 writes it; None for anything else, since no result depends on it alone."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""How results are kept as objects in a bucket: names, texts, and which of two verdicts counts. Pure.
+"""How results are kept as objects in a bucket: names, texts, and which of two results counts. Pure.
 
 `results/<name>.json` holds the result item. `index/<inverted time>/<name>` is an empty object that only lets
 a plain listing, which S3 gives in the order of keys, show the newest result first. `fails/` is such an index

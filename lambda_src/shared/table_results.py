@@ -26,7 +26,7 @@ class TableResults:
         """The result of one picture, or None.
 
         Read consistently: that costs one read unit for each 4 KB instead of half of one, and a poll right
-        after the verdict was written never answers 404.
+        after the result was written never answers 404.
         """
         if not key_possible(key):
             return None

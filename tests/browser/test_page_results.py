@@ -202,13 +202,13 @@ def test_the_raw_document_can_be_copied(tab: Tab) -> None:
 def test_a_failed_picture_shows_its_reason_and_hint(tab: Tab) -> None:
     tab.site.machine.client("s3").put_object(Bucket=tab.site.bucket, Key="paper.jpg", Body=b"%PDF-1.7 no")
 
-    def verdict() -> bool:
+    def result() -> bool:
         try:
             return bool(tab.site.get("result", tab.site.token, key="paper.jpg"))
         except HTTPError:
             return False
 
-    until(verdict, what="a verdict")
+    until(result, what="a result")
     tab.page.get_by_role("button", name="Refresh").click()
     card = tab.card("paper.jpg")
     expect(card).to_contain_text("Failed")

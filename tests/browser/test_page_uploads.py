@@ -1,4 +1,4 @@
-"""Pictures sent from the page: into the bucket, through the pipeline, and back as verdicts."""
+"""Pictures sent from the page: into the bucket, through the pipeline, and back as results."""
 
 from __future__ import annotations
 

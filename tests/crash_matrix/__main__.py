@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from tests.crash_matrix.copies import in_a_copy, in_copies
 from tests.crash_matrix.report import Report
 from tests.crash_matrix.scenarios import BEGINNINGS, BY_NAME, SCENARIOS, Point, all_points, chosen, point
-from tests.crash_matrix.trial import Trial, Undisturbed, Verdict, holdings, set_up, undisturbed
+from tests.crash_matrix.trial import Outcome, Trial, Undisturbed, holdings, set_up, undisturbed
 from tests.support.faster_emulation import MOTO, SDK, replace
 
 
@@ -39,8 +39,8 @@ def main() -> int:
         print(f"{len(points)} points, {asked.jobs} at once", flush=True)
         report = Report(len(points))
         with suppress(KeyboardInterrupt):
-            for verdict in _tried(points, calm, Path(folder) / "set-up", asked.jobs):
-                report.add(verdict)
+            for outcome in _tried(points, calm, Path(folder) / "set-up", asked.jobs):
+                report.add(outcome)
     print(report.text())
     return 0 if report.good else 1
 
@@ -94,7 +94,7 @@ def _points(count: str, calm: Mapping[str, Undisturbed]) -> list[Point]:
 
 def _tried(
     points: Sequence[Point], calm: Mapping[str, Undisturbed], state: Path, jobs: int
-) -> Iterator[Verdict]:
+) -> Iterator[Outcome]:
     """First the trials that begin in an empty account, then those in one that is set up."""
     ends = {name: run.holds for name, run in calm.items()}
     for begins in BEGINNINGS:

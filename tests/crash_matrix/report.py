@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 
 from tests.crash_matrix.faults import FAULTS
 from tests.crash_matrix.scenarios import BY_NAME, SCENARIOS
-from tests.crash_matrix.trial import Verdict
+from tests.crash_matrix.trial import Outcome
 
 _PROGRESS_S = 20.0
 
 
 @dataclass
 class Report:
-    """expected: how many verdicts there will be."""
+    """expected: how many outcomes there will be."""
 
     expected: int
-    verdicts: list[Verdict] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     _told: float = field(default_factory=time.monotonic)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Keep it; tell of each failure, and now and then how far it is."""
-        self.verdicts.append(verdict)
-        so_far = f"{len(self.verdicts)} of {self.expected}"
-        if not verdict.survived:
-            print(f"{so_far}: FAILED {verdict.point}: {verdict.wrong[0][:300]}", flush=True)
+        self.outcomes.append(outcome)
+        so_far = f"{len(self.outcomes)} of {self.expected}"
+        if not outcome.survived:
+            print(f"{so_far}: FAILED {outcome.point}: {outcome.wrong[0][:300]}", flush=True)
         elif time.monotonic() - self._told > _PROGRESS_S:
             self._told = time.monotonic()
             print(so_far, flush=True)
@@ -40,34 +40,34 @@ class Report:
         share an answer that is already on its way."""
         left_out = [
             v
-            for v in self.verdicts
+            for v in self.outcomes
             if not v.hit and BY_NAME[v.point.scenario].workers == 1 and "#" not in v.point.request
         ]
-        return bool(self._tried) and not left_out and all(verdict.survived for verdict in self.verdicts)
+        return bool(self._tried) and not left_out and all(outcome.survived for outcome in self.outcomes)
 
     @property
-    def _tried(self) -> list[Verdict]:
-        return [verdict for verdict in self.verdicts if verdict.hit]
+    def _tried(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.hit]
 
     def text(self) -> str:
         """Survived / tried by scenario and fault, what failed and how to repeat it, and the figure."""
-        survived = sum(verdict.survived for verdict in self._tried)
+        survived = sum(outcome.survived for outcome in self._tried)
         minutes = (time.monotonic() - self._began) / 60
         return "\n".join(
             [
                 _table(self._tried),
-                *(_failure(verdict) for verdict in self.verdicts if not verdict.survived),
-                *(f"not tried, the request did not come: {v.point}" for v in self.verdicts if not v.hit),
+                *(_failure(outcome) for outcome in self.outcomes if not outcome.survived),
+                *(f"not tried, the request did not come: {v.point}" for v in self.outcomes if not v.hit),
                 f"survived {survived} of {len(self._tried)} tried, in {minutes:.1f} minutes",
             ]
         )
 
 
-def _table(tried: list[Verdict]) -> str:
+def _table(tried: list[Outcome]) -> str:
     names = [scenario.name for scenario in SCENARIOS]
-    total = Counter((verdict.point.scenario, str(verdict.point.fault)) for verdict in tried)
+    total = Counter((outcome.point.scenario, str(outcome.point.fault)) for outcome in tried)
     good = Counter(
-        (verdict.point.scenario, str(verdict.point.fault)) for verdict in tried if verdict.survived
+        (outcome.point.scenario, str(outcome.point.fault)) for outcome in tried if outcome.survived
     )
     rows = [["survived / tried", *names, "all"]]
     for fault in map(str, FAULTS):
@@ -77,8 +77,8 @@ def _table(tried: list[Verdict]) -> str:
     return "\n".join(f"{row[0]:18}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows)
 
 
-def _failure(verdict: Verdict) -> str:
-    wrong = "\n".join(f"  - {one}" for one in verdict.wrong)
-    told = "\n".join(f"    {line}" for line in verdict.told.splitlines())
-    repeat = f"  repeat: python -m tests.crash_matrix --only {shlex.quote(str(verdict.point))}"
-    return f"\nFAILED {verdict.point}\n{wrong}\n{repeat}\n{told}\n"
+def _failure(outcome: Outcome) -> str:
+    wrong = "\n".join(f"  - {one}" for one in outcome.wrong)
+    told = "\n".join(f"    {line}" for line in outcome.told.splitlines())
+    repeat = f"  repeat: python -m tests.crash_matrix --only {shlex.quote(str(outcome.point))}"
+    return f"\nFAILED {outcome.point}\n{wrong}\n{repeat}\n{told}\n"

@@ -11,7 +11,7 @@ import pytest
 from tests.crash_matrix.faults import FAULTS, Fault
 from tests.crash_matrix.report import Report
 from tests.crash_matrix.scenarios import SCENARIOS, Point, all_points, chosen, point
-from tests.crash_matrix.trial import Verdict
+from tests.crash_matrix.trial import Outcome
 from tests.support import exhaustive
 from tests.support.machine import ROOT
 
@@ -71,12 +71,12 @@ def test_every_request_is_broken_once_before_one_is_broken_twice() -> None:
 
 
 def test_a_point_that_was_not_tried_fails_the_run_where_every_request_comes() -> None:
-    tried = Verdict(point(POINTS[0]), hit=True)
+    tried = Outcome(point(POINTS[0]), hit=True)
     for name, good in (("up", False), ("up-16", True)):
         report = Report(2)
         report.add(tried)
         assert report.good
-        report.add(Verdict(Point(name, "a", FAULTS[0], "again"), hit=False))
+        report.add(Outcome(Point(name, "a", FAULTS[0], "again"), hit=False))
         assert report.good == good
 
 

@@ -40,7 +40,7 @@ class Undisturbed:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """wrong: what is not as it should be, empty if the point was survived. hit: False if the request never
     came, so that nothing was tried."""
 
@@ -163,7 +163,7 @@ class Trial:
     def scenario(self) -> Scenario:
         return BY_NAME[self.point.scenario]
 
-    def run(self) -> Verdict:
+    def run(self) -> Outcome:
         scenario, then = self.scenario, self.point.then
         with ExitStack() as stack:
             here, there = (Path(stack.enter_context(TemporaryDirectory())) for _ in range(2))
@@ -186,7 +186,7 @@ class Trial:
             self._must_end_well(self._ran(user, DOWN if command == DOWN else UP), "a last look")
             if door.writes:
                 self._wrong.append(f"a last look sends {', '.join(door.writes)}")
-        return Verdict(self.point, hit, tuple(self._wrong), "\n".join(self._told) if self._wrong else "")
+        return Outcome(self.point, hit, tuple(self._wrong), "\n".join(self._told) if self._wrong else "")
 
     def _goal(self) -> str:
         """What must be there in the end; without its options a change goes on if it was written down."""

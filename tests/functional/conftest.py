@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws
 from tests.support.account import fresh_account
-from tests.support.api_server import Clock, PlayedApi, serving
+from tests.support.api_server import Clock, FakeApi, serving
 from tests.support.cli import REGION, Cli, make_bucket, remember, runner
 
 
@@ -41,7 +41,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def played() -> Iterator[PlayedApi]:
+def played() -> Iterator[FakeApi]:
     """The API of the pipeline that is remembered."""
     with serving() as api:
         remember(api.url)

@@ -19,7 +19,7 @@ from imgpipe_cli.commands.program import whole_program
 from imgpipe_cli.commands.status import exit_code
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.session.settings import Settings
-from tests.support.api_server import Answer, PlayedApi, item, serving
+from tests.support.api_server import Answer, FakeApi, item, serving
 from tests.support.cli import NAMES, PROGRAM, REGION, Cli, process, remember
 
 
@@ -33,7 +33,7 @@ COMMANDS = tuple(_commands(whole_program()))
 
 
 @pytest.fixture
-def played() -> Iterator[PlayedApi]:
+def played() -> Iterator[FakeApi]:
     with serving() as api:
         yield api
 
@@ -177,7 +177,7 @@ def test_status_tells_scripts_how_the_pipeline_stands(states: set[Any], code: Ex
 # --- one document for success and failure ----------------------------------------------------------
 
 
-def test_success_failure_and_wrong_usage_have_the_same_keys(cli: Cli, played: PlayedApi) -> None:
+def test_success_failure_and_wrong_usage_have_the_same_keys(cli: Cli, played: FakeApi) -> None:
     played.store(item("a"), item("b", status="failed", error={"code": "x", "message": "m", "hint": "h"}))
     remember(played.url)
     found = {
@@ -214,21 +214,21 @@ def test_not_set_up_exits_3_with_the_way_out(cli: Cli) -> None:
         ("result", "--json", "--project", "demo", "a"),
     ],
 )
-def test_options_may_stand_on_either_side(cli: Cli, played: PlayedApi, arguments: tuple[str, ...]) -> None:
+def test_options_may_stand_on_either_side(cli: Cli, played: FakeApi, arguments: tuple[str, ...]) -> None:
     played.store(item("a"))
     remember(played.url)
     remember("http://127.0.0.1:9/prod", project="other")
     assert cli(*arguments).document["data"] == [item("a")]
 
 
-def test_behind_the_command_wins(cli: Cli, played: PlayedApi) -> None:
+def test_behind_the_command_wins(cli: Cli, played: FakeApi) -> None:
     played.store(item("a"))
     remember(played.url)
     assert cli("--project", "other", "result", "a", "--project", "demo", "--json").code == 0
 
 
 def test_a_flag_wins_over_the_environment_on_either_side(
-    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played.store(item("a"))
     remember(played.url)
@@ -239,7 +239,7 @@ def test_a_flag_wins_over_the_environment_on_either_side(
 
 @pytest.mark.parametrize("value", ["1", "true", "yes"])
 def test_json_can_be_asked_for_by_the_environment(
-    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch, value: str
+    cli: Cli, played: FakeApi, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     played.store(item("a"))
     remember(played.url)
@@ -252,7 +252,7 @@ def test_json_can_be_asked_for_by_the_environment(
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_traceback_is_for_verbose_only(cli: Cli, played: PlayedApi, verbose: bool) -> None:
+def test_a_traceback_is_for_verbose_only(cli: Cli, played: FakeApi, verbose: bool) -> None:
     remember(played.url)
     # Our functions would never answer this.
     played.instead.append(Answer(body={**item("a"), "labels": 7}))
@@ -322,7 +322,7 @@ def test_a_shells_head_gets_its_line() -> None:
     assert done.stdout.startswith("Usage: imgpipe")
 
 
-def test_an_interrupt_exits_130_in_one_line(played: PlayedApi) -> None:
+def test_an_interrupt_exits_130_in_one_line(played: FakeApi) -> None:
     remember(played.url)
     with subprocess.Popen(
         [*PROGRAM, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -337,7 +337,7 @@ def test_an_interrupt_exits_130_in_one_line(played: PlayedApi) -> None:
     assert err.strip() == "Interrupted."
 
 
-def test_without_a_terminal_nothing_is_colored(played: PlayedApi) -> None:
+def test_without_a_terminal_nothing_is_colored(played: FakeApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
     remember(played.url)
     environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
@@ -348,7 +348,7 @@ def test_without_a_terminal_nothing_is_colored(played: PlayedApi) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
 @pytest.mark.parametrize("no_color", [False, True])
-def test_on_a_terminal_colors_go_away_with_no_color(played: PlayedApi, no_color: bool) -> None:
+def test_on_a_terminal_colors_go_away_with_no_color(played: FakeApi, no_color: bool) -> None:
     import pty
 
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
@@ -374,7 +374,7 @@ def test_on_a_terminal_colors_go_away_with_no_color(played: PlayedApi, no_color:
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("--version",), ("result", "a", "--json"), ("result", "a"), ("list",)]
 )
-def test_nothing_slow_is_loaded_where_it_is_not_needed(played: PlayedApi, arguments: tuple[str, ...]) -> None:
+def test_nothing_slow_is_loaded_where_it_is_not_needed(played: FakeApi, arguments: tuple[str, ...]) -> None:
     played.store(item("a"))
     remember(played.url)
     code = (

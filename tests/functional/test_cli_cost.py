@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.api_server import Answer, PlayedApi
+from tests.support.api_server import Answer, FakeApi
 from tests.support.cli import Cli
 
 MONTH = {
@@ -19,7 +19,7 @@ MONTH = {
 UNLIMITED = {**MONTH, "limit": None, "left": None}
 
 
-def test_it_shows_analyses_and_dollars_by_feature_and_what_is_left(cli: Cli, played: PlayedApi) -> None:
+def test_it_shows_analyses_and_dollars_by_feature_and_what_is_left(cli: Cli, played: FakeApi) -> None:
     played.usage = Answer(body=MONTH)
     printed = cli("cost")
     rows = [line.split() for line in printed.out.splitlines()]
@@ -32,7 +32,7 @@ def test_it_shows_analyses_and_dollars_by_feature_and_what_is_left(cli: Cli, pla
     assert "list of October 2026" in printed.out
 
 
-def test_json_has_the_same_in_numbers(cli: Cli, played: PlayedApi) -> None:
+def test_json_has_the_same_in_numbers(cli: Cli, played: FakeApi) -> None:
     played.usage = Answer(body=UNLIMITED)
     assert cli("cost", "--json").document["data"] == {
         "month": "2026-11",
@@ -51,20 +51,20 @@ def test_json_has_the_same_in_numbers(cli: Cli, played: PlayedApi) -> None:
     assert "limit" not in cli("cost").out
 
 
-def test_a_month_without_pictures_has_no_table(cli: Cli, played: PlayedApi) -> None:
+def test_a_month_without_pictures_has_no_table(cli: Cli, played: FakeApi) -> None:
     played.usage = Answer(body={**UNLIMITED, "pictures": 0, "analyses": 0, "analyzed": {}, "reused": {}})
     printed = cli("cost")
     assert "2026-11: 0 pictures, 0 analyses, about $0.00." in printed.out
     assert "Feature" not in printed.out
 
 
-def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: PlayedApi) -> None:
+def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: FakeApi) -> None:
     printed = cli("cost")
     assert (printed.code, played.asked[-1].path) == (1, "/prod/usage")
     assert "Run imgpipe up" in printed.err
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m2026", "2026-11\n"])
-def test_nothing_that_the_api_says_reaches_the_terminal_raw(cli: Cli, played: PlayedApi, text: str) -> None:
+def test_nothing_that_the_api_says_reaches_the_terminal_raw(cli: Cli, played: FakeApi, text: str) -> None:
     played.usage = Answer(body={**MONTH, "month": text})
     assert "\x1b[31m" not in cli("cost").out

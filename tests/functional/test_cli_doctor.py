@@ -249,7 +249,7 @@ def test_endpoints_and_who_sends_calls_there(
 
 
 @pytest.mark.parametrize(
-    ("their_clock_s", "verdict", "words"),
+    ("their_clock_s", "outcome", "words"),
     [
         (-600, "failed", "10 minutes ahead of AWS"),
         (600, "failed", "10 minutes behind AWS"),
@@ -259,16 +259,16 @@ def test_endpoints_and_who_sends_calls_there(
     ],
 )
 def test_the_clock_is_held_against_the_date_of_an_answer(
-    aws: LoopbackAws, cli: Cli, their_clock_s: int, verdict: str, words: str
+    aws: LoopbackAws, cli: Cli, their_clock_s: int, outcome: str, words: str
 ) -> None:
     aws.ahead = timedelta(seconds=their_clock_s)
     printed = doctor(cli)
     clock = checks(printed)["clock"]
     # A second may pass between the two clocks.
-    assert clock["verdict"] == verdict
+    assert clock["verdict"] == outcome
     assert words.split(" ", 1)[1] in clock["seen"]
-    assert printed.code == (1 if verdict == "failed" else 0)
-    assert bool(clock["fix"]) == (verdict != "ok")
+    assert printed.code == (1 if outcome == "failed" else 0)
+    assert bool(clock["fix"]) == (outcome != "ok")
 
 
 def test_where_nothing_answers_that_is_the_answer_and_the_rest_still_runs(

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from imgpipe_cli.pictures.sending.journal import Entry, Journal
-from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.api_server import Answer, FakeApi, failed, item
 from tests.support.cli import NAMES, Cli
 
 EXIFTOOL = shutil.which("exiftool")
@@ -59,7 +59,7 @@ def keywords(sidecar: str) -> list[str]:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def test_all_pages_are_in_the_table_and_their_number_is_told(cli: Cli, played: PlayedApi) -> None:
+def test_all_pages_are_in_the_table_and_their_number_is_told(cli: Cli, played: FakeApi) -> None:
     played.store(*(result(f"{n:03}.jpg") for n in range(150)), failed("bad.jpg", retryable=False))
     printed = cli("export", "--to", "csv", "--out", "r.csv")
     assert (printed.code, printed.out) == (0, "151 results in r.csv.\n")
@@ -69,7 +69,7 @@ def test_all_pages_are_in_the_table_and_their_number_is_told(cli: Cli, played: P
     assert {row["labels"] for row in rows if row["status"] == "done"} == {"Cat; Animal"}
 
 
-def test_without_a_file_the_text_goes_to_standard_output(cli: Cli, played: PlayedApi) -> None:
+def test_without_a_file_the_text_goes_to_standard_output(cli: Cli, played: FakeApi) -> None:
     played.store(result("a.jpg"), result("b.jpg"))
     assert [row["key"] for row in csv.DictReader(io.StringIO(cli("export", "--to", "csv").out))] == [
         "a.jpg",
@@ -81,7 +81,7 @@ def test_without_a_file_the_text_goes_to_standard_output(cli: Cli, played: Playe
     assert len(cli("export", "--to", "jsonl", "--min-confidence", "70").lines[0]["labels"]) == 2
 
 
-def test_the_filters_are_those_of_the_list(cli: Cli, played: PlayedApi) -> None:
+def test_the_filters_are_those_of_the_list(cli: Cli, played: FakeApi) -> None:
     played.store(result("a/1.jpg"), result("b/2.jpg", DOG), failed("a/3.jpg", retryable=False))
 
     def exported(*options: str) -> list[str]:
@@ -95,7 +95,7 @@ def test_the_filters_are_those_of_the_list(cli: Cli, played: PlayedApi) -> None:
     assert played.asked[-2].query["prefix"] == "a/"
 
 
-def test_words_are_found_through_the_index(cli: Cli, played: PlayedApi) -> None:
+def test_words_are_found_through_the_index(cli: Cli, played: FakeApi) -> None:
     # The best first, so an old one does not end it.
     items = [result("old.jpg", at="2020-01-01T00:00:00.000Z"), result("new.jpg")]
     index = {"complete": False, "filled": 5, "of": 9}
@@ -136,13 +136,13 @@ def test_a_file_of_results_needs_no_pipeline(cli: Cli) -> None:
         ("--to", "csv", "--from", "missing.jsonl", "--text", "open"),
     ],
 )
-def test_wrong_usage_writes_nothing(cli: Cli, played: PlayedApi, options: tuple[str, ...]) -> None:
+def test_wrong_usage_writes_nothing(cli: Cli, played: FakeApi, options: tuple[str, ...]) -> None:
     assert cli("export", *options).code == 2
     assert played.asked == []
     assert list(Path().iterdir()) == []
 
 
-def test_an_export_that_fails_leaves_the_file_before_it(cli: Cli, played: PlayedApi) -> None:
+def test_an_export_that_fails_leaves_the_file_before_it(cli: Cli, played: FakeApi) -> None:
     played.store(*(result(f"{n:03}.jpg") for n in range(150)))
     Path("r.csv").write_text("before")
     played.busy = lambda request: bool(request.query.get("after"))
@@ -157,7 +157,7 @@ def test_an_export_that_fails_leaves_the_file_before_it(cli: Cli, played: Played
 # --- sidecars ----------------------------------------------------------------------------------
 
 
-def test_pictures_that_were_sent_from_here_get_keywords_beside_them(cli: Cli, played: PlayedApi) -> None:
+def test_pictures_that_were_sent_from_here_get_keywords_beside_them(cli: Cli, played: FakeApi) -> None:
     played.store(result("p/a.jpg"), result("p/b.jpg"), result("other.jpg"), failed("c", retryable=False))
     sent("p/a.jpg", picture("elsewhere/a.jpg"))
     sent("p/b.jpg", picture("elsewhere/b.jpg"), version="v2")  # sent again, and not analyzed yet
@@ -183,7 +183,7 @@ def test_a_picture_that_is_gone_gets_none(cli: Cli) -> None:
 
 
 def test_upload_notes_where_a_picture_lies_also_if_it_is_there_already(
-    cli: Cli, bucket: Any, played: PlayedApi
+    cli: Cli, bucket: Any, played: FakeApi
 ) -> None:
     data = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
     Path("pics").mkdir()
@@ -198,7 +198,7 @@ def test_upload_notes_where_a_picture_lies_also_if_it_is_there_already(
 
 
 def test_a_converted_picture_has_its_sidecar_beside_the_original(
-    cli: Cli, bucket: Any, played: PlayedApi
+    cli: Cli, bucket: Any, played: FakeApi
 ) -> None:
     Image.new("RGB", (100, 100)).save("a.tif")
     assert cli("upload", "a.tif").code == 0

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_server import Answer, PlayedApi, Request, item
+from tests.support.api_server import Answer, FakeApi, Request, item
 from tests.support.cli import Cli
 
 ITEMS = [item(f"{number:03}.jpg") for number in range(250)]
 
 
-def finds(played: PlayedApi, **index: Any) -> None:
+def finds(played: FakeApi, **index: Any) -> None:
     """250 pictures, page by page."""
 
     def found(request: Request) -> Answer:
@@ -25,7 +25,7 @@ def finds(played: PlayedApi, **index: Any) -> None:
     played.found = found
 
 
-def test_it_asks_for_all_that_is_named(cli: Cli, played: PlayedApi) -> None:
+def test_it_asks_for_all_that_is_named(cli: Cli, played: FakeApi) -> None:
     finds(played)
     options = ("--any", "--text", "happy day", "--name", "sea", "--prefix", "p/", "--min-confidence", "80.5")
     printed = cli("find", "Cat", "Cell Phone", *options)
@@ -41,7 +41,7 @@ def test_it_asks_for_all_that_is_named(cli: Cli, played: PlayedApi) -> None:
     }
 
 
-def test_the_best_are_shown_and_where_to_go_on(cli: Cli, played: PlayedApi) -> None:
+def test_the_best_are_shown_and_where_to_go_on(cli: Cli, played: FakeApi) -> None:
     finds(played)
     printed = cli("find", "cat", "--limit", "150")
     assert printed.out.count(".jpg") == 150
@@ -51,19 +51,19 @@ def test_the_best_are_shown_and_where_to_go_on(cli: Cli, played: PlayedApi) -> N
 
 
 @pytest.mark.parametrize(("limit", "requests"), [("0", 3), ("100", 1), ("20", 1)])
-def test_requests_are_few(cli: Cli, played: PlayedApi, limit: str, requests: int) -> None:
+def test_requests_are_few(cli: Cli, played: FakeApi, limit: str, requests: int) -> None:
     finds(played)
     lines = cli("find", "cat", "--limit", limit, "--json").lines
     assert [line["objectKey"] for line in lines] == [one["objectKey"] for one in ITEMS[: int(limit) or 250]]
     assert len(played.asked) == requests
 
 
-def test_it_says_how_far_the_index_is(cli: Cli, played: PlayedApi) -> None:
+def test_it_says_how_far_the_index_is(cli: Cli, played: FakeApi) -> None:
     finds(played, complete=False, filled=120, of=5000)
     assert "The index has 120 of 5000 results" in cli("find", "cat").err
 
 
-def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: PlayedApi) -> None:
+def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: FakeApi) -> None:
     """It gives all results to whatever it does not know."""
     played.store(*ITEMS[:3])
     for command in (("find", "cat"), ("labels",)):
@@ -72,7 +72,7 @@ def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: PlayedApi) ->
         assert "Run imgpipe up" in printed.err
 
 
-def test_nothing_found_says_so(cli: Cli, played: PlayedApi) -> None:
+def test_nothing_found_says_so(cli: Cli, played: FakeApi) -> None:
     played.found = lambda _request: Answer(body={"items": [], "next": None, "index": {"complete": True}})
     printed = cli("find", "zebra")
     assert (printed.code, printed.out) == (0, "")
@@ -80,12 +80,12 @@ def test_nothing_found_says_so(cli: Cli, played: PlayedApi) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--any",), ("cat", "--after", "/")])
-def test_wrong_usage_asks_nothing(cli: Cli, played: PlayedApi, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_asks_nothing(cli: Cli, played: FakeApi, arguments: tuple[str, ...]) -> None:
     assert cli("find", *arguments).code == 2
     assert not played.asked
 
 
-def test_what_the_api_refuses_is_wrong_usage(cli: Cli, played: PlayedApi) -> None:
+def test_what_the_api_refuses_is_wrong_usage(cli: Cli, played: FakeApi) -> None:
     refusal = {"error": {"code": "invalid_text", "message": "text has 1 to 10 words of letters or digits."}}
     played.found = lambda _request: Answer(400, refusal)
     printed = cli("find", "--text", "!!")
@@ -94,7 +94,7 @@ def test_what_the_api_refuses_is_wrong_usage(cli: Cli, played: PlayedApi) -> Non
 
 
 def test_a_search_that_is_cut_short_shows_what_came(
-    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgpipe_cli.pictures.api._PAUSES_S", ())
     finds(played)
@@ -108,7 +108,7 @@ def test_a_search_that_is_cut_short_shows_what_came(
 # --- labels ----------------------------------------------------------------------------------------
 
 
-def test_labels_of_all_pages_are_shown_the_most_frequent_first(cli: Cli, played: PlayedApi) -> None:
+def test_labels_of_all_pages_are_shown_the_most_frequent_first(cli: Cli, played: FakeApi) -> None:
     pages = [
         Answer(body={"items": [{"name": "Cat", "count": 3}], "next": "b"}),
         Answer(body={"items": [{"name": "Dog", "count": 7312, "more": True}], "next": None}),
@@ -123,11 +123,11 @@ def test_labels_of_all_pages_are_shown_the_most_frequent_first(cli: Cli, played:
     assert names == ["Dog", "Cat"]
 
 
-def test_no_labels_say_so(cli: Cli, played: PlayedApi) -> None:
+def test_no_labels_say_so(cli: Cli, played: FakeApi) -> None:
     played.labels = [Answer(body={"items": [], "next": None})]
     assert "No picture has a label yet." in cli("labels").err
 
 
-def test_a_label_reaches_no_terminal_raw(cli: Cli, played: PlayedApi) -> None:
+def test_a_label_reaches_no_terminal_raw(cli: Cli, played: FakeApi) -> None:
     played.labels = [Answer(body={"items": [{"name": "\x1b[31mCat", "count": 1}], "next": None})]
     assert "\x1b[31m" not in cli("labels").out

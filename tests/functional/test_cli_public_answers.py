@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Targets
-from tests.support.api_server import TOKEN, PlayedApi, Request, item, serving
+from tests.support.api_server import TOKEN, FakeApi, Request, item, serving
 from tests.support.cli import NAMES, REGION, Cli, remember
 
 FACES = [{"Confidence": 99.0}]
@@ -29,7 +29,7 @@ PUBLIC: Any = {
 
 
 @pytest.fixture
-def api() -> Iterator[PlayedApi]:
+def api() -> Iterator[FakeApi]:
     """A public pipeline that opens the rest to its token only."""
     with serving() as played:
 
@@ -42,7 +42,7 @@ def api() -> Iterator[PlayedApi]:
 
 
 @pytest.fixture
-def account(api: PlayedApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def account(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The parameters of the pipeline, and an API Gateway that knows its API on loopback."""
     found = {
         "ApiId": "x",
@@ -87,14 +87,14 @@ def denied(params: Any) -> tuple[int, dict[str, Any]] | None:
     return 400, {"Error": {"Code": "AccessDeniedException", "Message": message}}
 
 
-def test_with_the_token_everything_is_there(cli: Cli, api: PlayedApi) -> None:
+def test_with_the_token_everything_is_there(cli: Cli, api: FakeApi) -> None:
     remember(api.url)
     printed = cli("result", "a.jpg", "--json")
     assert (printed.code, printed.document["data"]) == (0, [WHOLE])
     assert "Left out" not in printed.err
 
 
-def test_without_the_token_it_says_what_is_left_out_and_how_to_see_it(cli: Cli, api: PlayedApi) -> None:
+def test_without_the_token_it_says_what_is_left_out_and_how_to_see_it(cli: Cli, api: FakeApi) -> None:
     remember(api.url, token="")
     for json in ((), ("--json",)):
         printed = cli("result", "a.jpg", *json)
@@ -104,14 +104,14 @@ def test_without_the_token_it_says_what_is_left_out_and_how_to_see_it(cli: Cli, 
     assert printed.document["data"] == [PUBLIC]
 
 
-def test_a_token_that_is_old_is_looked_up_again(cli: Cli, api: PlayedApi, account: None) -> None:
+def test_a_token_that_is_old_is_looked_up_again(cli: Cli, api: FakeApi, account: None) -> None:
     remember(api.url, token="old")
     printed = cli("result", "a.jpg", "--json")
     assert (printed.code, printed.document["data"]) == (0, [WHOLE])
 
 
 def test_who_may_not_read_the_token_sees_what_is_public(
-    cli: Cli, api: PlayedApi, account: None, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, api: FakeApi, account: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine that has never seen the pipeline, and where an old token is remembered."""
     answer(monkeypatch, "ssm.GetParameter", denied)
@@ -128,7 +128,7 @@ def test_who_may_not_read_the_token_sees_what_is_public(
         assert (printed.code, printed.error) == (1, "access_denied")
 
 
-def test_without_any_credentials_an_old_token_still_shows_what_is_public(cli: Cli, api: PlayedApi) -> None:
+def test_without_any_credentials_an_old_token_still_shows_what_is_public(cli: Cli, api: FakeApi) -> None:
     remember(api.url, token="old")
     printed = cli("result", "a.jpg", "--json")
     assert (printed.code, printed.document["data"]) == (0, [PUBLIC])

@@ -11,7 +11,7 @@ from moto import mock_aws
 from PIL import Image
 
 from imgpipe_cli.session.times import iso
-from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.api_server import Answer, FakeApi, failed, item
 from tests.support.cli import NAMES, REGION, Cli, remember
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -22,7 +22,7 @@ def _put(bucket: Any, *keys: str) -> list[str]:
     return [bucket.put_object(Bucket=NAMES.bucket, Key=key, Body=b"x")["VersionId"] for key in keys]
 
 
-def test_the_labels_are_a_table_and_the_target_a_note(cli: Cli, played: PlayedApi) -> None:
+def test_the_labels_are_a_table_and_the_target_a_note(cli: Cli, played: FakeApi) -> None:
     played.store(item("cat.jpg", labels=LABELS))
     printed = cli("result", "cat.jpg")
     assert printed.code == 0
@@ -32,14 +32,14 @@ def test_the_labels_are_a_table_and_the_target_a_note(cli: Cli, played: PlayedAp
 
 
 @pytest.mark.parametrize(("flag", "shown"), [("50", True), ("60", True), ("60.1", False), ("0", True)])
-def test_the_threshold_filters_when_reading(cli: Cli, played: PlayedApi, flag: str, shown: bool) -> None:
+def test_the_threshold_filters_when_reading(cli: Cli, played: FakeApi, flag: str, shown: bool) -> None:
     played.store(item("cat.jpg", labels=LABELS))
     assert ("Sofa" in cli("result", "cat.jpg", "--min-confidence", flag).out) is shown
     data = cli("result", "cat.jpg", "--min-confidence", flag, "--json").document["data"]
     assert len(data[0]["labels"]) == (2 if shown else 1)
 
 
-def test_the_pipelines_own_threshold_counts_for_tables_and_json_is_whole(cli: Cli, played: PlayedApi) -> None:
+def test_the_pipelines_own_threshold_counts_for_tables_and_json_is_whole(cli: Cli, played: FakeApi) -> None:
     remember(played.url, min_confidence=50.0)
     played.store(item("cat.jpg", labels=LABELS))
     assert "Sofa" in cli("result", "cat.jpg").out
@@ -47,13 +47,13 @@ def test_the_pipelines_own_threshold_counts_for_tables_and_json_is_whole(cli: Cl
     assert cli("result", "cat.jpg", "--json").document["data"] == [item("cat.jpg", labels=LABELS)]
 
 
-def test_the_folders_file_can_set_the_threshold(cli: Cli, played: PlayedApi) -> None:
+def test_the_folders_file_can_set_the_threshold(cli: Cli, played: FakeApi) -> None:
     Path("imgpipe.toml").write_text("min_confidence = 55")
     played.store(item("cat.jpg", labels=LABELS))
     assert "Sofa" in cli("result", "cat.jpg").out
 
 
-def test_a_failed_picture_is_shown_and_exits_1(cli: Cli, played: PlayedApi) -> None:
+def test_a_failed_picture_is_shown_and_exits_1(cli: Cli, played: FakeApi) -> None:
     played.store(failed("a.jpg", retryable=False))
     printed = cli("result", "a.jpg")
     assert printed.code == 1
@@ -61,13 +61,13 @@ def test_a_failed_picture_is_shown_and_exits_1(cli: Cli, played: PlayedApi) -> N
     assert "Wait." in printed.out
 
 
-def test_a_key_asked_for_twice_is_answered_once(cli: Cli, played: PlayedApi) -> None:
+def test_a_key_asked_for_twice_is_answered_once(cli: Cli, played: FakeApi) -> None:
     played.store(item("a"))
     assert len(cli("result", "a", "a", "--json").document["data"]) == 1
     assert len(played.asked) == 1
 
 
-def test_the_token_is_sent_to_a_public_pipeline_too_since_it_opens_more(cli: Cli, played: PlayedApi) -> None:
+def test_the_token_is_sent_to_a_public_pipeline_too_since_it_opens_more(cli: Cli, played: FakeApi) -> None:
     played.store(item("a"))
     cli("result", "a")
     remember(played.url, private=True)
@@ -76,7 +76,7 @@ def test_the_token_is_sent_to_a_public_pipeline_too_since_it_opens_more(cli: Cli
     assert ["authorization" in request.headers for request in played.asked] == [True, True]
 
 
-def test_a_picture_without_a_result_is_pending_and_exits_4(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_a_picture_without_a_result_is_pending_and_exits_4(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _put(bucket, "new.jpg")
     printed = cli("result", "new.jpg")
     assert printed.code == 4
@@ -88,7 +88,7 @@ def test_a_picture_without_a_result_is_pending_and_exits_4(cli: Cli, played: Pla
 
 
 def test_a_picture_that_is_not_there_exits_1_with_the_nearest_keys(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     _put(bucket, "pics/photo.jpg", "cat.jpg")
     printed = cli("result", "photo.jpg")
@@ -97,7 +97,7 @@ def test_a_picture_that_is_not_there_exits_1_with_the_nearest_keys(
     assert "Hint: Did you mean pics/photo.jpg" in printed.err
 
 
-def test_an_empty_bucket_says_how_to_fill_it(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_an_empty_bucket_says_how_to_fill_it(cli: Cli, played: FakeApi, bucket: Any) -> None:
     printed = cli("result", "photo.jpg", "--json")
     assert printed.code == 1
     assert printed.error == "not_found"
@@ -105,7 +105,7 @@ def test_an_empty_bucket_says_how_to_fill_it(cli: Cli, played: PlayedApi, bucket
 
 
 def test_with_several_keys_a_failure_wins_over_one_still_to_come(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     _put(bucket, "new.jpg")
     played.store(item("done.jpg"))
@@ -116,8 +116,8 @@ def test_with_several_keys_a_failure_wins_over_one_still_to_come(
     assert [one["code"] for one in printed.document["errors"]] == ["pending", "not_found"]
 
 
-def test_waiting_ends_with_the_verdict_of_the_version_in_the_bucket(
-    cli: Cli, played: PlayedApi, bucket: Any
+def test_waiting_ends_with_the_result_of_the_version_in_the_bucket(
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     (version,) = _put(bucket, "new.jpg")
 
@@ -132,7 +132,7 @@ def test_waiting_ends_with_the_verdict_of_the_version_in_the_bucket(
 
 
 def test_a_picture_replaced_while_it_is_tried_again_is_waited_for_in_its_new_version(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     old, new = _put(bucket, "a.jpg", "a.jpg")
     played.store(failed("a.jpg", retryable=True, version=old, at=iso(datetime.now(UTC))))
@@ -147,14 +147,14 @@ def test_a_picture_replaced_while_it_is_tried_again_is_waited_for_in_its_new_ver
     assert printed.document["data"] == [item("a.jpg", new)]
 
 
-def test_waiting_has_an_end(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_waiting_has_an_end(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _put(bucket, "new.jpg")
     printed = cli("result", "new.jpg", "--wait", "--timeout", "0")
     assert printed.code == 4
     assert "new.jpg" in printed.err
 
 
-def test_a_bucket_that_is_gone_is_a_pipeline_not_set_up(cli: Cli, played: PlayedApi) -> None:
+def test_a_bucket_that_is_gone_is_a_pipeline_not_set_up(cli: Cli, played: FakeApi) -> None:
     with mock_aws():
         printed = cli("result", "a.jpg", "--json")
     assert printed.code == 3
@@ -170,7 +170,7 @@ def test_a_bucket_that_is_gone_is_a_pipeline_not_set_up(cli: Cli, played: Played
     ],
 )
 def test_an_api_that_is_not_as_remembered_is_looked_up_again(
-    cli: Cli, played: PlayedApi, answer: Answer
+    cli: Cli, played: FakeApi, answer: Answer
 ) -> None:
     played.instead = [answer]
     with mock_aws():
@@ -179,13 +179,13 @@ def test_an_api_that_is_not_as_remembered_is_looked_up_again(
     assert printed.error == "not_set_up"
 
 
-def test_a_broken_state_file_is_as_good_as_none(cli: Cli, played: PlayedApi, state: Path) -> None:
+def test_a_broken_state_file_is_as_good_as_none(cli: Cli, played: FakeApi, state: Path) -> None:
     (state / "targets.json").write_text("{")
     with mock_aws():
         assert cli("result", "a.jpg", "--region", REGION).code == 3
 
 
-def test_credentials_of_another_account_are_refused(cli: Cli, played: PlayedApi) -> None:
+def test_credentials_of_another_account_are_refused(cli: Cli, played: FakeApi) -> None:
     remember(played.url, account="999999999999")
     with mock_aws():
         printed = cli("result", "a.jpg", "--json")
@@ -195,7 +195,7 @@ def test_credentials_of_another_account_are_refused(cli: Cli, played: PlayedApi)
 
 @pytest.mark.parametrize("wait", [(), ("--wait", "--timeout", "0")])
 def test_a_folder_marker_is_no_picture_and_not_waited_for(
-    cli: Cli, played: PlayedApi, bucket: Any, wait: tuple[str, ...]
+    cli: Cli, played: FakeApi, bucket: Any, wait: tuple[str, ...]
 ) -> None:
     bucket.put_object(Bucket=NAMES.bucket, Key="dfolder/", Body=b"")
     printed = cli("result", "dfolder/", *wait, "--json")
@@ -209,14 +209,14 @@ BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}
 PLACED = [{**LABELS[0], "Instances": [{"BoundingBox": BOX, "Confidence": 97.0}]}]
 
 
-def _stored(bucket: Any, played: PlayedApi, *keys: str) -> None:
+def _stored(bucket: Any, played: FakeApi, *keys: str) -> None:
     """Pictures with their results."""
     for key in keys:
         found = bucket.put_object(Bucket=NAMES.bucket, Key=key, Body=(EXAMPLES / "cat.jpg").read_bytes())
         played.store(item(key, found["VersionId"], labels=PLACED, contentType="image/jpeg"))
 
 
-def test_what_was_found_is_drawn_on_the_picture(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_what_was_found_is_drawn_on_the_picture(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _stored(bucket, played, "cat.jpg")
     printed = cli("result", "cat.jpg", "--annotate", "drawn.png")
     assert printed.code == 0
@@ -230,7 +230,7 @@ def test_what_was_found_is_drawn_on_the_picture(cli: Cli, played: PlayedApi, buc
     assert "nothing that was found has a place" in again.err
 
 
-def test_several_pictures_are_drawn_into_a_folder(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_several_pictures_are_drawn_into_a_folder(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _stored(bucket, played, "a/cat.jpg", "a_cat.jpg")
     played.store(failed("bad.jpg", retryable=False), item("gone.jpg"))
     printed = cli(
@@ -246,7 +246,7 @@ def test_several_pictures_are_drawn_into_a_folder(cli: Cli, played: PlayedApi, b
 
 
 def test_a_picture_that_was_replaced_since_its_result_is_not_drawn_on(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     _stored(bucket, played, "cat.jpg")
     _put(bucket, "cat.jpg")
@@ -255,7 +255,7 @@ def test_a_picture_that_was_replaced_since_its_result_is_not_drawn_on(
     assert not Path("drawn.jpg").exists()
 
 
-def test_the_picture_itself_is_never_drawn_over(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_the_picture_itself_is_never_drawn_over(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _stored(bucket, played, "cat.jpg")
     Path("cat.jpg").write_bytes(b"mine")
     for out in ("cat.jpg", "."):
@@ -266,6 +266,6 @@ def test_the_picture_itself_is_never_drawn_over(cli: Cli, played: PlayedApi, buc
 @pytest.mark.parametrize(
     "words", [("a", "--annotate", "a.gif"), ("a", "--annotate", "x"), ("a", "b", "--annotate", "c.jpg")]
 )
-def test_a_name_that_is_no_picture_asks_nothing(cli: Cli, played: PlayedApi, words: tuple[str, ...]) -> None:
+def test_a_name_that_is_no_picture_asks_nothing(cli: Cli, played: FakeApi, words: tuple[str, ...]) -> None:
     assert cli("result", *words).code == 2
     assert played.asked == []

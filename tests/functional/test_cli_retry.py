@@ -18,9 +18,9 @@ from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
 from ingest.faults import over_limit
-from tests.support.api_server import PlayedApi, Request, item
+from tests.support.api_server import FakeApi, Request, item
 from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
-from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
+from tests.support.fake_lambda import FakeLambda, no_call_outlives_the_account, serving_results
 from tests.support.index_table import EverythingPermitted
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
@@ -50,9 +50,9 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedLambda]:
+def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLambda]:
     """The pipeline's parts that retrying needs, in an account of moto's."""
-    played = PlayedLambda(NAMES)
+    played = FakeLambda(NAMES)
 
     def answer(params: dict[str, Any], **_context: Any) -> tuple[Any, dict[str, Any]]:
         return SimpleNamespace(status_code=200), played.invoke(json.loads(params["body"]))
@@ -73,14 +73,14 @@ def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedLambda]:
 
 
 @pytest.fixture
-def api(lambda_: PlayedLambda) -> Iterator[PlayedApi]:
+def api(lambda_: FakeLambda) -> Iterator[FakeApi]:
     with serving_results(lambda_) as played:
         remember(played.url)
         yield played
 
 
 @pytest.fixture
-def failed(lambda_: PlayedLambda, api: PlayedApi) -> PlayedLambda:
+def failed(lambda_: FakeLambda, api: FakeApi) -> FakeLambda:
     """Two pictures that were throttled, one that ran out of time, a text, and one that is well."""
     lambda_.rekognition.trouble = "ThrottlingException"
     lambda_.fail(lambda_.put("busy 1.jpg", CAT + b"1"), lambda_.put("busy 2.jpg", CAT + b"2"))
@@ -100,7 +100,7 @@ def _states(document: dict[str, Any]) -> dict[str, str]:
 # --- listing -------------------------------------------------------------------------------------
 
 
-def test_with_nothing_failed_there_is_nothing_to_do(cli: Cli, api: PlayedApi) -> None:
+def test_with_nothing_failed_there_is_nothing_to_do(cli: Cli, api: FakeApi) -> None:
     for arguments in (("retry",), ("retry", "--dry-run"), ("retry", "--all"), ("retry", "--reason", "busy")):
         printed = cli(*arguments)
         assert (printed.code, printed.out) == (0, "Nothing has failed.\n")
@@ -108,7 +108,7 @@ def test_with_nothing_failed_there_is_nothing_to_do(cli: Cli, api: PlayedApi) ->
 
 @pytest.mark.parametrize("takes_keys", [True, False], ids=["this pipeline", "an older one"])
 def test_few_failures_among_many_results_are_found_in_few_requests(
-    cli: Cli, lambda_: PlayedLambda, api: PlayedApi, takes_keys: bool
+    cli: Cli, lambda_: FakeLambda, api: FakeApi, takes_keys: bool
 ) -> None:
     api.takes_keys = takes_keys
     for number in range(10):
@@ -127,7 +127,7 @@ def test_few_failures_among_many_results_are_found_in_few_requests(
     assert len(api.asked) == 2 if takes_keys else len(api.asked) > 10
 
 
-def test_the_dry_run_lists_by_reason_and_changes_nothing(cli: Cli, failed: PlayedLambda) -> None:
+def test_the_dry_run_lists_by_reason_and_changes_nothing(cli: Cli, failed: FakeLambda) -> None:
     before = failed.results()
     printed = cli("retry", "--dry-run")
     assert printed.code == 0
@@ -139,7 +139,7 @@ def test_the_dry_run_lists_by_reason_and_changes_nothing(cli: Cli, failed: Playe
     assert (failed.events, failed.waiting(), failed.results()) == ([], 3, before)
 
 
-def test_the_dry_run_in_json(cli: Cli, failed: PlayedLambda) -> None:
+def test_the_dry_run_in_json(cli: Cli, failed: FakeLambda) -> None:
     data = cli("retry", "--dry-run", "--json").document["data"]
     assert [(one["reason"], one["pictures"], one["queued"], one["helps"]) for one in data["reasons"]] == [
         ("throttled", 2, 2, True),
@@ -165,14 +165,14 @@ def test_the_dry_run_in_json(cli: Cli, failed: PlayedLambda) -> None:
 
 
 @pytest.mark.parametrize("chosen", [(), ("--all",), ("--reason", "throttled")])
-def test_nothing_is_paid_without_a_yes(cli: Cli, failed: PlayedLambda, chosen: tuple[str, ...]) -> None:
+def test_nothing_is_paid_without_a_yes(cli: Cli, failed: FakeLambda, chosen: tuple[str, ...]) -> None:
     printed = cli("retry", *chosen, "--json")
     assert (printed.code, printed.error) == (2, "not_confirmed")
     assert (failed.events, failed.waiting()) == ([], 3)
 
 
 def test_a_terminal_is_asked_with_the_price(
-    cli: Cli, failed: PlayedLambda, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, failed: FakeLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     printed = cli("retry")
@@ -188,7 +188,7 @@ def test_a_terminal_is_asked_with_the_price(
 # --- running -------------------------------------------------------------------------------------
 
 
-def test_what_may_end_well_is_looked_at_again_and_leaves_the_queue(cli: Cli, failed: PlayedLambda) -> None:
+def test_what_may_end_well_is_looked_at_again_and_leaves_the_queue(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "--yes")
     assert printed.code == 0
     assert "3 pictures: 3 analyzed. Failure queue: 3 events taken out, none left." in printed.out
@@ -199,7 +199,7 @@ def test_what_may_end_well_is_looked_at_again_and_leaves_the_queue(cli: Cli, fai
     assert len(failed.rekognition.asked) == 3
 
 
-def test_all_includes_what_fails_again(cli: Cli, failed: PlayedLambda) -> None:
+def test_all_includes_what_fails_again(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "--all", "--yes", "--json")
     assert printed.code == 1
     assert _states(printed.document) == {
@@ -213,13 +213,13 @@ def test_all_includes_what_fails_again(cli: Cli, failed: PlayedLambda) -> None:
     assert "words.txt" not in failed.rekognition.asked
 
 
-def test_only_those_of_a_reason(cli: Cli, failed: PlayedLambda) -> None:
+def test_only_those_of_a_reason(cli: Cli, failed: FakeLambda) -> None:
     assert cli("retry", "--reason", "throttled", "--yes").code == 0
     assert sorted(failed.rekognition.asked) == ["busy 1.jpg", "busy 2.jpg"]
     assert failed.waiting() == 1
 
 
-def test_a_reason_that_nothing_failed_for_is_wrong_usage(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_reason_that_nothing_failed_for_is_wrong_usage(cli: Cli, failed: FakeLambda) -> None:
     for more in ((), ("--dry-run",), ("--reason", "throttled")):
         printed = cli("retry", "--reason", "throtled", "--yes", "--json", *more)
         assert (printed.code, printed.error) == (2, "unknown_reason")
@@ -230,7 +230,7 @@ def test_a_reason_that_nothing_failed_for_is_wrong_usage(cli: Cli, failed: Playe
     assert (failed.events, failed.waiting()) == ([], 3)
 
 
-def test_the_pictures_are_named(cli: Cli, failed: PlayedLambda) -> None:
+def test_the_pictures_are_named(cli: Cli, failed: FakeLambda) -> None:
     """The first few of each reason; in a dry run all."""
     failed.give_up(*(failed.put(f"late{number}.jpg", CAT) for number in range(5)))
     (line,) = [one for one in cli("retry", "--yes").out.splitlines() if one.startswith("timed_out: ")]
@@ -238,7 +238,7 @@ def test_the_pictures_are_named(cli: Cli, failed: PlayedLambda) -> None:
     assert line.count(".jpg") == 3
 
 
-def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: FakeLambda) -> None:
     failed.give_up(*(failed.put(f"late{number}.jpg", CAT) for number in range(5)))
     out = cli("retry", "--dry-run").out
     for number in range(5):
@@ -248,7 +248,7 @@ def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: PlayedLam
 
 
 def test_what_was_over_the_limit_is_taken_once_there_is_room(
-    cli: Cli, lambda_: PlayedLambda, api: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, lambda_: FakeLambda, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = EverythingPermitted(refused=over_limit(100))
     monkeypatch.setattr("tests.support.fake_lambda.EverythingPermitted", lambda: full)
@@ -261,7 +261,7 @@ def test_what_was_over_the_limit_is_taken_once_there_is_room(
     assert lambda_.rekognition.asked == ["late.jpg"]
 
 
-def test_each_message_of_a_reason_is_told(cli: Cli, failed: PlayedLambda) -> None:
+def test_each_message_of_a_reason_is_told(cli: Cli, failed: FakeLambda) -> None:
     failed.give_up(failed.put("one.jpg", CAT), error="KeyError: 'one'")
     failed.give_up(failed.put("two.jpg", CAT), error="KeyError: 'two'")
     out = cli("retry", "--dry-run").out
@@ -269,13 +269,13 @@ def test_each_message_of_a_reason_is_told(cli: Cli, failed: PlayedLambda) -> Non
     assert "KeyError: 'two'" in out
 
 
-def test_named_pictures_are_not_asked_about_but_their_price_is_told(cli: Cli, failed: PlayedLambda) -> None:
+def test_named_pictures_are_not_asked_about_but_their_price_is_told(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "slow.jpg", "words.txt")
     assert "Rekognition is asked at most 1 time, about $0.001" in printed.out + printed.err
     assert failed.rekognition.asked == ["slow.jpg"]
 
 
-def test_many_named_pictures_are_asked_about(cli: Cli, failed: PlayedLambda) -> None:
+def test_many_named_pictures_are_asked_about(cli: Cli, failed: FakeLambda) -> None:
     keys = [f"late{number:02}.jpg" for number in range(11)]
     failed.give_up(*(failed.put(key, CAT) for key in keys))
     printed = cli("retry", *keys, "--json")
@@ -284,19 +284,19 @@ def test_many_named_pictures_are_asked_about(cli: Cli, failed: PlayedLambda) -> 
     assert sorted(failed.rekognition.asked) == keys
 
 
-def test_what_is_refused_before_anything_is_asked_costs_nothing(cli: Cli, failed: PlayedLambda) -> None:
+def test_what_is_refused_before_anything_is_asked_costs_nothing(cli: Cli, failed: FakeLambda) -> None:
     assert "Rekognition" not in cli("retry", "words.txt", "--dry-run").out
     assert "asked at most 3 times" in cli("retry", "--all", "--dry-run").out
 
 
-def test_keys_are_taken_at_their_word(cli: Cli, failed: PlayedLambda) -> None:
+def test_keys_are_taken_at_their_word(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "slow.jpg", "slow.jpg", "well.jpg", "--json")
     assert printed.code == 0
     assert _states(printed.document) == {"slow.jpg": "done", "well.jpg": "done"}
     assert (failed.rekognition.asked, failed.waiting()) == (["slow.jpg"], 2)
 
 
-def test_a_key_nobody_knows_is_an_error_and_the_others_go(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_key_nobody_knows_is_an_error_and_the_others_go(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "slow.jpeg", "slow.jpg")
     assert printed.code == 1
     assert "There is no picture slow.jpeg in the bucket." in printed.err
@@ -304,7 +304,7 @@ def test_a_key_nobody_knows_is_an_error_and_the_others_go(cli: Cli, failed: Play
     assert failed.rekognition.asked == ["slow.jpg"]
 
 
-def test_a_picture_that_is_gone_is_said_to_be_and_its_entry_leaves(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_picture_that_is_gone_is_said_to_be_and_its_entry_leaves(cli: Cli, failed: FakeLambda) -> None:
     failed.delete("slow.jpg")
     printed = cli("retry", "slow.jpg")
     assert printed.code == 1
@@ -312,7 +312,7 @@ def test_a_picture_that_is_gone_is_said_to_be_and_its_entry_leaves(cli: Cli, fai
     assert (failed.events, failed.waiting()) == ([], 2)
 
 
-def test_a_failure_again_says_what_to_do_and_stays_in_the_queue(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_failure_again_says_what_to_do_and_stays_in_the_queue(cli: Cli, failed: FakeLambda) -> None:
     failed.rekognition.trouble = "ThrottlingException"
     printed = cli("retry", "busy 1.jpg")
     assert printed.code == 1
@@ -322,7 +322,7 @@ def test_a_failure_again_says_what_to_do_and_stays_in_the_queue(cli: Cli, failed
     assert failed.waiting() == 3
 
 
-def test_a_new_pictures_own_event_is_waited_for(cli: Cli, failed: PlayedLambda, api: PlayedApi) -> None:
+def test_a_new_pictures_own_event_is_waited_for(cli: Cli, failed: FakeLambda, api: FakeApi) -> None:
     event = failed.put("new.jpg", CAT)
     arrived = threading.Timer(1.5, failed.run, [event])
     arrived.start()
@@ -332,7 +332,7 @@ def test_a_new_pictures_own_event_is_waited_for(cli: Cli, failed: PlayedLambda, 
     assert (failed.rekognition.asked, failed.events) == (["new.jpg"], [event])
 
 
-def test_what_is_still_open_at_the_end_is_pending(cli: Cli, failed: PlayedLambda) -> None:
+def test_what_is_still_open_at_the_end_is_pending(cli: Cli, failed: FakeLambda) -> None:
     failed.put("new.jpg", CAT)
     held = threading.Event()
     failed.before = lambda _event: held.wait(30)
@@ -344,7 +344,7 @@ def test_what_is_still_open_at_the_end_is_pending(cli: Cli, failed: PlayedLambda
 
 
 def test_what_is_done_by_then_leaves_the_queue_also_when_the_rest_cannot_be_called(
-    cli: Cli, failed: PlayedLambda
+    cli: Cli, failed: FakeLambda
 ) -> None:
     failed.run(failed.put("slow.jpg", CAT))
 
@@ -352,7 +352,7 @@ def test_what_is_done_by_then_leaves_the_queue_also_when_the_rest_cannot_be_call
         failed.client("lambda").get_function(FunctionName=NAMES.function("ingest"))
 
     failed.before = missing
-    # Its event is in the queue, and its verdict has come meanwhile.
+    # Its event is in the queue, and its result has come meanwhile.
     version = failed.results()["slow.jpg"]["versionId"]
     failed.give_up(failed.event("ObjectCreated:Put", "slow.jpg", "01", version))
     assert failed.waiting() == 4
@@ -361,7 +361,7 @@ def test_what_is_done_by_then_leaves_the_queue_also_when_the_rest_cannot_be_call
     assert failed.waiting() == 2
 
 
-def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: FakeLambda) -> None:
     failed.put("pics/", b"")
     printed = cli("retry", "pics/")
     assert printed.code == 0
@@ -372,7 +372,7 @@ def test_a_folder_is_nothing_to_look_at(cli: Cli, failed: PlayedLambda) -> None:
 # --- trouble -------------------------------------------------------------------------------------
 
 
-def test_keys_and_choices_do_not_go_together(cli: Cli, api: PlayedApi) -> None:
+def test_keys_and_choices_do_not_go_together(cli: Cli, api: FakeApi) -> None:
     for arguments in (
         ("a.jpg", "--missing"),
         ("a.jpg", "--all"),
@@ -383,7 +383,7 @@ def test_keys_and_choices_do_not_go_together(cli: Cli, api: PlayedApi) -> None:
         assert (printed.code, printed.error) == (2, "bad_usage")
 
 
-def test_a_key_that_no_picture_can_have_is_wrong_usage(cli: Cli, api: PlayedApi) -> None:
+def test_a_key_that_no_picture_can_have_is_wrong_usage(cli: Cli, api: FakeApi) -> None:
     for key in ("", "x" * 1025, "half \ud800"):
         printed = cli("retry", key, "--json")
         assert (printed.code, printed.error) == (2, "bad_usage")
@@ -395,14 +395,14 @@ def test_without_a_pipeline_it_says_so(cli: Cli) -> None:
         assert (printed.code, printed.error) == (3, "not_set_up")
 
 
-def test_a_missing_queue_hinders_nobody(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_missing_queue_hinders_nobody(cli: Cli, failed: FakeLambda) -> None:
     failed.client("sqs").delete_queue(QueueUrl=failed.queue_url)
     printed = cli("retry", "busy 1.jpg", "words.txt", "--json")
     assert _states(printed.document)["busy 1.jpg"] == "done"
     assert "The failure queue is missing" in cli("retry", "--dry-run").err
 
 
-def test_hostile_names_and_messages_are_shown_as_text(cli: Cli, failed: PlayedLambda) -> None:
+def test_hostile_names_and_messages_are_shown_as_text(cli: Cli, failed: FakeLambda) -> None:
     evil = "\x1b[2J[red]\u202e.jpg"
     failed.give_up(failed.put(evil, b"none"), error="\x1b]0;title\x07[bold]KeyError")
     for arguments in (("--dry-run",), ("--all", "--yes")):
@@ -412,7 +412,7 @@ def test_hostile_names_and_messages_are_shown_as_text(cli: Cli, failed: PlayedLa
     assert "\\x1b[2J[red]\\u202e.jpg" in printed.out
 
 
-def test_messages_that_are_none_of_ours_are_named_and_left(cli: Cli, failed: PlayedLambda) -> None:
+def test_messages_that_are_none_of_ours_are_named_and_left(cli: Cli, failed: FakeLambda) -> None:
     sent = failed.client("sqs").send_message(QueueUrl=failed.queue_url, MessageBody="junk")
     printed = cli("retry", "--yes")
     assert printed.code == 0
@@ -425,7 +425,7 @@ def test_messages_that_are_none_of_ours_are_named_and_left(cli: Cli, failed: Pla
 # --- finished pictures -----------------------------------------------------------------------------
 
 
-def test_a_finished_picture_is_said_to_be_done_and_of_which_features(cli: Cli, failed: PlayedLambda) -> None:
+def test_a_finished_picture_is_said_to_be_done_and_of_which_features(cli: Cli, failed: FakeLambda) -> None:
     for more in ((), ("--dry-run",)):
         printed = cli("retry", "well.jpg", *more)
         assert printed.code == 0
@@ -439,7 +439,7 @@ def test_a_finished_picture_is_said_to_be_done_and_of_which_features(cli: Cli, f
     assert (failed.rekognition.asked, failed.events) == ([], [])
 
 
-def test_finished_and_failed_pictures_are_counted_apart(cli: Cli, failed: PlayedLambda) -> None:
+def test_finished_and_failed_pictures_are_counted_apart(cli: Cli, failed: FakeLambda) -> None:
     printed = cli("retry", "well.jpg", "slow.jpg")
     assert "2 pictures: 1 done already, 1 analyzed." in printed.out
     assert failed.rekognition.asked == ["slow.jpg"]

@@ -9,15 +9,15 @@ from botocore.exceptions import ReadTimeoutError
 
 from imgpipe_cli.session.settings import Settings
 from tests.functional.test_cli_retry import CAT, Terminal, api, cli, lambda_
-from tests.support.api_server import PlayedApi
+from tests.support.api_server import FakeApi
 from tests.support.cli import NAMES, Cli
-from tests.support.fake_lambda import PlayedLambda
+from tests.support.fake_lambda import FakeLambda
 
 __all__ = ["api", "cli", "lambda_"]
 
 
 @pytest.fixture
-def finished(lambda_: PlayedLambda, api: PlayedApi) -> PlayedLambda:
+def finished(lambda_: FakeLambda, api: FakeApi) -> FakeLambda:
     """Two pictures that were analyzed for labels before the pipeline asked for faces, and one after."""
     for key in ("one.jpg", "two.jpg"):
         lambda_.run(lambda_.put(key, CAT))
@@ -28,7 +28,7 @@ def finished(lambda_: PlayedLambda, api: PlayedApi) -> PlayedLambda:
     return lambda_
 
 
-def _ask_for(played: PlayedLambda, *features: str) -> None:
+def _ask_for(played: FakeLambda, *features: str) -> None:
     played.client("ssm").put_parameter(
         Name=NAMES.settings_parameter,
         Value=Settings(features=features, first_day="2026-01-01").to_json(),
@@ -41,7 +41,7 @@ def _pictures(document: dict[str, Any]) -> dict[str, tuple[bool, str, list[str]]
     return {one["key"]: (one["chosen"], one["state"], one["lacking"]) for one in document["data"]["pictures"]}
 
 
-def test_a_finished_picture_names_what_it_lacks_and_the_way_to_it(cli: Cli, finished: PlayedLambda) -> None:
+def test_a_finished_picture_names_what_it_lacks_and_the_way_to_it(cli: Cli, finished: FakeLambda) -> None:
     printed = cli("retry", "one.jpg")
     assert printed.code == 0
     assert "It lacks faces. To have that too: imgpipe retry one.jpg --again." in printed.out
@@ -49,7 +49,7 @@ def test_a_finished_picture_names_what_it_lacks_and_the_way_to_it(cli: Cli, fini
     assert finished.rekognition.asked == []
 
 
-def test_only_what_is_missing_is_asked_and_the_rest_stays(cli: Cli, finished: PlayedLambda) -> None:
+def test_only_what_is_missing_is_asked_and_the_rest_stays(cli: Cli, finished: FakeLambda) -> None:
     labels = finished.results()["one.jpg"]["labels"]
     printed = cli("retry", "one.jpg", "new.jpg", "--again", "--yes")
     assert printed.code == 0
@@ -64,7 +64,7 @@ def test_only_what_is_missing_is_asked_and_the_rest_stays(cli: Cli, finished: Pl
 
 
 def test_it_asks_with_the_price_and_the_date_of_the_list(
-    cli: Cli, finished: PlayedLambda, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, finished: FakeLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     printed = cli("retry", "one.jpg", "two.jpg", "--again")
@@ -80,13 +80,13 @@ def test_it_asks_with_the_price_and_the_date_of_the_list(
     assert sorted(finished.rekognition.asked) == ["one.jpg", "two.jpg"]
 
 
-def test_nothing_is_paid_where_nobody_can_be_asked(cli: Cli, finished: PlayedLambda) -> None:
+def test_nothing_is_paid_where_nobody_can_be_asked(cli: Cli, finished: FakeLambda) -> None:
     printed = cli("retry", "one.jpg", "--again", "--json")
     assert (printed.code, printed.error) == (2, "not_confirmed")
     assert finished.rekognition.asked == []
 
 
-def test_the_dry_run_lists_what_would_be_asked(cli: Cli, finished: PlayedLambda) -> None:
+def test_the_dry_run_lists_what_would_be_asked(cli: Cli, finished: FakeLambda) -> None:
     printed = cli("retry", "one.jpg", "two.jpg", "new.jpg", "--again", "--dry-run")
     assert "finished, without faces:\n  one.jpg\n  two.jpg\n" in printed.out
     assert "imgpipe retry would analyze 2 pictures again." in printed.out
@@ -95,12 +95,12 @@ def test_the_dry_run_lists_what_would_be_asked(cli: Cli, finished: PlayedLambda)
     assert finished.rekognition.asked == []
 
 
-def test_in_json_nothing_is_lacking_at_the_end(cli: Cli, finished: PlayedLambda) -> None:
+def test_in_json_nothing_is_lacking_at_the_end(cli: Cli, finished: FakeLambda) -> None:
     document = cli("retry", "one.jpg", "--again", "--yes", "--json").document
     assert _pictures(document) == {"one.jpg": (True, "done", [])}
 
 
-def test_what_it_has_stays_also_where_the_rest_fails(cli: Cli, finished: PlayedLambda) -> None:
+def test_what_it_has_stays_also_where_the_rest_fails(cli: Cli, finished: FakeLambda) -> None:
     before = finished.results()["one.jpg"]
     finished.rekognition.trouble = "ThrottlingException"
     printed = cli("retry", "one.jpg", "--again", "--yes")
@@ -113,7 +113,7 @@ def test_what_it_has_stays_also_where_the_rest_fails(cli: Cli, finished: PlayedL
     assert finished.rekognition.operations[-1] == ("faces", "one.jpg")
 
 
-def test_a_failed_picture_is_retried_beside_it(cli: Cli, finished: PlayedLambda) -> None:
+def test_a_failed_picture_is_retried_beside_it(cli: Cli, finished: FakeLambda) -> None:
     finished.give_up(finished.put("slow.jpg", CAT))
     printed = cli("retry", "one.jpg", "slow.jpg", "--again", "--yes")
     assert "2 pictures: 2 analyzed." in printed.out
@@ -130,7 +130,7 @@ def test_a_failed_picture_is_retried_beside_it(cli: Cli, finished: PlayedLambda)
     ],
 )
 def test_on_aws_the_pictures_are_named(
-    cli: Cli, finished: PlayedLambda, arguments: tuple[str, ...], message: str, hint: str
+    cli: Cli, finished: FakeLambda, arguments: tuple[str, ...], message: str, hint: str
 ) -> None:
     printed = cli("retry", *arguments, "--yes", "--json")
     assert (printed.code, printed.error) == (2, "bad_usage")
@@ -140,7 +140,7 @@ def test_on_aws_the_pictures_are_named(
     assert finished.rekognition.asked == []
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_not_bought_again(cli: Cli, finished: PlayedLambda) -> None:
+def test_an_answer_that_got_lost_is_looked_for_and_not_bought_again(cli: Cli, finished: FakeLambda) -> None:
     def lost(_event: dict[str, Any]) -> None:
         raise ReadTimeoutError(endpoint_url="https://lambda.invalid")
 

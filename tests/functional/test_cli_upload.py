@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from tests.support import photos
-from tests.support.api_server import PlayedApi, Request, failed, item
+from tests.support.api_server import FakeApi, Request, failed, item
 from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -38,7 +38,7 @@ def _versions(bucket: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def analyzing(played: PlayedApi, bucket: Any) -> PlayedApi:
+def analyzing(played: FakeApi, bucket: Any) -> FakeApi:
     """The API as if the pipeline had analyzed whatever is in the bucket."""
 
     def analyze(_request: Request) -> None:
@@ -51,7 +51,7 @@ def analyzing(played: PlayedApi, bucket: Any) -> PlayedApi:
     return played
 
 
-def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_a_picture_is_sent_under_its_name(cli: Cli, played: FakeApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "--verbose")
     assert (printed.code, printed.out) == (0, "1 sent.\n")
     assert "sent cat.jpg as cat.jpg" in printed.err
@@ -62,7 +62,7 @@ def test_a_picture_is_sent_under_its_name(cli: Cli, played: PlayedApi, bucket: A
     "flags", [("upload", "--quiet"), ("--quiet", "upload"), ("upload", "--quiet", "--verbose")]
 )
 def test_quiet_tells_nothing_but_the_result(
-    cli: Cli, played: PlayedApi, bucket: Any, flags: tuple[str, ...]
+    cli: Cli, played: FakeApi, bucket: Any, flags: tuple[str, ...]
 ) -> None:
     assert cli(*flags, "cat.jpg") == Printed(0, "1 sent.\n", "")
     refused = cli(*flags, "words.jpg")
@@ -72,20 +72,20 @@ def test_quiet_tells_nothing_but_the_result(
 
 
 def test_quiet_may_be_a_variable(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMGPIPE_QUIET", "1")
     assert cli("upload", "cat.jpg").err == ""
 
 
-def test_a_folder_keeps_its_paths_under_the_prefix(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_a_folder_keeps_its_paths_under_the_prefix(cli: Cli, played: FakeApi, bucket: Any) -> None:
     (Path("pics") / "deep").mkdir(parents=True)
     shutil.copy("cat.jpg", "pics/deep/cat.jpg")
     assert cli("upload", "pics", "coffee.jpg", "--prefix", "trip").code == 0
     assert sorted(_versions(bucket)) == ["trip/coffee.jpg", "trip/pics/deep/cat.jpg"]
 
 
-def test_what_is_refused_exits_1_and_the_others_go(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_what_is_refused_exits_1_and_the_others_go(cli: Cli, played: FakeApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "words.jpg", "nope.jpg")
     assert (printed.code, printed.out) == (1, "1 sent, 2 refused.\n")
     assert "refused words.jpg: It is neither JPEG nor PNG: it looks like a text file." in printed.err
@@ -93,7 +93,7 @@ def test_what_is_refused_exits_1_and_the_others_go(cli: Cli, played: PlayedApi, 
     assert list(_versions(bucket)) == ["cat.jpg"]
 
 
-def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: FakeApi, bucket: Any) -> None:
     cli("upload", "cat.jpg")
     shutil.copy("coffee.jpg", "cat.jpg")
     printed = cli("upload", "cat.jpg", "words.jpg", "--json")
@@ -109,7 +109,7 @@ def test_in_json_what_was_sent_and_refused_is_one_document(cli: Cli, played: Pla
 
 
 def test_standard_input_is_a_picture_too(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path("cat.jpg").read_bytes())))
     assert cli("upload", "-", "--key", "in/cat.jpg").code == 0
@@ -118,18 +118,18 @@ def test_standard_input_is_a_picture_too(
 
 
 def test_a_program_without_standard_input_can_send_files(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", None)
     assert cli("upload", "cat.jpg").code == 0
 
 
-def test_two_of_one_key_are_refused_before_anything_is_sent(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_two_of_one_key_are_refused_before_anything_is_sent(cli: Cli, played: FakeApi, bucket: Any) -> None:
     assert cli("upload", "cat.jpg", "./cat.jpg").code == 2
     assert _versions(bucket) == {}
 
 
-def test_two_of_one_name_keep_their_folders_and_it_is_said(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_two_of_one_name_keep_their_folders_and_it_is_said(cli: Cli, played: FakeApi, bucket: Any) -> None:
     Path("other").mkdir()
     shutil.copy("coffee.jpg", "other/cat.jpg")
     printed = cli("upload", "cat.jpg", "other/cat.jpg")
@@ -156,7 +156,7 @@ def _camera_card() -> None:
 
 
 def test_what_is_no_picture_in_a_folder_is_skipped_and_counted(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     _camera_card()
     printed = cli("upload", "card")
@@ -173,7 +173,7 @@ def test_what_is_no_picture_in_a_folder_is_skipped_and_counted(
 
 
 def test_an_unchanged_picture_is_not_sent_again_unless_it_is_asked_for(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     assert cli("upload", "cat.jpg", "coffee.jpg").out == "2 sent.\n"
     before = _versions(bucket)
@@ -188,9 +188,7 @@ def test_an_unchanged_picture_is_not_sent_again_unless_it_is_asked_for(
     assert _versions(bucket)["cat.jpg"] != before["cat.jpg"]
 
 
-def test_a_picture_that_changed_is_a_new_version_and_is_named(
-    cli: Cli, played: PlayedApi, bucket: Any
-) -> None:
+def test_a_picture_that_changed_is_a_new_version_and_is_named(cli: Cli, played: FakeApi, bucket: Any) -> None:
     cli("upload", "cat.jpg")
     shutil.copy("coffee.jpg", "cat.jpg")
     printed = cli("upload", "cat.jpg")
@@ -198,7 +196,7 @@ def test_a_picture_that_changed_is_a_new_version_and_is_named(
     assert "Sent as a new version: cat.jpg.\n" in printed.err
 
 
-def test_an_unchanged_picture_is_waited_for_as_well(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+def test_an_unchanged_picture_is_waited_for_as_well(cli: Cli, analyzing: FakeApi, bucket: Any) -> None:
     """Its first upload may have been stopped before the result came."""
     cli("upload", "cat.jpg")
     printed = cli("upload", "cat.jpg", "--wait")
@@ -206,7 +204,7 @@ def test_an_unchanged_picture_is_waited_for_as_well(cli: Cli, analyzing: PlayedA
     assert printed.out.endswith("0 sent, 1 analyzed, 1 unchanged.\n")
 
 
-def test_patterns_choose_what_of_a_folder_is_sent(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_patterns_choose_what_of_a_folder_is_sent(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _camera_card()
     shutil.copy("coffee.jpg", "card/2.jpg")
     printed = cli("upload", "card", "--include", "*.jpg", "--exclude", "1.*")
@@ -214,7 +212,7 @@ def test_patterns_choose_what_of_a_folder_is_sent(cli: Cli, played: PlayedApi, b
     assert list(_versions(bucket)) == ["card/2.jpg"]
 
 
-def test_a_link_out_of_the_folder_is_named(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_a_link_out_of_the_folder_is_named(cli: Cli, played: FakeApi, bucket: Any) -> None:
     Path("album").mkdir()
     (Path("album") / "a.jpg").symlink_to(Path("cat.jpg").absolute())
     printed = cli("upload", "album", "--json")
@@ -234,7 +232,7 @@ def test_a_link_out_of_the_folder_is_named(cli: Cli, played: PlayedApi, bucket: 
     ],
 )
 def test_a_picture_in_a_folder_that_cannot_be_sent_is_refused(
-    cli: Cli, played: PlayedApi, bucket: Any, name: str, data: bytes
+    cli: Cli, played: FakeApi, bucket: Any, name: str, data: bytes
 ) -> None:
     _camera_card()
     (Path("card") / name).write_bytes(data)
@@ -243,14 +241,14 @@ def test_a_picture_in_a_folder_that_cannot_be_sent_is_refused(
     assert f"refused card/{name}: " in printed.err
 
 
-def test_what_is_no_picture_and_named_is_refused(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_what_is_no_picture_and_named_is_refused(cli: Cli, played: FakeApi, bucket: Any) -> None:
     _camera_card()
     printed = cli("upload", "card/notes.txt", "card/.DS_Store")
     assert (printed.code, printed.out) == (1, "0 sent, 2 refused.\n")
 
 
 def test_a_file_that_is_too_large_is_refused_with_its_own_size(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     with Path("cat.jpg").open("r+b") as file:
         file.truncate(27 * 1024 * 1024)
@@ -260,7 +258,7 @@ def test_a_file_that_is_too_large_is_refused_with_its_own_size(
 
 
 def test_of_standard_input_that_is_too_large_no_size_is_made_up(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = Path("cat.jpg").read_bytes() + bytes(27 * 1024 * 1024)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
@@ -268,7 +266,7 @@ def test_of_standard_input_that_is_too_large_no_size_is_made_up(
 
 
 def test_one_line_tells_what_was_converted_and_one_that_places_are_sent(
-    cli: Cli, played: PlayedApi, bucket: Any
+    cli: Cli, played: FakeApi, bucket: Any
 ) -> None:
     Path("a.heic").write_bytes(photos.MADE["HEIC"](6))
     Path("b.dng").write_bytes(photos.MADE["DNG"](6))
@@ -298,14 +296,14 @@ def test_one_line_tells_what_was_converted_and_one_that_places_are_sent(
     assert "place" not in stripped.err
 
 
-def test_waiting_shows_each_verdict(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+def test_waiting_shows_each_result(cli: Cli, analyzing: FakeApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "coffee.jpg", "--wait")
     assert printed.code == 0
     assert printed.out.count("Labels: nothing found") == 2
     assert printed.out.endswith("2 sent, 2 analyzed.\n")
 
 
-def test_a_failed_verdict_exits_1(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+def test_a_failed_result_exits_1(cli: Cli, analyzing: FakeApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "--key", "bad.jpg", "--wait")
     assert printed.code == 1
     assert printed.out.endswith("1 sent, 0 analyzed, 1 failed.\n")
@@ -313,7 +311,7 @@ def test_a_failed_verdict_exits_1(cli: Cli, analyzing: PlayedApi, bucket: Any) -
 
 @pytest.mark.parametrize("what", ["replaced", "removed"])
 def test_a_picture_that_is_no_longer_there_is_not_waited_for(
-    cli: Cli, played: PlayedApi, bucket: Any, what: str
+    cli: Cli, played: FakeApi, bucket: Any, what: str
 ) -> None:
     def somebody_else(_request: Request) -> None:
         if not played.stored and what == "replaced":
@@ -328,13 +326,13 @@ def test_a_picture_that_is_no_longer_there_is_not_waited_for(
     assert "cat.jpg: replaced or removed since it was sent" in printed.err
 
 
-def test_in_json_waiting_prints_one_verdict_a_line(cli: Cli, analyzing: PlayedApi, bucket: Any) -> None:
+def test_in_json_waiting_prints_one_result_a_line(cli: Cli, analyzing: FakeApi, bucket: Any) -> None:
     printed = cli("upload", "cat.jpg", "coffee.jpg", "--wait", "--json")
     assert printed.code == 0
     assert {one["objectKey"]: one["versionId"] for one in printed.lines} == _versions(bucket)
 
 
-def test_an_older_result_is_not_taken_for_the_new_picture(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_an_older_result_is_not_taken_for_the_new_picture(cli: Cli, played: FakeApi, bucket: Any) -> None:
     played.store(item("cat.jpg", "an older version"))
     printed = cli("upload", "cat.jpg", "--wait", "--timeout", "0")
     assert printed.code == 4
@@ -342,15 +340,15 @@ def test_an_older_result_is_not_taken_for_the_new_picture(cli: Cli, played: Play
     assert "cat.jpg still without a result" in printed.err
 
 
-def test_without_a_bucket_it_exits_3(cli: Cli, played: PlayedApi) -> None:
+def test_without_a_bucket_it_exits_3(cli: Cli, played: FakeApi) -> None:
     with mock_aws():
         printed = cli("upload", "cat.jpg", "--json")
     assert printed.code == 3
     assert printed.error == "not_set_up"
 
 
-def test_a_watched_folder_sends_what_is_put_there_and_shows_its_verdict(
-    cli: Cli, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+def test_a_watched_folder_sends_what_is_put_there_and_shows_its_result(
+    cli: Cli, played: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -382,11 +380,11 @@ def test_a_watched_folder_sends_what_is_put_there_and_shows_its_verdict(
                 assert line
             shutil.copy("cat.jpg", inbox)
             (inbox / "print.jpg").write_bytes(photos.jpeg(6, image=photos.cat().convert("CMYK")))
-            verdicts = sorted(started.stdout.readline() for _ in range(2))
+            results = sorted(started.stdout.readline() for _ in range(2))
             started.send_signal(signal.SIGINT)
             err = started.stderr.read()
-        assert "inbox/cat.jpg  nothing found" in verdicts[0]
-        assert "inbox/print.jpg.jpg  nothing found" in verdicts[1]
+        assert "inbox/cat.jpg  nothing found" in results[0]
+        assert "inbox/print.jpg.jpg  nothing found" in results[1]
         assert "sent inbox/cat.jpg as inbox/cat.jpg\n" in err
         assert "sent inbox/print.jpg as inbox/print.jpg.jpg, converted from JPEG\n" in err
         assert started.returncode == 130

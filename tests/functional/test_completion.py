@@ -11,7 +11,7 @@ import pytest
 
 from imgpipe_cli.session import recent_keys
 from imgpipe_cli.session.target import Target
-from tests.support.api_server import PlayedApi, item
+from tests.support.api_server import FakeApi, item
 from tests.support.cli import NAMES, REGION, Cli, remember
 
 DEMO = Target("demo", region=REGION)
@@ -83,7 +83,7 @@ def test_what_cannot_be_read_offers_nothing_and_says_nothing(
 # --- what is kept ----------------------------------------------------------------------------------
 
 
-def test_commands_keep_the_keys_that_they_show(cli: Cli, played: PlayedApi) -> None:
+def test_commands_keep_the_keys_that_they_show(cli: Cli, played: FakeApi) -> None:
     played.store(item("a.jpg"), item("b.jpg"), item("c.jpg"))
     cli("list")
     assert sorted(recent_keys.of(DEMO)) == ["a.jpg", "b.jpg", "c.jpg"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.api_server import Answer, PlayedApi, failed, item
+from tests.support.api_server import Answer, FakeApi, failed, item
 from tests.support.cli import Cli
 
 
@@ -13,26 +13,26 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgpipe_cli.pictures.api._PAUSES_S", (0.0,) * 4)
 
 
-def store(played: PlayedApi, count: int) -> None:
+def store(played: FakeApi, count: int) -> None:
     played.store(
         *(item(f"{n:03}.jpg", at=f"2026-11-22T10:{n // 60:02}:{n % 60:02}.000Z") for n in range(count))
     )
 
 
-def test_only_what_is_shown_is_asked_for(cli: Cli, played: PlayedApi) -> None:
+def test_only_what_is_shown_is_asked_for(cli: Cli, played: FakeApi) -> None:
     store(played, 30)
     printed = cli("list", "--limit", "5", "--json")
     assert [one["objectKey"] for one in printed.lines] == [f"{n:03}.jpg" for n in (29, 28, 27, 26, 25)]
     assert [(one.path, dict(one.query)) for one in played.asked] == [("/prod/results", {"limit": "5"})]
 
 
-def test_everything_is_asked_for_page_by_page(cli: Cli, played: PlayedApi) -> None:
+def test_everything_is_asked_for_page_by_page(cli: Cli, played: FakeApi) -> None:
     store(played, 250)
     assert len(cli("list", "--limit", "0", "--json").lines) == 250
     assert [one.query.get("after") for one in played.asked] == [None, "100", "200"]
 
 
-def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: PlayedApi) -> None:
+def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: FakeApi) -> None:
     played.store(failed("a\x1b[2J.jpg", retryable=False))
     printed = cli("list")
     assert "Too busy." in printed.out
@@ -40,14 +40,14 @@ def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: PlayedApi) ->
     assert printed.code == 0
 
 
-def test_json_is_whole_unless_it_is_filtered(cli: Cli, played: PlayedApi) -> None:
+def test_json_is_whole_unless_it_is_filtered(cli: Cli, played: FakeApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 60.0}]))
     assert len(cli("list", "--json").lines[0]["labels"]) == 1
     assert cli("list", "--json", "--min-confidence", "70").lines[0]["labels"] == []
 
 
 def test_an_empty_pipeline_says_so_and_a_filter_that_finds_nothing_says_that(
-    cli: Cli, played: PlayedApi
+    cli: Cli, played: FakeApi
 ) -> None:
     assert "There are no results yet" in cli("list").err
     store(played, 1)
@@ -56,13 +56,13 @@ def test_an_empty_pipeline_says_so_and_a_filter_that_finds_nothing_says_that(
 
 
 @pytest.mark.parametrize("options", [("--limit", "-1"), ("--status", "late"), ("--since", "soon")])
-def test_wrong_usage_asks_nothing(cli: Cli, played: PlayedApi, options: tuple[str, ...]) -> None:
+def test_wrong_usage_asks_nothing(cli: Cli, played: FakeApi, options: tuple[str, ...]) -> None:
     assert cli("list", *options).code == 2
     assert played.asked == []
 
 
 def test_an_api_that_breaks_off_on_the_way_is_an_error_after_what_was_shown(
-    cli: Cli, played: PlayedApi, no_pauses: None
+    cli: Cli, played: FakeApi, no_pauses: None
 ) -> None:
     store(played, 150)
     played.before = lambda request: (
@@ -78,7 +78,7 @@ def test_an_api_that_breaks_off_on_the_way_is_an_error_after_what_was_shown(
 )
 @pytest.mark.parametrize("page", [0, 1])
 def test_a_page_is_asked_for_again_when_the_fault_passes(
-    cli: Cli, played: PlayedApi, no_pauses: None, trouble: Answer, page: int
+    cli: Cli, played: FakeApi, no_pauses: None, trouble: Answer, page: int
 ) -> None:
     store(played, 150)
     troubles = [trouble]
@@ -91,7 +91,7 @@ def test_a_page_is_asked_for_again_when_the_fault_passes(
     assert (printed.code, len(printed.lines)) == (0, 150)
 
 
-def test_what_was_read_before_the_token_was_replaced_is_shown(cli: Cli, played: PlayedApi) -> None:
+def test_what_was_read_before_the_token_was_replaced_is_shown(cli: Cli, played: FakeApi) -> None:
     store(played, 150)
     played.before = lambda request: (
         played.instead.append(Answer(401, {"error": {"code": "unauthorized", "message": "no"}}))
@@ -105,7 +105,7 @@ def test_what_was_read_before_the_token_was_replaced_is_shown(cli: Cli, played: 
     assert "--after 100" in printed.err
 
 
-def test_a_list_that_is_cut_short_says_where_to_go_on(cli: Cli, played: PlayedApi, no_pauses: None) -> None:
+def test_a_list_that_is_cut_short_says_where_to_go_on(cli: Cli, played: FakeApi, no_pauses: None) -> None:
     store(played, 250)
     played.busy = lambda request: request.query.get("after") == "200"
     printed = cli("list", "--limit", "0")
@@ -119,7 +119,7 @@ def test_a_list_that_is_cut_short_says_where_to_go_on(cli: Cli, played: PlayedAp
     assert [one["objectKey"] for one in rest.lines] == [f"{n:03}.jpg" for n in range(49, -1, -1)]
 
 
-def test_in_json_the_cursor_stands_in_the_error(cli: Cli, played: PlayedApi, no_pauses: None) -> None:
+def test_in_json_the_cursor_stands_in_the_error(cli: Cli, played: FakeApi, no_pauses: None) -> None:
     store(played, 150)
     played.busy = lambda request: bool(request.query.get("after"))
     printed = cli("list", "--limit", "0", "--json")
@@ -131,12 +131,12 @@ def test_in_json_the_cursor_stands_in_the_error(cli: Cli, played: PlayedApi, no_
 
 
 @pytest.mark.parametrize("cursor", ["", "a b", "é", "=="])
-def test_what_is_no_cursor_asks_nothing(cli: Cli, played: PlayedApi, cursor: str) -> None:
+def test_what_is_no_cursor_asks_nothing(cli: Cli, played: FakeApi, cursor: str) -> None:
     assert cli("list", "--after", cursor).code == 2
     assert played.asked == []
 
 
-def test_a_cursor_that_the_api_does_not_know_is_wrong_usage(cli: Cli, played: PlayedApi) -> None:
+def test_a_cursor_that_the_api_does_not_know_is_wrong_usage(cli: Cli, played: FakeApi) -> None:
     played.instead = [Answer(400, {"error": {"code": "invalid_cursor", "message": "no"}})]
     printed = cli("list", "--after", "WyJ", "--json")
     assert printed.code == 2
@@ -144,6 +144,6 @@ def test_a_cursor_that_the_api_does_not_know_is_wrong_usage(cli: Cli, played: Pl
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"items": 3}])
-def test_an_answer_of_another_kind_is_none(cli: Cli, played: PlayedApi, document: object) -> None:
+def test_an_answer_of_another_kind_is_none(cli: Cli, played: FakeApi, document: object) -> None:
     played.before = lambda _request: played.instead.append(Answer(body=document))
     assert "unexpected" not in cli("list").err

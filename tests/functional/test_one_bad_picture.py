@@ -31,9 +31,9 @@ from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from tests.support.account import RecordingAws, fresh_account, nothing
-from tests.support.api_server import TOKEN, PlayedApi, item
+from tests.support.api_server import TOKEN, FakeApi, item
 from tests.support.cli import NAMES, REGION, Cli, make_bucket
-from tests.support.fake_lambda import PlayedLambda, no_call_outlives_the_account, serving_results
+from tests.support.fake_lambda import FakeLambda, no_call_outlives_the_account, serving_results
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()
@@ -64,7 +64,7 @@ class Account(RecordingAws):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lambda_ = PlayedLambda(NAMES)
+        self.lambda_ = FakeLambda(NAMES)
         self.refuse: dict[str, AwsError] = {}
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_what_is_refused_for_every_picture_ends_the_command(account: Account, pl
 
 @pytest.mark.parametrize("status", [400, 403])
 def test_result_tells_of_the_others(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, status: int
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     played.store(item("good.jpg"))
     for key in ("new.jpg", BAD):
@@ -163,7 +163,7 @@ def test_result_tells_of_the_others(
 
 @pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (400, "InvalidRequest")])
 def test_upload_sends_the_others(
-    cli: Cli, bucket: Any, played: PlayedApi, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+    cli: Cli, bucket: Any, played: FakeApi, monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
     refusing(monkeypatch, "PutObject", status, code)
     for name in ("a.jpg", BAD, "c.jpg"):
@@ -179,7 +179,7 @@ def test_upload_sends_the_others(
 
 
 def test_what_is_denied_for_every_picture_is_told_once(
-    cli: Cli, bucket: Any, played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, bucket: Any, played: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.jpg", "b.jpg"):
         Path(name).write_bytes(CAT)

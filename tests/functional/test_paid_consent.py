@@ -20,7 +20,7 @@ from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Targets
 from tests.lambda_src.conftest import jpeg
-from tests.support.api_server import PlayedApi
+from tests.support.api_server import FakeApi
 from tests.support.cli import NAMES, REGION, Cli, Printed
 
 PRICE = "about $0.15 by its list price of October 2026: labels 150."
@@ -76,7 +76,7 @@ def asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Printed]:
 
 
 def test_many_are_sent_after_a_yes_to_number_features_copies_and_price(
-    asked: Callable[..., Printed], played: PlayedApi, bucket: Any
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any
 ) -> None:
     features("labels")
     files("pics", 150, copies=30)
@@ -91,7 +91,7 @@ def test_many_are_sent_after_a_yes_to_number_features_copies_and_price(
 
 
 def test_what_is_there_already_is_not_asked_about(
-    asked: Callable[..., Printed], played: PlayedApi, bucket: Any
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any
 ) -> None:
     features("labels")
     files("pics", 110)
@@ -106,7 +106,7 @@ def test_what_is_there_already_is_not_asked_about(
     ("count", "copies", "chosen"), [(100, 0, ("labels",)), (60, 60, ("labels",)), (50, 0, ("labels", "text"))]
 )
 def test_a_hundred_analyses_need_no_answer(
-    asked: Callable[..., Printed], played: PlayedApi, bucket: Any, count: int, copies: int, chosen: Any
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any, count: int, copies: int, chosen: Any
 ) -> None:
     features(*chosen)
     files("pics", count, copies=copies)
@@ -114,7 +114,7 @@ def test_a_hundred_analyses_need_no_answer(
     assert sent(bucket) == count + copies
 
 
-def test_each_feature_counts(asked: Callable[..., Printed], played: PlayedApi, bucket: Any) -> None:
+def test_each_feature_counts(asked: Callable[..., Printed], played: FakeApi, bucket: Any) -> None:
     features("labels", "properties")
     files("pics", 51)
     told = " ".join(asked("n\n", "upload", "pics").err.split())
@@ -122,7 +122,7 @@ def test_each_feature_counts(asked: Callable[..., Printed], played: PlayedApi, b
 
 
 def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
-    cli: Cli, played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
     features("labels")
@@ -146,7 +146,7 @@ def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False) -> _Sende
 
 @pytest.mark.parametrize(("typed", "count"), [("y\n", 101), ("n\n", 0)])
 def test_many_new_ones_at_once_wait_for_a_yes(
-    played: PlayedApi,
+    played: FakeApi,
     bucket: Any,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -170,7 +170,7 @@ def test_many_new_ones_at_once_wait_for_a_yes(
 
 
 def test_many_that_are_there_at_the_start_are_agreed_to_once(
-    played: PlayedApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     features("labels")

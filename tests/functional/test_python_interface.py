@@ -14,7 +14,7 @@ from moto import mock_aws
 import imgpipe_cli
 from imgpipe_cli import Pipeline, pipeline
 from imgpipe_cli.errors import Problem
-from tests.support.api_server import Answer, PlayedApi, Request, failed, item
+from tests.support.api_server import Answer, FakeApi, Request, failed, item
 from tests.support.cli import NAMES, remember
 
 CAT = Path(__file__).parents[2] / "examples" / "cat.jpg"
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def test_pictures_go_in_and_results_come_out(folder: Path, played: PlayedApi, bucket: Any) -> None:
+def test_pictures_go_in_and_results_come_out(folder: Path, played: FakeApi, bucket: Any) -> None:
     there = Pipeline()
     sent = there.upload(folder, str(folder / "missing.jpg"), prefix="x")
     assert sent.sent == 2
@@ -50,13 +50,13 @@ def test_pictures_go_in_and_results_come_out(folder: Path, played: PlayedApi, bu
     assert there.upload(folder / "a.jpg", key="x/pics/a.jpg", force=True).sent == 1
 
 
-def test_a_result_that_does_not_come_is_none(played: PlayedApi) -> None:
+def test_a_result_that_does_not_come_is_none(played: FakeApi) -> None:
     played.store(item("there"))
     assert Pipeline().wait(["there", "new"], timeout_s=0) == {"there": item("there"), "new": None}
     assert Pipeline().result("new") is None
 
 
-def test_results_are_listed_as_far_as_they_are_needed(played: PlayedApi) -> None:
+def test_results_are_listed_as_far_as_they_are_needed(played: FakeApi) -> None:
     played.store(*(item(f"{n:03}.jpg", labels=LABELS) for n in range(150)), item("dog.jpg"))
     played.store(failed("bad.jpg", retryable=False))
     there = Pipeline("demo")
@@ -68,7 +68,7 @@ def test_results_are_listed_as_far_as_they_are_needed(played: PlayedApi) -> None
     assert len(played.asked) == 1
 
 
-def test_results_are_found_by_what_they_show(played: PlayedApi) -> None:
+def test_results_are_found_by_what_they_show(played: FakeApi) -> None:
     pages = {None: ([item("p/best.jpg")], "1"), "1": ([item("p/good.jpg")], None)}
 
     def found(request: Request) -> Answer:
@@ -85,7 +85,7 @@ def test_results_are_found_by_what_they_show(played: PlayedApi) -> None:
     assert played.asked[-1].query["min_confidence"] == "50"
 
 
-def test_everything_that_goes_wrong_is_a_problem(played: PlayedApi, tmp_path: Path) -> None:
+def test_everything_that_goes_wrong_is_a_problem(played: FakeApi, tmp_path: Path) -> None:
     there = Pipeline()
     with mock_aws():
         with pytest.raises(Problem) as raised:
@@ -101,7 +101,7 @@ def test_everything_that_goes_wrong_is_a_problem(played: PlayedApi, tmp_path: Pa
         Pipeline("NOT A NAME")
 
 
-def test_a_pipeline_that_is_not_remembered_is_looked_up(played: PlayedApi) -> None:
+def test_a_pipeline_that_is_not_remembered_is_looked_up(played: FakeApi) -> None:
     remember(played.url, token="")
     with mock_aws(), pytest.raises(Problem) as raised:
         Pipeline().result("a")

@@ -22,7 +22,7 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Connection, Remembered, Target, Targets
 from imgpipe_cli.system import state_dir
-from tests.support.api_server import TOKEN, PlayedApi, item, serving
+from tests.support.api_server import TOKEN, FakeApi, item, serving
 from tests.support.cli import ACCOUNT, NAMES, REGION, Cli
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="folders have no such rights there")
@@ -43,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def played() -> Iterator[PlayedApi]:
+def played() -> Iterator[FakeApi]:
     with serving() as api:
         yield api
 
@@ -60,7 +60,7 @@ def test_nothing_is_remembered_there_and_nothing_is_made(home: Path) -> None:
 @POSIX
 @pytest.mark.parametrize("command", [("result", "a"), ("list",)], ids=" ".join)
 def test_results_are_shown_and_it_is_said_that_the_pipeline_is_looked_up(
-    cli: Cli, home: Path, played: PlayedApi, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    cli: Cli, home: Path, played: FakeApi, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played.store(item("a"))
     target, bucket = Target("demo", region=REGION), NAMES.bucket
@@ -94,8 +94,8 @@ def test_doctor_goes_on(cli: Cli, home: Path) -> None:
 def test_a_folder_that_cannot_be_written_fails_only_what_needs_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "state"
-    assert machine.state_dir(folder, asked=True).verdict == "failed"
-    assert machine.state_dir(folder, asked=False).verdict == "warning"
+    assert machine.state_dir(folder, asked=True).outcome == "failed"
+    assert machine.state_dir(folder, asked=False).outcome == "warning"
 
 
 @POSIX

@@ -19,14 +19,15 @@ import pytest
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.diagnose.retry import failure_queue, failures
 from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
-from imgpipe_cli.diagnose.retry.failures import Current, Picture, Places, judged, settled
+from imgpipe_cli.diagnose.retry.failures import Places
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, settled
 from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear, run_again
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, REGION, RecordingAws, fresh_account
 from tests.support.api_server import TOKEN, Request, failed, item
-from tests.support.fake_lambda import PlayedLambda, Rekognition, no_call_outlives_the_account, serving_results
+from tests.support.fake_lambda import FakeLambda, Rekognition, no_call_outlives_the_account, serving_results
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 NOW = datetime.now(UTC)
@@ -37,7 +38,7 @@ class Account(RecordingAws):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lambda_ = PlayedLambda(NAMES)
+        self.lambda_ = FakeLambda(NAMES)
         self.refused_deletes = 0
         self.refuse_read: Callable[[str], bool] = lambda _key: False
         self.visible_again = 0
@@ -133,10 +134,10 @@ def retry(places: Places, account: Account, *keys: str) -> tuple[dict[str, Pictu
     return outcomes, clear(places, account.url, keys or None)
 
 
-# --- from failure to verdict ---------------------------------------------------------------------
+# --- from failure to result ---------------------------------------------------------------------
 
 
-def test_pictures_without_a_verdict_get_one_and_their_entries_leave(account: Account, places: Places) -> None:
+def test_pictures_without_a_result_get_one_and_their_entries_leave(account: Account, places: Places) -> None:
     keys = [f"{number}.jpg" for number in range(23)] + ["a b+c%2B#?ü.jpg"]
     for key in keys:
         account.queue(account.put(key))
@@ -149,7 +150,7 @@ def test_pictures_without_a_verdict_get_one_and_their_entries_leave(account: Acc
     assert sorted(account.rekognition.asked) == sorted([*keys, "twice.jpg"])
 
 
-def test_an_entry_stays_until_its_picture_has_a_verdict(account: Account, places: Places) -> None:
+def test_an_entry_stays_until_its_picture_has_a_result(account: Account, places: Places) -> None:
     account.rekognition.trouble = "ThrottlingException"
     account.queue(account.put("a.jpg"), account.put("a.txt", b"no picture"))
     outcomes, cleared = retry(places, account)
@@ -174,7 +175,7 @@ def test_a_pass_without_a_run_takes_out_only_what_is_settled(account: Account, p
     assert account.rekognition.asked == ["done.jpg"]
 
 
-def test_the_verdict_of_an_older_version_settles_nothing(account: Account, places: Places) -> None:
+def test_the_result_of_an_older_version_settles_nothing(account: Account, places: Places) -> None:
     old = account.put("a.jpg")
     account.lambda_.run(old)
     account.queue(account.put("a.jpg", sequencer="02"))
@@ -269,7 +270,7 @@ def test_a_failed_removal_is_carried_out(account: Account, places: Places) -> No
     assert survey(places, account, "a.jpg") == {}
 
 
-def test_a_removal_of_an_older_picture_never_takes_a_newer_ones_verdict(
+def test_a_removal_of_an_older_picture_never_takes_a_newer_ones_result(
     account: Account, places: Places
 ) -> None:
     account.lambda_.run(account.put("a.jpg"))
@@ -403,7 +404,7 @@ def test_a_lost_answer_is_looked_for_and_not_asked_for_again(account: Account, p
     assert (outcomes["a.jpg"].state, account.rekognition.asked) == ("done", ["a.jpg"])
 
 
-def test_without_any_verdict_after_a_lost_answer_it_is_pending(account: Account, places: Places) -> None:
+def test_without_any_result_after_a_lost_answer_it_is_pending(account: Account, places: Places) -> None:
     account.queue(account.put("a.jpg"))
 
     def lost(_event: dict[str, Any]) -> None:
@@ -495,7 +496,7 @@ def test_a_new_picture_is_waited_for() -> None:
     assert judged("a.jpg", new, None, (arrival(),), NOW).state == "failed"
 
 
-def test_without_versions_the_etag_tells_whose_verdict_it_is() -> None:
+def test_without_versions_the_etag_tells_whose_result_it_is() -> None:
     current = Current(None, "e2", 100, NOW - timedelta(days=1))
     assert judged("a.jpg", current, item("a.jpg", None, eTag="e2"), (), NOW).state == "done"
     assert judged("a.jpg", current, item("a.jpg", None, eTag="e1"), (), NOW).code == "never_received"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.aws.object_puts import ObjectPuts
-from tests.support.api_server import Answer, PlayedApi, Request, failed, item
+from tests.support.api_server import Answer, FakeApi, Request, failed, item
 from tests.support.cli import NAMES, Cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -21,7 +21,7 @@ UNSURE = {"Name": "Dog", "Confidence": 51.0}
 
 
 @pytest.fixture
-def analyzing(played: PlayedApi, bucket: Any) -> PlayedApi:
+def analyzing(played: FakeApi, bucket: Any) -> FakeApi:
     """The API as if the pipeline had analyzed whatever is in the bucket, but for what is slow."""
 
     def analyze(_request: Request) -> None:
@@ -47,7 +47,7 @@ def report() -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
 
 
-def test_ten_pictures_have_their_tables(cli: Cli, analyzing: PlayedApi) -> None:
+def test_ten_pictures_have_their_tables(cli: Cli, analyzing: FakeApi) -> None:
     folder(*(f"{number}" for number in range(10)))
     printed = cli("upload", "pics", "--wait")
     assert printed.out.count(" Label   Confidence") == 10
@@ -55,7 +55,7 @@ def test_ten_pictures_have_their_tables(cli: Cli, analyzing: PlayedApi) -> None:
     assert printed.out.endswith("10 sent, 10 analyzed.\n")
 
 
-def test_eleven_have_a_line_each_and_a_summary_by_label_and_by_reason(cli: Cli, analyzing: PlayedApi) -> None:
+def test_eleven_have_a_line_each_and_a_summary_by_label_and_by_reason(cli: Cli, analyzing: FakeApi) -> None:
     folder(*(f"{number}" for number in range(9)), "bad-1", "bad-2")
     printed = cli("upload", "pics", "--wait")
     *lines, labels, reasons, total = printed.out.splitlines()
@@ -70,7 +70,7 @@ def test_eleven_have_a_line_each_and_a_summary_by_label_and_by_reason(cli: Cli, 
     assert printed.code == 1
 
 
-def test_each_picture_has_exactly_one_line_in_the_report(cli: Cli, analyzing: PlayedApi) -> None:
+def test_each_picture_has_exactly_one_line_in_the_report(cli: Cli, analyzing: FakeApi) -> None:
     folder(*(f"{number}" for number in range(11)), "bad", "slow", refused=True)
     shutil.copy(EXAMPLES / "cat.jpg", "there.jpg")
     assert cli("upload", "there.jpg").code == 0
@@ -92,7 +92,7 @@ def test_each_picture_has_exactly_one_line_in_the_report(cli: Cli, analyzing: Pl
     assert errors == {"pics/words.jpg": "unsupported_format", "nope.jpg": "not_found"}
 
 
-def test_without_waiting_the_report_says_what_was_sent(cli: Cli, analyzing: PlayedApi) -> None:
+def test_without_waiting_the_report_says_what_was_sent(cli: Cli, analyzing: FakeApi) -> None:
     folder("a", "b", refused=True)
     cli("upload", "pics/a.jpg", "--key", "pics/a.jpg")
     cli("upload", "pics", "--report", "out.jsonl")
@@ -106,7 +106,7 @@ def test_without_waiting_the_report_says_what_was_sent(cli: Cli, analyzing: Play
     assert len(report()) == 1
 
 
-def test_a_picture_that_was_replaced_is_one_in_the_report(cli: Cli, played: PlayedApi, bucket: Any) -> None:
+def test_a_picture_that_was_replaced_is_one_in_the_report(cli: Cli, played: FakeApi, bucket: Any) -> None:
     folder("a")
     played.before = lambda _request: bucket.delete_object(Bucket=NAMES.bucket, Key="a.jpg")
     cli("upload", "pics/a.jpg", "--wait", "--report", "out.jsonl")
@@ -122,7 +122,7 @@ def test_a_picture_that_was_replaced_is_one_in_the_report(cli: Cli, played: Play
     ],
 )
 def test_a_report_never_takes_the_place_of_a_picture(
-    cli: Cli, analyzing: PlayedApi, name: str, code: str
+    cli: Cli, analyzing: FakeApi, name: str, code: str
 ) -> None:
     folder("a")
     before = Path("pics/a.jpg").read_bytes()
@@ -132,7 +132,7 @@ def test_a_report_never_takes_the_place_of_a_picture(
 
 
 def test_a_report_of_an_upload_that_ends_early_has_the_pictures_that_were_sent(
-    cli: Cli, analyzing: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, analyzing: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the API is gone while they are waited for."""
     folder("a", "b")
@@ -146,7 +146,7 @@ def test_a_report_of_an_upload_that_ends_early_has_the_pictures_that_were_sent(
 
 
 def test_results_are_shown_while_others_are_still_sent(
-    cli: Cli, analyzing: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, analyzing: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second picture goes only once the API has been asked for the first."""
     asked = threading.Event()

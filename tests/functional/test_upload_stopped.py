@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.support import exhaustive, photos
-from tests.support.api_server import PlayedApi, failed, item, serving
+from tests.support.api_server import FakeApi, failed, item, serving
 from tests.support.cli import NAMES, PROGRAM, Printed, process, remember
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 from tests.support.machine import until
@@ -135,7 +135,7 @@ SEEDS = exhaustive.cases(range(20), keep=2)
 
 
 @pytest.fixture
-def api(s3: LoopbackS3) -> Iterator[PlayedApi]:
+def api(s3: LoopbackS3) -> Iterator[FakeApi]:
     """The API of a pipeline that gives each stored picture its result, or the reason why it has none."""
     with serving() as found:
         remember(found.url, endpoint=s3.url)
@@ -152,7 +152,7 @@ def api(s3: LoopbackS3) -> Iterator[PlayedApi]:
 
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: PlayedApi, seed: int) -> None:
+def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: FakeApi, seed: int) -> None:
     """No picture is missing, and none has a second version: those under way at the kill are found there. Each
     has its result or its reason, once."""
     count = 20_000 if exhaustive.share.everything else 400
@@ -179,7 +179,7 @@ def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: PlayedAp
         assert state == "done" or told[key]["result"]["error"]["code"] == "throttled"
 
 
-def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, api: PlayedApi, requests: int) -> None:
+def _kill_after(started: subprocess.Popen[str], s3: LoopbackS3, api: FakeApi, requests: int) -> None:
     """Kill it once so many more requests have come."""
     enough = len(s3.asked) + len(api.asked) + requests
 

@@ -17,7 +17,7 @@ Ending = Literal["ignored", "done", "queue"]
 
 @dataclass(frozen=True)
 class PayloadRow:
-    """ending: "ignored" returns and stores nothing; "done" stores good.jpg's verdict; "queue" raises, so that
+    """ending: "ignored" returns and stores nothing; "done" stores good.jpg's result; "queue" raises, so that
     the event is tried again and then left in the failure queue, and stores nothing."""
 
     id: str

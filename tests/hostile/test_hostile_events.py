@@ -30,7 +30,7 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(shared: Cloud) -> Iterator[Cloud]:
-    """In which no verdict is stored."""
+    """In which no result is stored."""
     yield shared
     shared.lose("good.jpg")
     if shared.kind == "bucket":
@@ -42,7 +42,7 @@ def cloud(shared: Cloud) -> Iterator[Cloud]:
 def _served(cloud: Cloud, payload: Any) -> dict[str, int]:
     needs = Needs(
         features=("labels",),
-        store=cloud.verdicts,
+        store=cloud.result_store,
         s3=cloud.s3,
         rekognition=cloud.rekognition,
         permits=EverythingPermitted(),

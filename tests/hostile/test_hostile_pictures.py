@@ -1,4 +1,4 @@
-"""A file of any content is refused with the reason, or sent, looked at, and given its verdict."""
+"""A file of any content is refused with the reason, or sent, looked at, and given its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.timeout(ROW_TIMEOUT_S),
     pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Metadata Warning"),
 ]
-VERDICTS = {BAD_FORMAT: "corrupt", TOO_LARGE: "too_large"}
+RESULTS = {BAD_FORMAT: "corrupt", TOO_LARGE: "too_large"}
 """What the pipeline says of a picture when Rekognition refuses it."""
 
 _MOST_CONVERTED = 1_700_000_000
@@ -54,7 +54,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 @rows(PICTURES)
-def test_a_file_of_any_content_has_its_verdict(
+def test_a_file_of_any_content_has_its_result(
     cli: Cli, line: Pipeline, analysis: Rekognition, row: PictureRow
 ) -> None:
     line.remember()
@@ -76,7 +76,7 @@ def test_a_file_of_any_content_has_its_verdict(
     line.cloud.asked.clear()
     assert line.cloud.ingest(line.cloud.put(key, data)) == {"records": 1}
     item = line.result(key).json
-    assert item.get("error", {}).get("code", "") == (row.refused or VERDICTS.get(row.analysis, ""))
+    assert item.get("error", {}).get("code", "") == (row.refused or RESULTS.get(row.analysis, ""))
     assert item["status"] == ("failed" if row.refused or row.analysis else "done")
     assert line.cloud.operations == ([] if row.refused else ["DetectLabels"])
     assert calm(cli("result", key)).code == (1 if item["status"] == "failed" else 0)

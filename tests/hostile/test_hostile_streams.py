@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import loopback
-from tests.support.api_server import PlayedApi, item, serving
+from tests.support.api_server import FakeApi, item, serving
 from tests.support.cli import PROGRAM, Printed, remember
 from tests.support.loopback import Handler
 
@@ -25,7 +25,7 @@ ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @pytest.fixture
-def played() -> Iterator[PlayedApi]:
+def played() -> Iterator[FakeApi]:
     with serving() as api:
         api.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
         remember(api.url)
@@ -67,14 +67,14 @@ def unread(stream: str, *arguments: str) -> Printed:
 # --- streams -------------------------------------------------------------------------------------
 
 
-def test_notes_that_nobody_reads_end_no_work(played: PlayedApi) -> None:
+def test_notes_that_nobody_reads_end_no_work(played: FakeApi) -> None:
     printed = unread("stderr", "result", "a")
     assert printed.code == 0
     assert "Cat" in printed.out
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_result_that_nobody_reads_is_no_error(played: PlayedApi, flags: tuple[str, ...]) -> None:
+def test_a_result_that_nobody_reads_is_no_error(played: FakeApi, flags: tuple[str, ...]) -> None:
     printed = unread("stdout", "result", "a", *flags)
     assert printed.code == 0
     assert len(printed.err.splitlines()) == 1  # the target
@@ -94,7 +94,7 @@ def test_what_a_change_has_to_say_is_not_lost_without_a_word() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("arguments", [("result", "a"), ("result", "a", "--json"), ("list", "--json")])
-def test_a_full_disk_is_said_in_one_line(played: PlayedApi, arguments: tuple[str, ...]) -> None:
+def test_a_full_disk_is_said_in_one_line(played: FakeApi, arguments: tuple[str, ...]) -> None:
     printed = shell(">/dev/full", *arguments)
     assert printed.code == 1
     target, *told = printed.err.splitlines()
@@ -103,14 +103,14 @@ def test_a_full_disk_is_said_in_one_line(played: PlayedApi, arguments: tuple[str
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_notes_on_a_full_disk_end_no_work(played: PlayedApi) -> None:
+def test_notes_on_a_full_disk_end_no_work(played: FakeApi) -> None:
     assert "Cat" in shell("2>/dev/full", "result", "a").out
     full = shell(">/dev/full", "--help")
     assert (full.code, len(full.err.splitlines())) == (1, 1)
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_closed_streams_are_as_good_as_none(played: PlayedApi, flags: tuple[str, ...]) -> None:
+def test_closed_streams_are_as_good_as_none(played: FakeApi, flags: tuple[str, ...]) -> None:
     printed = shell("2>&-", "result", "a", *flags)
     assert printed.code == 0
     assert "Cat" in printed.out

@@ -29,12 +29,12 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from ingest import app as ingest_app
-from ingest.bucket_store import VerdictBucket
+from ingest.bucket_store import ResultBucket
 from ingest.index_table import IndexTable
 from ingest.indexed_store import IndexedStore
 from ingest.permits import SharedPermits, shared_permits
-from ingest.table_store import VerdictTable
-from ingest.verdict_store import VerdictStore
+from ingest.result_store import ResultStore
+from ingest.table_store import ResultTable
 from ingest.work import Needs as IngestNeeds
 from shared import index_rows
 from shared.bucket_results import BucketResults
@@ -241,7 +241,7 @@ class Cloud:
         config = ingest_app.Config.from_environment(environment)
         needs = IngestNeeds(
             features=config.features,
-            store=self.verdicts,
+            store=self.result_store,
             s3=self.s3,
             rekognition=self.rekognition,
             permits=self.permits(config.monthly_limit),
@@ -252,7 +252,7 @@ class Cloud:
         return ingest_app.serve({"Records": records}, context, needs)
 
     def permits(self, limit: int | None = None) -> SharedPermits:
-        found = shared_permits(self.index, INDEX_TABLE, store=self.verdicts, limit=limit)
+        found = shared_permits(self.index, INDEX_TABLE, store=self.result_store, limit=limit)
         return replace(found, now=lambda: self.now)
 
     def usage(self) -> Usage:
@@ -274,15 +274,15 @@ class Cloud:
         return {**store, "INDEX_TABLE": INDEX_TABLE}
 
     @property
-    def verdicts(self) -> IndexedStore:
+    def result_store(self) -> IndexedStore:
         index = IndexTable(dynamodb=self.index, table=INDEX_TABLE, sleep=self._sleep)
-        return IndexedStore(store=self.bare_verdicts, index=index, now_ms=lambda: milliseconds(iso(self.now)))
+        return IndexedStore(store=self.bare_results, index=index, now_ms=lambda: milliseconds(iso(self.now)))
 
     @property
-    def bare_verdicts(self) -> VerdictStore:
+    def bare_results(self) -> ResultStore:
         if self.kind == "table":
-            return VerdictTable(dynamodb=self.dynamodb, name=TABLE)
-        return VerdictBucket(s3=self.results_s3, bucket=RESULTS_BUCKET)
+            return ResultTable(dynamodb=self.dynamodb, name=TABLE)
+        return ResultBucket(s3=self.results_s3, bucket=RESULTS_BUCKET)
 
     @property
     def results(self) -> Results:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
-from imgpipe_cli.diagnose.retry.failures import Current, judged, settled
+from imgpipe_cli.diagnose.retry.judging import Current, judged, settled
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from imgpipe_cli.pictures.waiting import is_final
 from ingest.app import Unfinished
@@ -337,7 +337,7 @@ class History:
     # --- what must be true ---------------------------------------------------------------------
 
     def item(self, key: str) -> Stored | None:
-        return self.cloud.verdicts.read(key)
+        return self.cloud.result_store.read(key)
 
     def _check(self, run: Invocation) -> None:
         """After each invocation."""
@@ -379,7 +379,7 @@ class History:
             assert all(old not in stack for stack in self.versions.values()), "an older version's result"
 
     def check_end(self) -> None:
-        """When nothing is on its way: each picture has its verdict, or an event in the failure queue."""
+        """When nothing is on its way: each picture has its result, or an event in the failure queue."""
         for key in self.versions:
             if not self._in_failure_queue(key) and key not in self.unknown:
                 self.check_final(key)
@@ -392,8 +392,8 @@ class History:
         if version is None:
             assert self.cloud.results.get(key) is None, "the picture is gone and its result is not"
             return
-        assert item is not None, "no verdict"
-        assert item.get("versionId") == version, "the verdict of another version"
+        assert item is not None, "no result"
+        assert item.get("versionId") == version, "the result of another version"
         assert is_indexed(item), "it is not found"
         if item["status"] == "failed":
             assert not item["error"]["retryable"], "not the end"
@@ -406,7 +406,7 @@ class History:
             self.cloud.results_s3.head_object(Bucket=RESULTS_BUCKET, Key=str(index_of(item)))
 
     def _in_failure_queue(self, key: str) -> bool:
-        """Whether an event is there that would give the key its verdict, or take it away."""
+        """Whether an event is there that would give the key its result, or take it away."""
         events = [event for delivery in self.failed for event in delivery.events]
         version = self.current(key)
         return any(

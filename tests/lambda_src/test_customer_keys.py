@@ -53,7 +53,7 @@ def test_it_is_final_at_once_with_its_cause(cloud: Cloud, pictures: SimpleNamesp
     assert cloud.asked == []
 
 
-def test_one_in_the_place_of_another_picture_gets_its_own_verdict(
+def test_one_in_the_place_of_another_picture_gets_its_own_result(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
     cloud.keep_versions()
@@ -67,7 +67,7 @@ def test_one_in_the_place_of_another_picture_gets_its_own_verdict(
     assert stored["error"]["code"] == "customer_key"
 
 
-def test_one_that_shows_again_when_a_newer_version_goes_gets_its_verdict(
+def test_one_that_shows_again_when_a_newer_version_goes_gets_its_result(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
     cloud.keep_versions()
@@ -99,7 +99,7 @@ def test_another_invalid_request_is_tried_again() -> None:
         ("Request has invalid image format: arn:aws:iam::1:role/x", "((name removed))"),
     ],
 )
-def test_the_services_reason_is_in_the_verdict(said: str, told: str) -> None:
+def test_the_services_reason_is_in_the_result(said: str, told: str) -> None:
     refused = ClientError({"Error": {"Code": "InvalidImageFormatException", "Message": said}}, "DetectLabels")
     fault = fault_of(refused, "rekognition:DetectLabels")
     assert (fault.code, fault.retryable) == ("corrupt", False)

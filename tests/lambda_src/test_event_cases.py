@@ -34,7 +34,7 @@ def end(history: History) -> None:
 KEY = "cases/a.jpg"
 
 
-def test_an_undeleted_picture_gets_its_verdict_again(history: History) -> None:
+def test_an_undeleted_picture_gets_its_result_again(history: History) -> None:
     """S3 says only that the marker was deleted. The result went with the picture and is paid anew."""
     deliver(history, history.put("a.jpg"), history.delete("a.jpg"))
     assert history.cloud.results.get(KEY) is None
@@ -43,7 +43,7 @@ def test_an_undeleted_picture_gets_its_verdict_again(history: History) -> None:
     assert list(history.billed.values()) == [2]
 
 
-def test_the_version_below_a_deleted_one_gets_its_verdict_again(history: History) -> None:
+def test_the_version_below_a_deleted_one_gets_its_result_again(history: History) -> None:
     deliver(history, history.put("a.jpg"), history.put("a.jpg"))
     history.delete_for_good("a.jpg")
     end(history)
@@ -166,7 +166,7 @@ def test_what_was_paid_and_stored_is_not_paid_again_after_a_stop(history: Histor
 
 
 @pytest.mark.parametrize("come", ["in order", "the other way round"])
-def test_a_verdict_made_by_hand_outlives_the_late_events_of_before(history: History, come: str) -> None:
+def test_a_result_made_by_hand_outlives_the_late_events_of_before(history: History, come: str) -> None:
     """The old version was removed; that, and the next version, are told of only after it was asked for."""
     deliver(history, history.put("a.jpg"))
     late = [history.delete("a.jpg"), history.put("a.jpg")]
@@ -176,7 +176,7 @@ def test_a_verdict_made_by_hand_outlives_the_late_events_of_before(history: Hist
     assert list(history.billed.values()) == [1, 1]
 
 
-def test_a_verdict_made_by_hand_outlives_a_late_removal_though_its_own_event_is_lost(
+def test_a_result_made_by_hand_outlives_a_late_removal_though_its_own_event_is_lost(
     history: History,
 ) -> None:
     deliver(history, history.put("a.jpg"))
@@ -189,7 +189,7 @@ def test_a_verdict_made_by_hand_outlives_a_late_removal_though_its_own_event_is_
     assert list(history.billed.values()) == [1, 1]
 
 
-def test_a_removal_after_a_verdict_made_by_hand_counts(history: History) -> None:
+def test_a_removal_after_a_result_made_by_hand_counts(history: History) -> None:
     history.lose(of(history, history.put("a.jpg")))
     assert history.by_hand(KEY)
     deliver(history, history.delete("a.jpg"))
@@ -197,7 +197,7 @@ def test_a_removal_after_a_verdict_made_by_hand_counts(history: History) -> None
     assert history.cloud.results.get(KEY) is None
 
 
-def test_a_folder_that_shows_again_gets_no_verdict(history: History) -> None:
+def test_a_folder_that_shows_again_gets_no_result(history: History) -> None:
     deliver(history, history.put("pics/", b""), history.delete("pics/"), history.delete_for_good("pics/"))
     assert history.cloud.results.get("cases/pics/") is None
     assert not history.billed

@@ -1,4 +1,4 @@
-"""No picture without a verdict, whatever becomes of its events; see `event_history.py` for what is played.
+"""No picture without a result, whatever becomes of its events; see `event_history.py` for what is played.
 
 `make test` looks at few histories, always the same; `make test-all` at more, and each slice of it at others.
 `IMGPIPE_HISTORIES=5000 pytest tests/lambda_src/test_event_histories.py` looks at so many, new ones each time.
@@ -170,7 +170,7 @@ def broken(how: str, event: Event) -> Event:
 
 
 @pytest.mark.loops
-def test_every_history_ends_with_every_verdict(cloud: Cloud, call: Call) -> None:
+def test_every_history_ends_with_every_result(cloud: Cloud, call: Call) -> None:
     names = itertools.count()
     keys: set[str] = set()
 

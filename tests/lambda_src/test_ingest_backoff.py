@@ -51,7 +51,7 @@ def test_a_throttled_picture_is_asked_for_until_it_is_answered(
     assert len(cloud.asked) == 10
 
 
-def test_time_is_left_for_a_last_call_at_its_worst_and_for_the_verdict(
+def test_time_is_left_for_a_last_call_at_its_worst_and_for_the_result(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
     cloud.answers["DetectLabels"] = "ThrottlingException"
@@ -160,7 +160,7 @@ def test_a_store_that_takes_nothing_is_tried_until_the_time_is_over(
 def test_what_was_bought_outlives_a_read_that_fails_after_another_was_faster(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
-    """Another version's result comes between the answer and the verdict, and then the store is throttled."""
+    """Another version's result comes between the answer and the result, and then the store is throttled."""
     store, read, write = cloud.results_client, cloud.operation("read"), cloud.operation("write")
     service = store.meta.service_model.service_name
     event = cloud.put("a.jpg", pictures.jpeg())

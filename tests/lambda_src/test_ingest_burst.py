@@ -90,7 +90,7 @@ class FastClock:
 
 
 class Store:
-    """Verdicts in memory."""
+    """Results in memory."""
 
     def __init__(self) -> None:
         self.items: dict[str, Stored] = {}
@@ -122,7 +122,7 @@ class Pictures:
 @dataclass
 class Burst:
     """runs: how many there are at once, at most. lost: how many events are in the failure queue. ended: when
-    each picture had its verdict."""
+    each picture had its result."""
 
     runs: int
     tps: float = TPS

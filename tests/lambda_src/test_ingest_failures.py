@@ -195,7 +195,7 @@ def test_an_archived_picture_says_so(cloud: Cloud, pictures: SimpleNamespace) ->
     assert item_of(cloud, "a.jpg")["error"]["code"] == "archived"
 
 
-def test_a_bug_still_ends_in_a_verdict(cloud: Cloud, pictures: SimpleNamespace) -> None:
+def test_a_bug_still_ends_in_a_result(cloud: Cloud, pictures: SimpleNamespace) -> None:
     event = cloud.put("a.jpg", pictures.jpeg())
 
     def break_it(**_context: Any) -> None:

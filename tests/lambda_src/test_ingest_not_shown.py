@@ -36,7 +36,7 @@ def now(cloud: Cloud, event: Event, **later: float) -> None:
     cloud.now = at + timedelta(**later)
 
 
-def verdict(cloud: Cloud, key: str) -> tuple[str, str, bool]:
+def result(cloud: Cloud, key: str) -> tuple[str, str, bool]:
     item = item_of(cloud, key)
     error = item.get("error", {"code": "", "retryable": False})
     return item["status"], error["code"], error["retryable"]
@@ -54,7 +54,7 @@ def test_a_picture_that_s3_shows_late_is_waited_for_within_the_run(
     hide(cloud)
     cloud.while_asleep = lambda: show(cloud) if len(cloud.slept) == 4 else None
     cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == DONE
+    assert result(cloud, "a.jpg") == DONE
     assert cloud.operations == ["DetectLabels"]
 
 
@@ -64,10 +64,10 @@ def test_then_it_is_left_to_lambdas_next_attempts(cloud: Cloud, pictures: Simple
     for _ in range(2):
         with pytest.raises(Unfinished, match="not_shown: S3 does not show the picture yet"):
             cloud.ingest(event)
-        assert verdict(cloud, "a.jpg") == NOT_YET
+        assert result(cloud, "a.jpg") == NOT_YET
     show(cloud)
     cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == DONE
+    assert result(cloud, "a.jpg") == DONE
 
 
 def test_waiting_leaves_time_for_the_whole_analysis(cloud: Cloud, pictures: SimpleNamespace) -> None:
@@ -87,7 +87,7 @@ def test_what_the_list_of_versions_shows_is_never_given_up(cloud: Cloud, picture
     now(cloud, event, hours=6)
     with pytest.raises(Unfinished):
         cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == NOT_YET
+    assert result(cloud, "a.jpg") == NOT_YET
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, NOT_YET), (899, NOT_YET), (900, GONE)])
@@ -103,7 +103,7 @@ def test_what_nothing_shows_is_gone_after_15_minutes(
             cloud.ingest(event)
     else:
         cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == told
+    assert result(cloud, "a.jpg") == told
 
 
 def under_a_marker(cloud: Cloud, _pictures: SimpleNamespace, _event: Event) -> None:
@@ -128,7 +128,7 @@ def test_what_something_newer_lies_on_is_gone_at_once(
     hide(cloud)
     now(cloud, event, seconds=1)
     cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == GONE
+    assert result(cloud, "a.jpg") == GONE
     assert cloud.slept == []
 
 
@@ -140,7 +140,7 @@ def test_what_is_older_proves_nothing(cloud: Cloud, pictures: SimpleNamespace) -
     now(cloud, event, seconds=1)
     with pytest.raises(Unfinished):
         cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == NOT_YET
+    assert result(cloud, "a.jpg") == NOT_YET
 
 
 @pytest.mark.parametrize("time", [None, "", "soon", 5])
@@ -155,7 +155,7 @@ def test_an_event_without_a_time_is_decided_by_the_list_alone(
     with pytest.raises(Unfinished):
         cloud.ingest(there)
     cloud.ingest(gone)
-    assert (verdict(cloud, "a.jpg"), verdict(cloud, "b.jpg")) == (NOT_YET, GONE)
+    assert (result(cloud, "a.jpg"), result(cloud, "b.jpg")) == (NOT_YET, GONE)
 
 
 def test_a_second_picture_of_a_key_is_not_passed_over(cloud: Cloud, pictures: SimpleNamespace) -> None:
@@ -182,13 +182,13 @@ def test_a_second_picture_that_not_even_the_list_shows_is_tried_again(
         cloud.delete("a.jpg", version_of(old))
     with pytest.raises(Unfinished):
         cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == NOT_YET
+    assert result(cloud, "a.jpg") == NOT_YET
     now(cloud, event, minutes=15)
     cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == GONE
+    assert result(cloud, "a.jpg") == GONE
 
 
-def test_the_picture_below_a_removed_version_keeps_its_verdict(
+def test_the_picture_below_a_removed_version_keeps_its_result(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
     old, new = cloud.put("a.jpg", pictures.jpeg(100, 100)), cloud.put("a.jpg", pictures.jpeg(200, 200))
@@ -207,7 +207,7 @@ def test_who_may_not_list_versions_is_told_so_and_nothing_is_given_up(
     cloud.fail(cloud.s3, "ListObjectVersions", 403, "AccessDenied")
     with pytest.raises(Unfinished, match=r"not allowed: s3:ListBucketVersions\."):
         cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == ("failed", "access_denied", True)
+    assert result(cloud, "a.jpg") == ("failed", "access_denied", True)
 
 
 def test_by_hand_it_is_kept_too(cloud: Cloud, pictures: SimpleNamespace) -> None:
@@ -216,14 +216,14 @@ def test_by_hand_it_is_kept_too(cloud: Cloud, pictures: SimpleNamespace) -> None
     hide(cloud)
     with pytest.raises(Unfinished):
         cloud.ingest(again)
-    assert verdict(cloud, "a.jpg") == NOT_YET
+    assert result(cloud, "a.jpg") == NOT_YET
     show(cloud)
     cloud.ingest(again)
-    assert verdict(cloud, "a.jpg") == DONE
+    assert result(cloud, "a.jpg") == DONE
 
 
 @pytest.mark.parametrize("happens", [under_a_marker, under_a_newer_version])
-def test_what_was_gone_and_shows_again_gets_its_verdict(
+def test_what_was_gone_and_shows_again_gets_its_result(
     cloud: Cloud, pictures: SimpleNamespace, happens: Callable[[Cloud, SimpleNamespace, Event], None]
 ) -> None:
     """What lay on it is removed for good before its own event came."""
@@ -231,11 +231,11 @@ def test_what_was_gone_and_shows_again_gets_its_verdict(
     happens(cloud, pictures, event)
     hide(cloud)
     cloud.ingest(event)
-    assert verdict(cloud, "a.jpg") == GONE
+    assert result(cloud, "a.jpg") == GONE
     show(cloud)
     listed = cloud.s3.list_object_versions(Bucket="imgpipe-uploads-123456789012-eu-west-1-an")
     entries = (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ()))
     (on_top,) = [entry["VersionId"] for entry in entries if entry["IsLatest"]]
     cloud.ingest(cloud.delete("a.jpg", on_top))
-    assert verdict(cloud, "a.jpg") == DONE
+    assert result(cloud, "a.jpg") == DONE
     assert item_of(cloud, "a.jpg")["versionId"] == version_of(event)

@@ -118,7 +118,7 @@ def test_a_version_deleted_before_it_arrives_gets_no_failure(cloud: Cloud, pictu
 def test_an_old_version_deleted_first_does_not_stop_the_new_one(
     cloud: Cloud, pictures: SimpleNamespace
 ) -> None:
-    """Both arrivals are late; the new picture is alive and must get its verdict."""
+    """Both arrivals are late; the new picture is alive and must get its result."""
     old, new = cloud.put("a.jpg", pictures.jpeg()), cloud.put("a.jpg", pictures.jpeg(200, 200))
     cloud.ingest(cloud.delete("a.jpg", version_of(old)))
     cloud.ingest(new)

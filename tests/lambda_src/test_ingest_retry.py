@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
-from imgpipe_cli.diagnose.retry.failures import Current, Picture
+from imgpipe_cli.diagnose.retry.judging import Current, Picture
 from imgpipe_cli.diagnose.retry.retrying import event_of
 from ingest.app import Unfinished
 from shared.events import Arrival, Unreadable, comparable_sequencer, parse_event
@@ -186,8 +186,8 @@ def test_a_picture_overwritten_meanwhile_is_left_to_its_own_event(
     assert len(cloud.asked) == 1
 
 
-def test_a_newer_verdict_is_never_overwritten(cloud: Cloud, pictures: SimpleNamespace) -> None:
-    """It was sent before the newer version came, and arrives after that has its verdict."""
+def test_a_newer_result_is_never_overwritten(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    """It was sent before the newer version came, and arrives after that has its result."""
     cloud.put("a.jpg", pictures.jpeg())
     sent = by_hand(cloud, "a.jpg")
     cloud.ingest(cloud.put("a.jpg", pictures.jpeg(200, 200)))
@@ -196,9 +196,7 @@ def test_a_newer_verdict_is_never_overwritten(cloud: Cloud, pictures: SimpleName
     assert len(cloud.asked) == 1
 
 
-def test_a_newer_verdict_that_comes_during_the_analysis_stays(
-    cloud: Cloud, pictures: SimpleNamespace
-) -> None:
+def test_a_newer_result_that_comes_during_the_analysis_stays(cloud: Cloud, pictures: SimpleNamespace) -> None:
     cloud.ingest(cloud.put("a.jpg", pictures.jpeg()))
     cloud.put("a.jpg", pictures.jpeg(200, 200))
     sent = by_hand(cloud, "a.jpg")

@@ -107,18 +107,18 @@ def _candidates() -> list[Any]:
 def test_both_stores_replace_exactly_what_was_seen(unversioned_cloud: Cloud) -> None:
     """Every pair of what is stored and what the writer saw."""
     cloud = unversioned_cloud
-    verdict: Any = {"objectKey": "a.jpg", "status": "done", "sequencer": "3" * 32}
+    result: Any = {"objectKey": "a.jpg", "status": "done", "sequencer": "3" * 32}
     for stored, seen in itertools.product([None, *_candidates()], repeat=2):
         cloud.lose("a.jpg")
         if stored:
-            assert cloud.bare_verdicts.replace(stored, seen=None)
-        assert cloud.bare_verdicts.replace(verdict, seen=seen) == (stored == seen), (stored, seen)
-        assert cloud.stored("a.jpg") == (verdict if stored == seen else stored)
+            assert cloud.bare_results.replace(stored, seen=None)
+        assert cloud.bare_results.replace(result, seen=seen) == (stored == seen), (stored, seen)
+        assert cloud.stored("a.jpg") == (result if stored == seen else stored)
 
 
 def test_a_replacement_needs_what_was_seen(unversioned_cloud: Cloud) -> None:
     one, *others = _candidates()
-    store = unversioned_cloud.bare_verdicts
+    store = unversioned_cloud.bare_results
     assert not store.replace(one, seen=others[-1])
     assert store.replace(one, seen=None)
     assert not store.replace(one, seen=None)
@@ -238,7 +238,7 @@ def test_looking_again_has_an_end(cloud: Cloud, status: int, code: str) -> None:
     cloud.fail(cloud.results_s3, "PutObject", status, code)
     mark: Tombstone = {"objectKey": "a.jpg", "status": "removed", "sequencer": "1" * 32}
     with pytest.raises(ClientError, match=code):
-        cloud.verdicts.replace(mark, seen=None)
+        cloud.result_store.replace(mark, seen=None)
 
 
 @IN_BUCKET

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest.bucket_store import VerdictBucket
+from ingest.bucket_store import ResultBucket
 from shared.result_objects import FAILED, INDEX
 from web import app
 
@@ -89,7 +89,7 @@ def test_after_a_kill_at_any_write_the_index_finds_what_a_full_reading_finds(
             if next(left, None) is None:
                 raise Killed
 
-        store = VerdictBucket(s3=client, bucket=cloud.bare_verdicts.bucket)  # type: ignore[attr-defined]
+        store = ResultBucket(s3=client, bucket=cloud.bare_results.bucket)  # type: ignore[attr-defined]
         item: Any = {
             **{"objectKey": key, "status": after, "sequencer": "1" * 32, "day": "2026-11-22"},
             "analyzedAt": at(survived + 100),

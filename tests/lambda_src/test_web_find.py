@@ -41,7 +41,7 @@ def store(cloud: Cloud, key: str, *labels: dict[str, Any], **more: Any) -> None:
         **{"day": "2026-11-22", "sequencer": "1" * 32, "features": ["labels", "text"], "models": {}},
         **{"durationMs": 1, "labels": list(labels), **more},
     }
-    assert cloud.verdicts.replace(item, seen=cloud.verdicts.read(key))
+    assert cloud.result_store.replace(item, seen=cloud.result_store.read(key))
 
 
 def find(call: Call, cloud: Cloud, limit: int = 100, **query: Any) -> list[str]:
@@ -258,7 +258,7 @@ def _change(cloud: Cloud, key: str, chance: random.Random) -> None:
     """A removal, or a result with random labels and words."""
     if chance.random() < 0.15:
         mark: Any = {"objectKey": key, "status": "removed", "sequencer": "1" * 32}
-        cloud.verdicts.replace(mark, seen=cloud.verdicts.read(key))
+        cloud.result_store.replace(mark, seen=cloud.result_store.read(key))
         return
     found = [
         label(name, round(chance.uniform(50, 100), chance.randrange(4)))

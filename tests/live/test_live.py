@@ -94,20 +94,20 @@ def test_a_second_up_changes_nothing(project: Live) -> None:
     assert data("up")["changed"] == []
 
 
-def test_pictures_get_true_verdicts(project: Live) -> None:
+def test_pictures_get_true_results(project: Live) -> None:
     paths = [str(EXAMPLES / name) for name in PICTURES]
     lines = imgpipe("upload", *paths, "--wait", "--timeout", "300", "--json").stdout.splitlines()
-    verdicts = {item["objectKey"]: item for item in map(json.loads, lines)}
-    assert set(verdicts) == set(PICTURES)
-    assert {item["status"] for item in verdicts.values()} == {"done"}
-    names = {key: {label["Name"] for label in item["labels"]} for key, item in verdicts.items()}
+    results = {item["objectKey"]: item for item in map(json.loads, lines)}
+    assert set(results) == set(PICTURES)
+    assert {item["status"] for item in results.values()} == {"done"}
+    names = {key: {label["Name"] for label in item["labels"]} for key, item in results.items()}
     assert "Cat" in names["cat.jpg"]
     assert {"Person", "Face"} & names["astronaut.jpg"]
     assert {"Cup", "Coffee", "Coffee Cup"} & names["coffee.jpg"]
-    assert len(verdicts["astronaut.jpg"]["faces"]) == 1
-    lines_read = {t["DetectedText"] for t in verdicts["sign.png"]["text"] if t["Type"] == "LINE"}
+    assert len(results["astronaut.jpg"]["faces"]) == 1
+    lines_read = {t["DetectedText"] for t in results["sign.png"]["text"] if t["Type"] == "LINE"}
     assert "Harbour Street Books" in lines_read
-    assert all(isinstance(item["moderation"], list) for item in verdicts.values())
+    assert all(isinstance(item["moderation"], list) for item in results.values())
 
 
 def test_a_result_is_readable_by_plain_http(project: Live) -> None:
@@ -119,7 +119,7 @@ def test_a_result_is_readable_by_plain_http(project: Live) -> None:
     assert missing.value.code == 404
 
 
-def test_a_picture_that_rekognition_refuses_gets_a_failed_verdict(project: Live) -> None:
+def test_a_picture_that_rekognition_refuses_gets_a_failed_result(project: Live) -> None:
     project.client("s3").put_object(Bucket=project.bucket, Key="note.jpg", Body=b"no picture at all")
     done = imgpipe("result", "note.jpg", "--wait", "--json", expect=1)
     (item,) = json.loads(done.stdout)["data"]

@@ -1,6 +1,6 @@
 """The real ingest function while Rekognition throttles and fails.
 
-Every picture ends in a verdict, and none is paid twice without need.
+Every picture ends in a result, and none is paid twice without need.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def send(machine: Machine, folder: Path, count: int, first: int) -> set[str]:
     return {f"{folder.name}/{number}.jpg" for number in range(first, first + count)}
 
 
-def verdicts(machine: Machine, keys: set[str]) -> dict[str, dict[str, Any]]:
+def results(machine: Machine, keys: set[str]) -> dict[str, dict[str, Any]]:
     done = machine.imgpipe("result", *sorted(keys), "--json", "--project", PROJECT, "--local", code=None)
     return {item["objectKey"]: item for item in done.json()["data"] or []}
 
@@ -85,14 +85,14 @@ def at_rest(machine: Machine) -> bool:
     return queue is not None and queue["waiting"] == queue["running"] == 0
 
 
-def test_a_burst_under_5_calls_a_second_gets_all_its_verdicts_and_pays_each_picture_once(
+def test_a_burst_under_5_calls_a_second_gets_all_its_results_and_pays_each_picture_once(
     machine: Machine, tmp_path: Path
 ) -> None:
     before, lost_before = calls(machine), queued(machine)
     control.turn_faults(Faults(tps=5), machine.state)
     keys = send(machine, tmp_path / "burst", 24, first=1000)
-    until(lambda: at_rest(machine) and statuses(machine, keys), what="all verdicts")
-    items = verdicts(machine, keys)
+    until(lambda: at_rest(machine) and statuses(machine, keys), what="all results")
+    items = results(machine, keys)
     done = {key for key, item in items.items() if item["status"] == "done"}
     retryable = {key for key, item in items.items() if item["status"] == "failed"}
     assert done | retryable == keys
@@ -106,7 +106,7 @@ def test_a_burst_under_5_calls_a_second_gets_all_its_verdicts_and_pays_each_pict
         assert count(after, operation, "answered") - count(before, operation, "answered") == answered
     control.turn_faults(Faults(), machine.state)
     machine.imgpipe("retry", "--yes", "--project", PROJECT, "--local")
-    assert {item["status"] for item in verdicts(machine, keys).values()} == {"done"}
+    assert {item["status"] for item in results(machine, keys).values()} == {"done"}
     after = calls(machine)
     for operation in ("DetectLabels", "DetectText"):
         assert count(after, operation, "answered") - count(before, operation, "answered") == len(keys)
@@ -117,8 +117,8 @@ def test_only_the_throttled_feature_is_asked_again(machine: Machine, tmp_path: P
     control.turn_faults(Faults(throttle_percent=100, operations=("DetectText",)), machine.state)
     keys = send(machine, tmp_path / "text", 2, first=2000)
     # Throttled, it is tried again for a while before that is said.
-    until(lambda: statuses(machine, keys) == {"failed"}, what="first verdicts", limit_s=150)
-    for item in verdicts(machine, keys).values():
+    until(lambda: statuses(machine, keys) == {"failed"}, what="first results", limit_s=150)
+    for item in results(machine, keys).values():
         assert (item["status"], item["error"]["code"]) == ("failed", "throttled")
         assert item["error"]["retryable"]
         assert item["labels"]
@@ -136,7 +136,7 @@ def test_a_picture_that_meets_only_server_errors_says_so_and_its_event_is_kept(
     control.turn_faults(Faults(error_percent=100), machine.state)
     keys = send(machine, tmp_path / "errors", 1, first=3000)
     until(lambda: queued(machine) == lost_before + 1, what="the event in the failure queue")
-    (item,) = verdicts(machine, keys).values()
+    (item,) = results(machine, keys).values()
     assert (item["status"], item["error"]["code"]) == ("failed", "service_error")
     assert item["error"]["retryable"]
 
@@ -144,7 +144,7 @@ def test_a_picture_that_meets_only_server_errors_says_so_and_its_event_is_kept(
 def test_a_slow_rekognition_is_only_slow(machine: Machine, tmp_path: Path) -> None:
     control.turn_faults(Faults(latency_ms=300), machine.state)
     keys = send(machine, tmp_path / "slow", 2, first=4000)
-    until(lambda: statuses(machine, keys), what="verdicts")
-    items = verdicts(machine, keys)
+    until(lambda: statuses(machine, keys), what="results")
+    items = results(machine, keys)
     assert {item["status"] for item in items.values()} == {"done"}
     assert all(item["durationMs"] >= 300 for item in items.values())

@@ -54,7 +54,7 @@ def failed(key: str, *, retryable: bool, **more: Any) -> ResultItem:
 
 
 @dataclass
-class PlayedApi:
+class FakeApi:
     """The stored results, and answers that come first instead. Requests are kept in `asked`.
 
     busy: which requests the gateway refuses for now. takes_keys: False for a pipeline that an older imgpipe
@@ -152,11 +152,11 @@ class PlayedApi:
 
 
 @contextmanager
-def serving() -> Iterator[PlayedApi]:
+def serving() -> Iterator[FakeApi]:
     """The API on a free port of loopback; `url` is its base with the stage."""
-    api = PlayedApi()
+    api = FakeApi()
 
-    class PlayedHandler(Handler):
+    class FakeHandler(Handler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -186,7 +186,7 @@ def serving() -> Iterator[PlayedApi]:
                 # Not even an orderly end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    with loopback.serving(PlayedHandler) as url:
+    with loopback.serving(FakeHandler) as url:
         api.url = f"{url}/prod"
         yield api
 

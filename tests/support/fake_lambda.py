@@ -18,12 +18,12 @@ from imgpipe_cli.aws.names import Names
 from ingest.app import serve
 from ingest.index_table import IndexTable
 from ingest.indexed_store import IndexedStore
-from ingest.table_store import VerdictTable
+from ingest.table_store import ResultTable
 from ingest.work import Needs
 from shared.result_item import ResultItem
 from shared.results import shown
 from shared.table_rows import stored_in
-from tests.support.api_server import PlayedApi, Request, serving
+from tests.support.api_server import FakeApi, Request, serving
 from tests.support.cli import make_bucket
 from tests.support.index_table import EverythingPermitted
 
@@ -64,7 +64,7 @@ class Rekognition:
 
 
 @dataclass
-class PlayedLambda:
+class FakeLambda:
     """One call at a time. before and after: what happens around a call; they may raise in its place.
 
     features: what the pipeline asks for.
@@ -99,7 +99,7 @@ class PlayedLambda:
         needs = Needs(
             features=self.features,
             store=IndexedStore(
-                store=VerdictTable(dynamodb=self.client("dynamodb"), name=self.names.table),
+                store=ResultTable(dynamodb=self.client("dynamodb"), name=self.names.table),
                 index=IndexTable(dynamodb=self.client("dynamodb"), table=self.names.index_table),
             ),
             s3=self.client("s3"),
@@ -180,7 +180,7 @@ class PlayedLambda:
 
 
 @contextmanager
-def serving_results(lambda_: PlayedLambda) -> Iterator[PlayedApi]:
+def serving_results(lambda_: FakeLambda) -> Iterator[FakeApi]:
     """The API, which answers from the table of the results, whatever stands there."""
     with serving() as api:
 

@@ -8,12 +8,12 @@ import pytest
 from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, Place
-from tests.support.api_server import PlayedApi, serving
+from tests.support.api_server import FakeApi, serving
 from tests.support.uploads import NAMES, Account
 
 
 @pytest.fixture
-def played() -> Iterator[PlayedApi]:
+def played() -> Iterator[FakeApi]:
     """The pipeline's API, with what is stored into it."""
     with serving() as api:
         yield api

@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from tests.support.api_server import TOKEN, Answer, PlayedApi, item, serving
+from tests.support.api_server import TOKEN, Answer, FakeApi, item, serving
 
 KEYS = [
     "photo.jpg",
@@ -31,12 +31,12 @@ KEYS = [
 
 
 @pytest.fixture
-def api(played: PlayedApi) -> Api:
+def api(played: FakeApi) -> Api:
     return Api(played.url, TOKEN)
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_every_key_arrives_as_it_is(played: PlayedApi, api: Api, key: str) -> None:
+def test_every_key_arrives_as_it_is(played: FakeApi, api: Api, key: str) -> None:
     played.store(item(key))
     assert api.result(key) == item(key)
     assert played.asked[0].query == {"key": key}
@@ -46,14 +46,14 @@ def test_a_key_without_a_result_is_none(api: Api) -> None:
     assert api.result("nobody.jpg") is None
 
 
-def test_the_token_is_a_bearer_and_no_token_is_no_header(played: PlayedApi) -> None:
+def test_the_token_is_a_bearer_and_no_token_is_no_header(played: FakeApi) -> None:
     Api(played.url, TOKEN).result("a")
     Api(played.url).result("a")
     sent = [request.headers.get("authorization") for request in played.asked]
     assert sent == [f"Bearer {TOKEN}", None]
 
 
-def test_a_name_under_localhost_is_reached_on_loopback_by_its_host_header(played: PlayedApi) -> None:
+def test_a_name_under_localhost_is_reached_on_loopback_by_its_host_header(played: FakeApi) -> None:
     port = urlsplit(played.url).port
     played.store(item("a"))
     assert Api(f"http://abc123.execute-api.localhost:{port}/prod/").result("a") == item("a")
@@ -61,14 +61,14 @@ def test_a_name_under_localhost_is_reached_on_loopback_by_its_host_header(played
     assert played.asked[0].path == "/prod/result"
 
 
-def test_a_wrong_token_is_a_problem_with_a_way_out(played: PlayedApi) -> None:
+def test_a_wrong_token_is_a_problem_with_a_way_out(played: FakeApi) -> None:
     with pytest.raises(Problem) as caught:
         Api(played.url, "wrong").results()
     assert caught.value.code == "unauthorized"
     assert "imgpipe up" in caught.value.hint
 
 
-def test_what_the_api_calls_wrong_usage_is_a_usage_error(played: PlayedApi, api: Api) -> None:
+def test_what_the_api_calls_wrong_usage_is_a_usage_error(played: FakeApi, api: Api) -> None:
     played.instead = [Answer(400, {"error": {"code": "missing_key", "message": "Name a key."}})]
     with pytest.raises(Problem) as caught:
         api.result("")
@@ -92,7 +92,7 @@ def test_what_the_api_calls_wrong_usage_is_a_usage_error(played: PlayedApi, api:
     ],
 )
 def test_any_other_answer_is_not_taken_for_a_missing_result(
-    played: PlayedApi, api: Api, answer: Answer, status: int
+    played: FakeApi, api: Api, answer: Answer, status: int
 ) -> None:
     played.instead = [answer]
     with pytest.raises(ApiUnavailable) as caught:
@@ -102,14 +102,14 @@ def test_any_other_answer_is_not_taken_for_a_missing_result(
 
 
 @pytest.mark.parametrize("arrives", [0, 5])
-def test_an_answer_that_breaks_off_is_no_answer(played: PlayedApi, api: Api, arrives: int) -> None:
+def test_an_answer_that_breaks_off_is_no_answer(played: FakeApi, api: Api, arrives: int) -> None:
     played.instead = [Answer(body=item("a"), drop=arrives)]
     with pytest.raises(ApiUnavailable) as caught:
         api.result("a")
     assert caught.value.status == 0
 
 
-def test_after_a_broken_answer_the_next_question_works(played: PlayedApi, api: Api) -> None:
+def test_after_a_broken_answer_the_next_question_works(played: FakeApi, api: Api) -> None:
     played.store(item("a"))
     played.instead = [Answer(body=item("a"), drop=5)]
     with pytest.raises(ApiUnavailable):
@@ -125,13 +125,13 @@ def test_nobody_there_is_no_answer() -> None:
     assert caught.value.status == 0
 
 
-def test_questions_share_one_connection(played: PlayedApi, api: Api) -> None:
+def test_questions_share_one_connection(played: FakeApi, api: Api) -> None:
     for _ in range(3):
         api.result("a")
     assert played.connections == 1
 
 
-def test_a_kept_connection_that_went_stale_is_opened_again(played: PlayedApi, api: Api) -> None:
+def test_a_kept_connection_that_went_stale_is_opened_again(played: FakeApi, api: Api) -> None:
     played.store(item("a"))
     played.closing = True
     for _ in range(3):
@@ -139,7 +139,7 @@ def test_a_kept_connection_that_went_stale_is_opened_again(played: PlayedApi, ap
     assert played.connections == 3
 
 
-def test_a_page_of_results_has_a_cursor_until_the_last(played: PlayedApi, api: Api) -> None:
+def test_a_page_of_results_has_a_cursor_until_the_last(played: FakeApi, api: Api) -> None:
     played.store(*(item(f"{n}", at=f"2026-11-22T10:00:0{n}.000Z") for n in range(3)))
     first, cursor = api.results(limit=2)
     assert [one["objectKey"] for one in first] == ["2", "1"]
@@ -148,7 +148,7 @@ def test_a_page_of_results_has_a_cursor_until_the_last(played: PlayedApi, api: A
     assert end is None
 
 
-def test_several_keys_are_answered_by_key(played: PlayedApi, api: Api) -> None:
+def test_several_keys_are_answered_by_key(played: FakeApi, api: Api) -> None:
     keys = [f"{n}.jpg" for n in range(40)]
     played.store(*(item(key) for key in keys[::2]))
     found = api.many(keys)

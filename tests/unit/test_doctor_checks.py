@@ -34,8 +34,8 @@ def test_a_question_that_never_ends_is_a_failure_and_the_others_are_answered() -
 
     found = ask({"network": hang, "python": lambda: [Check("python", "ok", "3.11")]}, limit_s=0.2)
     never.set()
-    assert found["python"].verdict == "ok"
-    assert (found["network"].verdict, found["network"].seen[:9]) == ("failed", "no answer")
+    assert found["python"].outcome == "ok"
+    assert (found["network"].outcome, found["network"].seen[:9]) == ("failed", "no answer")
 
 
 def test_an_error_is_an_answer() -> None:
@@ -55,7 +55,7 @@ def test_an_error_is_an_answer() -> None:
         },
         limit_s=5,
     )
-    assert {check.id: check.verdict for check in found.values()} == {
+    assert {check.id: check.outcome for check in found.values()} == {
         "pipeline": "not_checked",
         "region": "failed",
         "disk": "failed",
@@ -107,15 +107,15 @@ SDK = ["botocore (<1.44.0,>=1.43.106)", "jmespath>=0.7", "botocore[crt] (<2.0a0)
 def test_libraries_are_held_against_the_ranges_and_the_sdk_against_itself() -> None:
     good = {"boto3": "1.43.106", "rich": "15.0.0", "botocore": "1.43.106"}
     found = machine.libraries(REQUIREMENTS, SDK, good.get)
-    assert (found.verdict, found.seen) == ("ok", "boto3 1.43.106, rich 15.0.0, botocore 1.43.106")
+    assert (found.outcome, found.seen) == ("ok", "boto3 1.43.106, rich 15.0.0, botocore 1.43.106")
     bad = machine.libraries(REQUIREMENTS, SDK, (good | {"botocore": "1.40.0", "rich": "12.0"}).get)
-    assert bad.verdict == "failed"
+    assert bad.outcome == "failed"
     assert bad.seen == "rich 12.0 (needed: >=13.9); botocore 1.40.0 (needed: <1.44.0,>=1.43.106)"
     assert "pipx install" in bad.fix
 
 
 @pytest.mark.parametrize(
-    ("installed", "asked", "verdict"),
+    ("installed", "asked", "outcome"),
     [
         ({}, False, "ok"),
         ({}, True, "failed"),
@@ -125,18 +125,18 @@ def test_libraries_are_held_against_the_ranges_and_the_sdk_against_itself() -> N
     ],
 )
 def test_the_local_extra_matters_where_it_is_asked_for(
-    installed: dict[str, str], asked: bool, verdict: str
+    installed: dict[str, str], asked: bool, outcome: str
 ) -> None:
     found = machine.local_extra(REQUIREMENTS, installed.get, asked=asked)
-    assert found.verdict == verdict
-    assert ".[local]" in f"{found.seen}{found.fix}" or verdict == "ok"
+    assert found.outcome == outcome
+    assert ".[local]" in f"{found.seen}{found.fix}" or outcome == "ok"
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"), [((3, 10, 1), "failed"), ((3, 14, 0), "ok"), ((3, 15, 0), "warning")]
+    ("found", "outcome"), [((3, 10, 1), "failed"), ((3, 14, 0), "ok"), ((3, 15, 0), "warning")]
 )
-def test_python_has_a_range(found: tuple[int, ...], verdict: str) -> None:
-    assert machine.python(found, "linux").verdict == verdict
+def test_python_has_a_range(found: tuple[int, ...], outcome: str) -> None:
+    assert machine.python(found, "linux").outcome == outcome
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -146,25 +146,25 @@ def test_a_folder_that_is_not_there_yet_stays_so(tmp_path: Path) -> None:
     assert machine.state_dir(tmp_path / "a" / "b").seen.endswith("(not made yet)")
     assert not (tmp_path / "a").exists()
     (tmp_path / "file").write_text("")
-    assert machine.state_dir(tmp_path / "file" / "state").verdict == "failed"
+    assert machine.state_dir(tmp_path / "file" / "state").outcome == "failed"
 
 
 @posix
 def test_what_others_may_read_is_a_warning_with_the_command_that_mends_it(tmp_path: Path) -> None:
     folder = tmp_path / "my state"
     folder.mkdir(mode=0o700)
-    assert machine.state_dir(folder).verdict == "ok"
+    assert machine.state_dir(folder).outcome == "ok"
     (folder / "targets.json").write_text("{}")
     (folder / "targets.json").chmod(0o644)
     found = machine.state_dir(folder)
-    assert (found.verdict, found.fix) == ("warning", f"chmod go= '{folder / 'targets.json'}'")
+    assert (found.outcome, found.fix) == ("warning", f"chmod go= '{folder / 'targets.json'}'")
     assert os.system(found.fix) == 0
-    assert machine.state_dir(folder).verdict == "ok"
+    assert machine.state_dir(folder).outcome == "ok"
 
 
 def test_a_bundle_of_certificates_that_is_not_there_fails() -> None:
     found = network.proxy({"AWS_CA_BUNDLE": "/lost.pem"}, exists=lambda _: False)
-    assert (found.verdict, found.fix[:19]) == ("failed", "unset AWS_CA_BUNDLE")
+    assert (found.outcome, found.fix[:19]) == ("failed", "unset AWS_CA_BUNDLE")
     there = network.proxy({"AWS_CA_BUNDLE": "/c.pem", "no_proxy": "intranet"}, exists=lambda _: True)
     assert there.seen == "not for intranet, AWS_CA_BUNDLE=/c.pem"
 
@@ -173,7 +173,7 @@ def test_a_bundle_of_certificates_that_is_not_there_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "minutes", "verdict", "words"),
+    ("method", "minutes", "outcome", "words"),
     [
         ("sso", 180, "ok", "good for 3 h 0 min"),
         ("sso", 59, "ok", "59 min left"),
@@ -183,23 +183,23 @@ def test_a_bundle_of_certificates_that_is_not_there_fails() -> None:
         ("login", -5, "failed", "expired"),
     ],
 )
-def test_credentials_that_end_soon(method: str, minutes: int, verdict: str, words: str) -> None:
+def test_credentials_that_end_soon(method: str, minutes: int, outcome: str, words: str) -> None:
     keys = Credentials(method, "ABCD", temporary=True, expires=NOW + timedelta(minutes=minutes))
     found = sign_in.credentials(keys, "work", NOW)
-    assert (found.verdict, found.seen.rsplit(", ", 1)[1]) == (verdict, words)
-    assert ("aws sso login --profile work" in found.fix) == (verdict != "ok")
+    assert (found.outcome, found.seen.rsplit(", ", 1)[1]) == (outcome, words)
+    assert ("aws sso login --profile work" in found.fix) == (outcome != "ok")
 
 
 def test_an_sso_session_that_ended_names_the_profile() -> None:
     found = sign_in.not_found(AwsError("SsoLogin", "Token has expired"), "work")
-    assert (found.verdict, found.fix[:28]) == ("failed", "aws sso login --profile work")
+    assert (found.outcome, found.fix[:28]) == ("failed", "aws sso login --profile work")
 
 
 # --- network ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("seconds", "verdict", "words"),
+    ("seconds", "outcome", "words"),
     [
         (0, "ok", "right"),
         (60, "ok", "60 seconds ahead of"),
@@ -210,16 +210,16 @@ def test_an_sso_session_that_ended_names_the_profile() -> None:
         (86400 * 3, "failed", "3 days ahead of"),
     ],
 )
-def test_a_clock_may_be_a_minute_off_and_never_five(seconds: int, verdict: str, words: str) -> None:
+def test_a_clock_may_be_a_minute_off_and_never_five(seconds: int, outcome: str, words: str) -> None:
     found = network.clock(timedelta(seconds=seconds))
-    assert (found.verdict, found.seen.startswith(words)) == (verdict, True)
+    assert (found.outcome, found.seen.startswith(words)) == (outcome, True)
 
 
 def test_one_service_sent_elsewhere_is_named() -> None:
     urls = {"s3": "http://ann:secret@127.0.0.1:9000", "sts": "https://sts.amazonaws.com"}
     own = {"s3": "AWS_ENDPOINT_URL_S3", "sts": "AWS_ENDPOINT_URL_STS"}
     found = network.endpoints(urls, {}, own)
-    assert found.verdict == "warning"
+    assert found.outcome == "warning"
     assert found.seen.startswith("calls to s3 go to http://127.0.0.1:9000, not to AWS (endpoint_url in ")
     assert found.fix.startswith("Remove endpoint_url from the AWS configuration file")
     assert "secret" not in f"{found.seen}{found.details}"
@@ -228,24 +228,24 @@ def test_one_service_sent_elsewhere_is_named() -> None:
 # --- the account -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("free", "verdict"), [(10, "warning"), (11, "ok"), (1000, "ok")])
-def test_ten_at_once_are_few(free: int, verdict: str) -> None:
+@pytest.mark.parametrize(("free", "outcome"), [(10, "warning"), (11, "ok"), (1000, "ok")])
+def test_ten_at_once_are_few(free: int, outcome: str) -> None:
     limit = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": free}
     found = account.concurrency(limit, "eu-west-1")
-    assert found.verdict == verdict
+    assert found.outcome == outcome
     assert ("of them unreserved" in found.seen) == (free != 1000)
-    assert ("--region eu-west-1" in found.fix) == (verdict != "ok")
+    assert ("--region eu-west-1" in found.fix) == (outcome != "ok")
 
 
 @pytest.mark.parametrize(
-    ("refused", "failed_events", "verdict"),
+    ("refused", "failed_events", "outcome"),
     [(None, 0, "ok"), (None, 3, "warning"), (None, None, "warning"), ("HTTP 503", 0, "failed")],
 )
 def test_a_pipeline_answers_and_has_an_empty_failure_queue(
-    refused: str | None, failed_events: int | None, verdict: str
+    refused: str | None, failed_events: int | None, outcome: str
 ) -> None:
     found = account.pipeline("demo", refused, failed_events)
-    assert (found.verdict, bool(found.fix)) == (verdict, verdict != "ok")
+    assert (found.outcome, bool(found.fix)) == (outcome, outcome != "ok")
 
 
 def test_the_details_of_a_decision_say_what_denies() -> None:
@@ -275,7 +275,7 @@ def test_an_action_that_iam_does_not_simulate_is_told_and_is_no_failure() -> Non
         {},
         "arn:aws:iam::123456789012:user/ann",
     )
-    assert found.verdict == "ok"
+    assert found.outcome == "ok"
     assert found.seen.endswith("all allowed; 1 not simulated")
     assert "apigateway:TagResource: IAM does not simulate it" in found.details
 
@@ -307,7 +307,7 @@ def _status(**told: Any) -> LocalStatus:
 
 
 @pytest.mark.parametrize(
-    ("condition", "status", "failure", "asked", "verdict", "words"),
+    ("condition", "status", "failure", "asked", "outcome", "words"),
     [
         ("running", _status(), None, True, "ok", "runs at http://127.0.0.1:4599 (process 42)"),
         ("running", _status(version="0.0.1"), None, True, "warning", "started by imgpipe 0.0.1"),
@@ -321,35 +321,35 @@ def _status(**told: Any) -> LocalStatus:
     ],
 )
 def test_the_local_cloud_as_it_is(
-    condition: Any, status: LocalStatus | None, failure: str | None, asked: bool, verdict: str, words: str
+    condition: Any, status: LocalStatus | None, failure: str | None, asked: bool, outcome: str, words: str
 ) -> None:
     found = local_cloud.cloud(condition, status, failure=failure, asked=asked)
-    assert found.verdict == verdict
+    assert found.outcome == outcome
     assert words in found.seen
     assert "imgpipe local start" in f"{found.seen}{found.fix}" or condition == "running"
 
 
 @pytest.mark.parametrize(
-    ("free_bytes", "asked", "verdict"),
+    ("free_bytes", "asked", "outcome"),
     [(5e9, True, "ok"), (9e8, True, "warning"), (9e7, False, "warning"), (9e7, True, "failed")],
 )
-def test_room_on_the_disk(free_bytes: float, asked: bool, verdict: str) -> None:
-    assert local_cloud.disk(int(free_bytes), Path("state"), asked=asked).verdict == verdict
+def test_room_on_the_disk(free_bytes: float, asked: bool, outcome: str) -> None:
+    assert local_cloud.disk(int(free_bytes), Path("state"), asked=asked).outcome == outcome
 
 
 def test_a_damaged_model_is_a_warning_and_a_missing_one_is_not() -> None:
     check = local_cloud.models({"cats": "installed", "dogs": "missing", "birds": "missing"})
-    assert (check.verdict, check.seen) == (
+    assert (check.outcome, check.seen) == (
         "ok",
         "cats: installed; dogs, birds: not installed (imgpipe local models fetch)",
     )
     check = local_cloud.models({"cats": "installed", "dogs": "damaged"})
-    assert (check.verdict, check.seen) == ("warning", "damaged and not used: dogs")
+    assert (check.outcome, check.seen) == ("warning", "damaged and not used: dogs")
     assert check.fix == "imgpipe local models fetch"
 
 
 @pytest.mark.parametrize(
-    ("settings", "verdict", "seen", "fix"),
+    ("settings", "outcome", "seen", "fix"),
     [
         (Settings(), "warning", "at most 20 pictures are analyzed at once, since", "--rekognition-tps N"),
         (Settings(tps_from="quota"), "warning", "not known here", "Service Quotas shows"),
@@ -359,9 +359,9 @@ def test_a_damaged_model_is_a_warning_and_a_missing_one_is_not() -> None:
     ],
 )
 def test_how_many_pictures_are_analyzed_at_once_is_told(
-    settings: Settings, verdict: str, seen: str, fix: str
+    settings: Settings, outcome: str, seen: str, fix: str
 ) -> None:
     found = account.cap(settings)
-    assert (found.id, found.verdict) == ("cap", verdict)
+    assert (found.id, found.outcome) == ("cap", outcome)
     assert seen in found.seen
-    assert fix in found.fix and bool(found.fix) == (verdict != "ok")
+    assert fix in found.fix and bool(found.fix) == (outcome != "ok")

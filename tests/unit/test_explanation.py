@@ -16,7 +16,7 @@ from imgpipe_cli.diagnose.explain.explanation import Conclusion, conclusion
 from imgpipe_cli.diagnose.explain.timeline import timeline
 from imgpipe_cli.diagnose.logs.lines import Line
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, Peek
-from imgpipe_cli.diagnose.retry.failures import Current, Picture, judged
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged
 from imgpipe_cli.diagnose.retry.retrying import Retry
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors

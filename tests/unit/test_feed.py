@@ -1,4 +1,4 @@
-"""The feed of verdicts: what is new, once each, and nothing lost."""
+"""The feed of results: what is new, once each, and nothing lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.feed import Feed
-from tests.support.api_server import TOKEN, Answer, PlayedApi, item
+from tests.support.api_server import TOKEN, Answer, FakeApi, item
 
 
 def _at(second: int) -> str:
@@ -19,7 +19,7 @@ def _keys(feed: Feed) -> list[str]:
     return [str(one["objectKey"]) for one in feed.new()]
 
 
-def test_the_feed_tells_what_is_new_oldest_first(played: PlayedApi) -> None:
+def test_the_feed_tells_what_is_new_oldest_first(played: FakeApi) -> None:
     feed = Feed(Api(played.url, TOKEN), since=_at(0))
     assert _keys(feed) == []
     played.store(item("b", at=_at(2)), item("a", at=_at(1)), item("c", at=_at(3)))
@@ -27,12 +27,12 @@ def test_the_feed_tells_what_is_new_oldest_first(played: PlayedApi) -> None:
     assert _keys(feed) == []
 
 
-def test_what_was_there_before_is_not_told(played: PlayedApi) -> None:
+def test_what_was_there_before_is_not_told(played: FakeApi) -> None:
     played.store(item("old", at=_at(1)), item("at once", at=_at(5)))
     assert _keys(Feed(Api(played.url, TOKEN), since=_at(5))) == ["at once"]
 
 
-def test_one_that_becomes_visible_late_is_told_and_none_twice(played: PlayedApi) -> None:
+def test_one_that_becomes_visible_late_is_told_and_none_twice(played: FakeApi) -> None:
     feed = Feed(Api(played.url, TOKEN), since=_at(0))
     played.store(item("first", at=_at(60)))
     assert _keys(feed) == ["first"]
@@ -44,7 +44,7 @@ def test_one_that_becomes_visible_late_is_told_and_none_twice(played: PlayedApi)
     assert _keys(feed) == []
 
 
-def test_the_same_key_analyzed_again_is_told_again(played: PlayedApi) -> None:
+def test_the_same_key_analyzed_again_is_told_again(played: FakeApi) -> None:
     feed = Feed(Api(played.url, TOKEN), since=_at(0))
     played.store(item("a", "v1", at=_at(1)))
     assert _keys(feed) == ["a"]
@@ -53,20 +53,20 @@ def test_the_same_key_analyzed_again_is_told_again(played: PlayedApi) -> None:
     assert _keys(feed) == []
 
 
-def test_the_feed_follows_the_cursor_as_far_as_there_is_news(played: PlayedApi) -> None:
+def test_the_feed_follows_the_cursor_as_far_as_there_is_news(played: FakeApi) -> None:
     played.page_size = 3
     played.store(*(item(f"{n:02}", at=_at(n)) for n in range(20)))
     assert _keys(Feed(Api(played.url, TOKEN), since=_at(10))) == [f"{n}" for n in range(10, 20)]
     assert len(played.asked) == 4
 
 
-def test_the_feed_goes_on_behind_an_empty_page(played: PlayedApi) -> None:
+def test_the_feed_goes_on_behind_an_empty_page(played: FakeApi) -> None:
     pages: dict[str | None, Any] = {None: ([], "1"), "1": ([item("a", at=_at(1))], None)}
     played.pages = pages.__getitem__
     assert _keys(Feed(Api(played.url, TOKEN), since=_at(0))) == ["a"]
 
 
-def test_after_a_fault_nothing_is_lost(played: PlayedApi) -> None:
+def test_after_a_fault_nothing_is_lost(played: FakeApi) -> None:
     played.page_size = 2
     feed = Feed(Api(played.url, TOKEN), since=_at(0))
     played.store(*(item(f"{n}", at=_at(n)) for n in range(4)))
@@ -77,7 +77,7 @@ def test_after_a_fault_nothing_is_lost(played: PlayedApi) -> None:
     assert _keys(feed) == ["0", "1", "2", "3"]
 
 
-def test_the_feed_looks_back_only_over_the_overlap(played: PlayedApi) -> None:
+def test_the_feed_looks_back_only_over_the_overlap(played: FakeApi) -> None:
     played.page_size = 5
     feed = Feed(Api(played.url, TOKEN), since=_at(0))
     played.store(*(item(f"{n:03}", at=_at(n)) for n in range(300)))

@@ -23,7 +23,7 @@ from imgpipe_cli.pictures.listing import CutShort
 from imgpipe_cli.pictures.waiting import Waiter
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.target import Target
-from tests.support.api_server import Clock, PlayedApi
+from tests.support.api_server import Clock, FakeApi
 from tests.support.cli import remember
 
 GONE = LocalStatus(None, Path("/data"), 0, Path("/log"))
@@ -102,7 +102,7 @@ def test_aws_is_never_taken_for_the_local_cloud() -> None:
 
 @pytest.mark.parametrize("status", [GONE], indirect=True)
 @pytest.mark.usefixtures("status")
-def test_nobody_waits_for_verdicts_of_a_cloud_that_has_ended(played: PlayedApi) -> None:
+def test_nobody_waits_for_results_of_a_cloud_that_has_ended(played: FakeApi) -> None:
     clock = Clock()
     played.busy = lambda _request: True
     waiter = Waiter(Api(played.url), sleep=clock.sleep, clock=clock, on_silence=run().refuse_trouble)
@@ -126,7 +126,7 @@ def test_a_list_that_ends_with_the_cloud_keeps_its_cursor() -> None:
 @pytest.mark.parametrize("status", [GONE, THERE], indirect=True, ids=["ended", "at another port"])
 @pytest.mark.usefixtures("status")
 def test_whoever_took_the_port_of_the_cloud_gets_no_token_from_watch(
-    played: PlayedApi, monkeypatch: pytest.MonkeyPatch
+    played: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = control.status().cloud
     monkeypatch.setattr(control, "running", lambda: there)

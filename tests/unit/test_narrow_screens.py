@@ -12,10 +12,10 @@ import pytest
 
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
-from imgpipe_cli.diagnose.retry.failures import Picture
+from imgpipe_cli.diagnose.retry.judging import Picture
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent
-from imgpipe_cli.render import examinations, failures, listings, policies, verdicts
+from imgpipe_cli.render import examinations, failures, listings, policies, results
 from imgpipe_cli.render.columns import Column, Columns
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.render.styled import Drawn, Text
@@ -111,8 +111,8 @@ def _too_long(lines: list[str], columns: int) -> list[str]:
 
 
 @WIDTHS
-def test_a_verdict_has_whole_words(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = _drawn(verdicts.verdict(EVERYTHING, 70.0), columns, monkeypatch)
+def test_a_result_has_whole_words(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _drawn(results.tables(EVERYTHING, 70.0), columns, monkeypatch)
     assert lines[0].startswith(KEY)
     said = [
         "Person",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.deploy.resources.iam_role import permissions
 from imgpipe_cli.pictures.listing import filtered
-from imgpipe_cli.render.verdicts import line, verdict
+from imgpipe_cli.render.results import line, tables
 from imgpipe_cli.session import prices
 from imgpipe_cli.session.settings import FEATURES, Settings
 from shared.result_item import ResultItem
@@ -61,7 +61,7 @@ def test_properties_cost_three_quarters_of_a_picture() -> None:
 
 
 def test_the_table_shows_quality_and_colors_by_their_share() -> None:
-    shown = "\n".join(line.plain.rstrip(" ") for line in verdict(ITEM, 70).lines(100))
+    shown = "\n".join(line.plain.rstrip(" ") for line in tables(ITEM, 70).lines(100))
     rows = [row.split() for row in shown.splitlines() if "%" in row or "of 100" in row]
     assert [row[0] for row in rows] == ["Brightness", "Sharpness", "Contrast", "darkslategrey", "#ffd700"]
     assert "47.2 of 100" in shown

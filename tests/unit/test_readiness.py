@@ -15,7 +15,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered, Target
-from tests.support.api_server import TOKEN, Answer, Clock, PlayedApi
+from tests.support.api_server import TOKEN, Answer, Clock, FakeApi
 from tests.support.cli import NAMES
 
 # What API Gateway says before the stage is deployed, while it may not call the function, and under load.
@@ -27,7 +27,7 @@ _NOT_THERE = Answer(503, {"message": "Service Unavailable"})
 class Wait:
     """One wait for that API on a clock of its own, and what it told."""
 
-    def __init__(self, played: PlayedApi) -> None:
+    def __init__(self, played: FakeApi) -> None:
         self.clock = Clock()
         self.told: list[Event] = []
         self._found = Remembered(
@@ -47,7 +47,7 @@ class Wait:
         wait_until_answering(self._found, self.told.append, limit_s=limit_s, **how)
 
 
-def test_an_api_that_answers_needs_no_pause(played: PlayedApi) -> None:
+def test_an_api_that_answers_needs_no_pause(played: FakeApi) -> None:
     wait = Wait(played)
     wait()
     assert wait.clock.slept == []
@@ -55,9 +55,7 @@ def test_an_api_that_answers_needs_no_pause(played: PlayedApi) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_a_deployment_and_a_permission_that_come_late_are_waited_for(
-    played: PlayedApi, private: bool
-) -> None:
+def test_a_deployment_and_a_permission_that_come_late_are_waited_for(played: FakeApi, private: bool) -> None:
     played.private = private
     played.instead = [*[_NOT_DEPLOYED] * 5, *[_NOT_PERMITTED] * 4, _NOT_THERE, Answer(404, b"<html>")]
     wait = Wait(played)
@@ -68,7 +66,7 @@ def test_a_deployment_and_a_permission_that_come_late_are_waited_for(
     assert [text for text in why if "HTTP 500" in text]
 
 
-def test_an_api_that_is_never_deployed_ends_the_wait_within_a_minute(played: PlayedApi) -> None:
+def test_an_api_that_is_never_deployed_ends_the_wait_within_a_minute(played: FakeApi) -> None:
     played.instead = [_NOT_DEPLOYED] * 1000
     wait = Wait(played)
     with pytest.raises(Problem) as told:
@@ -78,7 +76,7 @@ def test_an_api_that_is_never_deployed_ends_the_wait_within_a_minute(played: Pla
     assert played.url in told.value.message and "HTTP 404" in told.value.message
 
 
-def test_what_was_not_changed_is_asked_once(played: PlayedApi) -> None:
+def test_what_was_not_changed_is_asked_once(played: FakeApi) -> None:
     Wait(played)(limit_s=0)
     played.instead = [_NOT_PERMITTED] * 2
     wait = Wait(played)
@@ -88,7 +86,7 @@ def test_what_was_not_changed_is_asked_once(played: PlayedApi) -> None:
     assert wait.clock.slept == []
 
 
-def test_the_cause_of_a_late_answer_is_looked_for_and_told_instead(played: PlayedApi) -> None:
+def test_the_cause_of_a_late_answer_is_looked_for_and_told_instead(played: FakeApi) -> None:
     """Another run may have removed the pipeline."""
     played.instead = [_NOT_DEPLOYED] * 1000
     wait = Wait(played)
@@ -105,7 +103,7 @@ def test_the_cause_of_a_late_answer_is_looked_for_and_told_instead(played: Playe
 class First:
     """A first request to that API, while the resources of its pipeline become right one after the other."""
 
-    def __init__(self, played: PlayedApi) -> None:
+    def __init__(self, played: FakeApi) -> None:
         endpoint = f"http://127.0.0.1:{urlsplit(played.url).port}"
         place = Place(region="eu-west-1", endpoint=endpoint, access_key_id="a", secret_access_key="b")
         self._connection = Connection(Target(project="demo"), Aws(place), NAMES)
@@ -131,7 +129,7 @@ _ALL = (
 )
 
 
-def test_the_first_request_is_sent_once_all_is_there_that_answers_it(played: PlayedApi) -> None:
+def test_the_first_request_is_sent_once_all_is_there_that_answers_it(played: FakeApi) -> None:
     first = First(played)
     first.note(*_ALL[:-1], "notification")
     assert played.asked == []
@@ -142,7 +140,7 @@ def test_the_first_request_is_sent_once_all_is_there_that_answers_it(played: Pla
     assert len(played.asked) == 1
 
 
-def test_the_first_request_counts_only_with_the_token_that_is_in_force(played: PlayedApi) -> None:
+def test_the_first_request_counts_only_with_the_token_that_is_in_force(played: FakeApi) -> None:
     first = First(played)
     before = first.note(*_ALL)
     now = first.note(*_ALL, token="another")
@@ -151,7 +149,7 @@ def test_the_first_request_counts_only_with_the_token_that_is_in_force(played: P
     assert not first.request.is_answered(before)
 
 
-def test_a_first_request_that_the_gateway_answers_is_no_answer(played: PlayedApi) -> None:
+def test_a_first_request_that_the_gateway_answers_is_no_answer(played: FakeApi) -> None:
     played.instead = [_NOT_DEPLOYED]
     first = First(played)
     found = first.note(*_ALL)

@@ -281,7 +281,7 @@ def test_a_profile_for_aws_login_names_what_it_needs(config: Config) -> None:
     found = problem(caught.value)
     assert found.message.startswith("login_session of profile work: Missing Dependency: ")
     assert 'pip install "botocore[crt]"' in found.hint
-    assert of_error("identity", caught.value).verdict == "not_checked"
+    assert of_error("identity", caught.value).outcome == "not_checked"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_the_url_of_a_proxy_may_be_short(value: str) -> None:
 
 def test_doctor_names_the_proxy_that_is_no_url() -> None:
     found = network.proxy({"HTTPS_PROXY": "http://me:hunter2@proxy:port"})
-    assert (found.verdict, found.seen) == ("failed", "HTTPS_PROXY: 'proxy:port' is no host and port")
+    assert (found.outcome, found.seen) == ("failed", "HTTPS_PROXY: 'proxy:port' is no host and port")
     assert found.fix == "Correct HTTPS_PROXY, or unset it."
 
 

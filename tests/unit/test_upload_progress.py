@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe_cli.events import PassedOver, Refused, Sent, Stopped, Unchanged, Verdict
+from imgpipe_cli.events import Arrived, PassedOver, Refused, Sent, Stopped, Unchanged
 from imgpipe_cli.render.progress import Progress
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.render.transfer import Transfer, stopped
@@ -57,8 +57,8 @@ def test_the_line_of_an_upload_counts_all_that_becomes_of_files() -> None:
         Refused("3", "corrupt", "It is cut.", ""),
         PassedOver("4"),
         PassedOver(".5", "hidden"),
-        Verdict(done),
-        Verdict(failed),
+        Arrived(done),
+        Arrived(failed),
     ):
         transfer.take(event)
     assert transfer.done == 4

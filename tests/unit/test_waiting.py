@@ -1,4 +1,4 @@
-"""Waiting for verdicts, on a clock of our own."""
+"""Waiting for results, on a clock of our own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.pictures.waiting import Waiter, is_final
-from tests.support.api_server import TOKEN, Answer, Clock, PlayedApi, Request, failed, item
+from tests.support.api_server import TOKEN, Answer, Clock, FakeApi, Request, failed, item
 
 
 class Waiting:
-    """A wait whose verdicts are collected; steps happen one after the other between its looks."""
+    """A wait whose results are collected; steps happen one after the other between its looks."""
 
-    def __init__(self, played: PlayedApi, *steps: Any) -> None:
+    def __init__(self, played: FakeApi, *steps: Any) -> None:
         self.clock = Clock()
-        self.verdicts: list[Any] = []
+        self.results: list[Any] = []
         self._played = played
         self._steps = list(steps)
         self.clock.each = self._step
@@ -36,14 +36,14 @@ class Waiting:
     ) -> list[str]:
         waiter = Waiter(Api(self._played.url, TOKEN), sleep=self.clock.sleep, clock=self.clock)
         waiter.expect_all(versions)
-        return waiter.wait(self.verdicts.append, timeout_s=timeout_s, is_over=is_over)
+        return waiter.wait(self.results.append, timeout_s=timeout_s, is_over=is_over)
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        return [(one["objectKey"], one["versionId"]) for one in self.verdicts]
+        return [(one["objectKey"], one["versionId"]) for one in self.results]
 
 
-def test_a_verdict_that_is_there_needs_no_pause(played: PlayedApi) -> None:
+def test_a_result_that_is_there_needs_no_pause(played: FakeApi) -> None:
     played.store(item("a", "v1"))
     waiting = Waiting(played)
     assert waiting.wait({"a": "v1"}) == []
@@ -51,14 +51,14 @@ def test_a_verdict_that_is_there_needs_no_pause(played: PlayedApi) -> None:
     assert waiting.clock.slept == []
 
 
-def test_the_result_of_an_older_version_is_never_taken(played: PlayedApi) -> None:
+def test_the_result_of_an_older_version_is_never_taken(played: FakeApi) -> None:
     played.store(item("a", "v1"))
     waiting = Waiting(played, lambda: None, lambda: played.store(item("a", "v2")))
     assert waiting.wait({"a": "v2"}) == []
     assert waiting.told == [("a", "v2")]
 
 
-def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> None:
+def test_what_was_replaced_is_not_waited_for_to_the_end(played: FakeApi) -> None:
     played.store(item("a", "v2"))
     waiting = Waiting(played)
     asked: list[str] = []
@@ -74,32 +74,32 @@ def test_what_was_replaced_is_not_waited_for_to_the_end(played: PlayedApi) -> No
     assert 2 <= asked.count("a") <= 4 and asked.count("b") <= 6
 
 
-def test_nobody_is_asked_where_the_verdict_comes_soon(played: PlayedApi) -> None:
+def test_nobody_is_asked_where_the_result_comes_soon(played: FakeApi) -> None:
     waiting = Waiting(played, lambda: played.store(item("a", "v1")))
     assert waiting.wait({"a": "v1"}, is_over=lambda _key, _version: pytest.fail("asked")) == []
 
 
-def test_where_the_bucket_has_no_versions_any_result_counts(played: PlayedApi) -> None:
+def test_where_the_bucket_has_no_versions_any_result_counts(played: FakeApi) -> None:
     played.store(item("a", None))
     waiting = Waiting(played)
     assert waiting.wait({"a": None}) == []
 
 
-def test_a_failure_that_is_tried_again_is_not_the_verdict(played: PlayedApi) -> None:
+def test_a_failure_that_is_tried_again_is_not_the_result(played: FakeApi) -> None:
     played.store(failed("a", retryable=True))
     waiting = Waiting(played, lambda: played.store(item("a")))
     assert waiting.wait({"a": "v1"}) == []
-    assert [one["status"] for one in waiting.verdicts] == ["done"]
+    assert [one["status"] for one in waiting.results] == ["done"]
 
 
-def test_a_failure_for_good_is_the_verdict(played: PlayedApi) -> None:
+def test_a_failure_for_good_is_the_result(played: FakeApi) -> None:
     played.store(failed("a", retryable=False))
     waiting = Waiting(played)
     assert waiting.wait({"a": "v1"}) == []
-    assert [one["status"] for one in waiting.verdicts] == ["failed"]
+    assert [one["status"] for one in waiting.results] == ["failed"]
 
 
-def test_what_has_no_verdict_when_time_is_up_is_named(played: PlayedApi) -> None:
+def test_what_has_no_result_when_time_is_up_is_named(played: FakeApi) -> None:
     played.store(item("b"))
     waiting = Waiting(played)
     assert waiting.wait({"a": "v1", "b": "v1", "c": "v1"}, timeout_s=10) == ["a", "c"]
@@ -107,19 +107,19 @@ def test_what_has_no_verdict_when_time_is_up_is_named(played: PlayedApi) -> None
     assert waiting.clock.now == pytest.approx(10)
 
 
-def test_with_no_time_at_all_it_still_looks_once(played: PlayedApi) -> None:
+def test_with_no_time_at_all_it_still_looks_once(played: FakeApi) -> None:
     played.store(item("a"))
     waiting = Waiting(played)
     assert waiting.wait({"a": "v1", "b": "v1"}, timeout_s=0) == ["b"]
     assert waiting.told == [("a", "v1")]
 
 
-def test_waiting_for_nothing_asks_nothing(played: PlayedApi) -> None:
+def test_waiting_for_nothing_asks_nothing(played: FakeApi) -> None:
     assert Waiting(played).wait({}) == []
     assert played.asked == []
 
 
-def test_it_asks_often_at_first_and_twice_a_second_later(played: PlayedApi) -> None:
+def test_it_asks_often_at_first_and_twice_a_second_later(played: FakeApi) -> None:
     waiting = Waiting(played)
     waiting.wait({"a": "v1"}, timeout_s=60)
     pauses = waiting.clock.slept[:-1]
@@ -127,7 +127,7 @@ def test_it_asks_often_at_first_and_twice_a_second_later(played: PlayedApi) -> N
     assert len(played.asked) <= 2 * 60 + 3 * 5 + 1
 
 
-def test_an_api_that_is_too_busy_is_asked_less_often(played: PlayedApi) -> None:
+def test_an_api_that_is_too_busy_is_asked_less_often(played: FakeApi) -> None:
     played.busy = lambda _request: True
     waiting = Waiting(played)
     assert waiting.wait({"a": "v1"}, timeout_s=60) == ["a"]
@@ -135,7 +135,7 @@ def test_an_api_that_is_too_busy_is_asked_less_often(played: PlayedApi) -> None:
     assert len(played.asked) < 25
 
 
-def test_the_time_counts_from_the_last_result(played: PlayedApi) -> None:
+def test_the_time_counts_from_the_last_result(played: FakeApi) -> None:
     """Many pictures take long together; one that does not come ends it all the same."""
     keys = [f"{number}.jpg" for number in range(30)]
     clock = Clock()
@@ -152,7 +152,7 @@ def test_the_time_counts_from_the_last_result(played: PlayedApi) -> None:
     assert clock.now == pytest.approx(29 * 5 + 10, abs=1)
 
 
-def test_pictures_are_waited_for_while_others_are_still_sent(played: PlayedApi) -> None:
+def test_pictures_are_waited_for_while_others_are_still_sent(played: FakeApi) -> None:
     """The time is up only after the last one was sent."""
     clock = Clock()
     told: list[Any] = []
@@ -168,12 +168,12 @@ def test_pictures_are_waited_for_while_others_are_still_sent(played: PlayedApi) 
             waiter.expect("b", "v1")
             waiter.close()
 
-    def on_verdict(one: Any) -> None:
+    def on_result(one: Any) -> None:
         told.append(one["objectKey"])
         shown_at[one["objectKey"]] = clock.now
 
     clock.each = each
-    assert waiter.wait(on_verdict, timeout_s=10) == ["b"]
+    assert waiter.wait(on_result, timeout_s=10) == ["b"]
     assert told == ["a"]
     assert shown_at["a"] < 2
     assert clock.now == pytest.approx(shown_at["sent"] + 10, abs=1)
@@ -190,7 +190,7 @@ def test_pictures_are_waited_for_while_others_are_still_sent(played: PlayedApi) 
         Answer(body=item("a"), drop=0),
     ],
 )
-def test_a_passing_fault_is_passed_over(played: PlayedApi, answer: Answer) -> None:
+def test_a_passing_fault_is_passed_over(played: FakeApi, answer: Answer) -> None:
     played.store(item("a"))
     played.instead = [answer, answer]
     waiting = Waiting(played)
@@ -198,19 +198,19 @@ def test_a_passing_fault_is_passed_over(played: PlayedApi, answer: Answer) -> No
     assert waiting.told == [("a", "v1")]
 
 
-def test_a_connection_that_is_closed_after_each_answer_is_opened_again(played: PlayedApi) -> None:
+def test_a_connection_that_is_closed_after_each_answer_is_opened_again(played: FakeApi) -> None:
     played.closing = True
     waiting = Waiting(played, lambda: None, lambda: played.store(item("a")))
     assert waiting.wait({"a": "v1"}) == []
 
 
-def test_an_api_that_is_gone_ends_the_waiting(played: PlayedApi) -> None:
+def test_an_api_that_is_gone_ends_the_waiting(played: FakeApi) -> None:
     played.instead = [Answer(404, {"message": "Not Found"})] * 2
     with pytest.raises(ApiUnavailable):
         Waiting(played).wait({"a": "v1"})
 
 
-def test_a_token_that_is_refused_ends_the_waiting(played: PlayedApi) -> None:
+def test_a_token_that_is_refused_ends_the_waiting(played: FakeApi) -> None:
     played.instead = [Answer(401, {"error": {"code": "unauthorized", "message": "No."}})]
     with pytest.raises(Problem) as caught:
         Waiting(played).wait({"a": "v1"})
@@ -224,7 +224,7 @@ def _many(count: int) -> dict[str, str | None]:
     return {f"{number:03}.jpg": "v2" for number in range(count)}
 
 
-def test_up_to_a_hundred_pictures_are_asked_for_in_one_request(played: PlayedApi) -> None:
+def test_up_to_a_hundred_pictures_are_asked_for_in_one_request(played: FakeApi) -> None:
     versions = _many(100)
     played.store(*(item(key, version) for key, version in versions.items()))
     waiting = Waiting(played)
@@ -232,7 +232,7 @@ def test_up_to_a_hundred_pictures_are_asked_for_in_one_request(played: PlayedApi
     assert [request.document for request in played.asked] == [{"keys": list(versions)}]
 
 
-def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
+def test_many_pictures_are_looked_for_in_the_list(played: FakeApi) -> None:
     versions = _many(250)
     waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
     assert waiting.wait(versions) == []
@@ -241,7 +241,7 @@ def test_many_pictures_are_looked_for_in_the_list(played: PlayedApi) -> None:
     assert len(played.asked) < 10
 
 
-def test_in_the_list_an_older_version_counts_for_nothing(played: PlayedApi) -> None:
+def test_in_the_list_an_older_version_counts_for_nothing(played: FakeApi) -> None:
     versions = _many(120)
     played.store(*(item(key, "v1") for key in versions))
     waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
@@ -250,7 +250,7 @@ def test_in_the_list_an_older_version_counts_for_nothing(played: PlayedApi) -> N
     assert len(waiting.told) == 120
 
 
-def test_an_empty_page_with_a_cursor_is_not_the_end(played: PlayedApi) -> None:
+def test_an_empty_page_with_a_cursor_is_not_the_end(played: FakeApi) -> None:
     versions = _many(103)
     played.pages = {
         None: ([], "1"),
@@ -262,7 +262,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(played: PlayedApi) -> None:
     assert [request.query.get("after") for request in played.asked] == [None, "1", "2"]
 
 
-def test_pages_that_stay_empty_end_a_look(played: PlayedApi) -> None:
+def test_pages_that_stay_empty_end_a_look(played: FakeApi) -> None:
     versions = _many(103)
     played.pages = lambda _after: ([], "further")
     waiting = Waiting(played)
@@ -270,7 +270,7 @@ def test_pages_that_stay_empty_end_a_look(played: PlayedApi) -> None:
     assert len([request for request in played.asked if not request.query.get("after")]) > 5
 
 
-def test_what_the_list_misses_is_found_by_key(played: PlayedApi) -> None:
+def test_what_the_list_misses_is_found_by_key(played: FakeApi) -> None:
     versions = _many(150)
     played.store(*(item(key, "v2") for key in versions))
     played.pages = lambda _after: ([], None)
@@ -279,7 +279,7 @@ def test_what_the_list_misses_is_found_by_key(played: PlayedApi) -> None:
     assert len(waiting.told) == 150
 
 
-def test_a_verdict_is_told_once(played: PlayedApi) -> None:
+def test_a_result_is_told_once(played: FakeApi) -> None:
     versions = _many(130)
     keys = list(versions)
     steps = [lambda key=key: played.store(item(key, "v2")) for key in keys]
@@ -305,7 +305,7 @@ def test_only_the_last_word_on_the_right_version_is_final(
     assert is_final(stored, version) is final
 
 
-def test_a_page_that_fails_loses_none_of_those_before_it_nor_after(played: PlayedApi) -> None:
+def test_a_page_that_fails_loses_none_of_those_before_it_nor_after(played: FakeApi) -> None:
     keys = [f"{number:03}.jpg" for number in range(350)]
     failures = iter([True, True])
 
@@ -324,7 +324,7 @@ def test_a_page_that_fails_loses_none_of_those_before_it_nor_after(played: Playe
 # --- a pipeline that an older imgpipe has set up ---------------------------------------------------
 
 
-def test_an_older_pipeline_is_asked_key_by_key(played: PlayedApi) -> None:
+def test_an_older_pipeline_is_asked_key_by_key(played: FakeApi) -> None:
     played.takes_keys = False
     played.store(item("a", "v1"))
     waiting = Waiting(played, lambda: played.store(item("b", "v1")))
@@ -333,7 +333,7 @@ def test_an_older_pipeline_is_asked_key_by_key(played: PlayedApi) -> None:
     assert sum(request.document is not None for request in played.asked) == 1
 
 
-def test_an_older_pipeline_with_many_is_asked_for_its_list(played: PlayedApi) -> None:
+def test_an_older_pipeline_with_many_is_asked_for_its_list(played: FakeApi) -> None:
     played.takes_keys = False
     versions = _many(60)
     waiting = Waiting(played, lambda: played.store(*(item(key, "v2") for key in versions)))
@@ -341,7 +341,7 @@ def test_an_older_pipeline_with_many_is_asked_for_its_list(played: PlayedApi) ->
     assert len(played.asked) < 25
 
 
-def test_stragglers_of_an_older_pipeline_are_asked_for_side_by_side(played: PlayedApi) -> None:
+def test_stragglers_of_an_older_pipeline_are_asked_for_side_by_side(played: FakeApi) -> None:
     played.takes_keys = False
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
@@ -359,7 +359,7 @@ def test_stragglers_of_an_older_pipeline_are_asked_for_side_by_side(played: Play
     assert not together.broken
 
 
-def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: PlayedApi) -> None:
+def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: FakeApi) -> None:
     played.takes_keys = False
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
@@ -369,7 +369,7 @@ def test_one_straggler_that_cannot_be_read_hides_none_of_the_others(played: Play
     assert waiting.wait(dict.fromkeys(keys, "v1"), timeout_s=30) == ["3.jpg"]
 
 
-def test_without_the_token_pictures_are_asked_for_by_key(played: PlayedApi) -> None:
+def test_without_the_token_pictures_are_asked_for_by_key(played: FakeApi) -> None:
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
     clock = Clock()

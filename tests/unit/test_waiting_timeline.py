@@ -112,12 +112,12 @@ def wait(arrivals: list[Arrival], fails: Callable[[int], bool] = lambda _number:
         if not to_send:
             waiter.close()
 
-    def on_verdict(one: Any) -> None:
+    def on_result(one: Any) -> None:
         lags_s.append(clock.now - stored_s[one["objectKey"]])
 
     clock.each = send
     send()
-    pending = waiter.wait(on_verdict, timeout_s=60)
+    pending = waiter.wait(on_result, timeout_s=60)
     return Shown(sorted(lags_s), pending, api)
 
 

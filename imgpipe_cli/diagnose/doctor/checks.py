@@ -14,7 +14,7 @@ from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
 from imgpipe_cli.errors import ExitCode, Problem
 
-Verdict = Literal["ok", "warning", "failed", "not_checked"]
+Outcome = Literal["ok", "warning", "failed", "not_checked"]
 
 # Id -> title, in the order in which people read them. Scripts rely on the ids.
 TITLES: Mapping[str, str] = {
@@ -50,7 +50,7 @@ class Check:
     """
 
     id: str
-    verdict: Verdict
+    outcome: Outcome
     seen: str
     fix: str = ""
     details: Sequence[str] = ()
@@ -83,7 +83,7 @@ Question = Callable[[], Iterable[Check]]
 
 def exit_code(checks: Iterable[Check]) -> ExitCode:
     """Warnings are no failure, and neither is what could not be checked."""
-    return ExitCode.FAILED if any(check.verdict == "failed" for check in checks) else ExitCode.DONE
+    return ExitCode.FAILED if any(check.outcome == "failed" for check in checks) else ExitCode.DONE
 
 
 def of_problem(check: str, found: Problem) -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from imgpipe_cli import __version__
-from imgpipe_cli.diagnose.doctor.checks import Check, Verdict
+from imgpipe_cli.diagnose.doctor.checks import Check, Outcome
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.local.files import local_files, read_json
 from imgpipe_cli.local.models import catalogue
@@ -33,7 +33,7 @@ def cloud_in(state: Path, *, asked: bool) -> Iterator[Check]:
 
 def cloud(condition: Condition, status: LocalStatus | None, *, failure: str | None, asked: bool) -> Check:
     """status: of a running one. failure: why the last start failed."""
-    bad: Verdict = "failed" if asked else "warning"
+    bad: Outcome = "failed" if asked else "warning"
     if status is not None and status.cloud is not None:
         return _running(status, bad)
     if condition == "silent":
@@ -46,7 +46,7 @@ def cloud(condition: Condition, status: LocalStatus | None, *, failure: str | No
     return Check("local_cloud", "ok", f"not running ({_START})")
 
 
-def _running(status: LocalStatus, bad: Verdict) -> Check:
+def _running(status: LocalStatus, bad: Outcome) -> Check:
     assert status.cloud is not None
     seen = f"runs at {status.cloud.endpoint} (process {status.cloud.pid})"
     if status.uptime_s is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgpipe_cli import __version__
-from imgpipe_cli.diagnose.doctor.checks import Check, Verdict, of_problem
+from imgpipe_cli.diagnose.doctor.checks import Check, Outcome, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.project_file import FILE
 
@@ -52,7 +52,7 @@ def local_extra(requirements: Iterable[str], installed: Installed, *, asked: boo
     if not asked and installed("ministack") is None:
         return Check("local_extra", "ok", f"not installed; only --local needs it ({_INSTALL_LOCAL})")
     found = _packages("local_extra", needed, installed, _INSTALL_LOCAL)
-    if found.verdict == "failed" and not asked:
+    if found.outcome == "failed" and not asked:
         return Check(found.id, "warning", found.seen, found.fix)
     return found
 
@@ -122,8 +122,8 @@ def state_dir(folder: Path, *, asked: bool = True) -> Check:
         there = there.parent
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         fix = "Make it writable, or name another folder in IMGPIPE_STATE_DIR."
-        verdict: Verdict = "failed" if asked else "warning"
-        return Check("state_dir", verdict, f"{folder} cannot be written", fix)
+        outcome: Outcome = "failed" if asked else "warning"
+        return Check("state_dir", outcome, f"{folder} cannot be written", fix)
     if there != folder:
         return Check("state_dir", "ok", f"{folder} (not made yet)")
     readable = [path for path in (folder, folder / "targets.json") if _others_may_read(path)]

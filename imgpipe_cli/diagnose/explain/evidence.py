@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _VERSIONS = 100
 # The clocks of S3 and of the functions differ a little.
 _BEFORE = timedelta(minutes=1)
-# What is logged after the verdict: its last lines, and events that came twice.
+# What is logged after the result: its last lines, and events that came twice.
 _AFTER = timedelta(minutes=5)
 # Lambda tries an event for six hours at most.
 _LONGEST = timedelta(hours=6, minutes=20)
@@ -102,7 +102,7 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
         requests = frozenset(
             event.request_id for event in (found.events if found else ()) if event.request_id
         )
-        # While the newest version waited for its verdict.
+        # While the newest version waited for its result.
         start, end = (versions[0].at - _BEFORE, _until(versions[0], result)) if versions else (None, None)
         lines, complete = ingest_lines(reader, key, requests, start, end) if start and end else ([], True)
         api_errors = _api_errors(reader) if result_error else ()

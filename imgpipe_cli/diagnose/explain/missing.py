@@ -23,7 +23,7 @@ _COMPARED = 1000
 
 @dataclass(frozen=True)
 class Missing:
-    """pending: the picture is in the bucket, in this version, and its verdict is still to come."""
+    """pending: the picture is in the bucket, in this version, and its result is still to come."""
 
     problem: Problem
     pending: bool = False

@@ -2,5 +2,5 @@
 
 `failure_queue` reads the events that Lambda gave up, `failures` judges which pictures failed and may be
 tried again, `retrying` calls the function for them and takes an event from the queue once its picture has a
-verdict. `again` tells what finished pictures lack.
+result. `again` tells what finished pictures lack.
 """

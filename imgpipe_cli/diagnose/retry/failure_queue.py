@@ -1,4 +1,4 @@
-"""The failure queue: what is in it, and taking out what has its verdict.
+"""The failure queue: what is in it, and taking out what has its result.
 
 Everything is received for a moment only, hidden from others meanwhile, and visible again afterwards. A
 process that is killed in between leaves nothing hidden for longer than that, and never a message taken out.
@@ -34,7 +34,7 @@ _LONG_HIDDEN_S = 120
 class FailedEvent:
     """One event for which every attempt failed. since: when it came into the queue.
 
-    record: as S3 sent it. kind "other": what needs no verdict, such as a folder. sequencer: as the ingest
+    record: as S3 sent it. kind "other": what needs no result, such as a folder. sequencer: as the ingest
     function compares it; "" where the event does not tell.
     """
 

@@ -1,4 +1,4 @@
-"""Why a picture has no verdict, in codes and words that `retry` and `explain` share."""
+"""Why a picture has no result, in codes and words that `retry` and `explain` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 
 USUAL = timedelta(minutes=2)
-"""S3 tells of a new object within seconds as a rule; what has no verdict by then may be asked for by hand."""
+"""S3 tells of a new object within seconds as a rule; what has no result by then may be asked for by hand."""
 
 LATEST = timedelta(minutes=15)
 """Sometimes it takes minutes; an event that has not come by then never will."""
@@ -22,7 +22,7 @@ _DENIED = re.compile(r"AccessDenied|not authorized|access_denied|not allowed")
 
 
 def of_event(event: FailedEvent) -> tuple[str, str]:
-    """(code, what happened) of an event that led to no verdict."""
+    """(code, what happened) of an event that led to no result."""
     said = " ".join(event.error.split())
     code = of_error(said)
     if code == "timed_out":

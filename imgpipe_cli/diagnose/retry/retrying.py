@@ -1,7 +1,7 @@
 """Having failed pictures looked at again: the ingest function is called by hand, a few calls at a time.
 
 The calls are synchronous: each tells at once how it ended, Lambda adds no tries and no further entries to the
-failure queue, and no more of the account's concurrency is used than there are calls. What has its verdict
+failure queue, and no more of the account's concurrency is used than there are calls. What has its result
 leaves the queue in a pass of its own at the end, after a fresh look; killed before, nothing has left it.
 """
 
@@ -26,18 +26,8 @@ from imgpipe_cli.deploy.resources.sqs_queue import FailureQueue
 from imgpipe_cli.diagnose.retry import failure_queue
 from imgpipe_cli.diagnose.retry.again import expected_now
 from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry, FailedEvent
-from imgpipe_cli.diagnose.retry.failures import (
-    Current,
-    Look,
-    Picture,
-    Places,
-    Refusal,
-    judged,
-    not_told,
-    settled,
-    survey,
-    with_outdated,
-)
+from imgpipe_cli.diagnose.retry.failures import Look, Places, Refusal, not_told, survey
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, settled, with_outdated
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api
@@ -55,7 +45,7 @@ _AT_ONCE = 4
 _BUSY = ("TooManyRequestsException", "EC2ThrottledException", "ResourceConflictException")
 _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 15.0
-# When the answer to a call was lost, its verdict is looked for as long as the function may run.
+# When the answer to a call was lost, its result is looked for as long as the function may run.
 _LONGEST_RUN_S = 250.0
 
 
@@ -327,7 +317,7 @@ class Cleared:
 
 
 def clear(places: Places, url: str, keys: Iterable[str] | None) -> Cleared:
-    """Take out of the queue what has its verdict by a fresh look, and nothing else. Raises Problem.
+    """Take out of the queue what has its result by a fresh look, and nothing else. Raises Problem.
 
     keys: only entries about these; None: all.
     """

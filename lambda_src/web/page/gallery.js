@@ -8,7 +8,7 @@ import {
 import { checkPicture } from "./picture.js";
 import { known, onChange, sentHere, state } from "./state.js";
 import { send } from "./upload.js";
-import { verdict } from "./verdicts.js";
+import { awaited } from "./waiting.js";
 
 const AT_A_TIME = 40;
 
@@ -238,7 +238,7 @@ async function follow(key, card) {
     else card.say(trouble.late ? "Sent. The result is late; still asking." : `${trouble.message} Trying again.`);
   };
   say();
-  const item = await verdict(key, say);
+  const item = await awaited(key, say);
   if (card.address) sentHere.set(key, card.address);
   delete card.root.dataset.sending;
   const hadFocus = card.root.contains(document.activeElement);
@@ -255,14 +255,14 @@ async function follow(key, card) {
 
 function stillNothing(key, card, error) {
   const words =
-    error.code === "no_verdict"
+    error.code === "no_result"
       ? `${error.message} The picture is in the bucket; imgpipe explain tells more with the key ${key}.`
       : `Sent, but: ${error.message}`;
   const again = () => follow(key, card).catch((next) => stillNothing(key, card, next));
   card.end("No result", words, again, "Look again");
 }
 
-/** The card of a picture that has no verdict yet. */
+/** The card of a picture that has no result yet. */
 function sendingCard(file) {
   const name = file.name || "Pasted picture";
   const frame = span("thumb");

@@ -84,7 +84,7 @@ def _use(operator: Operator, machine: Machine) -> None:
     operator.forget()
     operator.run("retry", "dog.jpg", code=1)
     operator.run("retry", "failed.jpg", "--yes")
-    # What was sent may be removed while its verdict is waited for.
+    # What was sent may be removed while its result is waited for.
     aws = _aws(operator, machine)
     assert not operator.during("upload", lambda: is_current(aws, operator.names.bucket, "dog.jpg", "1"))
     operator.run("logs", "--since", "1h")

@@ -99,7 +99,7 @@ class Site:
         return all([self.arrive(key), self.arrive(key)])
 
     def told_gone(self) -> bool:
-        """A picture that is not there any more has its final verdict; nobody tries again."""
+        """A picture that is not there any more has its final result; nobody tries again."""
         key = f"{uuid.uuid4().hex}.jpg"
         return self.arrive(key, there=False) and self._stored(key)["error"]["code"] == "gone"
 

@@ -1,4 +1,4 @@
-"""Many pictures at once end in as many verdicts.
+"""Many pictures at once end in as many results.
 
 IMGPIPE_BURST=500 sends so many instead of a few; -s shows the numbers.
 """
@@ -65,7 +65,7 @@ def watched(root: int) -> Iterator[list[tuple[int, int]]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_many_pictures_at_once_end_in_as_many_verdicts(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_many_pictures_at_once_end_in_as_many_results(pipeline: Pipeline, tmp_path: Path) -> None:
     machine = pipeline.machine
     folder = tmp_path / "burst"
     folder.mkdir()
@@ -82,7 +82,7 @@ def test_many_pictures_at_once_end_in_as_many_verdicts(pipeline: Pipeline, tmp_p
     assert len(items) == COUNT
     assert {item["status"] for item in items} == {"done"}
     most, processes = max(samples)
-    print(f"{COUNT} verdicts in {took_s:.1f} s, at most {most / 1024**2:.0f} MB PSS in {processes} processes")
+    print(f"{COUNT} results in {took_s:.1f} s, at most {most / 1024**2:.0f} MB PSS in {processes} processes")
     assert most < MOST_BYTES
     going = machine.imgpipe("down", *project, "--dry-run", "--json").json()["data"]["contents"]
     assert (going["bucket"]["objects"], going["table"]["results"]) == (COUNT, COUNT)

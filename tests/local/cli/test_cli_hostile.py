@@ -99,7 +99,7 @@ def test_a_story_of_escapes_is_only_shown(pipeline: Pipeline, tmp_path: Path) ->
     assert pipeline.imgpipe("explain", key, "--json").json()["data"]["key"] == key
 
 
-def test_hostile_pictures_have_their_verdicts(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_hostile_pictures_have_their_results(pipeline: Pipeline, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
     for row in PICTURES:

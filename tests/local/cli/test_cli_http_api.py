@@ -176,7 +176,7 @@ def test_everything_but_the_page_and_single_results_needs_the_token(
     assert (answer.status, answer.code()) == (401, "unauthorized")
 
 
-def test_a_picture_posted_with_the_form_gets_its_verdict(api: str, bearer: dict[str, str]) -> None:
+def test_a_picture_posted_with_the_form_gets_its_result(api: str, bearer: dict[str, str]) -> None:
     picture = (EXAMPLES / "astronaut.jpg").read_bytes()
     answer = ask_for_upload(api, bearer, picture)
     permit = answer.json()
@@ -188,7 +188,7 @@ def test_a_picture_posted_with_the_form_gets_its_verdict(api: str, bearer: dict[
     posted = send("POST", permit["url"], body, Content_Type=kind)
     assert posted.status in (200, 201, 204), posted
     where = f"{api}/result?key={quote(permit['key'])}"
-    until(lambda: send("GET", where).status == 200, what="a verdict of the posted picture")
+    until(lambda: send("GET", where).status == 200, what="a result of the posted picture")
     assert [label["Name"] for label in send("GET", where).json()["labels"]] == ["Face", "Head", "Person"]
 
 

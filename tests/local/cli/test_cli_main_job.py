@@ -79,7 +79,7 @@ def test_a_key_that_is_not_there_names_the_nearest(pipeline: Pipeline) -> None:
     assert both["status"] == "failed"
 
 
-def test_each_verdict_is_one_line_of_json(pipeline: Pipeline) -> None:
+def test_each_result_is_one_line_of_json(pipeline: Pipeline) -> None:
     sent = pipeline.imgpipe(
         "upload", EXAMPLES / "astronaut.jpg", EXAMPLES / "cat.jpg", "--prefix", "lines", "--wait", "--json"
     )
@@ -109,7 +109,7 @@ def test_standard_input_needs_a_key_and_gets_it(pipeline: Pipeline) -> None:
     assert sent[0]["labels"][0]["Name"] == "Face"
 
 
-def test_the_same_key_again_is_a_new_version_and_gets_its_own_verdict(
+def test_the_same_key_again_is_a_new_version_and_gets_its_own_result(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     picture = tmp_path / "same.jpg"

@@ -288,7 +288,7 @@ def test_a_move_killed_at_some_moment_goes_on_with_up(
 
 
 @pytest.mark.parametrize("end", [exhaustive.only("table"), "s3"])
-def test_pictures_sent_during_a_move_all_get_their_verdict(
+def test_pictures_sent_during_a_move_all_get_their_result(
     machine: Machine, in_s3: Mapping[str, Any], end: str, tmp_path: Any
 ) -> None:
     """Some are analyzed before the switch, some after, and some while it happens."""

@@ -1,4 +1,4 @@
-"""`retry` end to end: Rekognition is down, pictures fail, it comes back, and every one gets its verdict."""
+"""`retry` end to end: Rekognition is down, pictures fail, it comes back, and every one gets its result."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def states(document: dict[str, Any]) -> dict[str, str]:
     return {one["key"]: one["state"] for one in document["data"]["pictures"]}
 
 
-def test_after_an_outage_every_picture_gets_its_verdict_and_the_queue_is_empty(
+def test_after_an_outage_every_picture_gets_its_result_and_the_queue_is_empty(
     outage: Pipeline, tmp_path: Path
 ) -> None:
     machine = outage.machine
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline
     machine = outage.machine
     keys = fail(outage, tmp_path / "killed", range(100, 107))
     before = answered(machine)
-    # Slow enough that some pictures have their verdict and others do not.
+    # Slow enough that some pictures have their result and others do not.
     control.turn_faults(Faults(latency_ms=400), machine.state)
     process = machine.start("retry", "--yes", "--project", PROJECT, "--local")
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""`status` says how each step stands, and a verdict that does not come is said to be pending."""
+"""`status` says how each step stands, and a result that does not come is said to be pending."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_what_somebody_else_made_under_our_name_is_not_ours_and_stops_up(
     dynamodb.delete_table(TableName="taken-results")
 
 
-def test_a_picture_without_a_verdict_is_pending_also_when_an_older_version_has_one(
+def test_a_picture_without_a_result_is_pending_also_when_an_older_version_has_one(
     looked_at: Pipeline,
 ) -> None:
     looked_at.imgpipe("upload", EXAMPLES / "cat.jpg", "--wait")

@@ -125,7 +125,7 @@ def test_an_upload_that_another_one_replaces_is_told_so(machine: Machine) -> Non
     same = ("--key", "raced.jpg", "--wait", *HERE)
     pictures = (str(EXAMPLES / name) for name in ("astronaut.jpg", "cat.jpg"))
     ends = both(machine, *(("upload", picture, *same) for picture in pictures))
-    # Both verdicts may have been seen; who was too late for its own says so, and does not wait for the end.
+    # Both results may have been seen; who was too late for its own says so, and does not wait for the end.
     assert sorted(done.code for done in ends) in ([0, 0], [0, 1])
     for done in ends:
         assert ("replaced" in done.err) == (done.code == 1), done

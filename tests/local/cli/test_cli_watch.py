@@ -1,4 +1,4 @@
-"""`watch` shows verdicts of everybody's pictures and sends what is put into a folder, until Ctrl-C."""
+"""`watch` shows results of everybody's pictures and sends what is put into a folder, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def own(tmp_path: Path) -> Iterator[Machine]:
         yield found
 
 
-def test_verdicts_of_other_uploaders_appear_until_ctrl_c(pipeline: Pipeline) -> None:
+def test_results_of_other_uploaders_appear_until_ctrl_c(pipeline: Pipeline) -> None:
     watching = Watching(pipeline.machine.start("watch", "--project", "shared", "--local"))
     s3 = pipeline.machine.client("s3")
     body = (EXAMPLES / "astronaut.jpg").read_bytes()

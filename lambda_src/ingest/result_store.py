@@ -1,7 +1,7 @@
-"""What the ingest function asks of the place where verdicts are kept, be it a table or a bucket.
+"""What the ingest function asks of the place where results are kept, be it a table or a bucket.
 
 What may follow on what is decided in `history.py` alone, and since every write has the condition that nothing
-has changed since the read, no order of events can put an old verdict over a new one.
+has changed since the read, no order of events can put an old result over a new one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from shared.result_item import Stored
 
 
-class VerdictStore(Protocol):
-    """Where verdicts are kept, as the ingest function uses it. What the store itself raises comes through."""
+class ResultStore(Protocol):
+    """Where results are kept, as the ingest function uses it. What the store itself raises comes through."""
 
     def read(self, key: str) -> Stored | None:
         """The stored item with its internal attributes, or None. Never stale: that would pay twice."""
@@ -32,7 +32,7 @@ class VerdictStore(Protocol):
 class PatientStore:
     """A store while there is something to lose: what was bought, and is stored nowhere yet."""
 
-    store: VerdictStore
+    store: ResultStore
     backoff: Backoff
 
     def read(self, key: str) -> Stored | None:

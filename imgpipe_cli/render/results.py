@@ -1,4 +1,4 @@
-"""A picture's verdict as tables, or as one line of a feed."""
+"""A picture's result as tables, or as one line of a feed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _FEATURE_TITLES = {
 }
 
 
-def verdict(item: ResultItem, min_confidence: float) -> Drawn:
-    """The whole verdict: a heading, then a table for each feature that was asked for."""
+def tables(item: ResultItem, min_confidence: float) -> Drawn:
+    """The whole result: a heading, then a table for each feature that was asked for."""
     parts: list[Drawn] = [_heading(item)]
     if item["status"] == "failed":
         parts.append(_failure(item))
@@ -262,7 +262,7 @@ def _bar(percent: float, color: str) -> Text:
 
 
 def line(item: ResultItem, min_confidence: float) -> str:
-    """One verdict as one line of a feed."""
+    """One result as one line of a feed."""
     key = safe(item["objectKey"])
     at = item["analyzedAt"][11:19]
     if item["status"] == "failed":

@@ -1,4 +1,4 @@
-/** Waiting for verdicts: one loop for all pictures, slower the longer nothing comes. */
+/** Waiting for results: one loop for all pictures, slower the longer nothing comes. */
 
 import { ApiError, listResults } from "./api.js";
 import { pause } from "./dom.js";
@@ -14,9 +14,9 @@ let lastNews = 0;
 
 /**
  * The result item of a picture that was just sent. onTrouble gets an ApiError while the API does not answer, then
- * null. Throws ApiError: `no_verdict` after three minutes in which no verdict came for any picture.
+ * null. Throws ApiError: `no_result` after three minutes in which no result came for any picture.
  */
-export function verdict(key, onTrouble) {
+export function awaited(key, onTrouble) {
   lastNews = Date.now();
   return new Promise((resolve, reject) => {
     waiting.set(key, { resolve, reject, onTrouble });
@@ -33,12 +33,12 @@ async function loop() {
     wait = found ? FIRST_MS : Math.min(wait * 1.4, LONGEST_MS);
     if (found) lastNews = Date.now();
     else if (Date.now() - lastNews > GIVE_UP_MS)
-      endAll(new ApiError(0, "no_verdict", "No result after three minutes."));
+      endAll(new ApiError(0, "no_result", "No result after three minutes."));
   }
   running = false;
 }
 
-/** Read the newest results, as far back as those waited for can be; how many verdicts came. */
+/** Read the newest results, as far back as those waited for can be; how many results came. */
 async function look() {
   let found = 0;
   try {

@@ -1,4 +1,4 @@
-"""Verdicts as people see them, at a fixed width."""
+"""Results as people see them, at a fixed width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from imgpipe_cli.render import verdicts
+from imgpipe_cli.render import results
 from imgpipe_cli.render.rich_drawing import renderable
 from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
@@ -48,7 +48,7 @@ def drawn(
     stream = io.StringIO()
     options: dict[str, Any] = {"color_system": "standard", "force_terminal": True} if colored else {}
     console = Console(file=stream, width=columns, highlight=False, **options)
-    table = verdicts.verdict(found, min_confidence)
+    table = results.tables(found, min_confidence)
     console.print(renderable(table, columns), crop=False)
     shown = "\n".join(line.rstrip() for line in stream.getvalue().split("\n")).strip("\n")
     if not colored:
@@ -163,7 +163,7 @@ def test_a_failure_that_is_tried_again_says_so() -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     found = failed("a.jpg", retryable=True, analyzedAt=now)
     assert "failed  retrying: Too busy." in drawn(found)
-    assert " retrying: Too busy." in verdicts.line(found, 70.0)
+    assert " retrying: Too busy." in results.line(found, 70.0)
 
 
 def test_a_failure_whose_tries_are_over_is_a_failure() -> None:
@@ -206,7 +206,7 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> N
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
     assert SHOWN in text.lower()  # an emotion is shown in lower case
-    line = verdicts.line(found, 70.0)
+    line = results.line(found, 70.0)
     assert line.isprintable()
 
 
@@ -223,8 +223,8 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(found: ResultItem) -> N
         ),
     ],
 )
-def test_in_the_feed_a_verdict_is_one_line(found: ResultItem, line: str) -> None:
-    assert verdicts.line(found, 70.0) == line
+def test_in_the_feed_a_result_is_one_line(found: ResultItem, line: str) -> None:
+    assert results.line(found, 70.0) == line
 
 
 def test_analyses_of_another_picture_say_whose_they_are() -> None:

@@ -44,7 +44,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """All that was found out about one picture; with `fault` the verdict is "failed".
+    """All that was found out about one picture; with `fault` the result is "failed".
 
     work: what was asked for. asked: what came of it, also without asking Rekognition. permit: what it was
     asked by.
