@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.pipeline import Pipeline
 
 __all__ = ["Pipeline", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> type[Pipeline]:
