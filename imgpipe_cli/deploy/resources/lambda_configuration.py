@@ -12,8 +12,6 @@ from imgpipe_cli.lambdas import package
 from imgpipe_cli.session.settings import Settings
 
 RUNTIME = "python3.12"
-# What tells the function web of the index of failed results, once that holds all of them.
-FAILED_INDEX_VARIABLE = "FAILED_INDEX"
 ARCHITECTURES = ["arm64"]
 
 
@@ -31,25 +29,6 @@ class Shape:
     environment: Callable[[Names, Settings, str], Mapping[str, str]]
     needs_token: bool = False
     capped: bool = False
-
-
-def store_variables(names: Names, settings: Settings) -> Mapping[str, str]:
-    """The environment that tells a function where the results are: exactly one store."""
-    return (
-        {"TABLE_NAME": names.table}
-        if settings.results == "table"
-        else {"RESULTS_BUCKET": names.results_bucket}
-    )
-
-
-def index_variables(names: Names) -> Mapping[str, str]:
-    """The environment that tells a function which table pictures are found by."""
-    return {"INDEX_TABLE": names.index_table}
-
-
-def limit_variables(settings: Settings) -> Mapping[str, str]:
-    """The environment that tells a function how many analyses a month may have."""
-    return {"MONTHLY_LIMIT": str(settings.monthly_limit)} if settings.monthly_limit else {}
 
 
 def configuration_of(shape: Shape, context: Context) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import Change, Observed, Routine
-from imgpipe_cli.deploy.resources.lambda_configuration import FAILED_INDEX_VARIABLE
+from imgpipe_cli.deploy.resources.lambda_environment import FAILED_INDEX_VARIABLE
 from imgpipe_cli.deploy.results import old_runs, reindex
 from imgpipe_cli.deploy.results.row_index import RowIndex
 from imgpipe_cli.deploy.results.store import BucketStore, TableStore, store
