@@ -112,7 +112,7 @@ def test_the_function_runs_out_of_its_time(explained: Pipeline) -> None:
     with silent_service() as url:
         environment = variables(explained, INGEST, AWS_ENDPOINT_URL_REKOGNITION=url)
         with configured(explained, INGEST, Timeout=2, Environment=environment):
-            send(explained, "slow.jpg")
+            send(explained, "slow.jpg", 3)  # bytes that are not analyzed yet
             found = story_in_queue(explained, "slow.jpg")
             shown = explained.imgpipe("explain", "slow.jpg", code=1).out
     assert found["verdict"]["cause"] == "function_ingest_differs"
@@ -120,7 +120,7 @@ def test_the_function_runs_out_of_its_time(explained: Pipeline) -> None:
     assert "Task timed out after 2.00 seconds" in shown
     assert "timeout" in found["verdict"]["why"]
     assert "imgpipe up" in found["verdict"]["advice"]
-    again = send(explained, "slow.jpg", 2)
+    again = send(explained, "slow.jpg", 4)
     explained.imgpipe("result", "slow.jpg", "--wait")
     assert story(explained, "slow.jpg")["result"]["versionId"] == again
 
