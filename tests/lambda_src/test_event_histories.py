@@ -23,7 +23,7 @@ from tests.support import exhaustive
 from web import app as web_app
 
 _MANY = int(os.environ.get("IMGPIPE_HISTORIES", "0"))
-_FEW = 80 if exhaustive.share.everything else 40 if exhaustive.share.of else 20
+_FEW = 80 if exhaustive.share.everything else 20
 _SETTINGS = settings(
     max_examples=_MANY or _FEW,
     derandomize=not _MANY and not exhaustive.share.of,
@@ -218,7 +218,7 @@ def change(history: History, what: str) -> None:
             history.delete_for_good("a.jpg", 0)
 
 
-@pytest.mark.parametrize("length", [1, 2, exhaustive.only(3), exhaustive.only(4)])
+@pytest.mark.parametrize("length", [1, 2, exhaustive.only(3), exhaustive.only(4, minutes=True)])
 def test_every_order_of_every_short_history(cloud: Cloud, length: int) -> None:
     """Every order of the events, the first one twice; all has happened in the bucket before that."""
     for number, changes in enumerate(itertools.product(get_args(Change), repeat=length - 1)):

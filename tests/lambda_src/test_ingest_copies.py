@@ -265,7 +265,7 @@ def test_the_table_failing_before_anything_is_asked_pays_nothing(cloud: Cloud) -
 
 
 @pytest.mark.parametrize("store_kind", ["table"])
-@pytest.mark.parametrize(("files", "copies"), [(30, 9), only((1_000, 300))])
+@pytest.mark.parametrize(("files", "copies"), [(30, 9), only((1_000, 300), minutes=True)])
 def test_what_a_folder_with_copies_costs(cloud: Cloud, files: int, copies: int) -> None:
     """1,000 files of which 300 are copies: 700 analyses; renamed: none; a feature more: 700 for it alone."""
     alone = files - copies

@@ -136,7 +136,10 @@ def site(stub_cloud: LocalCloud, connect: Connect) -> Iterator[Site]:
 
 @pytest.mark.parametrize(
     ("pictures", "limit"),
-    [pytest.param(120, 25, id="few"), *(only(pytest.param(500, 100, id=str(run))) for run in range(RUNS))],
+    [
+        pytest.param(120, 25, id="few"),
+        *(only(pytest.param(500, 100, id=str(run)), minutes=True) for run in range(RUNS)),
+    ],
 )
 def test_exactly_so_many_are_asked_for_and_the_others_are_over_the_limit(
     site: Site, pictures: int, limit: int
@@ -149,7 +152,8 @@ def test_exactly_so_many_are_asked_for_and_the_others_are_over_the_limit(
 
 
 @pytest.mark.parametrize(
-    ("pictures", "copies"), [pytest.param(40, 40, id="few"), only(pytest.param(700, 300, id="many"))]
+    ("pictures", "copies"),
+    [pytest.param(40, 40, id="few"), only(pytest.param(700, 300, id="many"), minutes=True)],
 )
 def test_copies_that_come_with_their_pictures_are_paid_once(site: Site, pictures: int, copies: int) -> None:
     keys = [f"{number}.jpg" for number in range(pictures)]

@@ -62,7 +62,9 @@ def is_chosen(item: pytest.Item) -> bool:
     alike = item.get_closest_marker(_MARK) is not None
     if not share.of:
         return not alike
-    mine = zlib.crc32(item.nodeid.encode()) % share.of == share.slice
+    mine = zlib.crc32(item.nodeid.encode()) % share.of == share.slice and not item.get_closest_marker(
+        "minutes"
+    )
     return (alike and mine) or item.get_closest_marker("loops") is not None
 
 
@@ -76,9 +78,9 @@ def _spread(count: int, keep: int) -> list[int]:
     )
 
 
-def only(case: Any) -> Any:
-    """A case for `parametrize` that `make test` leaves out."""
-    mark = pytest.mark.exhaustive
+def only(case: Any, *, minutes: bool = False) -> Any:
+    """A case for `parametrize` that `make test` leaves out. minutes: it takes too long for a slice."""
+    marks = [pytest.mark.exhaustive, *([pytest.mark.minutes] if minutes else [])]
     if isinstance(case, type(pytest.param())):
-        return pytest.param(*case.values, marks=[*case.marks, mark], id=case.id)
-    return pytest.param(*case, marks=mark) if isinstance(case, tuple) else pytest.param(case, marks=mark)
+        return pytest.param(*case.values, marks=[*case.marks, *marks], id=case.id)
+    return pytest.param(*case, marks=marks) if isinstance(case, tuple) else pytest.param(case, marks=marks)
