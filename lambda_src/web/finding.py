@@ -19,6 +19,7 @@ from shared.index_rows import rank, sort_key
 from shared.results import shown
 from web.index_reader import side_by_side
 from web.needs import Needs
+from web.pages import Filling
 from web.search import Group, Search, certainties_by_group
 
 if TYPE_CHECKING:
@@ -74,15 +75,17 @@ class Found:
     """One page of found pictures while it fills."""
 
     def __init__(self, needs: Needs, search: Search, wanted: Wanted, limit: int, after: str | None) -> None:
-        self.items: list[ResultItem] = []
+        self._filling = Filling(limit, needs.page_limits.answer_bytes)
         self._needs = needs
         self._search = search
         self._wanted = wanted
-        self._limit = limit
         self._groups = search.groups(needs.index)
         self._start = parse_place(after, len(self._groups)) if after else None
         self._reached = self._start.sk if self._start else ""
-        self._room = needs.page_limits.answer_bytes
+
+    @property
+    def items(self) -> list[ResultItem]:
+        return self._filling.items
 
     def fill(self, started_s: float) -> FoundPlace | None:
         """Where the next page begins. Nothing further is begun once the time for the walk is up."""
@@ -98,7 +101,7 @@ class Found:
                 and (narrowed.hashes is None or sk.partition("#")[2] in narrowed.hashes)
             ]
             for first in range(0, len(wanted), _AT_ONCE):
-                full = len(self.items) == self._limit
+                full = self._filling.is_full
                 if full or (first and time.monotonic() > walk_until_s):
                     return self._place(narrowed)
                 if not self._take(wanted[first : first + _AT_ONCE], narrowed.leader, read_until_s):
@@ -107,7 +110,7 @@ class Found:
                 self._reached = rows[-1][0]
             if not more:
                 return None
-            if len(self.items) == self._limit or time.monotonic() > walk_until_s:
+            if self._filling.is_full or time.monotonic() > walk_until_s:
                 return self._place(narrowed)
 
     def _place(self, narrowed: _Narrowed) -> FoundPlace:
@@ -139,7 +142,7 @@ class Found:
         """(sk, key) of the next rows of the group that leads, in order, and whether there are more."""
         index, least = self._needs.index, self._search.min_confidence
         alone = narrowed.hashes is None and self._wanted.everything and len(self._groups) == 1
-        size = min(self._limit - len(self.items) + 1, _AT_ONCE) if alone else _ROWS
+        size = min(self._filling.limit - len(self.items) + 1, _AT_ONCE) if alone else _ROWS
         parts = side_by_side(
             lambda pk: index.rows(pk, self._reached, least, size), self._groups[narrowed.leader]
         )
@@ -153,14 +156,11 @@ class Found:
         """Add the items of the rows, in order; False where there was no room or time for all."""
         read = self._needs.results.read_keys(list({key: None for _, key in rows}), until_s=read_until_s)
         for sk, key in rows:
-            if key in read.behind or len(self.items) == self._limit:
+            if key in read.behind or self._filling.is_full:
                 return False
             item = self._item(read.items.get(key), sk, leader)
-            if item is not None:
-                self._room -= len(json.dumps(item, ensure_ascii=False).encode())
-                if self._room < 0 and self.items:
-                    return False
-                self.items.append(item)
+            if item is not None and not self._filling.add(item):
+                return False
             self._reached = sk
         return True
 

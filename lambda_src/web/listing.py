@@ -6,7 +6,6 @@ A page may be short or even empty although more follows (results were removed, o
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -18,7 +17,7 @@ from shared.results import shown
 from web.cursor import Place, parse_cursor
 from web.finding import Found
 from web.needs import Needs, PageLimits
-from web.pages import Read
+from web.pages import Filling, Read
 from web.pictures import signed_link
 from web.search import parse_search
 
@@ -97,27 +96,29 @@ class _Page:
     """One page while it fills."""
 
     def __init__(self, needs: Needs, wanted: Wanted, limit: int, start: Place, *, with_images: bool) -> None:
-        self.items: list[ResultItem] = []
+        self._filling = Filling(limit, needs.page_limits.answer_bytes)
         self._needs = needs
         self._wanted = wanted
-        self._limit = limit
         self._with_images = with_images
-        self._room = needs.page_limits.answer_bytes
         self._reached = start
+
+    @property
+    def items(self) -> list[ResultItem]:
+        return self._filling.items
 
     def fill(self, started_s: float) -> Place | None:
         """Where the next page begins. Nothing further is begun once the time for the walk is up."""
         results, limits = self._needs.results, self._needs.page_limits
         walk_until_s, read_until_s = started_s + limits.walk_s, started_s + limits.read_s
         # Where some are left out, many entries may have to be passed over.
-        size = self._limit if self._wanted.everything else _CHUNK
+        size = self._filling.limit if self._wanted.everything else _CHUNK
         while True:
             found = results.walk(
                 self._reached, size, until_s=walk_until_s, failed=self._wanted.status == "failed"
             )
             entries = [entry for entry in found.entries if self._wanted.may_match(entry)]
             for first in range(0, len(entries), MAX_LIMIT):
-                full = len(self.items) == self._limit
+                full = self._filling.is_full
                 if first and (full or time.monotonic() > walk_until_s):
                     return self._reached
                 some = entries[first : first + MAX_LIMIT]
@@ -130,14 +131,11 @@ class _Page:
     def _take(self, entries: list[Place], read: Read[Place]) -> bool:
         """Add the items in the entries' order; False where there was no room or time for all."""
         for entry in entries:
-            if entry in read.behind or len(self.items) == self._limit:
+            if entry in read.behind or self._filling.is_full:
                 return False
             item = _item(read.items.get(entry), self._needs, with_images=self._with_images)
-            if item is not None and self._wanted.matches(item):
-                self._room -= len(json.dumps(item, ensure_ascii=False).encode())
-                if self._room < 0 and self.items:
-                    return False
-                self.items.append(item)
+            if item is not None and self._wanted.matches(item) and not self._filling.add(item):
+                return False
             self._reached = entry
         return True
 

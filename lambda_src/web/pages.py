@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from shared.stores import Results
 from web.cursor import Place
 
 if TYPE_CHECKING:
-    from shared.result_item import Stored
+    from shared.result_item import ResultItem, Stored
 
 Name = TypeVar("Name")
 """By what results are asked for: an entry of the index, or a picture's key."""
@@ -30,6 +31,27 @@ class Read(Generic[Name]):
     items: dict[Name, Stored]
     behind: set[Name]
     unreadable: frozenset[Name] = frozenset()
+
+
+@dataclass
+class Filling:
+    """The items of a page while it fills. room: in bytes of JSON; the first item always has room."""
+
+    limit: int
+    room: int
+    items: list[ResultItem] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.items) == self.limit
+
+    def add(self, item: ResultItem) -> bool:
+        """False where there is no room for it."""
+        self.room -= len(json.dumps(item, ensure_ascii=False).encode())
+        if self.room < 0 and self.items:
+            return False
+        self.items.append(item)
+        return True
 
 
 class ResultList(Results, Protocol):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from imgpipe_cli.lambdas import source as functions
-from imgpipe_cli.pictures.converting import decoding, kinds
+from imgpipe_cli.pictures.converting import kinds
 from imgpipe_cli.pictures.converting.decoding import NotDecoded, decoded
 from imgpipe_cli.pictures.converting.encoding import encoded
 from tests.support import photos
@@ -197,7 +197,7 @@ def test_nothing_is_decoded_before_the_number_of_pixels_is_known() -> None:
     assert raised.value.code == "too_many_pixels"
     asked: list[int] = []
     decoded(io.BytesIO(photos.MADE["WebP"](6)), "WebP", asked.append)
-    assert asked == [UPRIGHT.width * UPRIGHT.height] == [38_400] and asked[0] < decoding.MAX_PIXELS
+    assert asked == [UPRIGHT.width * UPRIGHT.height] == [38_400] and asked[0] < kinds.MAX_PIXELS
 
 
 LOOPS = {

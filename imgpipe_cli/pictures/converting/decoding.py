@@ -18,9 +18,6 @@ from imgpipe_cli.pictures.converting.tiff_tags import Tiff, orientation
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 200_000_000
-"""Of a picture that is converted: as many as the largest sensors of phones have. Decoded they take 800 MB."""
-
 _MAX_SIDE = functions.picture.MAX_SIDE
 _WHITE = (255, 255, 255)
 # The rounds that EXIF's orientations stand for; 1 is upright.
@@ -90,8 +87,8 @@ def _opened(file: BinaryIO, kind: str) -> Image:
 
 
 def _check_pixels(pixels: int) -> None:
-    if pixels > MAX_PIXELS:
-        most = f"imgpipe converts up to {MAX_PIXELS // 10**6} million"
+    if pixels > kinds.MAX_PIXELS:
+        most = f"imgpipe converts up to {kinds.MAX_PIXELS // 10**6} million"
         raise NotDecoded("too_many_pixels", f"it has {pixels / 1e6:,.0f} million pixels; {most}")
 
 

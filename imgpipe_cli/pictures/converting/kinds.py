@@ -14,6 +14,9 @@ TIFF_RAW = frozenset({"CR2", "NEF", "ARW", "DNG", "RW2", "PEF", "SRW", "3FR", "R
 RAW = TIFF_RAW | {"CR3", "RAF"}
 OTHERS = frozenset({HEIC, "AVIF", "WebP", "TIFF", "BMP", "GIF"})
 
+MAX_PIXELS = 200_000_000
+"""Of a picture that is converted: as many as the largest sensors of phones have. Decoded they take 800 MB."""
+
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 """Of a file that is converted. The largest RAW files have a quarter of it."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from imgpipe_cli.pictures.converting.decoding import MAX_PIXELS
+from imgpipe_cli.pictures.converting.kinds import MAX_PIXELS
 from imgpipe_cli.system.threads import Pool
 
 _WORKER = (sys.executable, "-P", "-m", "imgpipe_cli.pictures.converting.worker")
