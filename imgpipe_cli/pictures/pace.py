@@ -25,6 +25,7 @@ class Pace:
         self._next = 0.0
         self._results = 0
         self._failures = 0
+        self._is_free = False
 
     def turn(self, until: float) -> None:
         """Wait until a request may be sent, but not beyond `until` (on the clock)."""
@@ -35,14 +36,19 @@ class Pace:
             self._sleep(pause_s)
             now = self._clock()
         self._next = now + self._pause_s(now - self._began)
+        self._is_free = True
 
     def further(self, until: float) -> None:
-        """The same for one more request of a look, which need not wait where results have come."""
+        """The same for each request of a look, which need not wait where results have come."""
         if not self.extra():
             self.turn(until)
+            self._is_free = False
 
     def extra(self) -> bool:
-        """Whether a request may be sent at once, beyond those that have their turn."""
+        """Whether a request may be sent at once: that of the turn, or one for the results that have come."""
+        if self._is_free:
+            self._is_free = False
+            return True
         if self._results < _RESULTS_PER_EXTRA:
             return False
         self._results -= _RESULTS_PER_EXTRA

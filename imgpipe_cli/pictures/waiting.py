@@ -150,6 +150,7 @@ class Waiter:
                 if expected is not None and is_final(item, expected.version):
                     del self._pending[item["objectKey"]]
                     came += 1
+                    self._pace.came(1)
                     on_result(item)
             self._pace.answered(well=True)
         except ApiUnavailable as error:
@@ -157,7 +158,6 @@ class Waiter:
                 raise
             self._pace.answered(well=False)
             self._on_silence(error)
-        self._pace.came(came)
         return came > 0
 
     def _found(self, until: float) -> Iterator[ResultItem]:
@@ -171,17 +171,31 @@ class Waiter:
             # What is stored from now on is newer, so a list read later need not reach further back.
             self._seen = max((item["analyzedAt"] for item in items), default=self._seen)
             return
-        yield from self._newest(until)
+        if not self._takes_keys:
+            yield from self._newest(until)
+            yield from self._overdue(until)
+            return
+        # First those that are due: the list may begin long after them.
+        yield from self._overdue(until)
+        if any(expected.ask_at > self._clock() for expected in self._pending.values()):
+            yield from self._newest(until)
+
+    def _overdue(self, until: float) -> Iterator[ResultItem]:
+        """What is found under the keys that are due; one request after the other as long as they find some."""
+        while asked := self._due():
+            self._pace.further(until)
+            items = self._late(asked)
+            if not items:
+                self._late_at = self._clock() + _LATE_EVERY_S
+            yield from items
+
+    def _due(self) -> list[str]:
+        """Keys to ask for now, as many as one request takes: those sent first, as they are analyzed first."""
         now = self._clock()
-        if now >= self._late_at:
-            # Those sent first, as they are analyzed first.
-            due = (key for key, expected in self._pending.items() if expected.ask_at <= now)
-            if asked := list(islice(due, PAGE if self._takes_keys else _SIDE_BY_SIDE)):
-                self._pace.further(until)
-                items = self._late(asked)
-                # Where there are some that the list has missed, there may be more.
-                self._late_at = now if items else now + _LATE_EVERY_S
-                yield from items
+        if now < self._late_at:
+            return []
+        due = (key for key, expected in self._pending.items() if expected.ask_at <= now)
+        return list(islice(due, PAGE if self._takes_keys else _SIDE_BY_SIDE))
 
     def _late(self, keys: list[str]) -> list[ResultItem]:
         """The results that there are; each key then waits longer than the last time."""
@@ -212,6 +226,7 @@ class Waiter:
         seen = self._seen or ""
         overlap = earlier(seen, _OVERLAP_S) if seen and self._clock() >= self._overlap_at else seen
         newest, after, empty = "", None, 0
+        self._pace.further(until)
         while self._pending and empty < _EMPTY_PAGES:
             items, after = self._api.results(after=after)
             yield from items

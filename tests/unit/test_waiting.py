@@ -259,7 +259,19 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(played: FakeApi) -> None:
     }.__getitem__
     waiting = Waiting(played)
     assert waiting.wait(versions) == []
-    assert [request.query.get("after") for request in played.asked] == [None, "1", "2"]
+    listed = [request for request in played.asked if request.document is None]
+    assert [request.query.get("after") for request in listed] == [None, "1", "2"]
+
+
+def test_results_that_have_been_there_for_long_are_asked_for_by_the_hundred(played: FakeApi) -> None:
+    """One request after the other, although thousands of results are as new as the newest one."""
+    versions: dict[str, str | None] = {f"{number:04}.jpg": "v2" for number in range(3000)}
+    played.store(*(item(key, "v2") for key in versions))
+    waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert len(waiting.told) == 3000
+    assert len(played.asked) == 30
+    assert waiting.clock.now < 1
 
 
 def test_pages_that_stay_empty_end_a_look(played: FakeApi) -> None:
