@@ -7,17 +7,21 @@ Each of its traps is handled here:
 - one client speaks to one host and port only: there is one for each run of `upload`;
 - it reads no AWS_CA_BUNDLE and no settings of the SDK: the certificates that the SDK trusts are passed on,
   without the keys that may stand beside them, which it cannot read;
-- it asks for credentials at every request, prints what goes wrong then, and loses it: they are renewed
-  before a picture is sent, in the caller's thread, and handed over from memory;
-- a file name that is not UTF-8 raises, a file that grows is cut: it gets the bytes, which were checked;
+- what goes wrong while it asks for credentials is printed, and lost: they are renewed in the caller's
+  thread, and each request gets those at hand;
+- it reads a file without Python, but nobody knows what it reads: S3 refuses what has another SHA-256, and the
+  SDK sends the bytes that were checked;
+- a file that is gone, or has no name in UTF-8, raises: it gets those bytes at once;
 - a request that it gives up on has no status: None is answered, and the SDK sends that one;
 - a child of a fork would hang in its parent's client: nothing here forks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -31,7 +35,10 @@ _PART_BYTES = 16 * 1024 * 1024
 # At ten, the default, 25 connections are opened.
 _NETWORK_GBPS = 50.0
 _CONNECTIONS = 128
+_FILES = 1024
 _CONNECT_TIMEOUT_MS = 5_000
+# The SDK renews them minutes before they end.
+_RENEW_EVERY_S = 1.0
 # Beside letters and digits.
 _UNQUOTED = "-._~/"
 _PRECONDITION_FAILED = 412
@@ -53,6 +60,7 @@ class OnEnd(Protocol):
 
 def connect(aws: Aws) -> CrtPuts:
     """Raises NotUsable, and AwsError where there are no credentials."""
+    _allow_files()
     try:
         import awscrt.s3  # noqa: F401 - there may be none for this system
     except ImportError as error:
@@ -73,19 +81,21 @@ class CrtPuts:
     """One client of the library, for one bucket's host."""
 
     def __init__(self, aws: Aws) -> None:
-        from awscrt import auth, s3
+        from awscrt import s3
 
         self._aws = aws
-        self._bases: dict[str, str] = {}
+        self._bases: dict[str, tuple[str, str]] = {}
         self._keys: Any = None
         self._credentials: Any = None
+        self._renew_at = 0.0
         self._renew()
         url = urlsplit(aws.endpoint("s3"))
-        provider = auth.AwsCredentialsProvider.new_delegate(lambda: self._credentials)
         region = aws.client("s3").meta.region_name
         self._client = s3.S3Client(
             region=region,
-            signing_config=s3.create_default_s3_signing_config(region=region, credential_provider=provider),
+            signing_config=s3.create_default_s3_signing_config(
+                region=region, credential_provider=self._credentials
+            ),
             tls_mode=s3.S3RequestTlsMode.ENABLED if url.scheme == "https" else s3.S3RequestTlsMode.DISABLED,
             tls_connection_options=_tls(aws) if url.scheme == "https" else None,
             part_size=_PART_BYTES,
@@ -115,21 +125,29 @@ class CrtPuts:
             else:
                 on_end(None)
 
-        request = self._client.make_request(
-            type=s3.S3RequestType.PUT_OBJECT,
-            request=self._request(put),
-            on_headers=on_headers,
-            on_done=on_done,
-        )
-        cancel: Cancel = request.cancel
-        return cancel
+        def begin(path: str | None) -> Cancel:
+            request = self._client.make_request(
+                type=s3.S3RequestType.PUT_OBJECT,
+                request=self._request(put, None if path else io.BytesIO(put.data)),
+                send_filepath=path,
+                credential_provider=self._credentials,
+                on_headers=on_headers,
+                on_done=on_done,
+            )
+            cancel: Cancel = request.cancel
+            return cancel
 
-    def _request(self, put: Put) -> Any:
+        try:
+            return begin(put.path)
+        except (RuntimeError, UnicodeEncodeError):
+            return begin(None)
+
+    def _request(self, put: Put, body: io.BytesIO | None) -> Any:
         from awscrt.http import HttpHeaders, HttpRequest
 
-        base = urlsplit(self._base(put.bucket))
+        host, folder = self._base(put.bucket)
         headers = [
-            ("Host", base.netloc),
+            ("Host", host),
             ("Content-Length", str(len(put.data))),
             ("Content-Type", put.content_type),
             ("x-amz-checksum-sha256", put.checksum),
@@ -137,26 +155,41 @@ class CrtPuts:
         ]
         headers += [(f"x-amz-meta-{name}", value) for name, value in put.metadata.items()]
         headers += [("If-None-Match", "*")] if put.only_new else []
-        path = f"{base.path}{quote(put.key, safe=_UNQUOTED)}"
-        return HttpRequest("PUT", path, HttpHeaders(headers), io.BytesIO(put.data))
+        return HttpRequest("PUT", f"{folder}{quote(put.key, safe=_UNQUOTED)}", HttpHeaders(headers), body)
 
-    def _base(self, bucket: str) -> str:
-        """The URL of the bucket, with a final slash, as the SDK would send to it with all the user's
-        settings."""
+    def _base(self, bucket: str) -> tuple[str, str]:
+        """The host of the bucket, and its path with a final slash, as the SDK would send to it with all the
+        user's settings."""
         if bucket not in self._bases:
             url = self._aws.client("s3").generate_presigned_url(
                 "put_object", Params={"Bucket": bucket, "Key": "-"}
             )
-            self._bases[bucket] = url.partition("?")[0].removesuffix("-")
+            parts = urlsplit(url.partition("?")[0].removesuffix("-"))
+            self._bases[bucket] = parts.netloc, parts.path
         return self._bases[bucket]
 
     def _renew(self) -> None:
         """Have fresh credentials at hand. Raises AwsError."""
-        from awscrt.auth import AwsCredentials
+        from awscrt.auth import AwsCredentialsProvider
 
+        if (now := self._aws.clock()) < self._renew_at:
+            return
+        self._renew_at = now + _RENEW_EVERY_S
         keys = self._aws.signing_keys()
         if keys != self._keys:
-            self._keys, self._credentials = keys, AwsCredentials(*keys)
+            self._keys, self._credentials = keys, AwsCredentialsProvider.new_static(*keys)
+
+
+def _allow_files() -> None:
+    """Each request has a connection and a file; macOS lets a program open 256 unless it asks for more."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _tls(aws: Aws) -> Any:

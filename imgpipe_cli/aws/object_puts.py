@@ -73,9 +73,10 @@ class ObjectPuts:
 
     def _put_by_sdk(self, put: Put, on_answer: OnAnswer) -> Cancel:
         def send() -> None:
+            answer: Answer
             try:
-                answer: Answer = _stored(self._aws.call("s3", "put_object", **_parameters(put)))
-            except AwsError as error:
+                answer = _stored(self._aws.call("s3", "put_object", **_parameters(put)))
+            except Exception as error:  # told to whoever waits for it
                 answer = error
             on_answer(answer)
 

@@ -6,8 +6,6 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from imgpipe_cli.aws.sdk_errors import AwsError
-
 
 def checksum(sha256: bytes) -> str:
     """As S3 has it in its headers, and keeps it."""
@@ -17,7 +15,8 @@ def checksum(sha256: bytes) -> str:
 @dataclass(frozen=True)
 class Put:
     """One object to store. sha256: of the data; S3 verifies it. only_new: S3 refuses it where the key exists.
-    owner: the account that the bucket must belong to. metadata: kept with it; ASCII, at most 2 kB."""
+    owner: the account that the bucket must belong to. metadata: kept with it; ASCII, at most 2 kB. path: of a
+    file that held this data a moment ago."""
 
     bucket: str
     key: str
@@ -27,6 +26,7 @@ class Put:
     owner: str
     only_new: bool
     metadata: Mapping[str, str] = field(default_factory=dict)
+    path: str | None = None
 
     @property
     def checksum(self) -> str:
@@ -41,6 +41,8 @@ class Stored:
     version_id: str | None
 
 
-Answer = Stored | AwsError
+Answer = Stored | Exception
+"""An AwsError, unless something went wrong that nobody has thought of."""
+
 OnAnswer = Callable[[Answer], None]
 Cancel = Callable[[], object]

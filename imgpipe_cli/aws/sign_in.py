@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from imgpipe_cli.aws.sdk_errors import AwsError, code_of, errors_of, from_botocore, from_client_error, told
-from imgpipe_cli.aws.sdk_import import without_crt
+from imgpipe_cli.aws.sdk_import import find_services_at_once, without_crt
 from imgpipe_cli.aws.sdk_settings import Setting, UserSettings, bundle_fault, proxy_fault
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -63,6 +63,7 @@ class SignIn:
 
         with errors_of("", ""):
             self._sdk = _session_of_nobody() if self.place.is_local else Session()
+            find_services_at_once(self._sdk)
             return boto3.Session(
                 botocore_session=self._sdk,
                 profile_name=self.place.profile,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.converting import kinds
-from imgpipe_cli.pictures.sources import HEAD_BYTES, Source, folder
+from imgpipe_cli.pictures.sources import Source, folder
 
 # A file that ends like a picture is complete once it has not changed for this long; one that does not
 # (still being copied, or of another kind) is given longer.
@@ -134,7 +134,7 @@ def _content(source: Source, mark: Mark) -> bytes | None:
 
 def _is_converted(source: Source, size_bytes: int) -> bool:
     """Whether a JPEG is made of it. Raises OSError."""
-    return size_bytes <= kinds.MAX_FILE_BYTES and kinds.kind_of(source.read(HEAD_BYTES)) is not None
+    return size_bytes <= kinds.MAX_FILE_BYTES and kinds.kind_of(source.head()) is not None
 
 
 def _look_inside(state: _State, source: Source, mark: Mark, now: float) -> None:

@@ -57,12 +57,23 @@ class Source:
         """Its path from the root on; "" for standard input."""
         return os.path.abspath(self.path) if self.path is not None else ""  # noqa: PTH100 - links stay
 
-    def read(self, at_most: int | None = None) -> bytes:
-        """At most one byte more than a picture may have: enough to see that it is too large."""
+    def read(self) -> tuple[bytes, int]:
+        """Its bytes, or the first ones where it has more than a picture may have; and how many it has.
+
+        Raises OSError.
+        """
         if self.data is not None:
-            return self.data
+            return self.data, len(self.data)
         assert self.path is not None
-        return file_io.read(self.path, at_most=at_most or functions.picture.MAX_BYTES + 1)
+        # One byte more shows that a file which is growing has become too large.
+        return file_io.read_or_head(self.path, at_most=functions.picture.MAX_BYTES + 1, head=HEAD_BYTES)
+
+    def head(self) -> bytes:
+        """Enough to tell what it is. Raises OSError."""
+        if self.data is not None:
+            return self.data[:HEAD_BYTES]
+        assert self.path is not None
+        return file_io.read(self.path, at_most=HEAD_BYTES)
 
     def sha256(self, at_most: int) -> bytes:
         """Of all of it. Raises OSError."""
@@ -72,10 +83,13 @@ class Source:
         return file_io.sha256(self.path, at_most=at_most)
 
     def is_beside_pictures(self) -> bool:
-        """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video."""
+        """Whether it only lies in a folder that was named, and is no picture: notes, sidecars, a video.
+
+        Raises OSError.
+        """
         if not self.found or os.path.splitext(self.name)[1].lower() in _PICTURE_SUFFIXES:  # noqa: PTH122 - once for each file
             return False
-        return not functions.picture.is_picture(self.read(HEAD_BYTES))
+        return not functions.picture.is_picture(self.head())
 
     def size_bytes(self) -> int:
         """As the file says; 0 where nothing says it."""
@@ -109,11 +123,7 @@ class Argument:
         if not self.is_folder:
             yield Source(self.path.name, self.text, self.path, argument=self.text, above=self.above)
             return
-        for one in folder(self.path, patterns):
-            if isinstance(one, Source):
-                yield replace(one, argument=self.text, above=self.above)
-            else:
-                yield one
+        yield from folder(self.path, patterns, self)
 
 
 def arguments(text: str) -> Iterator[Argument]:
@@ -141,9 +151,9 @@ def _own_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name  # noqa: PTH100 - Path has no way that leaves links alone
 
 
-def folder(root: Path, patterns: Patterns = ALL) -> Iterator[Found]:
+def folder(root: Path, patterns: Patterns = ALL, argument: Argument | None = None) -> Iterator[Found]:
     """The files below a folder, in the order of their keys; only names of the folders that the walk is in
-    are kept.
+    are kept. argument: that means this folder.
 
     Hidden files are passed over, and so are links to files outside of the folder. Links to folders, and what
     is no file (a pipe, a device), are left out.
@@ -152,7 +162,7 @@ def folder(root: Path, patterns: Patterns = ALL) -> Iterator[Found]:
     # A stack of our own: a function would call itself for each folder within a folder.
     levels: list[_Level] = []
     try:
-        levels.append(_Level.of(str(root), _own_name(root)))
+        levels.append(_Level.of(str(root), _own_name(root), argument or Argument("", root)))
     except OSError as error:
         yield error
     while levels:
@@ -169,7 +179,7 @@ def folder(root: Path, patterns: Patterns = ALL) -> Iterator[Found]:
         elif patterns.enters(level.below + name[:-1]):
             try:
                 place = os.path.join(level.place, name[:-1])  # noqa: PTH118 - once for each file
-                levels.append(_Level.of(place, level.key + name[:-1], level.below + name))
+                levels.append(_Level.of(place, level.key + name[:-1], level.argument, level.below + name))
             except OSError as error:
                 yield error
 
@@ -184,13 +194,14 @@ class _Level:
 
     place: str
     key: str
+    argument: Argument
     below: str
     names: list[str]
     odd: frozenset[str]
     twins: dict[str, str]
 
     @classmethod
-    def of(cls, place: str, key: str, below: str = "") -> _Level:
+    def of(cls, place: str, key: str, argument: Argument, below: str = "") -> _Level:
         """Raises OSError."""
         names, odd = [], []
         with os.scandir(place) as entries:
@@ -202,7 +213,8 @@ class _Level:
                 elif not (entry.name.startswith(".") or entry.is_symlink()):
                     names.append(f"{entry.name}/")
         names.sort(key=os.fsencode, reverse=True)
-        return cls(place, f"{key}/" if key else "", below, names, frozenset(odd), _same_looks(names))
+        key = f"{key}/" if key else ""
+        return cls(place, key, argument, below, names, frozenset(odd), _same_looks(names))
 
     def file(self, name: str, patterns: Patterns, inside: str) -> Iterator[Found]:
         """What is told of one file; inside: the folder that was named."""
@@ -218,7 +230,15 @@ class _Level:
     def source(self, name: str, *, found: bool = False, twin: str = "") -> Source:
         path = Path(self.place, name)
         other = str(Path(self.place, twin)) if twin else ""
-        return Source(self.key + name, str(path), path, found=found, twin=other)
+        return Source(
+            self.key + name,
+            str(path),
+            path,
+            argument=self.argument.text,
+            above=self.argument.above,
+            found=found,
+            twin=other,
+        )
 
 
 def _same_looks(names: Sequence[str]) -> dict[str, str]:

@@ -181,7 +181,7 @@ class Waiter:
             yield from self._newest(until)
 
     def _overdue(self, until: float) -> Iterator[ResultItem]:
-        """What is found under the keys that are due; one request after the other as long as they find some."""
+        """What is found under the keys that are due; one request after the other while they find some."""
         while asked := self._due():
             self._pace.further(until)
             items = self._late(asked)

@@ -21,6 +21,7 @@ from typing import TextIO
 # Windows has no such flags: it lets only administrators make links, and has no pipes among its files.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+_NO_TERMINAL = getattr(os, "O_NOCTTY", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 PRIVATE = 0o600
 _PART_BYTES = 1 << 16
@@ -30,7 +31,7 @@ _SCRATCH = (".imgpipe-", ".tmp")
 class NotRegular(OSError):
     """A pipe, a device or a socket in the place of a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         super().__init__(None, "it is a pipe, a device or a socket, not a file", str(path))
 
 
@@ -43,15 +44,24 @@ def is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def read(path: Path, *, at_most: int) -> bytes:
+def read(path: Path | str, *, at_most: int) -> bytes:
     """The first bytes of a file, also behind a link. Raises OSError, NotRegular among them."""
+    return read_or_head(path, at_most=at_most, head=at_most)[0]
+
+
+def read_or_head(path: Path | str, *, at_most: int, head: int) -> tuple[bytes, int]:
+    """All of a file, or its first `head` bytes where it has more than at_most; and its size in bytes.
+
+    Raises OSError, NotRegular among them.
+    """
     with _opened(path) as (descriptor, size):
+        most = at_most if size <= at_most else head
         # Room for what is there; making room for all that may come takes longer than reading a small file.
-        content = os.read(descriptor, min(at_most, size + 1))
+        content = os.read(descriptor, min(most, size + 1))
         # It grew, or the system gave less than there is.
-        while more := os.read(descriptor, min(at_most - len(content), _PART_BYTES)):
+        while len(content) != size and (more := os.read(descriptor, min(most - len(content), _PART_BYTES))):
             content += more
-        return content
+        return content, max(size, len(content))
 
 
 def sha256(path: Path, *, at_most: int) -> bytes:
@@ -72,13 +82,15 @@ def lines(path: Path, *, longest: int) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, int]]:
+def _opened(path: Path | str) -> Iterator[tuple[int, int]]:
     """The descriptor of a file to read, and its size in bytes."""
-    if is_special(path):
-        raise NotRegular(path)
-    descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
     try:
-        # Asked again once it is open: the file of this name may have been replaced meanwhile.
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _NO_TERMINAL | _BINARY)
+    except OSError as error:
+        if is_special(Path(path)):  # a socket cannot be opened
+            raise NotRegular(path) from error
+        raise
+    try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from imgpipe_cli.aws.client import Aws, AwsError, Place, Timeouts
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.aws.object_puts import ObjectPuts
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Note, Refused, Sent, Unchanged
 from imgpipe_cli.pictures.sending import send as sending
@@ -93,7 +95,7 @@ def test_the_largest_picture_goes_in_one_request_too(s3: LoopbackS3) -> None:
     ]
     assert sent(large) == Outcome(sent=2)
     assert len(s3.puts()) == 2
-    assert s3.keys["1.jpg"][0].etag == hashlib.md5(large[1].read()).hexdigest()
+    assert s3.keys["1.jpg"][0].etag == hashlib.md5(large[1].read()[0]).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,44 @@ def test_converted_pictures_say_what_they_were_and_are_known_again(
 
 
 # --- faults --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Source]:
+    """Pictures in files, of which one has a name that is no UTF-8."""
+    made = [tmp_path / f"{number}.jpg" for number in range(5)]
+    made += [Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9.jpg"))] if os.name == "posix" else []
+    for number, path in enumerate(made):
+        path.write_bytes(CAT + b"%d" % number)
+    return [Source(f"{number}.jpg", str(path), path) for number, path in enumerate(made)]
+
+
+def test_files_arrive_whatever_their_names_are(s3: LoopbackS3, files: list[Source]) -> None:
+    assert sent(files) == Outcome(sent=len(files))
+    assert [s3.newest(one.key) for one in files] == [CAT + b"%d" % number for number in range(len(files))]
+    assert [one.by_crt for one in s3.puts()].count(False) == 1
+
+
+@pytest.mark.parametrize("change", ["other", "longer", "shorter", "gone"])
+def test_a_file_that_changes_once_it_was_checked_arrives_as_it_was(
+    s3: LoopbackS3, files: list[Source], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The second one has been read by then, and is not sent yet."""
+    path, before = files[1].path, CAT + b"1"
+    assert path is not None
+    quicken = ObjectPuts.quicken
+
+    def changed(puts: ObjectPuts) -> None:
+        if change == "gone":
+            path.unlink()
+        else:
+            path.write_bytes({"other": CAT + b"9", "longer": before + b"9", "shorter": CAT}[change])
+        quicken(puts)
+
+    monkeypatch.setattr(ObjectPuts, "quicken", changed)
+    assert sent(files) == Outcome(sent=len(files))
+    assert s3.newest("1.jpg") == before
+    assert len(s3.keys["1.jpg"]) == 1
 
 
 def test_a_wave_of_throttling_loses_no_picture(s3: LoopbackS3) -> None:
@@ -180,8 +220,9 @@ def test_credentials_that_cannot_be_renewed_are_reported_with_their_own_words(s3
                 raise AwsError("ExpiredToken", "The SSO session is over.", status=400)
             return super().signing_keys()
 
+    hours = itertools.count(step=3600).__next__
     with pytest.raises(Problem) as caught:
-        send(Expiring(Place(region=NAMES.region)), NAMES, pictures(50), nothing)
+        send(Expiring(Place(region=NAMES.region), clock=hours), NAMES, pictures(50), nothing)
     assert caught.value.code == "expired_token"
     assert len(s3.keys) < 50
 
@@ -194,10 +235,19 @@ def test_new_credentials_are_used_at_once(s3: LoopbackS3) -> None:
             self.asked += 1
             return f"AKID{self.asked}", "secret", None
 
-    send(Renewing(Place(region=NAMES.region)), NAMES, pictures(12), nothing)
+    hours = itertools.count(step=3600).__next__
+    send(Renewing(Place(region=NAMES.region), clock=hours), NAMES, pictures(12), nothing)
     later = [one.headers["authorization"] for one in s3.puts() if one.by_crt]
-    assert len(later) == 11
-    assert not [one for one in later if "Credential=AKID1/" in one]
+    assert len({one.partition("Credential=")[2].partition("/")[0] for one in later}) == 11
+
+
+def test_a_fault_that_nobody_has_thought_of_ends_the_upload(s3: LoopbackS3) -> None:
+    class Broken(Aws):
+        def call(self, *_what: Any, **_parameters: Any) -> dict[str, Any]:
+            raise TypeError("nobody has thought of it")
+
+    with pytest.raises(TypeError):
+        send(Broken(Place(region=NAMES.region)), NAMES, pictures(5), nothing)
 
 
 def test_where_the_library_is_not_there_the_sdk_sends_all_and_that_is_said(
@@ -277,11 +327,11 @@ def test_no_more_are_read_ahead_than_the_window_holds(s3: LoopbackS3) -> None:
     read = stored = most = 0
 
     class Counted(Source):
-        def read(self, at_most: int | None = None) -> bytes:
+        def read(self) -> tuple[bytes, int]:
             nonlocal read, most
             read += 1
             most = max(most, read - stored)
-            return super().read(at_most)
+            return super().read()
 
     def emit(event: Event) -> None:
         nonlocal stored
@@ -332,7 +382,7 @@ def test_a_thousand_that_are_there_cost_no_put_and_few_requests(s3: LoopbackS3) 
     many = pictures(1000)
     for one in many:
         assert isinstance(one, Source)
-        s3.store(one.key, one.read())
+        s3.store(one.key, one.read()[0])
     for number in range(3000):  # of others, before and after
         s3.store(f"{'aoz'[number % 3]}/{number}.jpg", b"x")
     assert sent(many) == Outcome(unchanged=1000)
@@ -344,7 +394,7 @@ def test_pictures_in_any_order_are_found_as_well(s3: LoopbackS3) -> None:
     many = pictures(FEW + 50)
     for one in many:
         assert isinstance(one, Source)
-        s3.store(one.key, one.read())
+        s3.store(one.key, one.read()[0])
     assert sent([*many[50:], *many[:50]]) == Outcome(unchanged=FEW + 50)
     assert s3.puts() == []
 

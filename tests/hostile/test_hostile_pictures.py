@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.local.rekognition import Rekognition
 from imgpipe_cli.pictures.converting import kinds
 from imgpipe_cli.pictures.converting.decoding import NotDecoded, decoded
@@ -85,7 +86,7 @@ def test_a_file_of_any_content_has_its_result(
 @rows(PICTURES)
 def test_a_file_of_any_content_is_converted_or_refused_with_a_reason(row: PictureRow) -> None:
     data = row.make()
-    kind = kinds.to_convert(data, len(data))
+    kind = kinds.to_convert(data, functions.picture.refusal(data))
     if kind is None:
         return
     before = _memory()

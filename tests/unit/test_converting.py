@@ -91,7 +91,7 @@ def sixteen_bit_png(color: bool) -> bytes:
 @pytest.mark.parametrize("color", [True, False], ids=["colors", "gray"])
 def test_sixteen_bits_a_channel_become_eight(color: bool) -> None:
     data = sixteen_bit_png(color)
-    assert kinds.to_convert(data, len(data)) == "PNG"
+    assert kinds.to_convert(data, functions.picture.refusal(data)) == "PNG"
     expected = UPRIGHT if color else UPRIGHT.convert("L").convert("RGB")
     assert difference(read(data).convert("RGB"), expected) < ALIKE
     gray = tiff(Image.fromarray(np.asarray(UPRIGHT.convert("L")).astype(np.uint16) * 257))
@@ -100,7 +100,7 @@ def test_sixteen_bits_a_channel_become_eight(color: bool) -> None:
 
 def test_cmyk_becomes_rgb() -> None:
     data = photos.jpeg(6, image=UPRIGHT.convert("CMYK"))
-    assert kinds.to_convert(data, len(data)) == "JPEG"
+    assert kinds.to_convert(data, functions.picture.refusal(data)) == "JPEG"
     assert difference(read(data)) < 2 * ALIKE
 
 
@@ -140,7 +140,7 @@ def test_a_side_over_the_limit_is_shrunk_to_it(
     content = io.BytesIO()
     Image.new("RGB", size, "teal").save(content, form)
     data = content.getvalue()
-    assert kinds.to_convert(data, len(data)) == form
+    assert kinds.to_convert(data, functions.picture.refusal(data)) == form
     found = decoded(io.BytesIO(data), form)
     assert (found.image.size, found.is_smaller) == (expected, True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
@@ -23,8 +23,7 @@ _AFTER_DATA = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _MAX_PARTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A segment, from its marker on. data_end: of a scan, where its picture data ends; else `end`."""
 
     marker: int
@@ -33,8 +32,7 @@ class Part:
     data_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """is_picture: most decoders read it."""
 
     components: int
@@ -82,18 +80,18 @@ def frame(data: bytes) -> Frame | None:
 
 def exif(data: bytes) -> bytes:
     """The TIFF structure of its EXIF block; b"" where there is none."""
-    return _block(data, EXIF)
+    return exif_and_xmp(data)[0]
 
 
-def xmp(data: bytes) -> bytes:
-    return _block(data, XMP)
-
-
-def _block(data: bytes, name: bytes) -> bytes:
+def exif_and_xmp(data: bytes) -> tuple[bytes, bytes]:
+    """The first block of each; b"" where there is none."""
+    found = {EXIF: b"", XMP: b""}
     try:
         for part in parts(data, whole=False):
-            if part.marker == APP1 and data.startswith(name, part.start + 4):
-                return data[part.start + 4 + len(name) : part.end]
+            if part.marker == APP1:
+                for name, before in found.items():
+                    if not before and data.startswith(name, part.start + 4):
+                        found[name] = data[part.start + 4 + len(name) : part.end]
     except ValueError:
         pass
-    return b""
+    return found[EXIF], found[XMP]

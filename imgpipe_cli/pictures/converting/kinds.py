@@ -20,6 +20,7 @@ MAX_PIXELS = 200_000_000
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 """Of a file that is converted. The largest RAW files have a quarter of it."""
 
+_TOO_LARGE = ("too_large", "too_many_pixels")
 # "a HEIC picture", "a camera RAW file (CR2)", as the functions name what they refuse.
 _NAMED = re.compile(r"an? (?:(\w+) picture|camera (RAW) file(?: \((\w+)\))?)")
 _INSTALL = "Install what converts it, in imgpipe's checkout: pipx install --force '.[photos]'"
@@ -35,27 +36,21 @@ def kind_of(head: bytes) -> str | None:
     return kind if kind in RAW | OTHERS else None
 
 
-def to_convert(data: bytes, size_bytes: int) -> str | None:
+def to_convert(data: bytes, refusal: functions.picture.Refusal | None) -> str | None:
     """The kind, if it is to be converted; None for what goes as it is, or cannot be converted.
 
-    data: the file, or its first 15 MB.
+    data: the file, or its first bytes. refusal: why Rekognition would not take the file as it is.
     """
     kind = kind_of(data)
     if kind not in (JPEG, PNG):
         return kind
-    return kind if is_too_large(data, size_bytes) or is_unusual(data) else None
+    is_too_large = refusal is not None and refusal.code in _TOO_LARGE
+    return kind if is_too_large or _is_unusual(data, kind) else None
 
 
-def is_too_large(data: bytes, size_bytes: int) -> bool:
-    """Whether Rekognition refuses this JPEG or PNG for its bytes or its pixels."""
-    size = functions.picture.measure(data)
-    sides = (size.width, size.height) if isinstance(size, functions.picture.Size) else (0, 0)
-    return size_bytes > functions.picture.MAX_BYTES or max(sides) > functions.picture.MAX_SIDE
-
-
-def is_unusual(data: bytes) -> bool:
+def _is_unusual(data: bytes, kind: str) -> bool:
     """Whether it is a JPEG in CMYK, or a PNG with 16 bits a channel: AWS does not say that it reads them."""
-    if kind_of(data) == PNG:
+    if kind == PNG:
         return data[24:25] == b"\x10"
     frame = jpeg_parts.frame(data)
     return frame is not None and frame.components == 4

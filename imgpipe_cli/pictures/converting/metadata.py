@@ -40,8 +40,8 @@ def tells_place(data: bytes) -> bool:
         exif = next((body for kind, _, body in chunks if kind == b"eXIf"), b"")
         xmp = b"".join(body for kind, _, body in chunks if kind == b"iTXt")
     else:
-        exif, xmp = jpeg_parts.exif(data), jpeg_parts.xmp(data)
-    return _XMP_LATITUDE in xmp or _has_latitude(exif)
+        exif, xmp = jpeg_parts.exif_and_xmp(data)
+    return _XMP_LATITUDE in xmp or (exif != b"" and _has_latitude(exif))
 
 
 def stripped(data: bytes) -> bytes:

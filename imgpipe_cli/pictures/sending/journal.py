@@ -1,8 +1,9 @@
 """What this machine has sent into a bucket: a file of lines, which saves questions to S3, and tells which
 file of this machine is the picture of a key.
 
-A line is written when S3 has taken a picture. Whatever ends the program, at any byte, costs the lines of the
-last moment; what cannot be read is as if it were not there. The bucket decides what is sent, never this file.
+A line is noted when S3 has taken a picture, and some are written together. Whatever ends the program, at any
+byte, costs the lines of the last moment; what cannot be read is as if it were not there. The bucket decides
+what is sent, never this file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from imgpipe_cli.system.state_dir import state_dir, to_read
 # The latest are kept, in about so many bytes: some 100,000 pictures.
 MAX_BYTES = 48 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
+# Each write lets other threads run first.
+_TOGETHER = 32
 # A pipe in its place would wait for a reader; Windows has none.
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
@@ -59,16 +62,24 @@ class Journal:
         self._name = _name(bucket)
         self._descriptor: int | None = None
         self._closed = False
+        self._waiting: list[bytes] = []
         self._known: set[bytes] | None = None
         self._placed: set[bytes] | None = None
 
     def write(self, entry: Entry) -> None:
-        """Append one line, in one step."""
-        if self._descriptor is None and not self._closed:
+        """Append one line, with others."""
+        self._waiting.append(entry.line)
+        if len(self._waiting) >= _TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, in one step."""
+        lines, self._waiting = b"".join(self._waiting), []
+        if lines and self._descriptor is None and not self._closed:
             self._open()
-        if self._descriptor is not None:
+        if lines and self._descriptor is not None:
             try:
-                os.write(self._descriptor, entry.line)
+                os.write(self._descriptor, lines)
             except OSError:
                 self.close()
 
@@ -94,6 +105,7 @@ class Journal:
             return
 
     def close(self) -> None:
+        self.flush()
         self._closed = True
         if self._descriptor is not None:
             os.close(self._descriptor)

@@ -15,7 +15,7 @@ from imgpipe_cli.pictures.converting.workers import Converted, NotConverted
 from imgpipe_cli.pictures.sending.journal import Journal
 from imgpipe_cli.pictures.sending.plan import unreadable
 from imgpipe_cli.pictures.sending.unchanged import There, is_from, is_same
-from imgpipe_cli.pictures.sources import HEAD_BYTES, Source
+from imgpipe_cli.pictures.sources import Source
 
 # In bytes; of the converted picture nothing is known yet, and most are smaller.
 _CONVERTING_BYTES = 4 * 1024 * 1024
@@ -59,6 +59,11 @@ class Picture:
         return bool(self.data)
 
     @property
+    def path(self) -> str | None:
+        """Of the file that holds these very bytes."""
+        return str(self.source.path) if self.source.path and self.sha256 is self.source_sha256 else None
+
+    @property
     def metadata(self) -> Mapping[str, str]:
         """Of a converted picture: what leads back to the file."""
         if self.kind is None:
@@ -69,18 +74,16 @@ class Picture:
 
 def prepared(source: Source, rules: Rules) -> Picture | Refused | PassedOver:
     """The picture of a file, if it can be sent."""
-    size_bytes = source.size_bytes()
     try:
         if source.is_beside_pictures():
             return PassedOver(source.name)
-        data = source.read(HEAD_BYTES if size_bytes > _MAX_BYTES else None)
+        data, size_bytes = source.read()
     except OSError as error:
         return unreadable(source.name, error)
     # Of standard input only so much was read.
-    cut = max(size_bytes, len(data)) > _MAX_BYTES and source.path is None
-    size_bytes = max(size_bytes, len(data))
+    cut = size_bytes > _MAX_BYTES and source.path is None
     refusal = functions.picture.refusal(data, size_bytes=size_bytes, cut=cut)
-    kind = kinds.to_convert(data, size_bytes) if rules.convert else None
+    kind = kinds.to_convert(data, refusal) if rules.convert else None
     if kind is not None and not cut:
         missing = kinds.missing(kind)
         if missing is None:
@@ -112,9 +115,10 @@ def _to_convert(source: Source, kind: str, size_bytes: int) -> Picture | Refused
 
 def _as_it_is(source: Source, data: bytes, rules: Rules) -> Picture | Refused:
     sha256 = hashlib.sha256(data).digest()
-    picture = Picture(source, len(data), data, sha256, source_sha256=sha256)
+    tells_place = not rules.strip and metadata.tells_place(data)
+    picture = Picture(source, len(data), data, sha256, source_sha256=sha256, tells_place=tells_place)
     if not rules.strip:
-        return replace(picture, tells_place=metadata.tells_place(data))
+        return picture
     try:
         stripped = metadata.stripped(data)
     except metadata.NotStripped as error:

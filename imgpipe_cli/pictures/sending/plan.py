@@ -173,7 +173,8 @@ def with_key(source: Source, prefix: str = "", *, or_raise: bool = False) -> Sou
     """With the key that it is sent under; refused where it can have none. or_raise: a usage Problem
     instead."""
     try:
-        return replace(source, key=_key(prefix, source))
+        key = _key(prefix, source)
+        return source if key == source.key else replace(source, key=key)
     except Problem as error:
         if or_raise:
             raise

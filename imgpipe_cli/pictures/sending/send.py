@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -167,6 +167,7 @@ class _Sending:
             owner=self._names.account,
             only_new=not picture.again,
             metadata={**picture.metadata, **self._mark(picture.source.key)},
+            path=picture.path,
         )
         self._window.add(picture, lambda on_end: self._puts.put(put, on_end))
 
@@ -174,14 +175,19 @@ class _Sending:
         return functions.forced.metadata_of(key) if self._force else {}
 
     def _hash(self, picture: Picture) -> None:
+        self._beside(picture, lambda: picture.source.sha256(MAX_FILE_BYTES))
+
+    def _beside(self, picture: Picture, work: Callable[[], End]) -> None:
+        """Have it done in another thread."""
+
         def begin(on_end: OnEnd) -> Cancel:
-            def read() -> None:
+            def do() -> None:
                 try:
-                    on_end(picture.source.sha256(MAX_FILE_BYTES))
-                except OSError as error:
+                    on_end(work())
+                except Exception as error:  # `_take` says what it means
                     on_end(error)
 
-            return self._asking.submit(read).cancel
+            return self._asking.submit(do).cancel
 
         self._window.add(picture, begin)
 
@@ -214,6 +220,8 @@ class _Sending:
                     self._emit(made)
             case None:  # nothing was found under its key
                 self._go_on(replace(picture, again=picture.is_ready))
+            case Exception():
+                raise end
 
     def _is_refused(self, picture: Picture, error: AwsError) -> None:
         if not exists(error) or picture.again:
@@ -232,18 +240,15 @@ class _Sending:
             self._convert(picture)
 
     def _ask(self, picture: Picture) -> None:
-        """What is there under its key, beside all else."""
+        """What is there under its key."""
 
-        def begin(on_end: OnEnd) -> Cancel:
-            def ask() -> None:
-                try:
-                    on_end(asked(self._aws, self._names.bucket, picture.source.key))
-                except AwsError:  # so it is sent
-                    on_end(None)
+        def ask() -> There | None:
+            try:
+                return asked(self._aws, self._names.bucket, picture.source.key)
+            except AwsError:  # so it is sent
+                return None
 
-            return self._asking.submit(ask).cancel
-
-        self._window.add(picture, begin)
+        self._beside(picture, ask)
 
     def _found_there(self, picture: Picture, there: There) -> None:
         source = picture.source

@@ -18,9 +18,10 @@ from imgpipe_cli.system.threads import TICK_S
 _MOST = 128
 _MOST_BYTES = 64 * 1024 * 1024
 
-End = Stored | AwsError | There | None | bytes | OSError | Converted | NotConverted
-"""What came of one: stored, refused, or what was found under its key, None for nothing. Of one that is
-converted also the hash of its file, and the JPEG, or why there is none."""
+End = Stored | There | None | bytes | Converted | NotConverted | Exception
+"""What came of one: stored, or what was found under its key, None for nothing. Of one that is converted also
+the hash of its file, and the JPEG, or why there is none. AwsError: it was refused; OSError: it cannot be
+read."""
 
 OnEnd = Callable[[End], None]
 Take = Callable[[Picture, End], None]
@@ -64,11 +65,11 @@ class Window:
 
     def take_ended(self, *, wait: bool = False) -> None:
         """All that have ended; wait: for one at least."""
-        with contextlib.suppress(queue.Empty):
-            if wait:
+        if wait:
+            with contextlib.suppress(queue.Empty):
                 self._take_one(*self._ended.get(timeout=TICK_S))
-            while True:
-                self._take_one(*self._ended.get_nowait())
+        while not self._ended.empty():  # no other thread takes any
+            self._take_one(*self._ended.get_nowait())
 
     def _take_one(self, number: int, end: End) -> None:
         picture, _ = self._under_way.pop(number)
