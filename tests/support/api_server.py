@@ -140,7 +140,7 @@ class FakeApi:
         def page(after: str | None) -> tuple[list[ResultItem], str | None]:
             wanted = [
                 one
-                for one in self.stored.values()
+                for one in list(self.stored.values())  # others store meanwhile
                 if status in ("", one["status"]) and one["objectKey"].startswith(prefix)
             ]
             newest = sorted(wanted, key=lambda one: str(one["analyzedAt"]), reverse=True)

@@ -61,6 +61,7 @@ class LoopbackS3:
     encrypted: bool = False
     on_stored: Callable[[str], object] = lambda _key: None
     keys: dict[str, list[Version]] = field(default_factory=dict)
+    stored: int = 0
     asked: list[Asked] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,13 +72,21 @@ class LoopbackS3:
         return self.keys[key][-1].body
 
     def store(
-        self, key: str, body: bytes, content_type: str = "image/jpeg", metadata: dict[str, str] | None = None
-    ) -> Version:
-        """metadata: with the names of their headers."""
+        self,
+        key: str,
+        body: bytes,
+        content_type: str = "image/jpeg",
+        metadata: dict[str, str] | None = None,
+        *,
+        only_new: bool = False,
+    ) -> Version | None:
+        """metadata: with the names of their headers. only_new: None where the key exists."""
         with self.lock:
             versions = self.keys.setdefault(key, [])
+            if only_new and versions:
+                return None
             digest = hashlib.sha256(body).digest()
-            number = sum(len(found) for found in self.keys.values())
+            self.stored, number = self.stored + 1, self.stored
             md5 = hashlib.md5(body + (bytes([len(versions) % 256]) if self.encrypted else b"")).hexdigest()
             checksum = base64.b64encode(digest).decode()
             kept = body if self.keeps else b""
@@ -121,11 +130,14 @@ class _Bucket(Handler):
         wanted = asked.headers.get("x-amz-checksum-sha256")
         if wanted != base64.b64encode(hashlib.sha256(body).digest()).decode():
             self._error(400, "BadDigest")
-        elif asked.headers.get("if-none-match") == "*" and asked.key in self.s3.keys:
+            return
+        metadata = {name: value for name, value in asked.headers.items() if "x-amz-meta-" in name}
+        only_new = asked.headers.get("if-none-match") == "*"
+        content_type = asked.headers.get("content-type", "")
+        stored = self.s3.store(asked.key, body, content_type, metadata, only_new=only_new)
+        if stored is None:
             self._error(412, "PreconditionFailed")
         else:
-            metadata = {name: value for name, value in asked.headers.items() if "x-amz-meta-" in name}
-            stored = self.s3.store(asked.key, body, asked.headers.get("content-type", ""), metadata)
             self.s3.on_stored(asked.key)
             self.send(200, b"", {"ETag": f'"{stored.etag}"', "x-amz-version-id": stored.version_id})
 
