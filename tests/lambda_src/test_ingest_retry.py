@@ -13,7 +13,7 @@ import pytest
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.judging import Current, Picture
-from imgpipe_cli.diagnose.retry.retrying import event_of
+from imgpipe_cli.diagnose.retry.calling import event_of
 from ingest.app import Unfinished
 from shared.events import Arrival, Unreadable, comparable_sequencer, parse_event
 
