@@ -101,6 +101,7 @@ def upgraded(request: pytest.FixtureRequest, older: Path, tmp_path: Path) -> Ite
         yield found
 
 
+@pytest.mark.timeout(900)  # two minutes on two cores that have little else to do
 def test_every_command_goes_on_with_it_and_only_the_failed_picture_is_analyzed(upgraded: Upgraded) -> None:
     machine, now = upgraded.machine, upgraded.now
     before = answered(machine)
