@@ -193,7 +193,8 @@ def _carry_out(
     min_confidence: float | None,
 ) -> Retry:
     """Have the chosen looked at again, wait for what comes by itself, and clear the queue."""
-    from imgpipe_cli.diagnose.retry.retrying import Retry, at_once, clear, run_again
+    from imgpipe_cli.diagnose.retry.calling import run_again
+    from imgpipe_cli.diagnose.retry.retrying import Retry, at_once, clear
     from imgpipe_cli.render import failures as shown
 
     threshold = shown_from(run, min_confidence, run.pipeline())

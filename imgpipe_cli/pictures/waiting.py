@@ -249,17 +249,21 @@ class Waiter:
 
 def is_final(item: ResultItem, version_id: str | None) -> bool:
     """True if this is the result of that version, and not one that will be tried again."""
-    if version_id not in (None, item.get("versionId")):
-        return False
-    return not (item.get("status") == "failed" and item.get("error", {}).get("retryable"))
+    return version_id in (None, item.get("versionId")) and not _tries_left(item)
 
 
 def is_retrying(item: ResultItem, now: datetime | None = None) -> bool:
     """True while a failed picture may still get another try: Lambda's two come one and two minutes later.
 
-    The last failure is stored like those before it; what is older than that stays as it is.
+    A try that is stopped before it stores anything is not counted; what is older than that stays as it is.
     """
-    if item.get("status") != "failed" or not item.get("error", {}).get("retryable"):
+    if not _tries_left(item):
         return False
     age = (now or datetime.now(UTC)) - datetime.fromisoformat(item["analyzedAt"])
     return age < TRIED_FOR
+
+
+def _tries_left(item: ResultItem) -> int:
+    """How many more tries may follow by themselves. An older pipeline does not tell."""
+    error = item.get("error")
+    return error.get("triesLeft", 1) if error and error.get("retryable") else 0

@@ -8,7 +8,8 @@ public.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -22,6 +23,9 @@ from botocore.exceptions import (
 from shared.aws_clients import THROTTLE_CODES, aws_code
 from shared.picture import Refusal, corrupt, too_large
 
+if TYPE_CHECKING:
+    from shared.result_item import Failure
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -32,8 +36,19 @@ class Fault:
     hint: str
     retryable: bool = False
 
-    def stored(self) -> dict[str, str | bool]:
-        return asdict(self)
+    def stored(self, tries_left: int) -> Failure:
+        """As a result holds it. tries_left: how many more tries Lambda makes of the event."""
+        stored: Failure = {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+        }
+        if self.retryable:
+            stored["triesLeft"] = tries_left
+            if not tries_left:
+                stored["hint"] = "No attempt is left. Once the cause is gone, run `imgpipe retry`."
+        return stored
 
 
 class TryAgain(Exception):

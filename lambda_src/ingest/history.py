@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ingest.analysis import Findings, Unavailable
-from shared.events import Arrival, Removal
+from shared.events import TRIES, Arrival, Removal
 from shared.identity import is_of
 from shared.results import FEATURES, REMOVED
 
@@ -117,6 +117,21 @@ def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip |
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
     )
+
+
+def tries_left(arrival: Arrival, stored: Stored | None) -> int:
+    """How many more tries of its event follow the one that is made just now, should it fail.
+
+    Lambda does not tell which it is: what the tries before have stored counts them. A call by hand is none of
+    them, and leaves as many as there were.
+    """
+    if stored is None or not _is_same_object(stored, arrival) or stored["status"] != "failed":
+        return 0 if arrival.by_hand else TRIES - 1
+    if arrival.by_hand:
+        return stored["error"].get("triesLeft", 0)
+    if stored["sequencer"] != arrival.sequencer:
+        return TRIES - 1
+    return max(stored["error"].get("triesLeft", TRIES - 1) - 1, 0)
 
 
 def _is_replaced(feature: str, stored: StoredItem, arrival: Arrival) -> bool:

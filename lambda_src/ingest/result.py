@@ -80,8 +80,12 @@ def item(
     asked: Iterable[str],
     now: datetime,
     duration_ms: int,
+    tries_left: int,
 ) -> StoredItem:
-    """The result item, small enough for DynamoDB. Attributes without a value are left out."""
+    """The result item, small enough for DynamoDB. Attributes without a value are left out.
+
+    tries_left: how many more tries Lambda makes of the event, should this one have failed.
+    """
     answers = examination.answered
     found = {feature: answer for feature, answer in answers.items() if isinstance(answer, Findings)}
     missing = {
@@ -102,7 +106,7 @@ def item(
         "sha256": facts.sha256,
         "reusedFrom": origins or None,
         "unavailable": missing or None,
-        "error": examination.fault.stored() if examination.fault else None,
+        "error": examination.fault.stored(tries_left) if examination.fault else None,
     }
     whole = {
         "objectKey": arrival.key,

@@ -14,7 +14,7 @@ from ingest.backoff import Backoff
 from ingest.content import sha256_of
 from ingest.counting import Asker
 from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
-from ingest.history import Answered, Skip, Work, plan, tombstone
+from ingest.history import Answered, Skip, Work, plan, tombstone, tries_left
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.result import Examination, Facts, item, worst
@@ -87,6 +87,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             asked=needs.features,
             now=needs.now(),
             duration_ms=round((time.monotonic() - started_s) * 1000),
+            tries_left=tries_left(arrival, seen),
         )
         store = PatientStore(store=needs.store, backoff=backoff)
         try:

@@ -17,6 +17,9 @@ from .results import key_possible
 
 SEQUENCER_DIGITS = 32
 
+TRIES = 3
+"""So often Lambda calls the ingest function for an event that fails; then it is in the failure queue."""
+
 BY_HAND: Mapping[str, str] = {"imgpipe": "retry"}
 """`imgpipe retry` adds this to a record, beside S3's own members; S3 never does."""
 

@@ -114,10 +114,15 @@ class Reason(TypedDict):
 
 
 class Failure(Reason):
-    """Why a result failed. hint: how to go on. retryable: whether it is tried again by itself."""
+    """Why a result failed. hint: how to go on. retryable: whether another try may end well.
+
+    triesLeft: how many more Lambda makes of the event, as far as the ingest function can count them; there
+    exactly when it is retryable. A try that is stopped before it stores anything is not counted.
+    """
 
     hint: str
     retryable: bool
+    triesLeft: NotRequired[int]
 
 
 class Original(TypedDict):

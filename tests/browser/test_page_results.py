@@ -328,15 +328,22 @@ def test_retrying_is_said_for_as_long_as_there_are_tries(new_tab: NewTab, empty_
     now, longer_ago = (datetime.now(UTC) - timedelta(minutes=m) for m in (0, 11))
     empty_site.store(
         *(
-            item(key, status="failed", error=reason, analyzedAt=iso(at), day=iso(at)[:10])
-            for key, at in (("now.jpg", now), ("over.jpg", longer_ago))
+            item(
+                key,
+                status="failed",
+                error={**reason, "triesLeft": left},
+                analyzedAt=iso(at),
+                day=iso(at)[:10],
+            )
+            for key, left, at in (("now.jpg", 1, now), ("spent.jpg", 0, now), ("over.jpg", 1, longer_ago))
         )
     )
     tab = new_tab(empty_site)
     tab.expected.append("404")  # there are results and no pictures
     tab.open()
     expect(tab.card("now.jpg")).to_contain_text("RetryingToo busy.")
-    expect(tab.card("over.jpg")).to_contain_text("FailedToo busy. No attempt is left: run imgpipe retry.")
+    for key in ("spent.jpg", "over.jpg"):
+        expect(tab.card(key)).to_contain_text("FailedToo busy. No attempt is left: run imgpipe retry.")
     detail = tab.open_detail("over.jpg")
     expect(detail.locator(".notice")).to_contain_text("This picture could not be analyzed")
     expect(detail.locator(".notice")).not_to_contain_text("Wait for it.")

@@ -19,9 +19,10 @@ from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.deploy.resources.emptying import empty_bucket
+from imgpipe_cli.diagnose.retry.calling import run_again
 from imgpipe_cli.diagnose.retry.failure_queue import read
 from imgpipe_cli.diagnose.retry.failures import Places, survey
-from imgpipe_cli.diagnose.retry.retrying import clear, run_again
+from imgpipe_cli.diagnose.retry.retrying import clear
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Refused
 from imgpipe_cli.pictures.api import Api

@@ -18,15 +18,16 @@ import pytest
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.diagnose.retry import failure_queue, failures
+from imgpipe_cli.diagnose.retry.calling import run_again
 from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.diagnose.retry.failures import Places
 from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, settled
-from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear, run_again
+from imgpipe_cli.diagnose.retry.retrying import Cleared, at_once, clear
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.settings import Settings
 from tests.support.account import NAMES, REGION, RecordingAws, fresh_account
-from tests.support.api_server import TOKEN, Request, failed, item
+from tests.support.api_server import TOKEN, FakeApi, Request, failed, item
 from tests.support.fake_lambda import FakeLambda, Rekognition, no_call_outlives_the_account, serving_results
 
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
@@ -104,10 +105,15 @@ def account() -> Iterator[Account]:
 
 
 @pytest.fixture
-def places(account: Account) -> Iterator[Places]:
-    with serving_results(account.lambda_) as api:
-        api.busy = lambda request: any(map(account.refuse_read, _keys(request)))
-        yield Places(account, NAMES.bucket, Api(api.url, TOKEN))
+def api(account: Account) -> Iterator[FakeApi]:
+    with serving_results(account.lambda_) as played:
+        played.busy = lambda request: any(map(account.refuse_read, _keys(request)))
+        yield played
+
+
+@pytest.fixture
+def places(account: Account, api: FakeApi) -> Places:
+    return Places(account, NAMES.bucket, Api(api.url, TOKEN))
 
 
 def _keys(request: Request) -> list[str]:
@@ -411,8 +417,38 @@ def test_without_any_result_after_a_lost_answer_it_is_pending(account: Account, 
         raise AwsError("Unreachable", "Connection reset", service="lambda", operation="invoke")
 
     account.lambda_.before = lost
-    outcomes, cleared = retry(places, account)
-    assert (outcomes["a.jpg"].state, outcomes["a.jpg"].code, cleared.taken) == ("pending", "answer_lost", 0)
+    outcomes = again(places, list(survey(places, account).values()), timeout_s=300)
+    assert (outcomes["a.jpg"].state, outcomes["a.jpg"].code) == ("pending", "answer_lost")
+    assert clear(places, account.url, None).taken == 0
+
+
+def test_nobody_waits_longer_than_told_for_a_lost_answer(account: Account, places: Places) -> None:
+    account.queue(*(account.put(f"{number}.jpg") for number in range(6)))
+    called: list[Any] = []
+
+    def lost(event: dict[str, Any]) -> None:
+        called.append(event)
+        raise AwsError("Unreachable", "Connection reset", service="lambda", operation="invoke")
+
+    account.lambda_.before = lost
+    pictures = list(survey(places, account).values())
+    left = run_again(places, NAMES, pictures, lambda one: pytest.fail(one.key), timeout_s=60, at_once=2)
+    assert sorted(one.key for one in left) == [f"{number}.jpg" for number in range(6)]
+    assert len(called) == 2, "nothing else is called while their answers may still come"
+
+
+def test_results_are_read_together(account: Account, places: Places, api: FakeApi) -> None:
+    """Here all calls that have not ended before the first look end before the second."""
+    account.queue(*(account.put(f"{number:02}.jpg") for number in range(30)))
+    pictures = list(survey(places, account).values())
+    api.asked.clear()
+
+    def pause(_seconds: float) -> None:
+        no_call_outlives_the_account()
+
+    account.sleep = pause
+    assert {one.state for one in again(places, pictures).values()} == {"done"}
+    assert len(api.asked) <= 2
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.diagnose.retry.calling import event_of
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.judging import Current, judged, settled
-from imgpipe_cli.diagnose.retry.retrying import event_of
 from imgpipe_cli.pictures.waiting import is_final
 from ingest.app import Unfinished
 from shared.index_rows import is_indexed

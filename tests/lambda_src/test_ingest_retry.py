@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from imgpipe_cli.aws.names import Names
+from imgpipe_cli.diagnose.retry.calling import event_of
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.judging import Current, Picture
-from imgpipe_cli.diagnose.retry.retrying import event_of
 from ingest.app import Unfinished
 from shared.events import Arrival, Unreadable, comparable_sequencer, parse_event
 
@@ -124,6 +124,43 @@ def test_a_failure_that_may_pass_is_stored_and_raised(cloud: Cloud, pictures: Si
     with pytest.raises(Unfinished, match="throttled"):
         cloud.ingest(by_hand(cloud, "a.jpg"))
     assert item_of(cloud, "a.jpg")["error"]["retryable"]
+
+
+def fails(cloud: Cloud, event: Event) -> int:
+    """How many tries are left, by the result, after this one has failed."""
+    with pytest.raises(Unfinished, match="throttled"):
+        cloud.ingest(event)
+    error = item_of(cloud, "a.jpg")["error"]
+    assert ("No attempt is left" in error["hint"]) == (error["triesLeft"] == 0)
+    return int(error["triesLeft"])
+
+
+def test_a_failed_result_counts_the_tries_that_are_left(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.answers["DetectLabels"] = "ThrottlingException"
+    event = cloud.put("a.jpg", pictures.jpeg())
+    # A fourth is a second delivery of the same event.
+    assert [fails(cloud, event) for _ in range(4)] == [2, 1, 0, 0]
+    assert fails(cloud, cloud.put("a.jpg", pictures.jpeg())) == 2
+
+
+def test_a_failure_of_before_they_were_counted_is_the_first(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.answers["DetectLabels"] = "ThrottlingException"
+    event = cloud.put("a.jpg", pictures.jpeg())
+    fails(cloud, event)
+    older = item_of(cloud, "a.jpg")
+    del older["error"]["triesLeft"]
+    cloud.store(older.pop("objectKey"), older.pop("analyzedAt"), **older)
+    assert fails(cloud, event) == 1
+
+
+def test_a_call_by_hand_is_no_try_of_lambdas(cloud: Cloud, pictures: SimpleNamespace) -> None:
+    cloud.answers["DetectLabels"] = "ThrottlingException"
+    event = cloud.put("a.jpg", pictures.jpeg())
+    assert fails(cloud, by_hand(cloud, "a.jpg")) == 0
+    assert fails(cloud, event) == 2
+    assert fails(cloud, by_hand(cloud, "a.jpg")) == 2
+    assert [fails(cloud, event) for _ in range(2)] == [1, 0]
+    assert fails(cloud, by_hand(cloud, "a.jpg")) == 0
 
 
 @pytest.mark.parametrize("in_queue", [True, False])

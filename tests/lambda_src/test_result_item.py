@@ -131,7 +131,13 @@ def test_every_field_says_what_it_is_and_where_it_comes_from(name: str) -> None:
         (Literal["a", "b"], {"a", "b"}),
         (
             result_item.Failure,
-            {"code": "string", "message": "string", "hint": "string", "retryable": "boolean"},
+            {
+                "code": "string",
+                "message": "string",
+                "hint": "string",
+                "retryable": "boolean",
+                "triesLeft?": "integer",
+            },
         ),
         (result_item.Trait, {"Value": "boolean", "Confidence?": "number"}),
     ],

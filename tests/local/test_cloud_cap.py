@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe_cli.diagnose.retry import retrying
+from imgpipe_cli.diagnose.retry import calling
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.emulator import environment
 from imgpipe_cli.local.process import control
@@ -94,6 +94,6 @@ def test_a_call_beyond_the_cap_is_refused_as_retry_expects_it(machine: Machine) 
     client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     with pytest.raises(client.exceptions.TooManyRequestsException) as refused:
         client.invoke(FunctionName=function, Payload=b"{}")
-    assert refused.value.response["Error"]["Code"] in retrying._BUSY
+    assert refused.value.response["Error"]["Code"] in calling._BUSY
     client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=2)
     assert client.invoke(FunctionName=function, Payload=b"{}")["StatusCode"] == 200

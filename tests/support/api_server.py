@@ -48,8 +48,10 @@ def item(
     return cast("ResultItem", {**found, "features": ["labels"], "labels": [], **more})
 
 
-def failed(key: str, *, retryable: bool, **more: Any) -> ResultItem:
+def failed(key: str, *, retryable: bool, tries_left: int | None = None, **more: Any) -> ResultItem:
+    """tries_left: None as an older pipeline writes it."""
     error = {"code": "throttled", "message": "Too busy.", "hint": "Wait.", "retryable": retryable}
+    error |= {} if tries_left is None else {"triesLeft": tries_left}
     return item(key, status="failed", error=error, **more)
 
 

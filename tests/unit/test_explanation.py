@@ -77,8 +77,14 @@ def queued(version_id: str | None = "v2") -> Peek:
     return Peek((event,), searched=1, waiting=1)
 
 
-def failure(*, retryable: bool, at: datetime = NOW) -> ResultItem:
-    error = {"code": "access_denied", "message": "Not allowed.", "hint": "Wait.", "retryable": retryable}
+def failure(*, retryable: bool, at: datetime = NOW, **more: int) -> ResultItem:
+    error = {
+        "code": "access_denied",
+        "message": "Not allowed.",
+        "hint": "Wait.",
+        "retryable": retryable,
+        **more,
+    }
     return item("a.jpg", "v2", iso(at), status="failed", error=error)
 
 
@@ -158,6 +164,7 @@ def test_a_failure_with_tries_left_is_pending() -> None:
         {"queue": queued()},
         {"attempts": (attempt(), attempt(), attempt())},
         {"result": failure(retryable=True, at=NOW - timedelta(hours=1))},
+        {"result": failure(retryable=True, triesLeft=0)},
     ],
 )
 def test_a_failure_without_tries_left_is_failed(changes: dict[str, Any]) -> None:

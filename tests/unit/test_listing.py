@@ -80,6 +80,9 @@ def test_a_prefix_and_a_status_pick_results() -> None:
 
 def test_a_failure_whose_tries_are_long_over_is_failed() -> None:
     assert status_of(failed("a", retryable=True, at="2020-01-01T00:00:00.000Z")) == "failed"
+    now = iso(datetime.now(UTC))
+    assert status_of(failed("a", retryable=True, tries_left=1, analyzedAt=now)) == "retrying"
+    assert status_of(failed("a", retryable=True, tries_left=0, analyzedAt=now)) == "failed"
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,10 @@ def test_a_failure_that_is_tried_again_says_so() -> None:
     found = failed("a.jpg", retryable=True, analyzedAt=now)
     assert "failed  retrying: Too busy." in drawn(found)
     assert " retrying: Too busy." in results.line(found, 70.0)
+    over = failed("a.jpg", retryable=True, tries_left=0, analyzedAt=now)
+    assert "failed  Too busy." in drawn(over)
+    assert "once the cause is gone, run imgpipe retry." in drawn(over)
+    assert " failed: Too busy." in results.line(over, 70.0)
 
 
 def test_a_failure_whose_tries_are_over_is_a_failure() -> None:

@@ -309,6 +309,8 @@ def test_a_result_is_told_once(played: FakeApi) -> None:
         (item("a", None), "v1", False),
         (failed("a", retryable=False), "v1", True),
         (failed("a", retryable=True), "v1", False),
+        (failed("a", retryable=True, tries_left=1), "v1", False),
+        (failed("a", retryable=True, tries_left=0), "v1", True),
     ],
 )
 def test_only_the_last_word_on_the_right_version_is_final(

@@ -20,6 +20,7 @@ from imgpipe_cli.deploy.resource import (
     TransientError,
 )
 from imgpipe_cli.deploy.resources.lambda_errors import LAMBDA_BUSY, NOT_VISIBLE
+from imgpipe_cli.lambdas import source as functions
 
 
 class Retries(Resource):
@@ -49,7 +50,7 @@ class Retries(Resource):
 
     def diff(self, context: Context) -> Iterator[Change]:
         observed, names = context.observed, context.names
-        wanted = {"attempts": 2, "age": 6 * 3600, "destination": names.queue_arn}
+        wanted = {"attempts": functions.events.TRIES - 1, "age": 6 * 3600, "destination": names.queue_arn}
         if observed.exists and wanted.items() <= observed.facts.items():
             return
         params = {

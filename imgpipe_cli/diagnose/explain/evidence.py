@@ -22,6 +22,7 @@ from imgpipe_cli.diagnose.logs.lines import Line
 from imgpipe_cli.diagnose.logs.reading import LogReader
 from imgpipe_cli.diagnose.retry.failure_queue import Peek, peek
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Connection, Remembered
@@ -77,7 +78,7 @@ class Evidence:
     logs_complete: bool
     queue: Peek | None
     api_errors: tuple[Line, ...]
-    tries: int = 3
+    tries: int = functions.events.TRIES
 
     @property
     def current(self) -> Version | None:
@@ -121,7 +122,7 @@ def gather(connection: Connection, remembered: Remembered | None, key: str) -> E
             api_errors=api_errors,
             tries=1 + int(snapshot["retries"].facts.get("attempts") or 0)
             if snapshot["retries"].exists
-            else 3,
+            else functions.events.TRIES,
         )
 
 

@@ -15,7 +15,7 @@ from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 from imgpipe_cli.errors import ExitCode
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures import keys
-from imgpipe_cli.pictures.waiting import TRIED_FOR
+from imgpipe_cli.pictures.waiting import TRIED_FOR, is_retrying
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -112,8 +112,10 @@ def _stored(found: Evidence, result: ResultItem) -> Conclusion:
     error = result["error"]
     if not error.get("retryable"):
         return Conclusion("failed", str(error["code"]), _sentence(error["message"]), _sentence(error["hint"]))
-    at = datetime.fromisoformat(result["analyzedAt"])
-    return _failing(found, str(error["code"]), _sentence(error["message"]), at, hint=str(error["hint"]))
+    code, why = str(error["code"]), _sentence(error["message"])
+    if not is_retrying(result, found.now):
+        return _given_up(found, code, why, parts.first(found.parts, parts.WORKING))
+    return _failing(found, code, why, found.now, hint=str(error["hint"]))
 
 
 # --- there is no result --------------------------------------------------------------------------

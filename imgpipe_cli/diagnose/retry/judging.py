@@ -14,7 +14,7 @@ from imgpipe_cli.diagnose.retry import reasons
 from imgpipe_cli.diagnose.retry.failure_queue import Entry, FailedEvent
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.lacking import Expected
-from imgpipe_cli.pictures.waiting import is_final, is_retrying
+from imgpipe_cli.pictures.waiting import is_retrying
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -126,7 +126,7 @@ def settled(event: FailedEvent, current: Current | None, item: ResultItem | None
     if event.kind == "other":
         return True
     if current is not None:
-        return item is not None and _is_of(item, current) and is_final(item, None)
+        return item is not None and _is_of(item, current) and not item.get("error", {}).get("retryable")
     return event.kind == "arrival" or item is None or not _removes(event, item)
 
 

@@ -18,7 +18,7 @@ export const linesOf = (item) => (item.text ?? []).filter((entry) => entry.Type 
 const TRIED_FOR_MS = 10 * 60 * 1000;
 
 export const retrying = (item) =>
-  Boolean(item.error?.retryable) && Date.now() - Date.parse(item.analyzedAt) < TRIED_FOR_MS;
+  item.error?.triesLeft > 0 && Date.now() - Date.parse(item.analyzedAt) < TRIED_FOR_MS;
 
 export const failed = (item) => item.status === "failed" && !retrying(item);
 

@@ -60,7 +60,7 @@ async function look() {
 
 function settle(item) {
   const one = waiting.get(item.objectKey);
-  if (!one || item.error?.retryable) return false;
+  if (!one || item.error?.triesLeft) return false;
   waiting.delete(item.objectKey);
   one.resolve(item);
   return true;

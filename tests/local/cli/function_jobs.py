@@ -53,14 +53,19 @@ class Site:
         """Have a picture looked at, by default one with new bytes; whether the function ended well."""
         number = next(_ORDER)
         body = body or jpeg(number)
-        thing = {"key": quote_plus(key), "sequencer": f"{number:018x}", "eTag": "e"}
+        thing = {"eTag": "e"}
         if there:
             answer = self.machine.client("s3").put_object(Bucket=self.names.bucket, Key=key, Body=body)
             thing |= {"versionId": answer["VersionId"]} if version else {}
+        return self._happened("ObjectCreated:Put", key, number, **thing)
+
+    def _happened(self, what: str, key: str, number: int, **more: str) -> bool:
+        """Tell ingest of an event; whether it ended well."""
+        thing = {"key": quote_plus(key), "sequencer": f"{number:018x}", **more}
         record = {
             "eventSource": "aws:s3",
             "eventVersion": "2.1",
-            "eventName": "ObjectCreated:Put",
+            "eventName": what,
             "s3": {"bucket": {"name": self.names.bucket}, "object": thing},
         }
         answer = self.machine.client("lambda").invoke(
@@ -97,6 +102,24 @@ class Site:
         """A second picture under one key: the entry of the first leaves the index."""
         key = f"{uuid.uuid4().hex}.jpg"
         return all([self.arrive(key), self.arrive(key)])
+
+    def removed(self) -> bool:
+        """With a picture its result goes, and the rows by which it was found."""
+        key = f"{uuid.uuid4().hex}.jpg"
+        if not self.arrive(key) or not self._rows(key):
+            return False
+        self.machine.client("s3").delete_object(Bucket=self.names.bucket, Key=key)
+        went = self._happened("ObjectRemoved:DeleteMarkerCreated", key, next(_ORDER), versionId="marker")
+        return went and not self._stored(key) and not self._rows(key)
+
+    def _rows(self, key: str) -> list[Any]:
+        """Those by which it is found by its name."""
+        found: list[Any] = self.machine.client("dynamodb").query(
+            TableName=self.names.index_table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=to_attributes({":pk": name_pk(key.removesuffix(".jpg"))}),
+        )["Items"]
+        return found
 
     def told_gone(self) -> bool:
         """A picture that is not there any more has its final result; nobody tries again."""

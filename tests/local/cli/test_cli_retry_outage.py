@@ -26,15 +26,19 @@ def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         control.start(machine.state, port=free_port(), command=STUB)
         up = ("up", "--local", "--project", PROJECT, "--no-models", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
-        # Too little time for the function to try again within a run: it fails at once. Nor does Lambda call
-        # it again, since a process of the function ends with each failure.
-        functions, name = machine.client("lambda"), f"{PROJECT}-ingest"
-        functions.update_function_configuration(FunctionName=name, Timeout=60)
-        kept = functions.get_function_event_invoke_config(FunctionName=name)["DestinationConfig"]
-        functions.put_function_event_invoke_config(
-            FunctionName=name, MaximumRetryAttempts=0, DestinationConfig=kept
-        )
+        fails_at_once(machine, f"{PROJECT}-ingest")
         yield Pipeline(machine, PROJECT, done.json()["data"], done)
+
+
+def fails_at_once(machine: Machine, name: str, *, tries: int = 1) -> None:
+    """Leave the function too little time to try again within a run. Lambda calls it again only if told so,
+    since a process of the function ends with each failure."""
+    functions = machine.client("lambda")
+    functions.update_function_configuration(FunctionName=name, Timeout=60)
+    kept = functions.get_function_event_invoke_config(FunctionName=name)["DestinationConfig"]
+    functions.put_function_event_invoke_config(
+        FunctionName=name, MaximumRetryAttempts=tries - 1, DestinationConfig=kept
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,26 @@ def test_after_an_outage_every_picture_gets_its_result_and_the_queue_is_empty(
     assert (queued(machine), answered(machine) - before) == (0, 5)
     assert outage.imgpipe("retry").out == "Nothing has failed.\n"
     assert answered(machine) - before == 5
+
+
+def test_a_picture_is_retrying_for_as_long_as_tries_are_left(outage: Pipeline, tmp_path: Path) -> None:
+    machine, name = outage.machine, f"{PROJECT}-ingest"
+    fails_at_once(machine, name, tries=3)
+    (key,) = fail(outage, tmp_path / "spent", range(50, 51))
+    fails_at_once(machine, name)
+
+    def listed(status: str) -> list[str]:
+        found = outage.imgpipe("list", "--status", status, "--json").lines()
+        return [one["objectKey"] for one in found]
+
+    assert (listed("retrying"), listed("failed")) == ([], [key])
+    assert "retrying" not in outage.imgpipe("result", key, code=1).out
+    assert "No attempt is left" in outage.imgpipe("explain", key, code=1).out
+    # A call by hand is followed by none, either.
+    outage.imgpipe("retry", key, code=1)
+    assert (listed("retrying"), listed("failed")) == ([], [key])
+    control.turn_faults(Faults(), machine.state)
+    outage.imgpipe("retry", "--yes")
 
 
 def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline, tmp_path: Path) -> None:

@@ -69,9 +69,9 @@ NEEDED: dict[tuple[str, str], dict[tuple[str, str], str]] = {
         ("ListResultObjects", "s3:ListBucket"): "listed",
     },
 }
-# Work that no single action is needed for here: S3 says "not there" only to a role that may list the bucket
-# and "denied" to any other; the local cloud says "not there" to all.
-BESIDES = {"ingest": ["told_gone"], "get_result": ["told_missing"], "web": ["told_missing"]}
+# Work besides. A removal needs what other work needs, too. S3 says "not there" only to a role that may list
+# the bucket and "denied" to any other; the local cloud says "not there" to all.
+BESIDES = {"ingest": ["removed", "told_gone"], "get_result": ["told_missing"], "web": ["told_missing"]}
 LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
