@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
@@ -166,7 +166,7 @@ class Waiter:
             yield from self._late(asked)
             return
         if len(self._pending) <= (PAGE if self._takes_keys else _FEW):
-            items = self._by_key(list(self._pending))
+            items, _ = self._by_key(list(self._pending))
             yield from items
             # What is stored from now on is newer, so a list read later need not reach further back.
             self._seen = max((item["analyzedAt"] for item in items), default=self._seen)
@@ -198,28 +198,29 @@ class Waiter:
         return list(islice(due, PAGE if self._takes_keys else _SIDE_BY_SIDE))
 
     def _late(self, keys: list[str]) -> list[ResultItem]:
-        """The results that there are; each key then waits longer than the last time."""
-        items = self._by_key(keys)
+        """The results that there are; each key that was answered then waits longer than the last time."""
+        items, rest = self._by_key(keys)
         now = self._clock()
-        for key in keys:
+        for key in set(keys).difference(rest):
             expected = self._pending[key]
             expected.ask_at = now + expected.pause_s
             expected.pause_s = min(expected.pause_s * 2, _LATE_AT_MOST_S)
         return items
 
-    def _by_key(self, keys: list[str]) -> list[ResultItem]:
-        """The results there are; what an answer has no room for is asked for by a later look."""
+    def _by_key(self, keys: list[str]) -> tuple[list[ResultItem], Sequence[str]]:
+        """The results there are, and the keys that the answer had no room for."""
         found: Iterable[ResultItem | ApiUnavailable | None]
         if self._takes_keys:
             try:
-                return list(self._api.by_key(keys).items)
+                answer = self._api.by_key(keys)
+                return list(answer.items), answer.rest
             except ApiUnavailable as error:
                 if error.status != 404:
                     raise
                 # The pipeline is older than this question, or gone: then the next one says so.
                 self._takes_keys = False
         found = self._api.many(keys[:_SIDE_BY_SIDE]).values()
-        return [one for one in found if isinstance(one, Mapping)]
+        return [one for one in found if isinstance(one, Mapping)], keys[_SIDE_BY_SIDE:]
 
     def _newest(self, until: float) -> Iterator[ResultItem]:
         """The list from its top to where the look before has begun; now and then 5 s further."""

@@ -60,7 +60,7 @@ class FakeApi:
     """The stored results, and answers that come first instead. Requests are kept in `asked`.
 
     busy: which requests the gateway refuses for now. takes_keys: False for a pipeline that an older imgpipe
-    has set up, without POST /results.
+    has set up, without POST /results. room: of how many results an answer by keys has room.
     """
 
     stored: dict[str, ResultItem] = field(default_factory=dict)
@@ -68,6 +68,7 @@ class FakeApi:
     private: bool = False
     takes_keys: bool = True
     page_size: int = 100
+    room: int = 100
     pages: Page | None = None
     asked: list[Request] = field(default_factory=list)
     before: Callable[[Request], None] = lambda _request: None
@@ -133,7 +134,8 @@ class FakeApi:
         assert 1 <= len(keys) <= 100
         found = [self.stored[key] for key in keys if key in self.stored]
         absent = [key for key in keys if key not in self.stored]
-        return Answer(body={"items": found, "absent": absent, "rest": []})
+        rest = [one["objectKey"] for one in found[self.room :]]
+        return Answer(body={"items": found[: self.room], "absent": absent, "rest": rest})
 
     def _newest(self, limit: int, query: Mapping[str, str]) -> Page:
         """Of those that are asked for; an older pipeline knows no such question."""

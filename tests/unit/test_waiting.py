@@ -274,6 +274,18 @@ def test_results_that_have_been_there_for_long_are_asked_for_by_the_hundred(play
     assert waiting.clock.now < 1
 
 
+def test_what_an_answer_has_no_room_for_is_asked_for_at_once(played: FakeApi) -> None:
+    """Results of 400 kB each: twelve fill an answer."""
+    versions = _many(300)
+    played.store(*(item(key, "v2") for key in versions))
+    played.room = 12
+    waiting = Waiting(played)
+    assert waiting.wait(versions) == []
+    assert len(waiting.told) == 300
+    assert len(played.asked) == 25
+    assert waiting.clock.now < 5
+
+
 def test_pages_that_stay_empty_end_a_look(played: FakeApi) -> None:
     versions = _many(103)
     played.pages = lambda _after: ([], "further")
