@@ -17,7 +17,7 @@ from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.deploy.results.row_index import RowIndex
 from imgpipe_cli.deploy.results.store import BucketStore, TableStore
 from shared.index_rows import STATE, certainties, entries, label_pk, name_pk, row_of, text_pk
-from shared.result_objects import iso, milliseconds
+from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
 from tests.lambda_src.conftest import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from tests.support import exhaustive
@@ -118,6 +118,8 @@ def test_pictures_are_found_best_first(
         ({"name": ""}, "invalid_name"),
         ({"text": "a b c d e f g h i j k"}, "invalid_text"),
         ({"label": "cat", "min_confidence": "x"}, "invalid_min_confidence"),
+        ({"with_label": " "}, "invalid_with_label"),
+        ({"with_label": "cat", "min_confidence": "x"}, "invalid_min_confidence"),
         *(
             ({"label": "cat", "after": base64.urlsafe_b64encode(text.encode()).decode()}, "invalid_cursor")
             for text in (
@@ -148,6 +150,48 @@ def test_rows_that_are_left_over_show_nothing(call: Call, cloud: Cloud) -> None:
         cloud.index.put_item(TableName=INDEX_TABLE, Item=row)
     assert find(call, cloud, label="cat") == []
     assert find(call, cloud, label="dog") == ["a.jpg"]
+
+
+def read_by(call: Call, cloud: Cloud, **query: Any) -> set[str]:
+    """The keys of the results that the store is asked for, to list these."""
+    names = {"BatchGetItem": "table", "GetObject": "bucket"}
+    read: set[str] = set()
+
+    def note(params: Any, model: Any, **_context: Any) -> None:
+        if names.get(model.name) == "bucket":
+            read.add(params["Key"].removeprefix(RESULTS).removesuffix(".json"))
+        elif TABLE in params.get("RequestItems", {}):
+            read.update(key["objectKey"]["S"] for key in params["RequestItems"][TABLE]["Keys"])
+
+    events = cloud.results_client.meta.events
+    events.register("provide-client-params", note, unique_id="note")
+    find(call, cloud, **query)
+    events.unregister("provide-client-params", unique_id="note")
+    return read
+
+
+def test_only_results_with_the_label_are_read_for_a_list_of_them(call: Call, three: Cloud) -> None:
+    for number in range(3):
+        store(three, f"{number}.jpg", label("Sofa", 90.0), analyzedAt=f"2026-11-2{number}T10:00:00.000Z")
+    listed = find(call, three, with_label="SOFA", min_confidence="70")
+    assert listed == ["2.jpg", "1.jpg", "0.jpg"]
+    assert find(call, three, 1, with_label="cell phone") == ["phone.png"]
+    assert find(call, three, with_label="zebra") == []
+    assert read_by(call, three, with_label="SOFA", min_confidence="70") == set(listed)
+    assert read_by(call, three, with_label="sofa") == {*listed, "pics/cat.jpg"}
+
+
+def test_labels_that_many_have_or_that_the_index_may_lack_are_looked_for_in_all_results(
+    call: Call, three: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = {"pics/cat.jpg", "pics/dog at sea.jpg", "phone.png", "broken.jpg"}
+    monkeypatch.setattr("web.search.NARROW", 1)
+    assert set(find(call, three, with_label="cat")) == {"pics/cat.jpg", "phone.png"}
+    assert read_by(call, three, with_label="cat") == every
+    assert read_by(call, three, with_label="dog") == {"pics/dog at sea.jpg"}
+    three.failed_index = ""  # the function was not told yet that the indexes are complete
+    assert find(call, three, with_label="dog") == ["pics/dog at sea.jpg"]
+    assert read_by(call, three, with_label="dog") == every
 
 
 def test_a_search_says_how_far_the_index_is(call: Call, three: Cloud) -> None:
@@ -245,6 +289,7 @@ def killed_before(cloud: Cloud, call: int) -> Iterator[None]:
 
 
 @pytest.mark.loops
+@pytest.mark.timeout(3_600)  # all seeds: two minutes on a core that has nothing else to do
 def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> None:
     """50 random analyses, analyses again and removals, a third of them killed; then random searches.
 
@@ -305,6 +350,19 @@ def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random, results
             wanted.add(item["objectKey"])
     assert len(found) == len(set(found))
     assert set(found) == wanted, query
+    _compare_list(call, cloud, chance, seed, results, least)
+
+
+def _compare_list(
+    call: Call, cloud: Cloud, chance: random.Random, seed: int, results: list[ResultItem], least: float
+) -> None:
+    """With a label, the list leaves out those without it, and nothing else changes."""
+    name = chance.choice(NAMES)
+    labeled = {item["objectKey"] for item in results if certainties(item).get(label_pk(name), -1.0) >= least}
+    every = find(call, cloud, prefix=f"{seed}/")
+    query = {"prefix": f"{seed}/", "with_label": name, "min_confidence": f"{least}"}
+    found = find(call, cloud, chance.choice((1, 3, 100)), **query)
+    assert found == [key for key in every if key in labeled], query
 
 
 def _repair(cloud: Cloud) -> None:
