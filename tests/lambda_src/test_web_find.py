@@ -360,10 +360,10 @@ def _compare_lists(
     every = find(call, cloud, prefix=f"{seed}/")
     assert set(every) == {item["objectKey"] for item in results}
     by_key = {item["objectKey"]: certainties(item) for item in results}
-    for name in NAMES:
+    for name in chance.sample(NAMES, 2):
         least = chance.choice((0.0, 60.0, 75.5))
         query = {"prefix": f"{seed}/", "with_label": name, "min_confidence": f"{least}"}
-        found = find(call, cloud, chance.choice((1, 3, 100)), **query)
+        found = find(call, cloud, chance.choice((5, 100)), **query)
         assert found == [key for key in every if by_key[key].get(label_pk(name), -1.0) >= least], query
 
 
