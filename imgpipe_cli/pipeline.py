@@ -149,15 +149,15 @@ class Pipeline:
         """
 
         def begin(api: Api) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
-            source: listing.Pages = listing.PatientPages(api, status, prefix)
+            source: listing.Pages = listing.PatientPages(api, wanted)
             if labels or text or name:
                 sure = self._pipeline().min_confidence if min_confidence is None else min_confidence
                 source = FoundPages(api, Search(labels, any_label, text, name, sure, status, prefix))
             found = listing.pages(source, listing.PAGE)
             return next(found), found
 
-        first, rest = self._ask(begin)
         wanted = listing.Wanted(status or None, prefix=prefix)
+        first, rest = self._ask(begin)
         with _as_problem("read results"):
             yield from listing.matching(chain([first], rest), wanted, 0)
 

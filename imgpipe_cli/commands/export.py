@@ -184,10 +184,10 @@ class _Results:
         from imgpipe_cli.pictures.listing import PAGE, PatientPages, pages
 
         api, wanted, (text, name) = Api(pipeline.api_url, pipeline.token), self._wanted, self._words
-        stored = "failed" if wanted.status == "retrying" else wanted.status or ""
-        source: Pages = PatientPages(api, stored, wanted.prefix)
+        source: Pages = PatientPages(api, wanted)
         if text or name:
             labels = (wanted.label,) if wanted.label else ()
+            stored = wanted.query["status"]
             search = Search(labels, False, text, name, wanted.min_confidence, stored, wanted.prefix)
             source = self._index = FoundPages(api, search)
         found = pages(source, PAGE)

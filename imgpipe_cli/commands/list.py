@@ -34,7 +34,7 @@ from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import iso, moment
 
 if TYPE_CHECKING:
-    from imgpipe_cli.pictures.listing import Status, Wanted
+    from imgpipe_cli.pictures.listing import Wanted
     from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
 
@@ -56,11 +56,11 @@ def register(app: typer.Typer) -> None:
 
         wanted_status = status_named(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
-        size = page_size(Wanted(wanted_status, label, prefix=prefix), limit)
         cursor = parse_cursor(after)
-        first, rest = answered(run, lambda pipeline: _begun(pipeline, size, cursor, wanted_status, prefix))
         threshold = shown_from(run, min_confidence, run.pipeline())
         wanted = Wanted(wanted_status, label, threshold, prefix, start)
+        size = page_size(wanted, limit)
+        first, rest = answered(run, lambda pipeline: _begun(pipeline, wanted, size, cursor))
         items = Items(matching(chain([first], rest), wanted, limit))
         if run.options.json:
             filtering = run.asked("min_confidence", min_confidence) is not None
@@ -74,15 +74,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _begun(
-    pipeline: Remembered, size: int, after: str | None, status: Status | None, prefix: str
+    pipeline: Remembered, wanted: Wanted, size: int, after: str | None
 ) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
     """The first page, and those after it, which are asked for when they are needed."""
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.listing import PatientPages
 
-    api = Api(pipeline.api_url, pipeline.token)
-    stored = "failed" if status == "retrying" else status or ""
-    return begun(PatientPages(api, stored, prefix), size, after)
+    return begun(PatientPages(Api(pipeline.api_url, pipeline.token), wanted), size, after)
 
 
 def _say_what_is_not_shown(run: Run, shown: int, limit: int, wanted: Wanted, *, empty: bool) -> None:

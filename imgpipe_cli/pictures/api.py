@@ -187,13 +187,14 @@ class Api:
         raise refusal(status, document)
 
     def results(
-        self, *, limit: int = PAGE, after: str | None = None, status: str = "", prefix: str = ""
+        self, *, limit: int = PAGE, after: str | None = None, **only: str
     ) -> tuple[list[ResultItem], str | None]:
         """A page of results, newest first, and the cursor of the next. Needs the token.
 
-        status, prefix: only such results; a pipeline that is older than these gives all.
+        only: the API's parameters `status`, `prefix`, `with_label` and `min_confidence`. "": all; a pipeline
+        that is older than these gives all.
         """
-        asked = {"limit": limit, "after": after, "status": status, "prefix": prefix}
+        asked = {"limit": limit, "after": after, **only}
         query = {name: value for name, value in asked.items() if value}
         http_status, document = self.get("/results", query)
         if http_status == 200 and isinstance(document, dict) and isinstance(document.get("items"), list):

@@ -26,23 +26,6 @@ class Pages(Protocol):
 
 
 @dataclass(frozen=True)
-class PatientPages:
-    """Pages of the API, each asked for again while it is busy.
-
-    status, prefix: what the API leaves out, as far as it can.
-    """
-
-    api: Api
-    status: str = ""
-    prefix: str = ""
-
-    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
-        return repeated(
-            lambda: self.api.results(limit=limit, after=after, status=self.status, prefix=self.prefix)
-        )
-
-
-@dataclass(frozen=True)
 class Wanted:
     """Which results are asked for; None and "": all. since: ISO 8601 UTC."""
 
@@ -57,12 +40,37 @@ class Wanted:
         """True if no result that is new enough is passed over."""
         return not (self.status or self.label or self.prefix)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """As the API is asked for it, which knows no `retrying`, and refuses a label that is blank."""
+        label = (self.label or "").strip()
+        return {
+            "status": "failed" if self.status == "retrying" else self.status or "",
+            "prefix": self.prefix,
+            "with_label": label,
+            "min_confidence": f"{self.min_confidence}" if label else "",
+        }
+
     def matches(self, item: ResultItem) -> bool:
         return (
             str(item["objectKey"]).startswith(self.prefix)
             and self.status in (None, status_of(item))
             and (self.label is None or _has_label(item, self.label, self.min_confidence))
         )
+
+
+@dataclass(frozen=True)
+class PatientPages:
+    """Pages of the API, each asked for again while it is busy.
+
+    wanted: what the API leaves out, as far as it can; it finds a label by more names than `Wanted` does.
+    """
+
+    api: Api
+    wanted: Wanted = Wanted()
+
+    def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
+        return repeated(lambda: self.api.results(limit=limit, after=after, **self.wanted.query))
 
 
 def status_of(item: ResultItem) -> Status:

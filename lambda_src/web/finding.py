@@ -20,7 +20,7 @@ from shared.results import shown
 from web.index_reader import side_by_side
 from web.needs import Needs
 from web.pages import Filling
-from web.search import Group, Search, certainties_by_group
+from web.search import NARROW, Group, Search, certainties_by_group
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem, Stored
@@ -31,9 +31,6 @@ _AT_ONCE = 100
 
 _ROWS = 1000
 """Rows walked at once where others narrow them down: with keys of 1 KB about the 1 MB of an answer."""
-
-_NARROW = 2000
-"""A group that has no more rows than that narrows down those of another."""
 
 _SK = re.compile(r"\d\d\.\d\d#[0-9a-f]{32}")
 
@@ -129,14 +126,7 @@ class Found:
         return _Narrowed(leader=leader, hashes=set.intersection(*others) if others else None)
 
     def _peek(self, group: Group) -> set[str] | None:
-        """The hashes of all keys of a group; None where they are many."""
-        found: set[str] = set()
-        for pk in group:
-            some, more = self._needs.index.hashes(pk, self._search.min_confidence, _NARROW)
-            if more:
-                return None
-            found |= some
-        return found
+        return self._needs.index.few(group, self._search.min_confidence, NARROW)
 
     def _rows(self, narrowed: _Narrowed) -> tuple[list[tuple[str, str]], bool]:
         """(sk, key) of the next rows of the group that leads, in order, and whether there are more."""

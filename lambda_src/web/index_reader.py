@@ -55,6 +55,16 @@ class IndexReader:
         found, more = self._query(pk, "!", upper, limit, {"ProjectionExpression": "sk"})
         return {row["sk"].partition("#")[2] for row in found}, more
 
+    def few(self, pks: Iterable[str], min_confidence: float, limit: int) -> set[str] | None:
+        """The hashes of all keys with one of these; None where one has more than so many."""
+        found: set[str] = set()
+        for pk in pks:
+            some, more = self.hashes(pk, min_confidence, limit)
+            if more:
+                return None
+            found |= some
+        return found
+
     def count(self, pk: str, min_confidence: float, until_s: float) -> Count:
         """How many rows there are, as far as they can be counted until then (monotonic)."""
         number = 0

@@ -19,7 +19,7 @@ from web.finding import Found
 from web.needs import Needs, PageLimits
 from web.pages import Filling, Read
 from web.pictures import signed_link
-from web.search import parse_search
+from web.search import Labeled, parse_labeled, parse_search
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem, Stored
@@ -49,7 +49,8 @@ def list_results(request: Request, needs: Needs) -> Response:
     started_s = time.monotonic()
     limit = limit_of(request, DEFAULT_LIMIT)
     with_images = _with_images(request.query.get("images", "false"))
-    wanted = Wanted(_status(request.query.get("status")), request.query.get("prefix", ""))
+    labeled = parse_labeled(request, needs.index, complete=bool(needs.config.failed_index))
+    wanted = Wanted(_status(request.query.get("status")), request.query.get("prefix", ""), labeled)
     search = parse_search(request)
     if not search.everything:
         found = Found(needs, search, wanted, limit, request.query.get("after"))
@@ -75,21 +76,24 @@ def _state(needs: Needs) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which results are listed; "": all. status: as stored. prefix: how the key begins."""
+    """Which results are listed; "" and None: all. status: as stored. prefix: how the key begins."""
 
     status: str = ""
     prefix: str = ""
+    labeled: Labeled | None = None
 
     @property
     def everything(self) -> bool:
-        return not (self.status or self.prefix)
+        return not (self.status or self.prefix or self.labeled)
 
     def may_match(self, entry: Place) -> bool:
         """Before its item is read. The index of a bucket names some keys by a hash, after a tilde."""
-        return (entry.object_key or "").startswith((self.prefix, "~"))
+        name = entry.object_key or ""
+        return name.startswith((self.prefix, "~")) and (self.labeled is None or self.labeled.may_be(name))
 
     def matches(self, item: ResultItem) -> bool:
-        return item["objectKey"].startswith(self.prefix) and self.status in ("", item["status"])
+        fits = item["objectKey"].startswith(self.prefix) and self.status in ("", item["status"])
+        return fits and (self.labeled is None or self.labeled.matches(item))
 
 
 class _Page:

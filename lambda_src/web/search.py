@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from shared.confidence import min_confidence
 from shared.http_api import ApiError, Request
-from shared.index_rows import certainties, folded, name_pk, text_pk, words
+from shared.index_rows import certainties, folded, hash_of, name_pk, text_pk, words
 from shared.result_item import ResultItem
 from web.index_reader import IndexReader, side_by_side
 
 MAX_LABELS = 10
 MAX_WORDS = 10
+NARROW = 2000
+"""Where no more pictures than that are in question, no others are read."""
 
 Group = tuple[str, ...]
 """pks of which a picture needs one."""
@@ -63,6 +65,35 @@ def _words(query: Mapping[str, str], field: str) -> tuple[str, ...]:
     if field in query and not 1 <= len(found) <= MAX_WORDS:
         raise ApiError(400, f"invalid_{field}", f"{field} has 1 to {MAX_WORDS} words of letters or digits.")
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labeled:
+    """Pictures with a label. hashes: of their keys; None where they are many, or the index lacks some."""
+
+    pks: Group
+    min_confidence: float
+    hashes: set[str] | None
+
+    def may_be(self, name: str) -> bool:
+        """Before its result is read. name: of an entry by time, a key or after a tilde its hash."""
+        return self.hashes is None or name.startswith("~") or hash_of(name) in self.hashes
+
+    def matches(self, item: ResultItem) -> bool:
+        (certain,) = certainties_by_group(item, (self.pks,))
+        return certain is not None and certain >= self.min_confidence
+
+
+def parse_labeled(request: Request, index: IndexReader, *, complete: bool) -> Labeled | None:
+    """Raises ApiError 400 `invalid_with_label` or `invalid_min_confidence`."""
+    name = request.query.get("with_label")
+    if name is None:
+        return None
+    if not folded(name):
+        raise ApiError(400, "invalid_with_label", "with_label is the name of a label.")
+    least = min_confidence(request.query.get("min_confidence")) or 0.0
+    pks = tuple(index.labels_called(name))
+    return Labeled(pks=pks, min_confidence=least, hashes=index.few(pks, least, NARROW) if complete else None)
 
 
 def certainties_by_group(item: ResultItem, groups: tuple[Group, ...]) -> list[float | None]:

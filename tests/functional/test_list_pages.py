@@ -40,6 +40,16 @@ def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: FakeApi) -> N
     assert printed.code == 0
 
 
+def test_results_without_the_label_are_left_out_by_the_pipeline_or_here(cli: Cli, played: FakeApi) -> None:
+    """The played API gives all, as one does that is older than the question."""
+    cat, sure = {"Name": "Cat", "Confidence": 71.0}, ("--min-confidence", "71")
+    played.store(item("cat.jpg", labels=[cat]), item("pet.jpg", labels=[{**cat, "Name": "Pet"}]))
+    assert [one["objectKey"] for one in cli("list", "--label", "cat", *sure, "--json").lines] == ["cat.jpg"]
+    assert cli("list", "--label", " ", "--json").lines == []
+    asked = [dict(one.query) for one in played.asked]
+    assert asked == [{"limit": "100", "with_label": "cat", "min_confidence": "71.0"}, {"limit": "100"}]
+
+
 def test_json_is_whole_unless_it_is_filtered(cli: Cli, played: FakeApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 60.0}]))
     assert len(cli("list", "--json").lines[0]["labels"]) == 1

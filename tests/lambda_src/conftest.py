@@ -42,7 +42,6 @@ from shared.dynamo_types import from_attributes, to_attributes
 from shared.result_item import Stored
 from shared.result_objects import (
     INDEX,
-    RESULTS,
     dump,
     entries_of,
     iso,
@@ -315,10 +314,11 @@ class Cloud:
         if self.kind == "table":
             answer = self.dynamodb.get_item(TableName=TABLE, Key={"objectKey": {"S": key}})
             return dict(stored_in(answer["Item"])) if "Item" in answer else None
-        name = result_object(name_of(key))
-        if name not in self.objects(RESULTS):
+        try:
+            answer = self.results_s3.get_object(Bucket=RESULTS_BUCKET, Key=result_object(name_of(key)))
+        except self.results_s3.exceptions.NoSuchKey:
             return None
-        return dict(load(self.results_s3.get_object(Bucket=RESULTS_BUCKET, Key=name)["Body"].read()))
+        return dict(load(answer["Body"].read()))
 
     def objects(self, prefix: str) -> list[str]:
         answer = self.results_s3.list_objects_v2(Bucket=RESULTS_BUCKET, Prefix=prefix)
@@ -326,7 +326,8 @@ class Cloud:
 
     def rows(self) -> set[tuple[str, str, str]]:
         """(pk, sk, key) of all rows by which pictures are found."""
-        rows = self.index.scan(TableName=INDEX_TABLE)["Items"]
+        pages = self.index.get_paginator("scan").paginate(TableName=INDEX_TABLE)
+        rows = [row for page in pages for row in page["Items"]]
         return {(row["pk"]["S"], row["sk"]["S"], row["key"]["S"]) for row in rows if "key" in row}
 
     def missing_rows(self, item: Stored) -> set[tuple[str, str]]:

@@ -264,6 +264,7 @@ def test_the_table_failing_before_anything_is_asked_pays_nothing(cloud: Cloud) -
 # --- the figures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(3_600)  # a minute and a half of a core
 @pytest.mark.parametrize("store_kind", ["table"])
 @pytest.mark.parametrize(("files", "copies"), [(30, 9), only((1_000, 300), minutes=True)])
 def test_what_a_folder_with_copies_costs(cloud: Cloud, files: int, copies: int) -> None:

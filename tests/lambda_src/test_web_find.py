@@ -6,20 +6,26 @@ import base64
 import itertools
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.index_rows import STATE, certainties, label_pk, name_pk, text_pk
+from imgpipe_cli.aws.client import Aws, Place
+from imgpipe_cli.deploy.results.row_index import RowIndex
+from imgpipe_cli.deploy.results.store import BucketStore, TableStore
+from shared.index_rows import STATE, certainties, entries, label_pk, name_pk, row_of, text_pk
+from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
-from tests.lambda_src.conftest import INDEX_TABLE
+from tests.lambda_src.conftest import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from tests.support import exhaustive
 from web import app
 from web.needs import PageLimits
 
 if TYPE_CHECKING:
+    from shared.result_item import ResultItem
     from tests.lambda_src.conftest import Call, Cloud
 
 CAT = {"Name": "Cat", "Confidence": 98.5, "Parents": [{"Name": "Animal"}, {"Name": "Pet"}]}
@@ -112,6 +118,8 @@ def test_pictures_are_found_best_first(
         ({"name": ""}, "invalid_name"),
         ({"text": "a b c d e f g h i j k"}, "invalid_text"),
         ({"label": "cat", "min_confidence": "x"}, "invalid_min_confidence"),
+        ({"with_label": " "}, "invalid_with_label"),
+        ({"with_label": "cat", "min_confidence": "x"}, "invalid_min_confidence"),
         *(
             ({"label": "cat", "after": base64.urlsafe_b64encode(text.encode()).decode()}, "invalid_cursor")
             for text in (
@@ -142,6 +150,48 @@ def test_rows_that_are_left_over_show_nothing(call: Call, cloud: Cloud) -> None:
         cloud.index.put_item(TableName=INDEX_TABLE, Item=row)
     assert find(call, cloud, label="cat") == []
     assert find(call, cloud, label="dog") == ["a.jpg"]
+
+
+def read_by(call: Call, cloud: Cloud, **query: Any) -> set[str]:
+    """The keys of the results that the store is asked for, to list these."""
+    names = {"BatchGetItem": "table", "GetObject": "bucket"}
+    read: set[str] = set()
+
+    def note(params: Any, model: Any, **_context: Any) -> None:
+        if names.get(model.name) == "bucket":
+            read.add(params["Key"].removeprefix(RESULTS).removesuffix(".json"))
+        elif TABLE in params.get("RequestItems", {}):
+            read.update(key["objectKey"]["S"] for key in params["RequestItems"][TABLE]["Keys"])
+
+    events = cloud.results_client.meta.events
+    events.register("provide-client-params", note, unique_id="note")
+    find(call, cloud, **query)
+    events.unregister("provide-client-params", unique_id="note")
+    return read
+
+
+def test_only_results_with_the_label_are_read_for_a_list_of_them(call: Call, three: Cloud) -> None:
+    for number in range(3):
+        store(three, f"{number}.jpg", label("Sofa", 90.0), analyzedAt=f"2026-11-2{number}T10:00:00.000Z")
+    listed = find(call, three, with_label="SOFA", min_confidence="70")
+    assert listed == ["2.jpg", "1.jpg", "0.jpg"]
+    assert find(call, three, 1, with_label="cell phone") == ["phone.png"]
+    assert find(call, three, with_label="zebra") == []
+    assert read_by(call, three, with_label="SOFA", min_confidence="70") == set(listed)
+    assert read_by(call, three, with_label="sofa") == {*listed, "pics/cat.jpg"}
+
+
+def test_labels_that_many_have_or_that_the_index_may_lack_are_looked_for_in_all_results(
+    call: Call, three: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = {"pics/cat.jpg", "pics/dog at sea.jpg", "phone.png", "broken.jpg"}
+    monkeypatch.setattr("web.search.NARROW", 1)
+    assert set(find(call, three, with_label="cat")) == {"pics/cat.jpg", "phone.png"}
+    assert read_by(call, three, with_label="cat") == every
+    assert read_by(call, three, with_label="dog") == {"pics/dog at sea.jpg"}
+    three.failed_index = ""  # the function was not told yet that the indexes are complete
+    assert find(call, three, with_label="dog") == ["pics/dog at sea.jpg"]
+    assert read_by(call, three, with_label="dog") == every
 
 
 def test_a_search_says_how_far_the_index_is(call: Call, three: Cloud) -> None:
@@ -239,19 +289,25 @@ def killed_before(cloud: Cloud, call: int) -> Iterator[None]:
 
 
 @pytest.mark.loops
+@pytest.mark.timeout(3_600)  # all seeds: a minute of a core
 def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> None:
     """50 random analyses, analyses again and removals, a third of them killed; then random searches.
 
-    All seeds are 1,000 of them on each store.
+    All seeds are 1,000 of them on each store. Repaired, the index has the rows of the results and no others.
     """
-    for seed in exhaustive.points(20, keep=1):
+    seeds = exhaustive.points(20, keep=1)
+    for seed in seeds:
         chance = random.Random(seed)
         for _ in range(50):
             key = f"{seed}/{chance.choice('abcd')}{chance.randrange(5)}.jpg"
             with killed_before(cloud, chance.choice((0, 0, chance.randrange(1, 9)))):
                 _change(cloud, key, chance)
+        results = _full_scan(cloud, seed)
         for _ in range(20):
-            _compare(call, cloud, seed, chance)
+            _compare(call, cloud, seed, chance, results)
+        _compare_lists(call, cloud, seed, chance, results)
+    _repair(cloud)
+    _compare_rows(cloud, seeds)
 
 
 def _change(cloud: Cloud, key: str, chance: random.Random) -> None:
@@ -268,7 +324,17 @@ def _change(cloud: Cloud, key: str, chance: random.Random) -> None:
     store(cloud, key, *found, text=text, status=chance.choice(("done", "done", "failed")))
 
 
-def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None:
+def _stored(cloud: Cloud, seed: int) -> list[Any]:
+    """All results there can be."""
+    places = itertools.product("abcd", range(5))
+    return [item for place, number in places if (item := cloud.stored(f"{seed}/{place}{number}.jpg"))]
+
+
+def _full_scan(cloud: Cloud, seed: int) -> list[ResultItem]:
+    return [item for one in _stored(cloud, seed) if (item := shown(one))]
+
+
+def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random, results: list[ResultItem]) -> None:
     names, text = chance.sample(NAMES, chance.randrange(3)), chance.choice(("", "", "one", "one two"))
     any_label, least = chance.random() < 0.4, chance.choice((0.0, 60.0, 75.5))
     query: dict[str, Any] = {"label": names, "name": str(seed), "min_confidence": f"{least}"}
@@ -276,11 +342,7 @@ def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None
     query |= {"text": text} if text else {}
     found = find(call, cloud, chance.choice((1, 3, 100)), **query)
     wanted = set()
-    for place, number in itertools.product("abcd", range(5)):
-        stored = cloud.stored(f"{seed}/{place}{number}.jpg")
-        item: Any = shown(stored) if stored else None  # type: ignore[arg-type]
-        if item is None:
-            continue
+    for item in results:
         certain = certainties(item)
         has = [certain.get(label_pk(name), -1.0) >= least for name in names]
         words = [certain.get(text_pk(word), -1.0) >= least for word in text.split()]
@@ -289,3 +351,31 @@ def _compare(call: Call, cloud: Cloud, seed: int, chance: random.Random) -> None
             wanted.add(item["objectKey"])
     assert len(found) == len(set(found))
     assert set(found) == wanted, query
+
+
+def _compare_lists(
+    call: Call, cloud: Cloud, seed: int, chance: random.Random, results: list[ResultItem]
+) -> None:
+    """With a label, the list leaves out those without it, and nothing else changes."""
+    every = find(call, cloud, prefix=f"{seed}/")
+    assert set(every) == {item["objectKey"] for item in results}
+    by_key = {item["objectKey"]: certainties(item) for item in results}
+    for name in chance.sample(NAMES, 2):
+        least = chance.choice((0.0, 60.0, 75.5))
+        query = {"prefix": f"{seed}/", "with_label": name, "min_confidence": f"{least}"}
+        found = find(call, cloud, chance.choice((5, 100)), **query)
+        assert found == [key for key in every if by_key[key].get(label_pk(name), -1.0) >= least], query
+
+
+def _repair(cloud: Cloud) -> None:
+    """`imgpipe up --repair-index`, when no row is so young that its result may still come."""
+    aws = Aws(Place(region="eu-west-1"))
+    kept = TableStore(aws, TABLE) if cloud.kind == "table" else BucketStore(aws, RESULTS_BUCKET)
+    later_ms = milliseconds(iso(cloud.now + timedelta(hours=1)))
+    RowIndex(aws, INDEX_TABLE, kept, lambda: later_ms).repair()
+
+
+def _compare_rows(cloud: Cloud, seeds: Iterable[int]) -> None:
+    stored = [item for seed in seeds for item in _stored(cloud, seed) if item["status"] != "removed"]
+    keys = [(item["objectKey"], entry) for item in stored for entry in entries(item)]
+    assert cloud.rows() == {(*row_of(entry, key), key) for key, entry in keys}

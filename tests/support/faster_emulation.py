@@ -40,6 +40,8 @@ from moto.core.utils import (
 from moto.moto_api._internal.moto_random import MotoRandom
 from moto.sqs.models import SQSBackend
 
+from tests.support.faster_dynamodb import DYNAMODB
+
 _of_function = functools.cache(accepts_kwargs)
 _emitter: Any = EventAliaser(HierarchicalEmitter())
 _alias = functools.cache(_emitter._alias_event_name)
@@ -285,6 +287,7 @@ MOTO: tuple[tuple[str, Any], ...] = (
     ("moto.moto_api._internal.moto_random.MotoRandom.get_random_string", _get_random_string),
     # Long polling of queues: seconds in each test of `retry`.
     ("moto.sqs.models.SQSBackend.receive_message", _receive_at_once),
+    *DYNAMODB,
 )
 
 
