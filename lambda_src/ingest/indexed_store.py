@@ -24,6 +24,8 @@ from shared.results import REMOVED
 if TYPE_CHECKING:
     from shared.result_item import Stored
 
+_MARKS = ("indexed", "indexedAt", "notIndexed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedStore:
@@ -75,9 +77,9 @@ class IndexedStore:
 
 def _with(item: Stored, listed: list[str], at: int | None) -> Stored:
     """at: None where not all of the rows are there."""
-    plain = {name: value for name, value in item.items() if name not in ("indexed", "indexedAt")}
-    marks = {"indexed": sorted(set(listed))} | ({} if at is None else {"indexedAt": at})
-    return cast("Stored", {**plain, **marks})
+    plain = {name: value for name, value in item.items() if name not in _MARKS}
+    mark = {"notIndexed": True} if at is None else {"indexedAt": at}
+    return cast("Stored", {**plain, "indexed": sorted(set(listed)), **mark})
 
 
 def _not_indexed() -> Fault:

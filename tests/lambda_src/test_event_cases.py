@@ -214,3 +214,45 @@ def test_rekognition_down_for_longer_than_all_attempts(history: History) -> None
     history.redrive()
     history.check_final(KEY)
     assert list(history.billed.values()) == [1]
+
+
+def test_a_record_that_waits_keeps_none_behind_it_from_its_result(history: History) -> None:
+    """S3 shows nothing of a picture that was deleted for good, and for a quarter of an hour that may pass."""
+    one, two = history.put("gone.jpg"), history.put("a.jpg")
+    history.delete_for_good("gone.jpg")
+    history.waiting = [Delivery([one, two])]
+    history.run_out()
+    item = history.item(KEY)
+    assert item and item["status"] == "done"
+    history.redrive()
+    gone = history.item("cases/gone.jpg")
+    assert gone and gone["status"] == "failed" and gone["error"]["code"] == "gone"
+
+
+def test_a_removal_behind_the_arrival_of_what_is_gone_counts(history: History) -> None:
+    """In one event; the arrival is tried again in vain each time, since S3 shows nothing of it."""
+    history.put("a.jpg")
+    history.delete_for_good("a.jpg")
+    history.several_in_one()
+    history.run_out()
+    assert history.cloud.results.get(KEY) is None
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_result_that_is_not_found_is_retried_until_it_is(history: History, *, lost: bool) -> None:
+    """DynamoDB refuses the rows at each of Lambda's tries, and once more by hand; they cost no analysis."""
+    no_rows = Trouble(place="rows", how="denied")
+    event = history.put("a.jpg")
+    if lost:
+        history.lose(of(history, event))
+    for _ in range(0 if lost else 3):
+        history.deliver(of(history, event), no_rows)
+    assert len(history.failed) == (0 if lost else 1)
+    assert history.by_hand(KEY, no_rows)
+    assert len(history.failed) == (0 if lost else 1)
+    assert history.by_hand(KEY)
+    assert not history.by_hand(KEY)
+    end(history)
+    assert list(history.billed.values()) == [1]
+    item = history.item(KEY)
+    assert item and "notIndexed" not in item

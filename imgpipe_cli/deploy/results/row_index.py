@@ -94,7 +94,9 @@ class RowIndex:
         own, at = rules.entries(item), self.now_ms()
         self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
         listed = sorted({*own, *item.get("indexed", ())})
-        return self.store.renew(cast("Stored", {**item, "indexed": listed, "indexedAt": at}), item)
+        indexed = {**item, "indexed": listed, "indexedAt": at}
+        indexed.pop("notIndexed", None)
+        return self.store.renew(cast("Stored", indexed), item)
 
     def _new_names(self, item: Stored) -> list[dict[str, Any]]:
         """The rows of the names in it that were not written by this run."""
