@@ -41,8 +41,9 @@ class IndexedStore:
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         """Also write the item's rows. Raises TryAgain where the item is stored and its rows are not."""
         listed = set(seen.get("indexed", ())) if seen else set()
-        own = [] if item["status"] == REMOVED else entries(item)
-        if seen is not None and is_indexed(seen) and listed == set(own):
+        own = _entries(item)
+        # Rows that the seen item lists and has not itself may have been removed.
+        if seen is not None and is_indexed(seen) and listed == set(own) == set(_entries(seen)):
             return self.store.replace(_with(item, own, seen["indexedAt"]), seen=seen)
         # Later than all rows that are there, whatever the clocks say.
         at = max(self.now_ms(), (seen.get("indexedAt", 0) if seen else 0) + 1)
@@ -73,6 +74,10 @@ class IndexedStore:
             self.store.replace(_with(stored, own, stored["indexedAt"] + 1), seen=stored)
         except (BotoCoreError, ClientError) as error:
             log_failure("rows_left", error)
+
+
+def _entries(item: Stored) -> list[str]:
+    return [] if item["status"] == REMOVED else entries(item)
 
 
 def _with(item: Stored, listed: list[str], at: int | None) -> Stored:

@@ -256,3 +256,13 @@ def test_a_result_that_is_not_found_is_retried_until_it_is(history: History, *, 
     assert list(history.billed.values()) == [1]
     item = history.item(KEY)
     assert item and "notIndexed" not in item
+
+
+def test_rows_whose_removal_stopped_halfway_are_there_for_the_next_picture(history: History) -> None:
+    """The removed picture still lists rows that are gone, and the next one of its name has exactly these."""
+    too_small = jpeg(40, 40)  # it is found by its name only
+    deliver(history, history.put("a.jpg", too_small))
+    removal = history.delete_for_good("a.jpg")
+    history.deliver(of(history, removal), Trouble(place="old rows", how="lost", nth=2))
+    history.put("a.jpg", too_small)
+    end(history)
