@@ -197,6 +197,18 @@ def test_a_removal_after_a_result_made_by_hand_counts(history: History) -> None:
     assert history.cloud.results.get(KEY) is None
 
 
+def test_what_was_made_by_hand_and_removed_late_is_not_paid_again_once_it_is_overwritten(
+    history: History,
+) -> None:
+    """The removal of an older version takes its result, since a newer version is there."""
+    late = [history.put("a.jpg"), history.delete("a.jpg"), history.put("a.jpg")]
+    assert history.by_hand(KEY)
+    newest = history.put("a.jpg")
+    deliver(history, *late, newest)
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
 def test_a_folder_that_shows_again_gets_no_result(history: History) -> None:
     deliver(history, history.put("pics/", b""), history.delete("pics/"), history.delete_for_good("pics/"))
     assert history.cloud.results.get("cases/pics/") is None
