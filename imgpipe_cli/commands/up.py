@@ -140,7 +140,7 @@ def register(app: typer.Typer) -> None:
             "monthly_limit": monthly_limit,
             "source_account": source_account,
         }
-        known = _known(run, connection, snapshot, given)
+        known = _known(run, pipeline, snapshot, given)
         older = releases.taken_back(known, snapshot)
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
@@ -242,11 +242,11 @@ def _change_data(step: str, change: Any) -> dict[str, Any]:
     }
 
 
-def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[str, Any]) -> Settings | None:
+def _known(run: Run, pipeline: Pipeline, snapshot: Snapshot, given: Mapping[str, Any]) -> Settings | None:
     """What the pipeline was set up with; where that is lost, everything has to be asked for."""
     from imgpipe_cli.deploy import deployed
 
-    known = deployed.settings(snapshot, connection.names)
+    known = deployed.settings(snapshot, pipeline.names)
     if known is not None and not snapshot["settings"].exists:
         access = "private" if known.private else "public"
         detail = f"{', '.join(known.features)}; {known.min_confidence:g} %; {access}; {known.results}"
@@ -255,8 +255,8 @@ def _known(run: Run, connection: Connection, snapshot: Snapshot, given: Mapping[
     readable = ("rekognition_tps", "monthly_limit", "source_account")
     needed = {name: value for name, value in given.items() if name not in readable}
     all_asked = all(run.asked(name, value) is not None for name, value in needed.items())
-    if known is None and deployed.is_lost(snapshot) and not all_asked:
-        raise deployed.lost(connection.names)
+    if known is None and not all_asked and deployed.is_lost(pipeline, snapshot):
+        raise deployed.lost(pipeline.names)
     return known
 
 

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
+from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.names import FUNCTIONS, Names
-from imgpipe_cli.deploy.resource import Observed
+from imgpipe_cli.deploy.observe import Snapshot, by_name
+from imgpipe_cli.deploy.pipeline import Pipeline
+from imgpipe_cli.deploy.resource import GONE, Observed, Resource
 from imgpipe_cli.deploy.resources.iam_role import trust_policy
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
+
+_HOLD = ("bucket", "table", "results_bucket")
 
 
 def settings(snapshot: Mapping[str, Observed], names: Names) -> Settings | None:
@@ -30,11 +35,28 @@ def settings(snapshot: Mapping[str, Observed], names: Names) -> Settings | None:
     return found
 
 
-def is_lost(snapshot: Mapping[str, Observed]) -> bool:
-    """Whether there are functions of ours, and nothing tells what they were set up with."""
-    there = (snapshot[f"function.{function}"] for function in FUNCTIONS)
-    owned = any(observed.exists and observed.owned for observed in there)
-    return owned and not snapshot["settings"].exists and _rebuilt(snapshot) is None
+def is_lost(pipeline: Pipeline, snapshot: Snapshot) -> bool:
+    """Whether functions of ours have pictures or results, and nothing tells what they were set up with.
+
+    Functions without any are what a removal left that another run came in between: then the defaults count,
+    as after any removal.
+    """
+    functions = any(_is_ours(snapshot[f"function.{function}"]) for function in FUNCTIONS)
+    if not functions or snapshot["settings"].exists or _rebuilt(snapshot) is not None:
+        return False
+    resources = by_name(pipeline)
+    return any(_holds_something(pipeline, resources[one], snapshot[one]) for one in _HOLD)
+
+
+def _is_ours(observed: Observed) -> bool:
+    return observed.exists and observed.owned
+
+
+def _holds_something(pipeline: Pipeline, resource: Resource, observed: Observed) -> bool:
+    try:
+        return _is_ours(observed) and any(resource.contents(pipeline.aws, pipeline.names, observed).values())
+    except AwsError as error:  # what cannot be counted may be there
+        return error.code not in GONE
 
 
 def lost(names: Names) -> Problem:
@@ -70,7 +92,7 @@ def _rebuilt(snapshot: Mapping[str, Observed]) -> Settings | None:
 
 
 def _variables(observed: Observed) -> Mapping[str, str]:
-    if not (observed.exists and observed.owned):
+    if not _is_ours(observed):
         return {}
     found: Mapping[str, str] = observed.facts["configuration"].get("Environment", {}).get("Variables", {})
     return found

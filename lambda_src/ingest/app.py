@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -91,11 +92,13 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
-    backoff = Backoff(left_s=_left_s(context, deps), unused_s=timeouts.RESERVED_S, sleep=deps.sleep)
+    patient = Backoff(left_s=_left_s(context, deps), unused_s=timeouts.RESERVED_S, sleep=deps.sleep)
+    # A record that waits takes the time of those behind it, at each of Lambda's attempts again.
+    hurried = replace(patient, unused_s=math.inf)
     failures = [
         failure
-        for place, record in enumerate(records)
-        if (failure := _try(record, place, context, deps, backoff))
+        for place, record in enumerate(records, start=1)
+        if (failure := _try(record, place, context, deps, patient if place == len(records) else hurried))
     ]
     if failures:
         texts = "; ".join(str(failure) for failure in failures)
@@ -106,7 +109,7 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
 
 
 def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff) -> Exception | None:
-    """Handle one record; its failure is returned, so that it cannot stop the next one.
+    """Handle one record; its failure is returned, so that it cannot stop the next one. place: the first is 1.
 
     What is logged here is what `imgpipe explain` reads: that the event came, and how each attempt ended.
     """
@@ -118,7 +121,7 @@ def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff
         started_s = time.monotonic()
         log("INFO", "record_received", kind=type(record).__name__)
         try:
-            if place and backoff.left_s() < timeouts.worst_case_s():
+            if place > 1 and backoff.left_s() < timeouts.worst_case_s():
                 raise TimeoutError("no time left for this record")
             outcome = _handle(record, deps, backoff)
         except TryAgain as error:

@@ -4,7 +4,8 @@ Rekognition is asked about some bytes by one run of the function at a time. It h
 index. What it asks for is written there in one transaction with the month's counters: so nothing is asked
 uncounted, none counts twice, and the limit of a month is exact. Others with the same bytes wait for its
 result. A claim ends with the result, or when Lambda has stopped the run. What it has counted and did not get,
-such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again.
+such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again. Where
+these bytes never come again, `up --repair-index` removes the claim.
 
 Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
 """
@@ -212,11 +213,13 @@ class Counting:
             **_add(_raised((), features, pictures=1)),
         )
 
-    def release(self, taken: Taken, unanswered: Iterable[str] = ()) -> None:
+    def release(self, taken: Taken, unanswered: Iterable[str], *, now: datetime) -> None:
         """Let others ask. unanswered: features that were counted and are to be asked for again."""
         left = tuple(unanswered)
         if left:
-            self._put(taken.asker, replace(taken.claim, ends_at=0, counted=left), taken.claim)
+            self._put(
+                taken.asker, replace(taken.claim, ends_at=int(now.timestamp()), counted=left), taken.claim
+            )
         else:
             row = to_attributes(taken.asker.row)
             self.dynamodb.delete_item(TableName=self.table, Key=row, **_still(taken.claim))

@@ -39,8 +39,8 @@ class Work:
     """Ask for the `missing` features; the `kept` ones are paid for already.
 
     `replaced`: the answers that stand for missing ones should asking fail; another model gives them now.
-    `sequencer` is the one to store. `other_version` says that a result of another version of this key
-    stands.
+    `sequencer` is the one to store. `other_version` says that another version of this key has or had a
+    result: this one may be of the past already.
     """
 
     missing: tuple[str, ...]
@@ -74,7 +74,7 @@ def _plan(arrival: Arrival, stored: Stored | None, wanted: Sequence[str]) -> Ski
         return _current(arrival, stored, wanted)
     if stored["sequencer"] > arrival.sequencer:
         return Skip(reason="removed" if stored["status"] == REMOVED else "a newer event is stored")
-    return _all(arrival, wanted, other_version=stored["status"] != REMOVED)
+    return _all(arrival, wanted, other_version=True)
 
 
 def _all(arrival: Arrival, wanted: Sequence[str], *, other_version: bool = False) -> Work:
@@ -93,7 +93,7 @@ def _current(arrival: Arrival, stored: Stored, wanted: Sequence[str]) -> Work:
     It comes just after what is stored in the order of events, and before every event to come.
     """
     just_after = stored["sequencer"] + "1"
-    work = _all(arrival, wanted, other_version=stored["status"] != REMOVED)
+    work = _all(arrival, wanted, other_version=True)
     return replace(work, sequencer=max(arrival.sequencer, just_after))
 
 

@@ -24,6 +24,8 @@ from shared.results import REMOVED
 if TYPE_CHECKING:
     from shared.result_item import Stored
 
+_MARKS = ("indexed", "indexedAt", "notIndexed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedStore:
@@ -39,8 +41,9 @@ class IndexedStore:
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
         """Also write the item's rows. Raises TryAgain where the item is stored and its rows are not."""
         listed = set(seen.get("indexed", ())) if seen else set()
-        own = [] if item["status"] == REMOVED else entries(item)
-        if seen is not None and is_indexed(seen) and listed == set(own):
+        own = _entries(item)
+        # Rows that the seen item lists and has not itself may have been removed.
+        if seen is not None and is_indexed(seen) and listed == set(own) == set(_entries(seen)):
             return self.store.replace(_with(item, own, seen["indexedAt"]), seen=seen)
         # Later than all rows that are there, whatever the clocks say.
         at = max(self.now_ms(), (seen.get("indexedAt", 0) if seen else 0) + 1)
@@ -73,11 +76,15 @@ class IndexedStore:
             log_failure("rows_left", error)
 
 
+def _entries(item: Stored) -> list[str]:
+    return [] if item["status"] == REMOVED else entries(item)
+
+
 def _with(item: Stored, listed: list[str], at: int | None) -> Stored:
     """at: None where not all of the rows are there."""
-    plain = {name: value for name, value in item.items() if name not in ("indexed", "indexedAt")}
-    marks = {"indexed": sorted(set(listed))} | ({} if at is None else {"indexedAt": at})
-    return cast("Stored", {**plain, **marks})
+    plain = {name: value for name, value in item.items() if name not in _MARKS}
+    mark = {"notIndexed": True} if at is None else {"indexedAt": at}
+    return cast("Stored", {**plain, "indexed": sorted(set(listed)), **mark})
 
 
 def _not_indexed() -> Fault:

@@ -111,7 +111,7 @@ class SharedPermits:
         outcomes = {feature: asked[feature] for feature in permit.features}
         open_ = [one for one, outcome in outcomes.items() if isinstance(outcome, Fault) and outcome.retryable]
         try:
-            self.counting.release(permit.taken, open_)
+            self.counting.release(permit.taken, open_, now=self.now())
         except Exception as error:  # it ends by itself
             log_failure("claim_not_ended", error)
 

@@ -74,6 +74,10 @@ class ResultItem(TypedDict):
     """Feature to the picture of the same bytes whose analysis this is; absent without the token. From the
     ingest function."""
 
+    notIndexed: NotRequired[bool]
+    """True while `find` may not show the picture, since DynamoDB refused rows of its index; absent otherwise,
+    and without the token. From the ingest function."""
+
     orientation: NotRequired[int]
     """2 to 8, as EXIF counts; absent for an upright picture. All places in the findings are those of the
     upright picture. From the picture's EXIF data."""

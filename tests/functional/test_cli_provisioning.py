@@ -203,6 +203,12 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoi
     ssm, functions = client("ssm", endpoint), client("lambda", endpoint)
     ssm.delete_parameter(Name=NAMES.settings_parameter)
     functions.delete_function(FunctionName=NAMES.function("web"))
+    result = {
+        "objectKey": {"S": "a.jpg"},
+        "day": {"S": "2026-02-01"},
+        "analyzedAt": {"S": "2026-02-01T10:00"},
+    }
+    client("dynamodb", endpoint).put_item(TableName=NAMES.table, Item=result)
     refused = cli("up", *HERE, "--features", "labels", "--json")
     assert (refused.code, refused.error) == (1, "settings_lost")
     assert NAMES.function("web") not in [
@@ -210,6 +216,15 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoi
     ]
     all_of_them = ("--features", "labels", "--min-confidence", "70", "--private", "--results", "table")
     assert done(cli("up", *HERE, *all_of_them, "--json"))["settings"]["private"] is True
+
+
+def test_up_without_flags_goes_on_with_a_function_that_a_removal_left(cli: Cli, endpoint: str) -> None:
+    """Without pictures there is nothing that the defaults could open."""
+    done(cli("up", *HERE, "--private", "--json"))
+    client("ssm", endpoint).delete_parameter(Name=NAMES.settings_parameter)
+    client("lambda", endpoint).delete_function(FunctionName=NAMES.function("web"))
+    assert done(cli("up", *HERE, "--json"))["settings"]["private"] is False
+    assert cli("status", *HERE).code == 0
 
 
 def test_status_tells_that_trust_policies_go_without_the_account(cli: Cli, endpoint: str) -> None:

@@ -13,6 +13,7 @@ from imgpipe_cli.deploy.results.store import store
 from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import index_rows as rules
 from imgpipe_cli.session.settings import Settings
+from ingest.counting import Asker, Claim
 from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -139,3 +140,18 @@ def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/a.jpg.json", Body=b"{")
     assert index(IN_S3, aws, NOW_MS + 1_000_000).repair() == (0, 0)
     assert rows_of(aws) == wanted(ITEMS)
+
+
+def test_claims_of_runs_stopped_long_ago_are_removed() -> None:
+    """What such a claim has counted may still be asked for as long as the failure queue keeps its event."""
+    aws, day = pipeline(SETTINGS), 24 * 3600
+    ends = {"of now": 200, "of yesterday": -day, "of long ago": -15 * day}
+    for sha256, ends_in_s in ends.items():
+        asker = Asker(key="a.jpg", version_id="v", sha256=sha256)
+        claim = Claim(key="a.jpg", version_id="v", ends_at=NOW_MS // 1000 + ends_in_s, counted=("labels",))
+        row = dynamo_types.to_attributes(claim.attributes(asker))
+        aws.call("dynamodb", "put_item", TableName=NAMES.index_table, Item=row)
+    assert index(SETTINGS, aws).repair() == (0, 1)
+    found = aws.call("dynamodb", "scan", TableName=NAMES.index_table)["Items"]
+    assert {row["pk"]["S"] for row in found} == {"asking#of now", "asking#of yesterday"}
+    assert index(SETTINGS, aws).repair() == (0, 0)

@@ -25,9 +25,10 @@ from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent, entry_of
 from imgpipe_cli.diagnose.retry.judging import Current, judged, settled
 from imgpipe_cli.pictures.waiting import is_final
 from ingest.app import Unfinished
+from ingest.reading import SHOWN_WITHIN
 from shared.index_rows import is_indexed
 from shared.result_item import ResultItem, Stored
-from shared.result_objects import index_of
+from shared.result_objects import index_of, iso
 from shared.results import REMOVED
 from tests.lambda_src.conftest import ANSWERS, BUCKET, RESULTS_BUCKET, Cloud, error, jpeg
 
@@ -140,9 +141,13 @@ class History:
     # --- the bucket ----------------------------------------------------------------------------
 
     def put(self, key: str, body: bytes | None = None) -> Event:
-        """A new version, by default a picture of a width of its own."""
+        """A new version, by default a picture of a width of its own; an empty body is a folder.
+
+        No two histories share bytes: neither reuses what the other has paid for, nor waits for its claims.
+        """
         key, sequencer = self._key(key), self._sequencer()
         body = jpeg(100 + self.ticks, 100) if body is None else body
+        body += self.name.encode() if body else b""
         stored = self.cloud.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         version, etag = stored["VersionId"], stored["ETag"].strip('"')
         self.versions.setdefault(key, []).append(version)
@@ -195,6 +200,7 @@ class History:
 
     def _send(self, name: str, key: str, **more: Any) -> Event:
         event = self.cloud.event(name, key, **more)
+        event["Records"][0]["eventTime"] = iso(self.cloud.now)
         self.sent.append(event)
         self.waiting.append(Delivery([event]))
         return event
@@ -228,6 +234,11 @@ class History:
             self.cloud.now += timedelta(seconds=1)
         self._check(run)
 
+    def several_in_one(self, *more: Event) -> None:
+        """The two deliveries that are next come as one, with further records between them."""
+        one, two = self.waiting[:2]
+        self.waiting[:2] = [Delivery([*one.events, *more, *two.events])]
+
     def run_out(self) -> None:
         """Everything on its way comes to its end, without further trouble."""
         while self.waiting:
@@ -248,7 +259,7 @@ class History:
         # Lambda puts a call of ours into no queue.
         self.failed = [one for one in self.failed if one is not call and not self._settled(one)]
         current, item = self._look(key)
-        if current and item and is_final(item, current.version_id):
+        if current and item and is_final(item, current.version_id) and not item.get("notIndexed"):
             self.unknown.discard(key)
         return True
 
@@ -270,7 +281,8 @@ class History:
         self.unknown |= {key_of(record) for event in delivery.events for record in event["Records"]}
 
     def redrive(self) -> None:
-        """What is in the failure queue is sent once more."""
+        """What is in the failure queue is sent once more, later than S3 hides an object or a claim lasts."""
+        self.cloud.now += SHOWN_WITHIN
         self.waiting += [Delivery(delivery.events) for delivery in self.failed]
         self.failed.clear()
         self.run_out()

@@ -197,6 +197,18 @@ def test_a_removal_after_a_result_made_by_hand_counts(history: History) -> None:
     assert history.cloud.results.get(KEY) is None
 
 
+def test_what_was_made_by_hand_and_removed_late_is_not_paid_again_once_it_is_overwritten(
+    history: History,
+) -> None:
+    """The removal of an older version takes its result, since a newer version is there."""
+    late = [history.put("a.jpg"), history.delete("a.jpg"), history.put("a.jpg")]
+    assert history.by_hand(KEY)
+    newest = history.put("a.jpg")
+    deliver(history, *late, newest)
+    end(history)
+    assert list(history.billed.values()) == [1, 1]
+
+
 def test_a_folder_that_shows_again_gets_no_result(history: History) -> None:
     deliver(history, history.put("pics/", b""), history.delete("pics/"), history.delete_for_good("pics/"))
     assert history.cloud.results.get("cases/pics/") is None
@@ -214,3 +226,55 @@ def test_rekognition_down_for_longer_than_all_attempts(history: History) -> None
     history.redrive()
     history.check_final(KEY)
     assert list(history.billed.values()) == [1]
+
+
+def test_a_record_that_waits_keeps_none_behind_it_from_its_result(history: History) -> None:
+    """S3 shows nothing of a picture that was deleted for good, and for a quarter of an hour that may pass."""
+    one, two = history.put("gone.jpg"), history.put("a.jpg")
+    history.delete_for_good("gone.jpg")
+    history.waiting = [Delivery([one, two])]
+    history.run_out()
+    item = history.item(KEY)
+    assert item and item["status"] == "done"
+    history.redrive()
+    gone = history.item("cases/gone.jpg")
+    assert gone and gone["status"] == "failed" and gone["error"]["code"] == "gone"
+
+
+def test_a_removal_behind_the_arrival_of_what_is_gone_counts(history: History) -> None:
+    """In one event; the arrival is tried again in vain each time, since S3 shows nothing of it."""
+    history.put("a.jpg")
+    history.delete_for_good("a.jpg")
+    history.several_in_one()
+    history.run_out()
+    assert history.cloud.results.get(KEY) is None
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_result_that_is_not_found_is_retried_until_it_is(history: History, *, lost: bool) -> None:
+    """DynamoDB refuses the rows at each of Lambda's tries, and once more by hand; they cost no analysis."""
+    no_rows = Trouble(place="rows", how="denied")
+    event = history.put("a.jpg")
+    if lost:
+        history.lose(of(history, event))
+    for _ in range(0 if lost else 3):
+        history.deliver(of(history, event), no_rows)
+    assert len(history.failed) == (0 if lost else 1)
+    assert history.by_hand(KEY, no_rows)
+    assert len(history.failed) == (0 if lost else 1)
+    assert history.by_hand(KEY)
+    assert not history.by_hand(KEY)
+    end(history)
+    assert list(history.billed.values()) == [1]
+    item = history.item(KEY)
+    assert item and "notIndexed" not in item
+
+
+def test_rows_whose_removal_stopped_halfway_are_there_for_the_next_picture(history: History) -> None:
+    """The removed picture still lists rows that are gone, and the next one of its name has exactly these."""
+    too_small = jpeg(40, 40)  # it is found by its name only
+    deliver(history, history.put("a.jpg", too_small))
+    removal = history.delete_for_good("a.jpg")
+    history.deliver(of(history, removal), Trouble(place="old rows", how="lost", nth=2))
+    history.put("a.jpg", too_small)
+    end(history)

@@ -227,6 +227,16 @@ def test_a_copy_that_waits_in_vain_is_left_to_the_next_try(cloud: Cloud) -> None
     assert 90 < sum(cloud.slept) < timeouts.TRYING_S
 
 
+def test_a_claim_that_is_given_back_says_since_when(cloud: Cloud) -> None:
+    """So it can be removed long after that; until then it tells what is counted."""
+    cloud.answers["DetectLabels"] = "InternalServerError"
+    with pytest.raises(Unfinished, match="rekognition"):
+        cloud.ingest(cloud.put("a.jpg", picture(1)))
+    (claim,) = claims(cloud)
+    assert int(claim["endsAt"]["N"]) == int(cloud.now.timestamp())
+    assert claim["counted"] == {"L": [{"S": "labels"}]}
+
+
 def test_the_claim_of_a_run_that_is_over_is_taken_and_not_counted_again(cloud: Cloud) -> None:
     held(cloud, ends_in_s=-1)
     cloud.ingest(cloud.put("copy.jpg", picture(1)), limit="1")

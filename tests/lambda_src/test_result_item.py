@@ -21,7 +21,7 @@ SCHEMAS = yaml.safe_load((SOURCE.parents[1] / "openapi.yaml").read_text(encoding
     "schemas"
 ]
 NOT_PUBLIC = {
-    *("versionId", "eTag", "sequencer", "original", "sha256", "reusedFrom"),
+    *("versionId", "eTag", "sequencer", "original", "sha256", "reusedFrom", "notIndexed"),
     *("faces", "text", "imageUrl"),
 }
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.deploy.results.row_index import RowIndex
@@ -21,6 +22,7 @@ from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
 from tests.lambda_src.conftest import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from tests.support import exhaustive
+from tests.support.account import RecordingAws
 from web import app
 from web.needs import PageLimits
 
@@ -379,3 +381,44 @@ def _compare_rows(cloud: Cloud, seeds: Iterable[int]) -> None:
     stored = [item for seed in seeds for item in _stored(cloud, seed) if item["status"] != "removed"]
     keys = [(item["objectKey"], entry) for item in stored for entry in entries(item)]
     assert cloud.rows() == {(*row_of(entry, key), key) for key, entry in keys}
+
+
+def test_a_late_writer_beside_a_late_removal_shows_nothing_wrong_and_repair_makes_it_right(
+    call: Call, cloud: Cloud
+) -> None:
+    """Rows are written without a condition, so one can be lost, and one left over; results cannot."""
+    store(cloud, "a.jpg", label("Cat", 90.0))
+    removals: list[dict[str, Any]] = []
+
+    def is_late(params: dict[str, Any], **_context: Any) -> None:
+        removal = json.loads(params["body"])
+        if removal["Key"]["pk"]["S"] == "label#cat":
+            removals.append(removal)
+            raise ReadTimeoutError(endpoint_url="https://example.com")
+
+    def meanwhile(**_context: Any) -> None:
+        events.unregister("before-call.dynamodb.BatchWriteItem", meanwhile)
+        cloud.now += timedelta(seconds=1)
+        events.register("before-call.dynamodb.DeleteItem", is_late)
+        mark: Any = {"objectKey": "a.jpg", "status": "removed", "sequencer": "1" * 32}
+        assert cloud.result_store.replace(mark, seen=cloud.result_store.read("a.jpg"))
+        events.unregister("before-call.dynamodb.DeleteItem", is_late)
+        cloud.now += timedelta(seconds=1)
+        store(cloud, "a.jpg", label("Cat", 90.0), label("Sofa", 80.0), sequencer="3" * 32)
+
+    events = cloud.index.meta.events
+    events.register("before-call.dynamodb.BatchWriteItem", meanwhile)
+    with pytest.raises(AssertionError):  # refused, since a newer result is stored; its rows are written
+        store(cloud, "a.jpg", label("Cat", 90.0), label("Dog", 80.0), sequencer="2" * 32)
+    (removal,) = removals
+    cloud.index.delete_item(**removal)
+
+    assert ("label#dog", "a.jpg") in {(pk, key) for pk, _, key in cloud.rows()}
+    assert [find(call, cloud, label=name) for name in ("dog", "cat", "sofa")] == [[], [], ["a.jpg"]]
+    aws = RecordingAws()
+    results: Any = TableStore(aws, TABLE) if cloud.kind == "table" else BucketStore(aws, RESULTS_BUCKET)
+    later_ms = milliseconds(iso(cloud.now + timedelta(hours=1)))
+    added, removed = RowIndex(aws, INDEX_TABLE, results, lambda: later_ms).repair()
+    assert added and removed
+    assert [find(call, cloud, label=name) for name in ("dog", "cat", "sofa")] == [[], ["a.jpg"], ["a.jpg"]]
+    assert "label#dog" not in {pk for pk, _, _ in cloud.rows()}

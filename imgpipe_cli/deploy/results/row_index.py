@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A row this young may be ahead of its result; a run of the function takes less.
 _YOUNG_MS = 900_000
+# So long the failure queue keeps an event. Until it comes again, its claim tells what is counted already.
+_REMEMBERED_S = 14 * 24 * 3600
 # Results between two notes of how far the index is.
 _NOTED_EVERY = 500
 _TRIES = 8
@@ -58,8 +60,10 @@ class RowIndex:
         return added
 
     def repair(self) -> tuple[int, int]:
-        """How many rows were missing and were added, and how many were left over and removed. Raises
-        AwsError."""
+        """How many rows were missing and were added, and how many were left over and removed.
+
+        Left over are also the claims of runs that were stopped long ago. Raises AwsError.
+        """
         unread: set[str] = set()
         right: set[int] = set()
         added = removed = 0
@@ -71,7 +75,9 @@ class RowIndex:
                 added += len(own) * self._add(item)
             right.update(_mark(*rules.row_of(one, item["objectKey"])) for one in own)
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
-            for rows in batches(self._rows()):
+            for found in batches(self._rows()):
+                removed += sum(pool.map(self._end, (row for row in found if self._is_forgotten(row))))
+                rows = [row for row in found if "key" in row]
                 over = [row for row in rows if _mark(row["pk"], row["sk"]) not in right]
                 right.difference_update(_mark(row["pk"], row["sk"]) for row in rows)
                 removed += sum(pool.map(self._remove, (row for row in over if self._is_over(row, unread))))
@@ -84,17 +90,17 @@ class RowIndex:
         return (item for item in found if item["status"] != "removed")
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        """Those of pictures."""
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
-            rows = map(dynamo_types.from_attributes, page["Items"])
-            yield from (row for row in rows if "key" in row)
+            yield from map(dynamo_types.from_attributes, page["Items"])
 
     def _add(self, item: Stored) -> bool:
         """False where another result came meanwhile, which has rows of its own."""
         own, at = rules.entries(item), self.now_ms()
         self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
         listed = sorted({*own, *item.get("indexed", ())})
-        return self.store.renew(cast("Stored", {**item, "indexed": listed, "indexedAt": at}), item)
+        indexed = {**item, "indexed": listed, "indexedAt": at}
+        indexed.pop("notIndexed", None)
+        return self.store.renew(cast("Stored", indexed), item)
 
     def _new_names(self, item: Stored) -> list[dict[str, Any]]:
         """The rows of the names in it that were not written by this run."""
@@ -129,16 +135,22 @@ class RowIndex:
         old = self.now_ms() - row.get("at", 0) > _YOUNG_MS
         return old and name_of(cast("Stored", {"objectKey": row["key"]})) not in unread
 
+    def _is_forgotten(self, row: Mapping[str, Any]) -> bool:
+        """Whether it is a claim that ended so long ago that nothing asks for its bytes by itself."""
+        return "endsAt" in row and self.now_ms() - row["endsAt"] * 1000 > _REMEMBERED_S * 1000
+
+    def _end(self, claim: Mapping[str, Any]) -> bool:
+        end = dynamo_types.to_attributes({":end": claim["endsAt"]})
+        return self._delete(claim, ConditionExpression="endsAt = :end", ExpressionAttributeValues=end)
+
     def _remove(self, row: Mapping[str, Any]) -> bool:
+        return self._delete(row, **rules.unless_newer(row.get("at", 0) + 1))
+
+    def _delete(self, row: Mapping[str, Any], **unchanged: Any) -> bool:
         """False where it was written anew meanwhile."""
         place = dynamo_types.to_attributes({"pk": row["pk"], "sk": row["sk"]})
         try:
-            self.aws.call(
-                *("dynamodb", "delete_item"),
-                TableName=self.table,
-                Key=place,
-                **rules.unless_newer(row.get("at", 0) + 1),
-            )
+            self.aws.call("dynamodb", "delete_item", TableName=self.table, Key=place, **unchanged)
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise

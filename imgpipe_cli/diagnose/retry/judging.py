@@ -76,13 +76,15 @@ def judged(
         return _without_picture(facts, key, current)
     if item is None or not _is_of(item, current):
         return _without_result(facts, key, current, _own(events, current), now)
+    not_indexed = bool(item.get("notIndexed"))
     if item["status"] == "done":
-        return facts(key, "done")
+        why = "The result is stored, and find does not show it yet."
+        return facts(key, "failed", "not_indexed", why, helps=True) if not_indexed else facts(key, "done")
     error = item["error"]
     own = _own(events, current)
     if error.get("retryable") and not own and is_retrying(item, now):
         return facts(key, "pending", "retrying", str(error["message"]), "It is tried again by itself.")
-    helps = bool(error.get("retryable")) or error["code"] in _MAY_HAVE_PASSED
+    helps = bool(error.get("retryable")) or error["code"] in _MAY_HAVE_PASSED or not_indexed
     # "It is tried again by itself" was true as long as there were tries.
     hint = "" if error.get("retryable") else str(error["hint"])
     return facts(key, "failed", str(error["code"]), str(error["message"]), hint, helps=helps)
@@ -121,12 +123,15 @@ def _own(events: Iterable[FailedEvent], current: Current) -> list[FailedEvent]:
 def settled(event: FailedEvent, current: Current | None, item: ResultItem | None) -> bool:
     """True once nothing is to be done for an event any more, so that it may leave the queue.
 
-    While there is a picture, that is when it has its result: its removal was of an older one then.
+    While there is a picture, that is when it has its result and is found by it: its removal was of an older
+    one then.
     """
     if event.kind == "other":
         return True
     if current is not None:
-        return item is not None and _is_of(item, current) and not item.get("error", {}).get("retryable")
+        if item is None or not _is_of(item, current) or item.get("notIndexed"):
+            return False
+        return not item.get("error", {}).get("retryable")
     return event.kind == "arrival" or item is None or not _removes(event, item)
 
 
