@@ -128,6 +128,16 @@ def test_no_labels_say_so(cli: Cli, played: FakeApi) -> None:
     assert "No picture has a label yet." in cli("labels").err
 
 
+@pytest.mark.parametrize("asked", [("--prefix", "x"), ("--min-confidence", "99")])
+def test_no_labels_of_some_pictures_is_not_no_labels_at_all(
+    cli: Cli, played: FakeApi, asked: tuple[str, str]
+) -> None:
+    played.labels = [Answer(body={"items": [], "next": None})]
+    told = cli("labels", *asked).err
+    assert "No such picture has a label." in told
+    assert "yet" not in told
+
+
 def test_a_label_reaches_no_terminal_raw(cli: Cli, played: FakeApi) -> None:
     played.labels = [Answer(body={"items": [{"name": "\x1b[31mCat", "count": 1}], "next": None})]
     assert "\x1b[31m" not in cli("labels").out
