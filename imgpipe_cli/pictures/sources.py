@@ -207,7 +207,8 @@ class _Level:
     @classmethod
     def of(cls, place: str, key: str, argument: Argument, below: str = "") -> _Level:
         """Raises OSError."""
-        names, odd, linked = [], [], []
+        names, odd = [], []
+        linked: list[str] = []
         with os.scandir(place) as entries:
             for entry in entries:
                 if not entry.is_dir():
