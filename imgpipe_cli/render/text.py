@@ -176,6 +176,7 @@ NOTES = {
     "left_out": "Left out without the access token: {detail}. "
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
+    "none_found": "No result matches. imgpipe labels lists the labels that pictures have.",
     "exporting": "Exporting results.",
     "annotated": "Drawn: {detail}.",
     "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
