@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.finding import FoundPages, Search
 
+# As the HTTP API takes them.
+_MOST_LABELS = 10
+
 
 def register(app: typer.Typer) -> None:
     @command(app)
@@ -63,6 +66,13 @@ def register(app: typer.Typer) -> None:
                 hint="Name labels, or give --text or --name: imgpipe find Cat; imgpipe labels lists them.",
                 exit_code=ExitCode.USAGE,
             )
+        if len(labels or ()) > _MOST_LABELS or not all(label.strip() for label in labels or ()):
+            raise Problem(
+                "bad_usage",
+                f"find takes at most {_MOST_LABELS} labels, and none may be empty.",
+                hint="imgpipe labels lists them.",
+                exit_code=ExitCode.USAGE,
+            )
         cursor = parse_cursor(after)
         threshold = shown_from(run, min_confidence, run.pipeline())
         search = Search(tuple(labels or ()), any_label, text, name, threshold, prefix=prefix)
@@ -77,7 +87,7 @@ def register(app: typer.Typer) -> None:
             shown = table(run, items, threshold)
         if items.cut_short is not None:
             raise cut_short(items.cut_short, run.trouble(items.cut_short))
-        _say_what_is_not_shown(run, found.source, shown, limit)
+        _say_what_is_not_shown(run, found.source, search, shown, limit)
         return Result(streamed=True)
 
 
@@ -93,11 +103,11 @@ class _Begun:
         self.pages = chain([first], rest)
 
 
-def _say_what_is_not_shown(run: Run, source: FoundPages, shown: int, limit: int) -> None:
+def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: int, limit: int) -> None:
     index = source.index or {}
     if not index.get("complete"):
         run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
     if shown == 0:
-        run.note("no_match")
-    elif shown == limit and source.more and not run.options.json:
+        run.note("none_found" if search.labels else "no_match")
+    elif shown == limit and source.more:
         run.note("find_limited", source.more)

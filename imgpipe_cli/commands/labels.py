@@ -24,5 +24,6 @@ def register(app: typer.Typer) -> None:
         )
         found.sort(key=lambda label: (-label["count"], label["name"]))
         if not found:
-            run.note("no_labels")
+            asked = prefix or min_confidence is not None
+            run.note("no_labels_match" if asked else "no_labels")
         return Result(data={"labels": found}, show=lambda screen: drawn.show(screen, found))

@@ -34,7 +34,16 @@ def size_bytes(key: str) -> int:
 
 def argument(key: str) -> str:
     """As it is typed at the end of a command: quoted for a shell, and never taken for an option."""
-    return f"-- {shlex.quote(key)}" if key.startswith("-") else shlex.quote(key)
+    quoted = shlex.quote(key) if key.isprintable() else f"$'{''.join(map(_escaped, key))}'"
+    return f"-- {quoted}" if key.startswith("-") else quoted
+
+
+def _escaped(char: str) -> str:
+    """For bash and zsh between $' and ': what a terminal would not show could not be copied from it."""
+    if char.isprintable():
+        return f"\\{char}" if char in "\\'" else char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def check_key(key: str) -> str:

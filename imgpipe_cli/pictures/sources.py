@@ -173,6 +173,10 @@ def folder(root: Path, patterns: Patterns = ALL, argument: Argument | None = Non
         name = level.names.pop()
         if not name.endswith("/"):
             yield from level.file(name, patterns, inside)
+        elif name in level.odd:
+            # It may lead round in circles. What it leads to in here is found without it.
+            if patterns.enters(level.below + name[:-1]) and _leads_out(Path(level.place, name[:-1]), inside):
+                yield PassedOver(str(Path(level.place, name[:-1])), "link")
         elif name in level.twins or _too_long(level.key + name[:-1]):
             # One refusal for all that is below it: the key of none would fit.
             yield level.source(name[:-1], twin=level.twins.get(name, ""))
@@ -204,17 +208,20 @@ class _Level:
     def of(cls, place: str, key: str, argument: Argument, below: str = "") -> _Level:
         """Raises OSError."""
         names, odd = [], []
+        linked: list[str] = []
         with os.scandir(place) as entries:
             for entry in entries:
                 if not entry.is_dir():
                     names.append(entry.name)
                     if not entry.is_file(follow_symlinks=False):
                         odd.append(entry.name)
-                elif not (entry.name.startswith(".") or entry.is_symlink()):
-                    names.append(f"{entry.name}/")
+                elif not entry.name.startswith("."):
+                    (linked if entry.is_symlink() else names).append(f"{entry.name}/")
         names.sort(key=os.fsencode, reverse=True)
+        twins = _same_looks(names)
+        names = sorted([*names, *linked], key=os.fsencode, reverse=True)
         key = f"{key}/" if key else ""
-        return cls(place, key, argument, below, names, frozenset(odd), _same_looks(names))
+        return cls(place, key, argument, below, names, frozenset([*odd, *linked]), twins)
 
     def file(self, name: str, patterns: Patterns, inside: str) -> Iterator[Found]:
         """What is told of one file; inside: the folder that was named."""

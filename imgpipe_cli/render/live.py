@@ -29,7 +29,7 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
 _BEFORE_DETAIL = 5  # a mark, a number, and the gaps
 _BAR = 20
-_BEFORE_WORDS = len("Sending") + _BAR + 2  # and the gaps
+_WIDE = 80
 
 
 def _stderr() -> Console:
@@ -83,9 +83,12 @@ class TransferView:
     def __init__(self, transfer: Transfer) -> None:
         self.console = _stderr()
         self._transfer = transfer
+        # On a narrow terminal the numbers need the bar's place.
+        bar = _BAR if self.console.width >= _WIDE else 0
+        self._room = self.console.width - len("Sending ") - (bar + 1 if bar else 0)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=_BAR),
+            *([BarColumn(bar_width=bar)] if bar else []),
             TextColumn("{task.fields[words]}"),
             console=self.console,
             # Results come meanwhile: above the bar on the same terminal, and where else stdout leads.
@@ -96,7 +99,7 @@ class TransferView:
         self._progress.start()
 
     def draw(self) -> None:
-        words = whole_words(self._transfer.words, self.console.width - _BEFORE_WORDS)
+        words = whole_words(self._transfer.words, self._room)
         total = max(self._transfer.total.files, self._transfer.done)
         self._progress.update(self._task, total=total, completed=self._transfer.done, words=words)
 

@@ -176,6 +176,7 @@ NOTES = {
     "left_out": "Left out without the access token: {detail}. "
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
+    "none_found": "No result matches. imgpipe labels lists the labels that pictures have.",
     "exporting": "Exporting results.",
     "annotated": "Drawn: {detail}.",
     "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
@@ -183,6 +184,7 @@ NOTES = {
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
+    "no_labels_match": "No such picture has a label.",
     "find_limited": "There are more: --limit shows more (0: all), and --after {detail} goes on from here.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",

@@ -53,15 +53,17 @@ class Transfer:
 
     @property
     def words(self) -> str:
-        """The most telling first: a narrow line ends early."""
+        """The most telling first, with what became of the pictures: a narrow line ends early."""
         files = max(self.total.files, self.done)
-        parts = [f"{self.done:,} of {files:,}{'' if self.total.is_known else '+'}", size(self._bytes)]
+        parts = [f"{self.done:,} of {files:,}{'' if self.total.is_known else '+'}"]
+        bytes_ = [size(self._bytes)]
         elapsed_s = self._clock() - self._began
         if elapsed_s >= _RATE_AFTER_S and self.done:
-            parts.append(f"{size(self._bytes / elapsed_s)}/s")
+            bytes_.append(f"{size(self._bytes / elapsed_s)}/s")
             if self.total.is_known and self.done < files:
                 parts.append(f"{_duration(elapsed_s * (files - self.done) / self.done)} left")
-        return ", ".join([*parts, *(f"{number:,} {word}" for word, number in sorted(self._counts.items()))])
+        counts = (f"{number:,} {word}" for word, number in sorted(self._counts.items()))
+        return ", ".join([*parts, *counts, *bytes_])
 
 
 def _duration(seconds: float) -> str:

@@ -92,9 +92,10 @@ def customer_key() -> Fault:
 
 
 def over_limit(limit: int | None) -> Fault:
+    analyses = "analysis" if limit == 1 else "analyses"
     return Fault(
         code="over_limit",
-        message=f"The picture is over the monthly limit of {limit} analyses.",
+        message=f"The picture is over the monthly limit of {limit} {analyses}.",
         hint="Run imgpipe retry next month, or raise the limit with imgpipe up --monthly-limit N first.",
     )
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 
 import pytest
@@ -16,6 +17,9 @@ from imgpipe_cli.session.times import iso
 from tests.browser.conftest import NewTab, Site, Tab, boxes, shares
 from tests.browser.stored import item, label
 from tests.support.machine import EXAMPLES, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 
 def test_results_are_listed_newest_first(tab: Tab) -> None:
@@ -137,6 +141,25 @@ def test_a_label_of_a_card_leads_to_all_that_have_it(tab: Tab) -> None:
     tab.page.get_by_label("Only failed").check()
     expect(tab.page.locator("#count")).to_contain_text("that failed")
     expect(tab.card("cat.jpg")).to_have_count(0)
+
+
+def test_until_the_answer_comes_the_count_is_that_of_the_pictures_shown(tab: Tab) -> None:
+    expect(tab.card("sign.png")).to_be_visible()
+    count = tab.page.locator("#count")
+    before = count.text_content()
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    tab.page.route("**/results?*", hold)
+    with tab.page.expect_request("**/results?*status=failed*"):
+        tab.page.get_by_label("Only failed").check()
+    tab.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert count.text_content() == before
+    for route in waiting:
+        route.continue_()
+    expect(count).to_contain_text("that failed")
 
 
 def test_all_boxes_of_a_label_are_drawn_however_sure_each_is(new_tab: NewTab, empty_site: Site) -> None:

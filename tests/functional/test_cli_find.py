@@ -48,6 +48,7 @@ def test_the_best_are_shown_and_where_to_go_on(cli: Cli, played: FakeApi) -> Non
     assert "--after 150 goes on from here" in printed.err
     assert [request.query["limit"] for request in played.asked] == ["100", "50"]
     assert "230.jpg" in cli("find", "cat", "--after", "230").out
+    assert "--after 150 goes on from here" in cli("find", "cat", "--limit", "150", "--json").err
 
 
 @pytest.mark.parametrize(("limit", "requests"), [("0", 3), ("100", 1), ("20", 1)])
@@ -79,7 +80,9 @@ def test_nothing_found_says_so(cli: Cli, played: FakeApi) -> None:
     assert "No result matches." in printed.err
 
 
-@pytest.mark.parametrize("arguments", [(), ("--any",), ("cat", "--after", "/")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--any",), ("cat", "--after", "/"), ("",), ("cat", " "), tuple("abcdefghijk")]
+)
 def test_wrong_usage_asks_nothing(cli: Cli, played: FakeApi, arguments: tuple[str, ...]) -> None:
     assert cli("find", *arguments).code == 2
     assert not played.asked
@@ -126,6 +129,16 @@ def test_labels_of_all_pages_are_shown_the_most_frequent_first(cli: Cli, played:
 def test_no_labels_say_so(cli: Cli, played: FakeApi) -> None:
     played.labels = [Answer(body={"items": [], "next": None})]
     assert "No picture has a label yet." in cli("labels").err
+
+
+@pytest.mark.parametrize("asked", [("--prefix", "x"), ("--min-confidence", "99")])
+def test_no_labels_of_some_pictures_is_not_no_labels_at_all(
+    cli: Cli, played: FakeApi, asked: tuple[str, str]
+) -> None:
+    played.labels = [Answer(body={"items": [], "next": None})]
+    told = cli("labels", *asked).err
+    assert "No such picture has a label." in told
+    assert "yet" not in told
 
 
 def test_a_label_reaches_no_terminal_raw(cli: Cli, played: FakeApi) -> None:

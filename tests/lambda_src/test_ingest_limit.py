@@ -41,6 +41,14 @@ def claims(cloud: Cloud) -> list[dict[str, Any]]:
     return [item for item in items if item["pk"]["S"].startswith("asking#")]
 
 
+def test_a_limit_of_one_analysis_is_told_in_the_singular(cloud: Cloud) -> None:
+    for number in range(2):
+        cloud.ingest(cloud.put(f"{number}.jpg", picture(number)), limit="1")
+    item = cloud.stored("1.jpg")
+    assert item is not None
+    assert item["error"]["message"] == "The picture is over the monthly limit of 1 analysis."
+
+
 def test_so_many_are_asked_for_and_the_others_wait_for_room(cloud: Cloud) -> None:
     events = [cloud.put(f"{number}.jpg", picture(number)) for number in range(5)]
     for event in events:

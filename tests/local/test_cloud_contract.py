@@ -164,3 +164,21 @@ def test_nothing_that_steers_aws_calls_reaches_the_cloud(tmp_path: Path) -> None
     assert environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert (environment["AUTH"], environment["BIND_HOST"]) == ("true", "127.0.0.1")
     assert environment["TMPDIR"] == str(tmp_path / "tmp")
+
+
+def test_the_models_runtime_keeps_no_id_of_the_machine(tmp_path: Path) -> None:
+    """onnxruntime counts its use, on some systems, unless it is told before it is imported."""
+    home = tmp_path / "home"
+    home.mkdir()
+    program = (
+        "import os, sys; from pathlib import Path; from imgpipe_cli.local.files import LocalFiles\n"
+        "from imgpipe_cli.local.emulator.environment import prepare\n"
+        "prepare(LocalFiles(Path(sys.argv[1])), 4599, os.environ); import onnxruntime\n"
+        "onnxruntime.SessionOptions()\n"
+    )
+    environment = {
+        **spawn.scrubbed(dict(os.environ)),
+        **{name: str(home) for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA")},
+    }
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment)
+    assert list(home.rglob("*")) == []

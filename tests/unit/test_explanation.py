@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +23,7 @@ from imgpipe_cli.diagnose.retry.retrying import Retry
 from imgpipe_cli.render.explanations import document, show
 from imgpipe_cli.render.failures import errors
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.render.text import safe
 from imgpipe_cli.session.times import iso
 from shared.result_item import ResultItem
 from tests.support.api_server import item
@@ -93,6 +96,18 @@ def told(**changes: Any) -> Conclusion:
 
 
 # --- commands to copy ---------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    "key", ["a\tb.jpg", "-\n\x1b[31m.jpg", "rtl\u202egpj.jpg", "\x85\U000e0001.jpg", "it's\\t\t"]
+)
+def test_a_key_that_no_terminal_shows_is_advised_so_that_a_shell_reads_it(key: str) -> None:
+    shown = safe(told(key=key, result=item(key, "v2")).advice.partition(": ")[2])
+    program = f"imgpipe() {{ printf '%s\\0' \"$@\"; }}; LC_ALL=C.UTF-8; {shown}"
+    printed = subprocess.run(["bash", "-c", program], capture_output=True, check=True).stdout
+    arguments = printed.decode().split("\0")[:-1]
+    assert arguments == ["result", *(["--"] if key.startswith("-") else []), key]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,12 +15,14 @@ from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
 from imgpipe_cli.diagnose.retry.judging import Picture
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.events import Changing, Downloaded, Note, Refused, Sent
+from imgpipe_cli.events import Arrived, Changing, Downloaded, Note, Refused, Sent
 from imgpipe_cli.render import examinations, failures, listings, policies, results
 from imgpipe_cli.render.columns import Column, Columns
+from imgpipe_cli.render.live import TransferView
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.render.styled import Drawn, Text
 from imgpipe_cli.render.text import fitted, whole_words
+from imgpipe_cli.render.transfer import Transfer
 from tests.support.api_server import failed, item
 
 KEY = "holidays/2026/august/by-the-sea/IMG_20260811_142355_HDR_edited_final.jpg"
@@ -127,6 +130,22 @@ def test_a_result_has_whole_words(columns: int, monkeypatch: pytest.MonkeyPatch)
     assert _not_whole(lines, *said, MODERATION[0]["ParentName"], TEXT[0]["DetectedText"], "0.4 s") == []
     assert _too_long(lines, columns) == []
     assert ("Boxes" in "\n".join(lines)) == (columns >= 80)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_line_of_an_upload_shows_what_became_of_the_pictures(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10_000, 10))
+    total = SimpleNamespace(files=3000, size_bytes=0, is_known=True)
+    with terminal(monkeypatch, columns=columns, term="xterm") as told:
+        transfer = Transfer(total, lambda: next(clock))
+        for number in range(1500):
+            transfer.take(Sent(f"k/{number}", f"{number}", "v", replaced=False, size_bytes=40_000))
+        for status in ("failed", "done"):
+            transfer.take(Arrived(cast("Any", {"status": status})))
+        TransferView(transfer).stop()
+    assert re.search(r"1,500 of 3,000, \d+:\d+ left, 1 analyzed, 1 failed", told.err.getvalue())
 
 
 @WIDTHS

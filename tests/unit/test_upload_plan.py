@@ -157,6 +157,17 @@ def test_a_link_out_of_the_folder_is_not_followed(here: Path) -> None:
     ]
 
 
+def test_a_linked_folder_is_left_out_and_named(here: Path) -> None:
+    (here / "beside" / "er").mkdir(parents=True)
+    for name, target in (("out", "beside"), (".out", "beside"), ("raw", "beside/er"), ("round", "pics/deep")):
+        (here / "pics" / name).symlink_to(here / target, target_is_directory=True)
+    told: list[Event] = []
+    sources, refused = plan(["pics"], told=told, patterns=Patterns((), ("raw",)))
+    assert ([one.key for one in sources], refused) == (["pics/c.jpg", "pics/deep/er/d.jpg"], [])
+    left_out = [one.source for one in told if isinstance(one, PassedOver) and one.reason == "link"]
+    assert left_out == [str(Path("pics", "out"))]
+
+
 def test_a_link_that_is_named_is_followed(here: Path) -> None:
     (here / "pics" / "up.jpg").symlink_to(here / "a.jpg")
     sources, _ = plan(["pics/up.jpg"])

@@ -41,8 +41,8 @@ def test_an_upload_has_a_line_every_ten_seconds_not_one_for_each_file(
         clock.now += 0.5
         screen.progress.event(_sent(number))
     assert capsys.readouterr().err.splitlines() == [
-        "Sending: 20 of 1,000, 20 MB, 2 MB/s, 8:10 left",
-        "Sending: 40 of 1,000, 40 MB, 2 MB/s, 8:00 left",
+        "Sending: 20 of 1,000, 8:10 left, 20 MB, 2 MB/s",
+        "Sending: 40 of 1,000, 8:00 left, 40 MB, 2 MB/s",
     ]
 
 
@@ -62,7 +62,7 @@ def test_the_line_of_an_upload_counts_all_that_becomes_of_files() -> None:
     ):
         transfer.take(event)
     assert transfer.done == 4
-    assert transfer.words == "4 of 10+, 1 MB, 1 analyzed, 1 failed, 1 refused, 1 skipped, 1 unchanged"
+    assert transfer.words == "4 of 10+, 1 analyzed, 1 failed, 1 refused, 1 skipped, 1 unchanged, 1 MB"
 
 
 def test_an_upload_that_was_stopped_says_what_was_sent_and_what_was_not() -> None:

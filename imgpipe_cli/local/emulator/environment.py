@@ -47,6 +47,8 @@ def prepare(
         del environment[name]
     environment.update(_aws())
     environment.update(_ministack(files, port))
+    # onnxruntime would write an id of this machine into the home folder, and send its use to its makers.
+    environment["ORT_DISABLE_TELEMETRY"] = "1"
     if concurrency is not None:
         # MiniStack's own limit comes from this machine's memory, and may be lower.
         environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(concurrency + _OTHER_RUNS)

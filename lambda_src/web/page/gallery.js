@@ -14,7 +14,7 @@ const AT_A_TIME = 40;
 
 const cards = new Map();
 let after = null;
-let index = null;
+let loaded = state;
 let loading = null;
 
 const onItsWay = (card) => "sending" in card.dataset;
@@ -48,17 +48,18 @@ async function load(first) {
   byId("list-problem").replaceChildren();
   byId("more").disabled = true;
   const asked = token();
+  const chosen = { ...state };
   try {
-    const list = (from) => repeated(() => listResults(AT_A_TIME, from, state));
+    const list = (from) => repeated(() => listResults(AT_A_TIME, from, chosen));
     let answer = await list(after);
-    // A page may be empty although more follows: only without `next` is it the end.
+    // A page may be empty although more follows: `next` tells.
     while (!answer.items.length && answer.next) answer = await list(answer.next);
     if (token() !== asked) return;
     if (first) for (const [key, card] of cards) if (!onItsWay(card)) remove(key);
     const last = byId("more") === document.activeElement && !answer.next;
     const added = answer.items.map((item) => place(item, false));
     after = answer.next;
-    index = answer.index;
+    loaded = { ...chosen, ...answer };
     if (last) added[0]?.querySelector("a")?.focus();
   } catch (error) {
     const again = button("Try again", () => loadPage(first));
@@ -69,7 +70,7 @@ async function load(first) {
   show();
 }
 
-/** Show a result: in its card if there is one, else at the start or the end of the list. */
+/** Show a result: in its card, else at the start or the end. */
 function place(item, atStart) {
   const key = item.objectKey;
   const old = cards.get(key);
@@ -111,7 +112,7 @@ function thumbnail(item) {
   return frame;
 }
 
-/** An image whose link is made again once when it has expired; onLost: when it cannot be shown. */
+/** An image; its expired link is made again once. onLost: when it cannot be shown. */
 export function picture(key, source, attributes, onLost) {
   let again = true;
   const onerror = async () => {
@@ -166,7 +167,7 @@ function show() {
   notice.hidden = !count;
   const names = [...missing].sort().join(", ");
   notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
-  const { label, onlyFailed } = state;
+  const { label, onlyFailed, index } = loaded;
   const kind = onlyFailed ? " that failed" : label && ` with “${label}”`;
   const more = after ? "; more are not loaded yet" : "";
   const part = index?.complete === false ? "; imgpipe up adds older ones" : "";
