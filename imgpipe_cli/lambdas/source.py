@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         forced,
         identity,
         index_rows,
+        jpeg_parts,
         orientation,
         original,
         picture,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         result_objects,
         results,
         table_rows,
+        tiff_tags,
     )
     from web import modules as page_modules
 
@@ -37,6 +39,7 @@ __all__ = [
     "forced",
     "identity",
     "index_rows",
+    "jpeg_parts",
     "orientation",
     "original",
     "page_modules",
@@ -45,6 +48,7 @@ __all__ = [
     "result_objects",
     "results",
     "table_rows",
+    "tiff_tags",
 ]
 
 # A package of ours: `shared` by itself could be anybody's.

@@ -8,10 +8,10 @@ height are those in the file; an EXIF rotation is not applied to them.
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 
+from .jpeg_parts import FRAMES, MARKER, MAX_PARTS, STANDALONE
 from .picture_kinds import COMPANION, EMPTY, IPHONE_PNG, NO_PICTURES, PNG_SIGNATURE, RAW, VIDEO, looks_like
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -24,13 +24,7 @@ PNG = "image/png"
 
 _JPEG_START = b"\xff\xd8"
 _CGBI = b"CgBI"
-# Decoders step over whatever stands before a marker: filler, stuffing, bytes that belong to no segment.
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
-_STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLE_MARKERS = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
-# Far more than any encoder writes; each one is a step here and in most decoders.
-_MAX_SEGMENTS = 10_000
 _MAX_FILLER = 64 * 1024
 
 
@@ -92,19 +86,19 @@ def _measure_png(head: bytes) -> Measure:
 def _measure_jpeg(head: bytes) -> Measure:
     """Go from marker to marker until the one that starts a frame."""
     at, skipped = 2, 0
-    for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.search(head, at)
+    for _ in range(MAX_PARTS):
+        found = MARKER.search(head, at)
         skipped += (found.start() if found else len(head)) - at
         if skipped > _MAX_FILLER:
             return _TOO_MUCH
         if found is None or found.end() + 2 > len(head):
             return NeedMore()
         marker, at = head[found.start() + 1], found.end()
-        if marker in _STANDALONE_MARKERS:
+        if marker in STANDALONE:
             continue
         if marker in _ENDS:
             return _ENDS[marker]
-        if marker in _FRAME_MARKERS:
+        if marker in FRAMES:
             return _frame_size(head[at + 2 : at + 7])
         length = int.from_bytes(head[at : at + 2], "big")
         if length < 2 and marker in _TABLE_MARKERS:

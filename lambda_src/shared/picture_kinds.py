@@ -6,7 +6,8 @@ Pure, and standard library only: `picture.py` beside it decides with these names
 from __future__ import annotations
 
 import codecs
-import struct
+
+from .tiff_tags import first_directory, number
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -61,6 +62,7 @@ _MAKERS = (
 )
 _MAKER_WITHIN = 64 * 1024
 _THUMBNAIL_TAG, _COLORS_TAG, _DNG_TAG = 0x00FE, 0x0106, 0xC612
+_NOT_TOLD = -1
 _ORDINARY_COLORS = frozenset({0, 1, 2, 3, 5, 6, 8})
 # A color filter array, and linear raw: as a sensor gives them, whoever made it.
 _SENSOR_COLORS = frozenset({32803, 34892})
@@ -102,29 +104,15 @@ def _tiff_kind(head: bytes) -> str:
     """Most cameras write their RAW files as TIFF: with a thumbnail first, or in colors of their own."""
     if head[8:10] == b"CR":
         return f"{RAW} (CR2)"
-    tags = _first_directory(head)
+    tags = first_directory(head)
     if _DNG_TAG in tags:
         return f"{RAW} (DNG)"
-    if tags.get(_COLORS_TAG) not in _ORDINARY_COLORS or tags.get(_THUMBNAIL_TAG):
+    colors = number(tags, _COLORS_TAG, _NOT_TOLD)
+    if colors not in _ORDINARY_COLORS or number(tags, _THUMBNAIL_TAG):
         for maker, kind in _MAKERS:
             if maker in head[:_MAKER_WITHIN]:
                 return f"{RAW} ({kind})"
-    return RAW if tags.get(_COLORS_TAG) in _SENSOR_COLORS else "a TIFF picture"
-
-
-def _first_directory(head: bytes) -> dict[int, int]:
-    """The tags that describe the first picture of a TIFF, each with its value if that is a number."""
-    order = "<" if head.startswith(b"II") else ">"
-    tags: dict[int, int] = {}
-    try:
-        (at,) = struct.unpack_from(f"{order}I", head, 4)
-        (count,) = struct.unpack_from(f"{order}H", head, at)
-        for entry in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", head, entry)
-            (tags[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", head, entry + 8)
-    except struct.error:  # it stands further on than the bytes at hand reach
-        pass
-    return tags
+    return RAW if colors in _SENSOR_COLORS else "a TIFF picture"
 
 
 def _text_kind(head: bytes) -> str:

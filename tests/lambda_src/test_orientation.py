@@ -40,6 +40,11 @@ def test_as_an_encoder_writes_it_and_behind_other_segments() -> None:
     assert of_jpeg(with_exif(tiff(6), before=b"\xff\xe1\x00\x07http:\xff\xe0\x00\x02")) == 6
 
 
+@pytest.mark.parametrize("stray", [b"\0", b"\xff", b"\xff\0\xff\0", b"\xff\xd0"])
+def test_behind_bytes_that_decoders_step_over(stray: bytes) -> None:
+    assert of_jpeg(with_exif(tiff(6), before=stray)) == 6
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -13,7 +13,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
+from imgpipe_cli.lambdas.source import picture_kinds
+
+PNG_START = picture_kinds.PNG_SIGNATURE
 JPEG_END = b"\xff\xd9"
 
 # Each is a step here: so many are an attack.

@@ -104,7 +104,7 @@ def _frame(found: Essence, heavy: AbstractContextManager[object]) -> Frame:
     shrink = max(1, math.isqrt(picture.width * picture.height // FRAME_PIXELS))
     orientation, held = 1, 0
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        orientation = _orientation(picture)
+        orientation = functions.orientation.of_jpeg(found.data)
         held = 0 if found.at_once else _coefficient_bytes(picture)
         # libjpeg decodes at 1/2, 1/4 or 1/8 for a fraction of the time and memory.
         picture.draft(None, (picture.width // shrink, picture.height // shrink))
@@ -154,14 +154,6 @@ def _check_sides(width: int, height: int) -> None:
         raise invalid_parameter(
             f"the picture has {width} x {height} pixels, at least {MIN_SIDE} on each side."
         )
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        value = picture.getexif().get(0x0112, 1)
-    except _DECODE_ERRORS:
-        return 1  # damaged metadata does not spoil the picture
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile) -> int:

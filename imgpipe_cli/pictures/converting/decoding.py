@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.converting import kinds
 from imgpipe_cli.pictures.converting.raw_preview import NoPreview, preview
-from imgpipe_cli.pictures.converting.tiff_tags import Tiff, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,11 +115,8 @@ def _upright(image: Image, turned: int | None) -> Decoded:
 
 def _own_orientation(image: Image) -> int:
     """As its EXIF says. XMP is not asked: no viewer turns a picture for it."""
-    try:
-        block = bytes(image.info.get("exif") or b"").removeprefix(b"Exif\0\0")
-        return orientation(next(Tiff(io.BytesIO(block)).directories(), {}))
-    except ValueError:
-        return 1
+    block = bytes(image.info.get("exif") or b"")
+    return functions.orientation.of_exif(block.removeprefix(functions.jpeg_parts.EXIF))
 
 
 def _eight_bits(image: Image) -> Image:

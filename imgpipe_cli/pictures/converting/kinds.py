@@ -6,7 +6,6 @@ import re
 from importlib.util import find_spec
 
 from imgpipe_cli.lambdas import source as functions
-from imgpipe_cli.pictures.converting import jpeg_parts
 
 JPEG, PNG, HEIC = "JPEG", "PNG", "HEIC"
 # Camera RAW, by the structure in which it keeps its preview.
@@ -52,7 +51,7 @@ def _is_unusual(data: bytes, kind: str) -> bool:
     """Whether it is a JPEG in CMYK, or a PNG with 16 bits a channel: AWS does not say that it reads them."""
     if kind == PNG:
         return data[24:25] == b"\x10"
-    frame = jpeg_parts.frame(data)
+    frame = functions.jpeg_parts.frame(data)
     return frame is not None and frame.components == 4
 
 

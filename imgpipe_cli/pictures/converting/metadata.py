@@ -12,14 +12,11 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imgpipe_cli.lambdas import source as functions
-from imgpipe_cli.pictures.converting import jpeg_parts
-from imgpipe_cli.pictures.converting.jpeg_parts import APP0, APP1, APP2, APP14, COM
-from imgpipe_cli.pictures.converting.tiff_tags import GPS, Tags, Tiff, orientation
+from imgpipe_cli.lambdas.source import jpeg_parts, orientation, picture_kinds, tiff_tags
 
 _JFIF, _COLOR_PROFILE = b"JFIF\0", b"ICC_PROFILE\0"
 _APPS = range(0xE0, 0xF0)
-_PNG_START = functions.picture_kinds.PNG_SIGNATURE
+_PNG_START = picture_kinds.PNG_SIGNATURE
 # What the pixels need, and animations: https://www.w3.org/TR/png-3/#4Concepts.FormatChunks
 _PNG_KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB iCCP sBIT bKGD pHYs hIST sPLT cICP mDCV cLLI "
@@ -55,23 +52,25 @@ def stripped(data: bytes) -> bytes:
 
 
 def _stripped_jpeg(data: bytes) -> bytes:
-    turned = orientation(_first_tags(jpeg_parts.exif(data)))
+    turned = orientation.of_jpeg(data)
     kept = [b""]
     ends = False
     for part in jpeg_parts.parts(data):
         whole = data[part.start : part.data_end]
         body = data[part.start + 4 : part.end]
-        if part.marker == APP0 and body.startswith(_JFIF) and len(body) >= 14:
+        if part.marker == jpeg_parts.APP0 and body.startswith(_JFIF) and len(body) >= 14:
             # Without its preview, and first, where it has to stand.
             kept[0] = whole[:2] + struct.pack(">H", 16) + body[:12] + b"\0\0"
-        elif part.marker not in _APPS and part.marker != COM:
+        elif part.marker not in _APPS and part.marker != jpeg_parts.COM:
             kept.append(whole)
             ends = part.data_end < len(data)
-        elif part.marker == APP14 or (part.marker == APP2 and body.startswith(_COLOR_PROFILE)):
+        elif part.marker == jpeg_parts.APP14 or (
+            part.marker == jpeg_parts.APP2 and body.startswith(_COLOR_PROFILE)
+        ):
             kept.append(whole)
     if turned != 1:
         body = jpeg_parts.EXIF + _turning(turned)
-        kept.insert(1, bytes([0xFF, APP1]) + struct.pack(">H", len(body) + 2) + body)
+        kept.insert(1, bytes([0xFF, jpeg_parts.APP1]) + struct.pack(">H", len(body) + 2) + body)
     return jpeg_parts.START + b"".join(kept) + (jpeg_parts.END if ends else b"")
 
 
@@ -80,7 +79,7 @@ def _stripped_png(data: bytes) -> bytes:
     turned = 1
     for kind, whole, body in _chunks(data):
         if kind == b"eXIf":
-            turned = orientation(_first_tags(body))
+            turned = orientation.of_exif(body)
         elif kind == b"IDAT" and turned != 1:
             kept.append(_chunk(b"eXIf", _turning(turned)))
             turned = 1
@@ -110,13 +109,6 @@ def _turning(turned: int) -> bytes:
     return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, turned, 0, 0)
 
 
-def _first_tags(exif: bytes) -> Tags:
-    try:
-        return next(Tiff(io.BytesIO(exif)).directories(), {})
-    except ValueError:
-        return {}
-
-
 def _has_latitude(exif: bytes) -> bool:
-    [at, *_] = _first_tags(exif).get(GPS) or (0,)
-    return bool(at) and _LATITUDE in Tiff(io.BytesIO(exif)).directory(at)[0]
+    at = tiff_tags.number(tiff_tags.first_directory(exif), tiff_tags.GPS)
+    return bool(at) and _LATITUDE in tiff_tags.Tiff(io.BytesIO(exif)).directory(at)[0]

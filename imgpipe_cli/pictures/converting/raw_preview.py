@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from imgpipe_cli.pictures.converting import jpeg_parts
-from imgpipe_cli.pictures.converting.tiff_tags import Tiff, orientation
+from imgpipe_cli.lambdas.source import jpeg_parts, orientation, tiff_tags
 
 MAX_BYTES = 64 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024
@@ -73,8 +72,8 @@ def _found(file: BinaryIO, kind: str, size: int) -> tuple[list[Place], int | Non
 def _in_directories(file: BinaryIO) -> tuple[list[Place], int | None]:
     places: list[Place] = []
     turned = None
-    for tags in Tiff(file).directories():
-        turned = orientation(tags) if turned is None else turned
+    for tags in tiff_tags.Tiff(file).directories():
+        turned = orientation.of_tags(tags) if turned is None else turned
         for at, length in ((_JPEG_AT, _JPEG_BYTES), (_STRIPS, _STRIP_BYTES)):
             # A JPEG in several strips is no whole one.
             if len(tags.get(at, ())) == len(tags.get(length, ())) == 1:
@@ -98,7 +97,7 @@ def _in_boxes(file: BinaryIO, size: int) -> tuple[list[Place], int | None]:
     found = _Boxes([], [], [])
     for name, at, end in _boxes(file, 0, size):
         if name == b"CMT1":
-            found.orientation = orientation(next(Tiff(file, at).directories(), {}))
+            found.orientation = orientation.of_tags(next(tiff_tags.Tiff(file, at).directories(), {}))
         elif name == b"co64" and end - at >= 16:
             found.starts.append(struct.unpack(">Q", _read(file, at + 8, 8))[0])
         elif name == b"stsz" and end - at >= 12:

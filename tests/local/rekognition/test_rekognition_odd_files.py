@@ -19,6 +19,7 @@ from tests.local.rekognition.test_rekognition_pictures import code_of, frame_of
 
 FACE = (EXAMPLES / "astronaut.jpg").read_bytes()
 XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+LONG_ORIENTATION = b"Exif\0\0" + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x0112, 4, 1, 6, 0)
 
 
 def _png() -> bytes:
@@ -38,6 +39,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     "segment-without-ff": lambda: FACE[:20] + b"\0\xe1\0\x22" + bytes(32) + FACE[20:],
     "without-its-end": lambda: FACE[:-2],
     "xmp-that-turns-it": lambda: FACE[:2] + segment(0xE1, XMP) + FACE[2:],
+    "orientation-that-is-no-short-number": lambda: FACE[:2] + segment(0xE1, LONG_ORIENTATION) + FACE[2:],
     "byte-behind-its-start": lambda: FACE[:2] + b"\0" + FACE[2:],
     "video-behind-it": lambda: FACE + video(),
     "video-for-its-end": lambda: FACE[:-2] + video(),

@@ -13,14 +13,14 @@ START, END = b"\xff\xd8", b"\xff\xd9"
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What most decoders read: baseline and progressive. The others are lossless, as in RAW files, or arithmetic.
 _PICTURES = frozenset({0xC0, 0xC1, 0xC2})
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
+MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Within picture data FF 00 is a byte of it, and FF D0 to FF D7 stand between its pieces.
 _AFTER_DATA = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_MAX_PARTS = 10_000
+MAX_PARTS = 10_000
 
 
 class Part(NamedTuple):
@@ -45,12 +45,12 @@ def parts(data: bytes, *, whole: bool = True) -> Iterator[Part]:
     Ends at the end of the picture, or of the data. Raises ValueError for what no encoder writes.
     """
     at = len(START)
-    for _ in range(_MAX_PARTS):
-        found = _MARKER.search(data, at)
+    for _ in range(MAX_PARTS):
+        found = MARKER.search(data, at)
         if found is None or data[found.start() + 1] == EOI:
             return
         marker, at = data[found.start() + 1], found.end()
-        if marker in _STANDALONE:
+        if marker in STANDALONE:
             continue
         if marker == SOI:
             raise ValueError("a second picture begins within it")
@@ -71,7 +71,7 @@ def frame(data: bytes) -> Frame | None:
     """What its frame header says; None where there is none."""
     try:
         for part in parts(data, whole=False):
-            if part.marker in _FRAMES and part.end - part.start >= 10:
+            if part.marker in FRAMES and part.end - part.start >= 10:
                 return Frame(data[part.start + 9], part.marker in _PICTURES)
     except ValueError:
         pass

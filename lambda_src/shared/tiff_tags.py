@@ -5,6 +5,7 @@ Made for hostile files: each place is read once, and there are limits for direct
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -14,11 +15,12 @@ ORIENTATION, GPS, SUB_DIRECTORIES = 0x0112, 0x8825, 0x014A
 Tags = dict[int, tuple[int, ...]]
 """Tag -> its numbers. Of anything else than numbers: where it begins, and how many bytes it has."""
 
+_SHORT = 3
 _MAX_DIRECTORIES = 32
 _MAX_ENTRIES = 512
 _MAX_VALUES = 64
 # Type -> how it is read, and bytes of one.
-_NUMBERS = {3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
+_NUMBERS = {_SHORT: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
 _SIZES = {1: 1, 2: 1, 6: 1, 7: 1, 8: 2, 5: 8, 9: 4, 10: 8, 11: 4, 12: 8}
 
 
@@ -53,32 +55,42 @@ class Tiff:
         head = self._read(at, 2)
         if len(head) < 2:
             return {}, 0
-        (count,) = struct.unpack(f"{self._order}H", head)
-        count = min(count, _MAX_ENTRIES)
-        body = self._read(at + 2, 12 * count + 4)
+        (entries,) = struct.unpack(f"{self._order}H", head)
+        size = 12 * min(entries, _MAX_ENTRIES)
+        body = self._read(at + 2, size + 4)
         tags: Tags = {}
-        for entry in range(0, min(12 * count, len(body) - 11), 12):
-            tag, kind, number = struct.unpack_from(f"{self._order}HHI", body, entry)
-            tags[tag] = self._values(kind, number, body[entry + 8 : entry + 12])
-        following = body[12 * count : 12 * count + 4]
+        for entry in range(0, min(size, len(body) - 11), 12):
+            tag, kind, count = struct.unpack_from(f"{self._order}HHI", body, entry)
+            # Browsers turn no picture for an orientation of another type.
+            if tag != ORIENTATION or kind == _SHORT:
+                tags[tag] = self._values(kind, count, body[entry + 8 : entry + 12])
+        following = body[size : size + 4]
         return tags, struct.unpack(f"{self._order}I", following)[0] if len(following) == 4 else 0
 
-    def _values(self, kind: int, number: int, inline: bytes) -> tuple[int, ...]:
+    def _values(self, kind: int, count: int, inline: bytes) -> tuple[int, ...]:
         (place,) = struct.unpack(f"{self._order}I", inline)
         if kind not in _NUMBERS:
-            return place, number * _SIZES.get(kind, 0)
+            return place, count * _SIZES.get(kind, 0)
         letter, size = _NUMBERS[kind]
-        number = min(number, _MAX_VALUES)
-        data = inline if number * size <= 4 else self._read(place, number * size)
-        number = min(number, len(data) // size)
-        return struct.unpack(f"{self._order}{number}{letter}", data[: number * size])
+        count = min(count, _MAX_VALUES)
+        data = inline if count * size <= 4 else self._read(place, count * size)
+        count = min(count, len(data) // size)
+        return struct.unpack(f"{self._order}{count}{letter}", data[: count * size])
 
     def _read(self, at: int, size: int) -> bytes:
         self._file.seek(self._start + at)
         return self._file.read(size)
 
 
-def orientation(tags: Tags) -> int:
-    """1 to 8, as EXIF counts; 1, upright, for anything else."""
-    [value, *_] = tags.get(ORIENTATION) or (1,)
-    return value if 1 <= value <= 8 else 1
+def first_directory(block: bytes) -> Tags:
+    """The tags that describe the first picture; none of what is no TIFF structure."""
+    try:
+        return next(Tiff(io.BytesIO(block)).directories(), {})
+    except ValueError:
+        return {}
+
+
+def number(tags: Tags, tag: int, default: int = 0) -> int:
+    """The first number of a tag."""
+    [value, *_] = tags.get(tag) or (default,)
+    return value
