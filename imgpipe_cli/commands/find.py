@@ -9,17 +9,7 @@ import typer
 
 from imgpipe_cli.commands.asking import answered, shown_from
 from imgpipe_cli.commands.options import MinConfidenceOption, NameOption, PrefixOption, TextOption
-from imgpipe_cli.commands.paging import (
-    LIMIT,
-    AfterOption,
-    Items,
-    LimitOption,
-    begun,
-    cut_short,
-    parse_cursor,
-    stream,
-    table,
-)
+from imgpipe_cli.commands.paging import LIMIT, AfterOption, LimitOption, begun, parse_cursor, show
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -79,14 +69,7 @@ def register(app: typer.Typer) -> None:
         found = answered(
             run, lambda pipeline: _Begun(Api(pipeline.api_url, pipeline.token), search, limit, cursor)
         )
-        items = Items(matching(found.pages, Wanted(), limit))
-        if run.options.json:
-            filtering = run.asked("min_confidence", min_confidence) is not None
-            shown = stream(run, items, threshold if filtering else None)
-        else:
-            shown = table(run, items, threshold)
-        if items.cut_short is not None:
-            raise cut_short(items.cut_short, run.trouble(items.cut_short))
+        shown = show(run, matching(found.pages, Wanted(), limit), threshold, min_confidence)
         _say_what_is_not_shown(run, found.source, search, shown, limit)
         return Result(streamed=True)
 

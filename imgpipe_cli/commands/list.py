@@ -18,17 +18,7 @@ from imgpipe_cli.commands.options import (
     StatusOption,
     status_named,
 )
-from imgpipe_cli.commands.paging import (
-    LIMIT,
-    AfterOption,
-    Items,
-    LimitOption,
-    begun,
-    cut_short,
-    parse_cursor,
-    stream,
-    table,
-)
+from imgpipe_cli.commands.paging import LIMIT, AfterOption, LimitOption, begun, parse_cursor, show
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import iso, moment
@@ -61,14 +51,7 @@ def register(app: typer.Typer) -> None:
         wanted = Wanted(wanted_status, label, threshold, prefix, start)
         size = page_size(wanted, limit)
         first, rest = answered(run, lambda pipeline: _begun(pipeline, wanted, size, cursor))
-        items = Items(matching(chain([first], rest), wanted, limit))
-        if run.options.json:
-            filtering = run.asked("min_confidence", min_confidence) is not None
-            shown = stream(run, items, threshold if filtering else None)
-        else:
-            shown = table(run, items, threshold)
-        if items.cut_short is not None:
-            raise cut_short(items.cut_short, run.trouble(items.cut_short))
+        shown = show(run, matching(chain([first], rest), wanted, limit), threshold, min_confidence)
         _say_what_is_not_shown(run, shown, limit, wanted, empty=not first and next(rest, None) is None)
         return Result(streamed=True)
 

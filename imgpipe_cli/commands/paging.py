@@ -34,7 +34,7 @@ AfterOption = Annotated[
 ]
 
 
-class Items:
+class _Items:
     """Results up to where their list ends, or is cut short."""
 
     def __init__(self, found: Iterator[ResultItem]) -> None:
@@ -109,7 +109,23 @@ class _Shown:
             raise ApiUnavailable(problem.message.rstrip(".")) from problem
 
 
-def stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> int:
+def show(run: Run, found: Iterator[ResultItem], threshold: float, min_confidence: float | None) -> int:
+    """How many results were shown, as a table or as JSON, which is filtered only where that is asked for.
+
+    Raises Problem after them where their list was cut short.
+    """
+    items = _Items(found)
+    if run.options.json:
+        filtering = run.asked("min_confidence", min_confidence) is not None
+        shown = _stream(run, items, threshold if filtering else None)
+    else:
+        shown = _table(run, items, threshold)
+    if items.cut_short is not None:
+        raise cut_short(items.cut_short, run.trouble(items.cut_short))
+    return shown
+
+
+def _stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> int:
     from imgpipe_cli.pictures.listing import filtered
 
     shown, keys = 0, list[str]()
@@ -122,7 +138,7 @@ def stream(run: Run, items: Iterable[ResultItem], threshold: float | None) -> in
     return shown
 
 
-def table(run: Run, items: Iterable[ResultItem], threshold: float) -> int:
+def _table(run: Run, items: Iterable[ResultItem], threshold: float) -> int:
     from imgpipe_cli.render import listings
 
     found = list(items)
