@@ -38,18 +38,12 @@ from imgpipe_cli.session.settings import Settings  # noqa: E402
 from imgpipe_cli.session.target import Target  # noqa: E402
 from shared.result_objects import dump, entries_of, name_of, result_object  # noqa: E402
 from shared.table_rows import row_of  # noqa: E402
-from tests.lambda_src.conftest import (  # noqa: E402
-    BUCKET,
-    RESULTS_BUCKET,
-    TABLE,
-    TOKEN,
-    TOKEN_SHA256,
-    Cloud,
-    jpeg,
-    played_cloud,
-)
 from tests.support import gateway  # noqa: E402
 from tests.support.cli import remember  # noqa: E402
+from tests.support.function_cloud import BUCKET, Cloud, played_cloud  # noqa: E402
+from tests.support.gateway import TOKEN, TOKEN_SHA256  # noqa: E402
+from tests.support.picture_heads import jpeg  # noqa: E402
+from tests.support.result_places import RESULTS_BUCKET, TABLE  # noqa: E402
 from web import app as web_app  # noqa: E402
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"  # moto's

@@ -14,6 +14,7 @@ from imgpipe_cli.diagnose.retry.failure_queue import peek
 from imgpipe_cli.errors import ExitCode, Problem
 from tests.support.account import NAMES, RecordingAws, fresh_account, up
 from tests.support.api_server import Clock
+from tests.support.s3_events import event_of
 
 
 class PlayedLogs(RecordingAws):
@@ -123,7 +124,6 @@ def account() -> Iterator[RecordingAws]:
 
 
 def record(key: str, version: str = "v1") -> str:
-    s3 = {"bucket": {"name": NAMES.bucket}, "object": {"key": key, "versionId": version}}
     return json.dumps(
         {
             "requestContext": {
@@ -131,9 +131,9 @@ def record(key: str, version: str = "v1") -> str:
                 "condition": "RetriesExhausted",
                 "approximateInvokeCount": 3,
             },
-            "requestPayload": {
-                "Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}]
-            },
+            "requestPayload": event_of(
+                "ObjectCreated:Put", NAMES.bucket, key, sequencer="01", version=version
+            ),
             "responsePayload": {"errorMessage": "busy", "errorType": "Unfinished"},
         }
     )

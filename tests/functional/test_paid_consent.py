@@ -19,9 +19,9 @@ from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Targets
-from tests.lambda_src.conftest import jpeg
 from tests.support.api_server import FakeApi
 from tests.support.cli import NAMES, REGION, Cli, Printed
+from tests.support.picture_heads import jpeg
 
 PRICE = "about $0.15 by its list price of October 2026: labels 150."
 

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from get_result import app as get_result_app
-from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256, Cloud, played_cloud
 from tests.support.cli import remember
+from tests.support.function_cloud import Cloud, played_cloud
+from tests.support.gateway import TOKEN, TOKEN_SHA256
 from tests.support.loopback import Handler, serving
 from web import app as web_app
 

@@ -14,8 +14,10 @@ from ingest.work import Needs
 from shared.result_objects import INDEX
 from tests.hostile.expectations import ROW_TIMEOUT_S, rows
 from tests.hostile.payloads import PAYLOADS, PayloadRow
-from tests.lambda_src.conftest import RESULTS_BUCKET, Cloud, jpeg, played_cloud
+from tests.support.function_cloud import Cloud, played_cloud
 from tests.support.index_table import EverythingPermitted
+from tests.support.picture_heads import jpeg
+from tests.support.result_places import RESULTS_BUCKET
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 QUEUE = [row for row in PAYLOADS if row.ending == "queue"]

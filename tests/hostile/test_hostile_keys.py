@@ -14,8 +14,10 @@ from ingest.app import Unfinished
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, harmless, rows
 from tests.hostile.object_keys import KEYS, KeyRow
 from tests.hostile.pipeline import Pipeline, pipeline
-from tests.lambda_src.conftest import BUCKET, TOKEN, jpeg
 from tests.support.cli import Cli, runner
+from tests.support.function_cloud import BUCKET
+from tests.support.gateway import TOKEN
+from tests.support.picture_heads import jpeg
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

@@ -19,9 +19,9 @@ from imgpipe_cli.cli import main
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, harmless
 from tests.hostile.object_keys import KEYS
 from tests.hostile.pipeline import Pipeline, pipeline
-from tests.lambda_src.conftest import jpeg
 from tests.support.api_server import item, serving
 from tests.support.cli import REGION, Cli, remember, runner
+from tests.support.picture_heads import jpeg
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 STORED = [row.stored for row in KEYS if row.stored is not None]

@@ -19,9 +19,9 @@ from imgpipe_cli.pictures.converting.encoding import encoded
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.pictures import BAD_FORMAT, PICTURES, TOO_LARGE, PictureRow
 from tests.hostile.pipeline import Pipeline, pipeline
-from tests.lambda_src.conftest import ANSWERS, BUCKET
 from tests.local.rekognition.conftest import nothing_in_s3
 from tests.support.cli import Cli, runner
+from tests.support.function_cloud import ANSWERS, BUCKET
 
 pytestmark = [
     pytest.mark.timeout(ROW_TIMEOUT_S),

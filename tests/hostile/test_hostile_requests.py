@@ -10,7 +10,7 @@ import pytest
 from tests.hostile.expectations import ROW_TIMEOUT_S, rows
 from tests.hostile.pipeline import Pipeline, pipeline
 from tests.hostile.requests_table import KEY, REQUESTS, TEMPTING, RequestRow
-from tests.lambda_src.conftest import BUCKET
+from tests.support.function_cloud import BUCKET
 
 pytestmark = pytest.mark.timeout(ROW_TIMEOUT_S)
 

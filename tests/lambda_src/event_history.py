@@ -30,7 +30,9 @@ from shared.index_rows import is_indexed
 from shared.result_item import ResultItem, Stored
 from shared.result_objects import index_of, iso
 from shared.results import REMOVED
-from tests.lambda_src.conftest import ANSWERS, BUCKET, RESULTS_BUCKET, Cloud, error, jpeg
+from tests.support.function_cloud import ANSWERS, BUCKET, Cloud, error
+from tests.support.picture_heads import jpeg
+from tests.support.result_places import RESULTS_BUCKET
 
 ATTEMPTS = 3
 """Lambda tries an event once, and two times again."""

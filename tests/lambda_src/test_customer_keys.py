@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from imgpipe_cli.diagnose.logs.lines import line
 from imgpipe_cli.render import log_lines
 from ingest.faults import fault_of
-from tests.lambda_src.conftest import BUCKET, error
+from tests.support.function_cloud import BUCKET, error
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 SAID = (
     "The object was stored using a form of Server Side Encryption. The correct parameters must be provided "

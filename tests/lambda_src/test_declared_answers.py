@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from get_result import app as get_result_app
-from tests.lambda_src.conftest import error
+from tests.support.function_cloud import error
 from web import app as web_app
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 DESCRIPTION = yaml.safe_load((Path(web_app.__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
 ROUTES = [(method, path) for path, methods in DESCRIPTION["paths"].items() for method in methods]

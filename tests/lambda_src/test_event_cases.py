@@ -6,8 +6,9 @@ import unicodedata
 
 import pytest
 
-from tests.lambda_src.conftest import Cloud, jpeg
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, How, Place, Trouble
+from tests.support.function_cloud import Cloud
+from tests.support.picture_heads import jpeg
 
 
 @pytest.fixture

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.lambda_src.conftest import Call, Cloud, jpeg
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, Place, Trouble
 from tests.support import exhaustive
+from tests.support.function_cloud import Cloud
+from tests.support.gateway import Call
+from tests.support.picture_heads import jpeg
 from web import app as web_app
 
 _MANY = int(os.environ.get("IMGPIPE_HISTORIES", "0"))

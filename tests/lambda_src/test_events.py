@@ -10,7 +10,7 @@ from shared.events import Arrival, Ignored, Removal, Unreadable, comparable_sequ
 from shared.identity import is_of
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 # As S3 sends it, except for the ids.
 CREATED = json.loads("""

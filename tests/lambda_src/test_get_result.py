@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from get_result import app
-from tests.lambda_src.conftest import TOKEN, TOKEN_SHA256
+from tests.support.gateway import TOKEN, TOKEN_SHA256
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 DIGEST = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a"
 

@@ -15,7 +15,7 @@ from ingest.backoff import LONGEST_PAUSE_S, Backoff
 from ingest.faults import is_passing
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 URL = "https://example.com"
 

@@ -26,8 +26,9 @@ from ingest.app import Unfinished, serve
 from ingest.work import Needs
 from shared import log
 from shared.result_item import Stored
-from tests.lambda_src.conftest import ANSWERS, NOW, jpeg
+from tests.support.function_cloud import ANSWERS, NOW
 from tests.support.index_table import EverythingPermitted
+from tests.support.picture_heads import jpeg
 
 PICTURES = 1_000
 TPS = 1.0

@@ -17,8 +17,9 @@ from ingest.reading import HEAD_BYTES, Head
 from ingest.reuse import Sought, answers
 from shared.events import Arrival
 from shared.forced import is_forced, metadata_of
-from tests.lambda_src.conftest import ANSWERS, BUCKET, Cloud, jpeg
 from tests.support.exhaustive import only
+from tests.support.function_cloud import ANSWERS, BUCKET, Cloud
+from tests.support.picture_heads import jpeg
 
 if TYPE_CHECKING:
     from shared.result_item import StoredItem

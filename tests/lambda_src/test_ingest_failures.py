@@ -12,7 +12,7 @@ from ingest.app import Unfinished
 from ingest.faults import fault_of
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 
 def item_of(cloud: Cloud, key: str) -> dict[str, Any]:

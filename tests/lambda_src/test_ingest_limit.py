@@ -13,10 +13,12 @@ from ingest import timeouts
 from ingest.app import Unfinished
 from ingest.counting import Asker, Claim
 from shared.dynamo_types import to_attributes
-from tests.lambda_src.conftest import INDEX_TABLE, error, jpeg
+from tests.support.function_cloud import error
+from tests.support.picture_heads import jpeg
+from tests.support.result_places import INDEX_TABLE
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 pytestmark = pytest.mark.parametrize("store_kind", ["table"])
 THROTTLED = "ThrottlingException"

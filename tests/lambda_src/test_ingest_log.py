@@ -12,7 +12,7 @@ from ingest.app import Unfinished
 from shared.log import about, log
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
 

@@ -14,7 +14,7 @@ from ingest.app import Unfinished
 from tests.lambda_src.test_ingest_retry import by_hand, item_of, version_of
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 Event = dict[str, Any]
 

@@ -13,7 +13,7 @@ from ingest.app import Unfinished
 from ingest.history import Skip, plan
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 Event = dict[str, Any]
 

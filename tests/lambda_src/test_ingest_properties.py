@@ -10,7 +10,7 @@ import pytest
 from ingest.app import Unfinished
 from ingest.trim import trimmed
 from shared.results import at_least
-from tests.lambda_src.conftest import ANSWERS, Cloud
+from tests.support.function_cloud import ANSWERS, Cloud
 
 PROPERTIES: dict[str, Any] = {
     "Quality": {"Brightness": 47.25, "Sharpness": 88.5, "Contrast": 61.0},

@@ -15,7 +15,7 @@ from shared.original import metadata
 from shared.picture import MAX_BYTES
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 ALL = "labels,moderation,faces,text"
 

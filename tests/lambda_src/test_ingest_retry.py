@@ -18,7 +18,7 @@ from ingest.app import Unfinished
 from shared.events import Arrival, Unreadable, comparable_sequencer, parse_event
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 NAMES = Names("imgpipe", "123456789012", "eu-west-1")
 Event = dict[str, Any]

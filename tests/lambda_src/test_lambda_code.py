@@ -26,7 +26,7 @@ from web import app as web_app
 from web import uploads
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 SOURCE = Path(__file__).parents[2] / "lambda_src"
 FUNCTIONS = ("ingest", "get_result", "web")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from shared.orientation import UPRIGHT, of_jpeg
-from tests.lambda_src.conftest import Cloud
+from tests.support.function_cloud import Cloud
 
 
 def tiff(orientation: int, order: str = "<", *, kind: int = 3, entries: int = 1) -> bytes:

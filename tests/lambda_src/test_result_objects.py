@@ -21,7 +21,8 @@ from web.needs import PageLimits
 
 if TYPE_CHECKING:
     from shared.result_item import Tombstone
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 IN_BUCKET = pytest.mark.parametrize("store_kind", ["bucket"])
 keys = st.text(min_size=1, max_size=300).filter(lambda text: len(text.encode("utf-8", "replace")) <= 1024)

@@ -16,11 +16,14 @@ from botocore.exceptions import (
 
 from get_result import app as get_result_app
 from shared.result_objects import name_of, result_object
-from tests.lambda_src.conftest import RESULTS_BUCKET, TOKEN_SHA256, error
+from tests.support.function_cloud import error
+from tests.support.gateway import TOKEN_SHA256
+from tests.support.result_places import RESULTS_BUCKET
 from web import app as web_app
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 WHERE = {"endpoint_url": "https://store"}
 SLOW = [

@@ -15,7 +15,7 @@ from ingest.trim import MAX_ITEM_BYTES, trimmed
 from shared.dynamo_types import exact, from_attributes, stored_size, to_attributes
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Cloud
+    from tests.support.function_cloud import Cloud
 
 numbers = st.integers(-(10**18), 10**18) | st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-90)
 values = st.recursive(

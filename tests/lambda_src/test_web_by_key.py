@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.result_objects import name_of, result_object
-from tests.lambda_src.conftest import RESULTS_BUCKET, error
+from tests.support.function_cloud import error
+from tests.support.result_places import RESULTS_BUCKET
 from web import app
 from web.needs import PageLimits
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Answered, Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Answered, Call
 
 AT = "2026-11-22T10:00:00.000Z"
 

@@ -12,7 +12,8 @@ from shared.result_objects import FAILED, INDEX
 from web import app
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 
 def failed_by(index: str, call: Call, cloud: Cloud) -> list[str]:
@@ -118,7 +119,7 @@ def test_while_the_table_has_no_such_index_failures_are_found_among_all(
         cloud.store(f"{number}.jpg", at(number), status="failed" if number % 2 else "done")
 
     def refuse(params: Any, **_context: Any) -> Any:
-        from tests.lambda_src.conftest import error
+        from tests.support.function_cloud import error
 
         return error(400, code) if '"IndexName": "failed"' in params["body"].decode() else None
 

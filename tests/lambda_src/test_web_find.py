@@ -20,15 +20,16 @@ from imgpipe_cli.deploy.results.store import BucketStore, TableStore
 from shared.index_rows import STATE, certainties, entries, label_pk, name_pk, row_of, text_pk
 from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
-from tests.lambda_src.conftest import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from tests.support import exhaustive
 from tests.support.account import RecordingAws
+from tests.support.result_places import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from web import app
 from web.needs import PageLimits
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 CAT = {"Name": "Cat", "Confidence": 98.5, "Parents": [{"Name": "Animal"}, {"Name": "Pet"}]}
 PHONE = {"Name": "Mobile Phone", "Confidence": 81.0, "Aliases": [{"Name": "Cell Phone"}]}

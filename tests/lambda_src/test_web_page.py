@@ -15,7 +15,8 @@ from web.needs import Config
 from web.page_files import _bucket_origins
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 PAGE = Path(app.__file__).parent / "page"
 HOST = "https://imgpipe-uploads-123456789012-eu-west-1-an.s3.eu-west-1.amazonaws.com"

@@ -15,7 +15,8 @@ from web.cursor import Place, parse_cursor
 from web.needs import PageLimits
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Answered, Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Answered, Call
 
 
 def pages(call: Call, cloud: Cloud, **query: str) -> Iterator[Answered]:

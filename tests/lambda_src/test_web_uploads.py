@@ -16,7 +16,8 @@ from web import app
 from web.uploads import safe_name, ulid
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 GOOD: dict[str, Any] = {"key": "My cat.JPG", "sizeBytes": 1234, "contentType": "image/jpeg"}
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lambda_src.conftest import jpeg
+from tests.support.picture_heads import jpeg
 from web import app
 
 if TYPE_CHECKING:
-    from tests.lambda_src.conftest import Call, Cloud
+    from tests.support.function_cloud import Cloud
+    from tests.support.gateway import Call
 
 pytestmark = pytest.mark.parametrize("store_kind", ["table"])
 NOTHING = {"pictures": 0, "analyses": 0, "analyzed": {}, "reused": {}, "limit": None, "left": None}

@@ -28,10 +28,11 @@ from shared import log
 from shared.dynamo_types import from_attributes, to_attributes
 from shared.result_item import Stored
 from shared.usage import Usage, month_of, row_of, usage_of
-from tests.lambda_src.conftest import ANSWERS, jpeg
 from tests.local.conftest import Connect
 from tests.support.exhaustive import only
+from tests.support.function_cloud import ANSWERS
 from tests.support.index_table import make_index
+from tests.support.picture_heads import jpeg
 
 RUNS = 50
 THREADS = 50

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus
 
 import boto3
 from botocore.exceptions import ClientError
@@ -26,8 +25,7 @@ from shared.table_rows import stored_in
 from tests.support.api_server import FakeApi, Request, serving
 from tests.support.cli import make_bucket
 from tests.support.index_table import EverythingPermitted
-
-Event = dict[str, Any]
+from tests.support.s3_events import Event, event_of
 
 
 def nothing(_event: Event) -> None:
@@ -140,15 +138,8 @@ class FakeLambda:
         return self.event("ObjectRemoved:DeleteMarkerCreated", key, sequencer, gone["VersionId"])
 
     def event(self, name: str, key: str, sequencer: str, version: str | None, size: int = 0) -> Event:
-        thing = {
-            "key": quote_plus(key),
-            "sequencer": sequencer,
-            "versionId": version,
-            "size": size,
-            "eTag": "e",
-        }
-        s3 = {"bucket": {"name": self.names.bucket}, "object": thing}
-        return {"Records": [{"eventSource": "aws:s3", "eventVersion": "2.1", "eventName": name, "s3": s3}]}
+        bucket = self.names.bucket
+        return event_of(name, bucket, key, sequencer=sequencer, version=version, size=size, etag="e")
 
     @property
     def queue_url(self) -> str:
