@@ -13,7 +13,8 @@ from pathlib import Path
 import emulator
 import result_answerer
 import timed_process
-from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered, Target
 
 _YARDSTICKS = Path(__file__).resolve().parent / "yardsticks"
 # Modules that cost more than all the rest of a quick command together.

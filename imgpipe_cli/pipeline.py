@@ -25,8 +25,10 @@ from imgpipe_cli.pictures.patterns import Patterns
 from imgpipe_cli.pictures.sending.plan import Plan
 from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.waiting import Waiter
-from imgpipe_cli.session import target
-from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session import connection, target
+from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -63,7 +65,7 @@ class Pipeline:
         profile: str | None = None,
     ) -> None:
         """As the options of the commands: local=True is the cloud on this machine, local=False is AWS."""
-        last, known = target.Targets().read()
+        last, known = Targets().read()
         self._target, self._known = target.resolve(
             project=project, local=local, region=region, profile=profile, last=last, known=known
         )
@@ -164,7 +166,7 @@ class Pipeline:
     # --- where it is -----------------------------------------------------------------------------
 
     def _connection(self) -> Connection:
-        self._connected = self._connected or target.connect(self._target, self._known)
+        self._connected = self._connected or connection.connect(self._target, self._known)
         return self._connected
 
     def _pipeline(self) -> Remembered:

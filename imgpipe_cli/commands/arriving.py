@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from imgpipe_cli.events import Sent, Unchanged
     from imgpipe_cli.pictures.report import Report
     from imgpipe_cli.render.upload_summary import Results
-    from imgpipe_cli.session.target import Connection, Remembered
+    from imgpipe_cli.session.connection import Connection
+    from imgpipe_cli.session.target import Remembered
     from shared.result_item import ResultItem
 
 

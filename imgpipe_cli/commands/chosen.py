@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imgpipe_cli.session.target import Begun, Target, Targets
+    from imgpipe_cli.session.remembered import Targets
+    from imgpipe_cli.session.target import Begun, Target
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from imgpipe_cli.errors import Problem
 
 def projects(incomplete: str) -> list[str]:
     """The pipelines that were set up from here."""
-    from imgpipe_cli.session.target import Targets
+    from imgpipe_cli.session.remembered import Targets
 
     try:
         last, known = Targets().read()
@@ -26,7 +26,7 @@ def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """The keys last seen in the pipeline that the rest of the line means, but for those it has already."""
     from imgpipe_cli.commands.chosen import Options, resolve
     from imgpipe_cli.session import project_file, recent_keys
-    from imgpipe_cli.session.target import Targets
+    from imgpipe_cli.session.remembered import Targets
 
     given: dict[str, Any] = {**(ctx.parent.params if ctx.parent else {}), **_set(ctx.params)}
     options = Options(given.get("project"), given.get("profile"), given.get("region"), given.get("local"))

@@ -14,7 +14,8 @@ from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.result import Result
-from imgpipe_cli.session.target import Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Target
 from imgpipe_cli.system import state_dir
 
 

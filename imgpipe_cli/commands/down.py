@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from imgpipe_cli.deploy.destroy import Removal
     from imgpipe_cli.events import Emit, Event, Skipped
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.connection import Connection
 
 
 LEFT = {

@@ -11,7 +11,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 if TYPE_CHECKING:
     from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sending.plan import Planned
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.connection import Connection
 
 UNASKED = 100
 """So many analyses are carried out without a question."""

@@ -21,12 +21,14 @@ from imgpipe_cli.commands.help_pages import CommandPage
 from imgpipe_cli.commands.options import SHARED_PARAMETERS, read
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
-from imgpipe_cli.session import project_file, target
+from imgpipe_cli.session import connection, project_file, target
+from imgpipe_cli.session.remembered import Targets
 
 if TYPE_CHECKING:
     from imgpipe_cli.events import Emit, Event
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.session.target import Begun, Connection, Remembered, Target, Targets
+    from imgpipe_cli.session.connection import Connection
+    from imgpipe_cli.session.target import Begun, Remembered, Target
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Run:
 
     @cached_property
     def targets(self) -> Targets:
-        return target.Targets()
+        return Targets()
 
     @cached_property
     def _resolved(self) -> tuple[Target, Begun | None]:
@@ -89,7 +91,7 @@ class Run:
         start_local: whether a local cloud that does not run is started.
         """
         if self._connection is None:
-            found = target.connect(
+            found = connection.connect(
                 *self._resolved,
                 start_local=self._start_local if start_local else None,
                 services=services,
@@ -127,7 +129,7 @@ class Run:
 
     def _still_there(self, known: Remembered) -> bool:
         """False for a pipeline whose local cloud moved; its old port may be anybody's. Raises Problem."""
-        from imgpipe_cli.session.target import running_local_cloud
+        from imgpipe_cli.session.connection import running_local_cloud
 
         return not known.target.local or known.endpoint == running_local_cloud().endpoint
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.plan import State
     from imgpipe_cli.render.screen import Screen
-    from imgpipe_cli.session.target import Connection
+    from imgpipe_cli.session.connection import Connection
 
 
 def register(app: typer.Typer) -> None:

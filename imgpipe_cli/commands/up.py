@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from imgpipe_cli.deploy.observe import Snapshot
     from imgpipe_cli.deploy.pipeline import Pipeline
     from imgpipe_cli.deploy.results.store import BucketStore, TableStore
+    from imgpipe_cli.session.connection import Connection
     from imgpipe_cli.session.settings import Settings
-    from imgpipe_cli.session.target import Connection, Remembered
+    from imgpipe_cli.session.target import Remembered
 
 
 def register(app: typer.Typer) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.folder_watch import FolderWatch
     from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sources import Source
-    from imgpipe_cli.session.target import Connection, Remembered
+    from imgpipe_cli.session.connection import Connection
+    from imgpipe_cli.session.target import Remembered
 
 _PAUSE_S = 0.5
 _IDLE_PAUSE_S = 3.0

@@ -11,7 +11,8 @@ from imgpipe_cli.deploy.resources.api_gateway import ApiResource
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
 from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.target import Remembered
 
 
 def of(connection: Connection, snapshot: Mapping[str, Observed]) -> Remembered | None:

@@ -13,7 +13,8 @@ from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Emit, Waiting
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
-from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.target import Remembered
 from imgpipe_cli.system.threads import Pool
 
 # What answers a request for a result, by resource name.

@@ -24,8 +24,9 @@ from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Emit
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session.target import Remembered
 
 # How long a function's fresh configuration may take to reach every place that answers.
 _LIMIT_S = 30.0

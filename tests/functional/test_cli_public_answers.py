@@ -11,8 +11,8 @@ import botocore.handlers
 import pytest
 from moto import mock_aws
 
+from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Targets
 from tests.support.api_server import TOKEN, FakeApi, Request, item, serving
 from tests.support.cli import NAMES, REGION, Cli, remember
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from imgpipe_cli.session.target import Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Target
 from tests.support.cli import ACCOUNT, Cli, remember, runner
 
 

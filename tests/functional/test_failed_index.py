@@ -12,8 +12,9 @@ from imgpipe_cli.deploy.results.store import BucketStore, store
 from imgpipe_cli.events import Event, Note, Waiting
 from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import result_objects as rules
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection, Target
+from imgpipe_cli.session.target import Target
 from tests.support.account import (
     IN_S3,
     NAMES,

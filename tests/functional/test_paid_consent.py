@@ -17,8 +17,8 @@ from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
 from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Targets
 from tests.support.api_server import FakeApi
 from tests.support.cli import NAMES, REGION, Cli, Printed
 from tests.support.picture_heads import jpeg

@@ -20,7 +20,9 @@ from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.diagnose.doctor import machine
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.render.screen import Screen
-from imgpipe_cli.session.target import Connection, Remembered, Target, Targets
+from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system import state_dir
 from tests.support.api_server import TOKEN, FakeApi, item, serving
 from tests.support.cli import ACCOUNT, NAMES, REGION, Cli

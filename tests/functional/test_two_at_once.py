@@ -25,8 +25,9 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Sent
 from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.sources import Source
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings, moved_to
-from imgpipe_cli.session.target import Connection, Target
+from imgpipe_cli.session.target import Target
 from tests.support import exhaustive
 from tests.support.account import (
     IN_S3,

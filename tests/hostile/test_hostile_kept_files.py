@@ -14,7 +14,8 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.files import LocalFiles, make_folders, read_cloud
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
-from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock
 from tests.hostile.expectations import ROW_TIMEOUT_S, calm, rows
 from tests.hostile.kept_files import CLOUD, CLOUDS, CONFIGURATIONS, LOGS, PASSES, PIPELINE, STATES, FileRow

@@ -26,7 +26,8 @@ from imgpipe_cli.local.process import client_env, control
 from imgpipe_cli.local.process.cloud_client import ask
 from imgpipe_cli.local.process.running_cloud import LocalCloud
 from imgpipe_cli.local.rekognition.faults import Faults
-from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
 

@@ -13,7 +13,8 @@ import pytest
 
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.cli import main
-from imgpipe_cli.session.target import Remembered, Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered, Target
 from tests.support.api_server import TOKEN
 
 ACCOUNT = "123456789012"  # moto's

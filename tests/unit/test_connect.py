@@ -11,7 +11,8 @@ from moto import mock_aws
 
 from imgpipe_cli.aws.client import Aws, AwsError, Place
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.session.target import Begun, Remembered, Target, connect
+from imgpipe_cli.session.connection import connect
+from imgpipe_cli.session.target import Begun, Remembered, Target
 
 TARGET = Target("demo", region="eu-west-1")
 REMEMBERED = Remembered(TARGET, "123456789012", "eu-west-1", None, "b", "https://x/prod", "", False, 70.0)

@@ -13,8 +13,9 @@ from imgpipe_cli.deploy.readiness import LIMIT_S, FirstRequest, wait_until_answe
 from imgpipe_cli.deploy.resource import Observed
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.events import Event, Waiting
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection, Remembered, Target
+from imgpipe_cli.session.target import Remembered, Target
 from tests.support.api_server import TOKEN, Answer, Clock, FakeApi
 from tests.support.cli import NAMES
 

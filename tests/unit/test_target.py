@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from imgpipe_cli.errors import ExitCode, Problem
-from imgpipe_cli.session.target import Begun, Remembered, Target, Targets, refuse_several, resolve
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Begun, Remembered, Target, refuse_several, resolve
 
 AWS = Target("imgpipe", region="eu-west-1")
 LOCAL = Target("imgpipe", local=True)

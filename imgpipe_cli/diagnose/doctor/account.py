@@ -17,8 +17,8 @@ from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
 from imgpipe_cli.diagnose.doctor.checks import Check, of_problem
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.api import Api
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection
 
 # What AWS gives many new accounts.
 _FEW = 10

@@ -15,7 +15,8 @@ from imgpipe_cli.deploy.steps import SERVICES
 from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
 from imgpipe_cli.diagnose.doctor.checks import TITLES, Check, Question, ask, of_problem
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.session.target import Connection, Remembered, Target, place
+from imgpipe_cli.session.connection import Connection, place
+from imgpipe_cli.session.target import Remembered, Target
 
 # A call takes at most about 20 seconds with this, and a check at most _LIMIT_S.
 _TIMEOUTS = Timeouts(connect_s=3, read_s=8, attempts=2, busy_s=0)

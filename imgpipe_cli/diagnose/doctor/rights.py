@@ -15,7 +15,7 @@ from imgpipe_cli.deploy.permissions import document
 from imgpipe_cli.deploy.resource import Resource
 from imgpipe_cli.deploy.steps import STEPS
 from imgpipe_cli.diagnose.doctor.checks import Check
-from imgpipe_cli.session.target import Connection
+from imgpipe_cli.session.connection import Connection
 
 # IAM answers few simulations a second.
 _SIDE_BY_SIDE = 4

@@ -13,7 +13,7 @@ from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.doctor.checks import Check, of_error, of_problem
 from imgpipe_cli.diagnose.doctor.rights import MAIN_REGIONS
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.session.target import Connection, refuse_other_account
+from imgpipe_cli.session.connection import Connection, refuse_other_account
 
 if TYPE_CHECKING:
     from imgpipe_cli.session.target import Remembered, Target

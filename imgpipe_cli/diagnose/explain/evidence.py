@@ -24,8 +24,9 @@ from imgpipe_cli.diagnose.retry.failure_queue import Peek, peek
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import Api, ApiUnavailable
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection, Remembered
+from imgpipe_cli.session.target import Remembered
 from imgpipe_cli.system.threads import Pool
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.keys import argument
 from imgpipe_cli.pictures.stored_picture import look
-from imgpipe_cli.session.target import Connection
+from imgpipe_cli.session.connection import Connection
 
 # So many keys are compared with the one that was not found.
 _COMPARED = 1000

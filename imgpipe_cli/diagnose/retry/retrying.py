@@ -22,8 +22,8 @@ from imgpipe_cli.diagnose.retry.failure_queue import Contents, Entry
 from imgpipe_cli.diagnose.retry.failures import Look, Places, Refusal, survey
 from imgpipe_cli.diagnose.retry.judging import Picture, settled, with_outdated
 from imgpipe_cli.pictures.api import Api
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-from imgpipe_cli.session.target import Connection
 
 if TYPE_CHECKING:
     pass

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from imgpipe_cli.session.target import Target, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Target
 from tests.local.cli.conftest import Pipeline
 from tests.support.inventory import inventory
 from tests.support.machine import Machine

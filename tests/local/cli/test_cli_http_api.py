@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imgpipe_cli.session.target import Remembered, Targets
+from imgpipe_cli.session.remembered import Targets
+from imgpipe_cli.session.target import Remembered
 from tests.local.cli.conftest import Pipeline
 from tests.support.machine import EXAMPLES, Machine, jpeg, until
 
