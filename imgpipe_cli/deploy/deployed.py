@@ -18,7 +18,8 @@ from imgpipe_cli.deploy.resource import GONE, Observed, Resource
 from imgpipe_cli.deploy.resources.iam_role import trust_policy
 from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
 from imgpipe_cli.errors import Problem
-from imgpipe_cli.session.settings import Settings, is_percent, of_cap, parse_features
+from imgpipe_cli.session.json_values import is_percent
+from imgpipe_cli.session.settings import Settings, of_cap, parse_features
 
 _HOLD = ("bucket", "table", "results_bucket")
 

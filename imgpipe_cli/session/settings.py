@@ -6,16 +6,15 @@ environment arrive as one (the command line parser merges them), None meaning "n
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from imgpipe_cli.errors import ExitCode, Problem
+from imgpipe_cli.session import json_values
 
 # Feature -> Rekognition operation. Each asked feature is billed as one more picture.
 FEATURES: Mapping[str, str] = {
@@ -44,7 +43,6 @@ _FEWEST_RUNS = 2
 # Where Rekognition's limit is not known: right for 5 calls a second, and two thirds of 50 are used.
 _USUAL_RUNS = 20
 _VERSION = 1
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -88,23 +86,24 @@ class Settings:
     def from_json(cls, text: str, *, parameter: str = "") -> Settings:
         """Raises Problem("bad_settings") when the text, of this parameter, is not one of ours."""
         try:
-            document = _document(text)
+            found = json_values.document(text, _VERSION)
+            read = partial(json_values.read, found)
             return cls(
-                features=_read(document, "features", _features),
-                min_confidence=_read(document, "min_confidence", _percent),
-                private=_read(document, "private", _flag),
-                first_day=_read(document, "first_day", _day),
+                features=read("features", _features),
+                min_confidence=read("min_confidence", partial(json_values.number, 100)),
+                private=read("private", json_values.flag),
+                first_day=read("first_day", json_values.day),
                 # Settings of a pipeline from before there was a choice.
-                results=_read(document, "results", partial(_one_of, STORES), "table"),
-                move=_read(document, "move", partial(_one_of, MOVES), ""),
-                source_account=_read(document, "source_account", _flag, True),
+                results=read("results", partial(json_values.one_of, STORES), "table"),
+                move=read("move", partial(json_values.one_of, MOVES), ""),
+                source_account=read("source_account", json_values.flag, True),
                 # Settings of a pipeline from before there was a cap.
-                rekognition_tps=_read(document, "rekognition_tps", _rate, 0.0),
-                tps_from=_read(document, "tps_from", partial(_one_of, TPS_FROM), ""),
-                capped=_read(document, "capped", _flag, True),
-                monthly_limit=_read(document, "monthly_limit", _limit, 0),
-                imgpipe=_read(document, "imgpipe", _text, ""),
-                unknown={name: value for name, value in document.items() if name not in _known_names()},
+                rekognition_tps=read("rekognition_tps", partial(json_values.number, TPS_MAX), 0.0),
+                tps_from=read("tps_from", partial(json_values.one_of, TPS_FROM), ""),
+                capped=read("capped", json_values.flag, True),
+                monthly_limit=read("monthly_limit", partial(json_values.whole_number, LIMIT_MAX), 0),
+                imgpipe=read("imgpipe", json_values.text, ""),
+                unknown={name: value for name, value in found.items() if name not in _known_names()},
             )
         except (ValueError, RecursionError) as error:
             raise Problem(
@@ -185,37 +184,6 @@ def _stored_names() -> list[str]:
     return [one.name for one in fields(Settings) if one.name not in ("failed_index", "unknown")]
 
 
-def _document(text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"they are no JSON ({error})") from error
-    except RecursionError:
-        raise ValueError("they are nested too deep") from None
-    if not isinstance(document, dict):
-        raise ValueError("they are no JSON object")
-    if (version := document.get("version")) != _VERSION:
-        raise ValueError(f"version is {json.dumps(version)}, not {_VERSION}")
-    return document
-
-
-def _read(document: Mapping[str, Any], name: str, check: Callable[[Any], Value], *default: Value) -> Value:
-    """One stored setting. Raises ValueError, which names it."""
-    if name not in document:
-        if default:
-            return default[0]
-        raise ValueError(f"{name} is missing")
-    try:
-        return check(document[name])
-    except ValueError as error:
-        raise ValueError(f"{name} is {json.dumps(document[name])}, {error}") from error
-
-
-def _is_number(value: Any, least: float, most: float) -> bool:
-    # A bool is an int to Python; NaN is neither below nor above any limit.
-    return not isinstance(value, bool) and isinstance(value, int | float) and least <= value <= most
-
-
 def _features(value: Any) -> tuple[str, ...]:
     try:
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
@@ -223,54 +191,6 @@ def _features(value: Any) -> tuple[str, ...]:
     except Problem:  # its hint is about the option
         pass
     raise ValueError(f"not a list with some of {', '.join(FEATURES)}")
-
-
-def is_percent(value: Any) -> bool:
-    return _is_number(value, 0, 100)
-
-
-def _percent(value: Any) -> float:
-    if not is_percent(value):
-        raise ValueError("not a number from 0 to 100")
-    return float(value)
-
-
-def _rate(value: Any) -> float:
-    if not _is_number(value, 0, TPS_MAX):
-        raise ValueError(f"not a number from 0 to {TPS_MAX:g}")
-    return float(value)
-
-
-def _limit(value: Any) -> int:
-    if not isinstance(value, int) or not _is_number(value, 0, LIMIT_MAX):
-        raise ValueError(f"not a whole number from 0 to {LIMIT_MAX}")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("not true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    return value
-
-
-def _day(value: Any) -> str:
-    """The date; empty where it was never set, which `up` does then."""
-    with contextlib.suppress(ValueError):
-        if value == "" or (isinstance(value, str) and date.fromisoformat(value).isoformat() == value):
-            return str(value)
-    raise ValueError("not a date such as 2026-11-22")
-
-
-def _one_of(known: tuple[str, ...], value: Any) -> str:
-    if value not in known:
-        raise ValueError(f"not one of {', '.join(map(json.dumps, known))}")
-    return str(value)
 
 
 def parse_store(value: str) -> str:
