@@ -12,7 +12,7 @@ import pytest
 
 from imgpipe_cli import __version__
 from imgpipe_cli.aws.client import AwsError, Credentials
-from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in
+from imgpipe_cli.diagnose.doctor import account, local_cloud, machine, network, rights, sign_in, simulation
 from imgpipe_cli.diagnose.doctor.checks import Check, ask, exit_code
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.local.process.control import LocalStatus
@@ -259,7 +259,7 @@ def test_the_details_of_a_decision_say_what_denies() -> None:
             "PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False},
         },
     ]
-    found = [decision for one in told for decision in rights.decisions(base | one)]
+    found = [decision for one in told for decision in simulation.decisions(base | one)]
     assert [decision.allowed for decision in found] == [True, False, False, False]
     assert [decision.denied_by for decision in found] == [
         "",
@@ -271,7 +271,9 @@ def test_the_details_of_a_decision_say_what_denies() -> None:
 
 def test_an_action_that_iam_does_not_simulate_is_told_and_is_no_failure() -> None:
     found = rights.simulated(
-        rights.Simulation([rights.Decision("s3:PutObject", "*", allowed=True)], ["apigateway:TagResource"]),
+        simulation.Simulation(
+            [simulation.Decision("s3:PutObject", "*", allowed=True)], ["apigateway:TagResource"]
+        ),
         {},
         "arn:aws:iam::123456789012:user/ann",
     )
@@ -281,7 +283,7 @@ def test_an_action_that_iam_does_not_simulate_is_told_and_is_no_failure() -> Non
 
 
 def test_what_a_simulation_does_not_see_is_told() -> None:
-    allowed = rights.Simulation([rights.Decision("s3:PutObject", "*", allowed=True)])
+    allowed = simulation.Simulation([simulation.Decision("s3:PutObject", "*", allowed=True)])
     user = rights.simulated(allowed, {}, "arn:aws:iam::123456789012:user/ann")
     role = rights.simulated(allowed, {}, "arn:aws:iam::123456789012:role/builder")
     for told in (user.details[-1], role.seen):  # who took a role may have been given less of it
@@ -289,9 +291,9 @@ def test_what_a_simulation_does_not_see_is_told() -> None:
 
 
 def test_what_depends_on_the_real_call_is_told_beside_what_is_missing() -> None:
-    asked = rights.Decision("s3:PutObject", "a:b:c:d:e:b/*", allowed=False, depends_on=["aws:SourceIp"])
-    missing = rights.Decision("s3:GetObject", "a:b:c:d:e:b/*", allowed=False)
-    found = rights.simulated(rights.Simulation([asked, missing]), {}, "arn:aws:iam::1:user/ann")
+    asked = simulation.Decision("s3:PutObject", "a:b:c:d:e:b/*", allowed=False, depends_on=["aws:SourceIp"])
+    missing = simulation.Decision("s3:GetObject", "a:b:c:d:e:b/*", allowed=False)
+    found = rights.simulated(simulation.Simulation([asked, missing]), {}, "arn:aws:iam::1:user/ann")
     assert found.seen.startswith("1 of 2 actions are missing")
     assert list(found.details) == ["s3:GetObject on b/*", "s3:PutObject on b/*: depends on aws:SourceIp"]
 

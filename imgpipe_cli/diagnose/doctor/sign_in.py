@@ -11,7 +11,7 @@ from imgpipe_cli.aws.client import Aws, AwsError, Credentials
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.doctor.checks import Check, of_error, of_problem
-from imgpipe_cli.diagnose.doctor.rights import MAIN_REGIONS
+from imgpipe_cli.diagnose.doctor.simulation import MAIN_REGIONS
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.session.connection import Connection, refuse_other_account
 
