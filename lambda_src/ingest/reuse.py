@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,6 @@ class Sought:
     features: tuple[str, ...]
     newest: Mapping[str, str] = field(default_factory=dict)
     replaced: Mapping[str, str] = field(default_factory=dict)
-
-    def without(self, found: Iterable[str]) -> Sought:
-        known = set(found)
-        return Sought(
-            sha256=self.sha256,
-            features=tuple(one for one in self.features if one not in known),
-            newest=self.newest,
-            replaced=self.replaced,
-        )
 
 
 def answers(sought: Sought, stored: Stored | None) -> dict[str, Findings]:

@@ -107,9 +107,6 @@ def test_unknown_features_stop_the_start(text: str) -> None:
         ingest_app.Config.from_environment({"TABLE_NAME": "t", "INDEX_TABLE": "i", "FEATURES": text})
 
 
-TWO_STORES = {"TABLE_NAME": "a-table", "RESULTS_BUCKET": "a-bucket"}
-
-
 def made_anew() -> None:
     for module in ("ingest.app", "get_result.app", "web.app"):
         importlib.import_module(module).needs.cache_clear()
