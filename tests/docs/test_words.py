@@ -35,6 +35,12 @@ _OLD = {re.compile(rf"\b(?:{old})\b", re.IGNORECASE): new for old, new in REPLAC
 _BEGIN = re.compile(r"(?:^[\s>#|*-]*|[.!?|] +)(?:What|Who|[Ww]hoever)\b(?!\?)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`[^`]*`")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_MOST_WORDS = 25
+# Between paragraphs, entries of lists, and cells of tables; then between what a reader takes in by itself.
+_PARTS = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*#>]|\d+\.)\s)|\||<!--|-->")
+_SENTENCES = re.compile(r"(?<=[.!?:;])[)*]*\s+")
+_WORD = re.compile(r"\S*\w\S*|`\.\.\.`")
 
 
 def prose(page: Path) -> str:
@@ -63,9 +69,32 @@ def breaches(text: str) -> list[str]:
     return found + [f"{match[0]!r}: say {new!r}" for old, new in _OLD.items() for match in old.finditer(text)]
 
 
+def long_sentences(text: str) -> list[str]:
+    """Those of more than 25 words. A colon and a semicolon end one, too; a piece of code is one word."""
+    parts = _PARTS.split(_LINK.sub(r"\1", text))
+    sentences = (" ".join(one.split()) for part in parts for one in _SENTENCES.split(part))
+    return [one for one in sentences if len(_WORD.findall(one)) > _MOST_WORDS]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_keeps_to_the_words(page: Path) -> None:
     assert breaches(prose(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_sentences_of_a_page_are_short(page: Path) -> None:
+    assert long_sentences(prose(page)) == []
+
+
+def test_a_long_sentence_is_found() -> None:
+    long = " ".join(["word"] * 26)
+    assert long_sentences(f"Short. {long}. Short.\n\n| a | {long} |\n- a\n- {long}") == [
+        f"{long}.",
+        long,
+        f"- {long}",
+    ]
+    assert long_sentences(" ".join(["word"] * 20 + ["end: it"] + ["goes on"] * 12)) == []
+    assert long_sentences("- one\n" * 30) == []
 
 
 def test_help_and_messages_keep_to_the_words() -> None:
