@@ -146,11 +146,12 @@ def _missing_models(item: ResultItem) -> Iterator[Drawn]:
 
 
 def _reused(item: ResultItem) -> Iterator[Drawn]:
-    """Whose analyses these are: imgpipe pays once for the same bytes."""
-    features: dict[str, list[str]] = {}
-    for feature, origin in item.get("reusedFrom", {}).items():
-        features.setdefault(origin["objectKey"], []).append(feature)
-    for key, reused in features.items():
+    """Whose analyses these are, in the order of the features: imgpipe pays once for the same bytes."""
+    origins: dict[str, list[str]] = {}
+    for feature in item["features"]:
+        if origin := item.get("reusedFrom", {}).get(feature):
+            origins.setdefault(origin["objectKey"], []).append(feature)
+    for key, reused in origins.items():
         yield _said(
             Text(f"Reused from {safe(key)}, which has the same bytes: {safe(', '.join(reused))}", "dim")
         )

@@ -234,7 +234,7 @@ def test_in_the_feed_a_result_is_one_line(found: ResultItem, line: str) -> None:
 def test_analyses_of_another_picture_say_whose_they_are() -> None:
     origin = {"objectKey": "b\x1b[31m.jpg", "versionId": "v"}
     found = item(
-        "a.jpg", features=["labels", "faces"], faces=[], reusedFrom={"labels": origin, "faces": origin}
+        "a.jpg", features=["labels", "faces"], faces=[], reusedFrom={"faces": origin, "labels": origin}
     )
     (line,) = [line for line in drawn(found).splitlines() if "Reused" in line]
     assert "which has the same bytes: labels, faces" in line
