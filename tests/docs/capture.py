@@ -3,7 +3,8 @@
 python -m tests.docs.capture [NAME...]
 
 A block to renew stands behind a line `<!-- captured: NAME -->`. The commands of each name stand in SCENES, in
-the order of one story: later scenes count on the earlier ones.
+the order of two stories: that of the tutorial, from `up` to `down`, and another one after it. Later scenes
+count on the earlier ones.
 """
 
 from __future__ import annotations
@@ -20,39 +21,44 @@ from pathlib import Path
 
 from PIL import Image
 
+from imgpipe_cli.local.process.server import USUAL_PORT
 from tests.support import photos
 from tests.support.machine import EXAMPLES, IMGPIPE, ROOT, Machine, machine_in, until
 
 # About as wide as the pages of the site; on less, lines of `up` are cut.
 COLUMNS = 96
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Name -> commands, each as a shell takes it.
+# Name -> commands, each as a shell takes it. No page shows "another-pipeline".
 SCENES: Mapping[str, Sequence[str]] = {
     "up": ("imgpipe up --local --features labels,faces,text",),
     "upload": ("imgpipe upload astronaut.jpg --wait",),
     "upload-sign": ("imgpipe upload sign.png --wait",),
     "up-again": ("imgpipe up",),
     "list": ("imgpipe list",),
+    "keywords": ("imgpipe export --to xmp",),
+    "keywords-exiftool": ("exiftool -XMP-dc:Subject -XMP-lr:HierarchicalSubject astronaut.jpg.xmp",),
+    "explain": ("imgpipe explain astronaut.jpg",),
+    "explain-unknown": ("imgpipe explain astronout.jpg",),
+    "logs": ("imgpipe logs ingest --since 1m",),
+    "down-dry": ("imgpipe down --dry-run",),
+    "down": ("imgpipe down",),
+    "another-pipeline": (
+        "imgpipe up --local --features labels,faces,text",
+        "imgpipe upload astronaut.jpg sign.png --wait",
+    ),
+    "results-s3": ("imgpipe up --results s3 --yes",),
     "cost": (
         "cp sign.png renamed.png",
         "imgpipe upload renamed.png --wait",
         "imgpipe up --monthly-limit 1000 --quiet | grep Limit",
         "imgpipe cost",
     ),
-    "keywords": ("imgpipe export --to xmp",),
-    "keywords-exiftool": ("exiftool -XMP-dc:Subject -XMP-lr:HierarchicalSubject astronaut.jpg.xmp",),
-    "explain": ("imgpipe explain astronaut.jpg",),
-    "explain-unknown": ("imgpipe explain astronout.jpg",),
-    "logs": ("imgpipe logs ingest --since 1m",),
     "photos": (
         "ls holiday",
         "imgpipe upload holiday --wait",
         "imgpipe result holiday/IMG_1.HEIC.jpg --json | jq -c '.data[0].original'",
         "imgpipe upload holiday",
     ),
-    "results-s3": ("imgpipe up --results s3 --yes",),
-    "down-dry": ("imgpipe down --dry-run",),
-    "down": ("imgpipe down",),
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60
@@ -60,6 +66,8 @@ ANSWERS = {"Type the project's name": "imgpipe"}
 _MARKED = re.compile(
     r"(?P<mark><!-- captured: (?P<name>[\w-]+) -->\n)```text\n.*?^```\n", re.DOTALL | re.MULTILINE
 )
+# Another cloud may have the usual port while this runs.
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _MOVE = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|\x1b\[\?\d+[hl]|\x1b\][^\x07]*\x07")
 
 
@@ -151,7 +159,10 @@ def _read(terminal: int) -> str:
 
 
 def rendered(output: str) -> str:
-    """The lines that stand on the screen at the end: moves of the cursor and erasures are carried out."""
+    """The lines that stand on the screen at the end: moves of the cursor and erasures are carried out.
+
+    The local cloud has its usual port.
+    """
     lines, row, column, at = [""], 0, 0, 0
     while at < len(output):
         if move := _MOVE.match(output, at):
@@ -172,7 +183,7 @@ def rendered(output: str) -> str:
             lines[row] = f"{lines[row][:column]:<{column}}{letter}{lines[row][column + 1 :]}"
             column += 1
     kept = [line.rstrip() for line in lines]
-    return "\n".join(kept).strip("\n")
+    return _ADDRESS.sub(f"http://127.0.0.1:{USUAL_PORT}", "\n".join(kept).strip("\n"))
 
 
 if __name__ == "__main__":
