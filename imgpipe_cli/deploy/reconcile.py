@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import NO_TAGS, not_ours_hint, observe
+from imgpipe_cli.deploy.pacing import Pacing
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import (
     GONE,
@@ -51,11 +51,6 @@ _EXISTS = frozenset(
 _EXISTS_TEXT = "already exist"  # Lambda has one code for this and for being busy
 _LOOK_AGAIN = TransientError("", why="it is there already, or its answer got lost: looking again", limit_s=60)
 _BUSY_LIMIT_S = 600.0
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
-# What has taken more than half a minute is looked at less and less often: a pause of a part of the wait.
-_PART_OF_WAIT = 15
-_LONGEST_LATE_PAUSE_S = 5.0
 # AWS shows a change that it has taken within seconds; after this time it is sent again.
 _SHOWN_WITHIN_S = 30.0
 # What was carried out although its answer got lost shows within this time; what does not is sent again.
@@ -97,10 +92,7 @@ class Reconciler:
         # The removals that AWS took last, and when.
         self._sent: tuple[str, ...] = ()
         self._sent_at = -math.inf
-        # How long each reason has been waited for since AWS last took something new; which is the last.
-        self._waited_s: dict[str, float] = defaultdict(float)
-        self._waiting_for, self._waiting_at = "", 0.0
-        self._pause_s = _FIRST_PAUSE_S
+        self._pacing = Pacing(self.aws.clock)
 
     def reconcile(self, observed: Observed, settings: Settings) -> Outcome:
         """Change it until nothing is left to change, as AWS answers or, where it does not tell, shows."""
@@ -157,7 +149,7 @@ class Reconciler:
         # What was missing at first may be another run's, or ours from a call whose answer got lost.
         lately = self.aws.clock() - self._appeared_at < _SHOWN_WITHIN_S
         owned = observed.owned or observed.unclaimed
-        tags_late = observed.untagged and self._waited_s[NO_TAGS] < _SHOWN_WITHIN_S
+        tags_late = observed.untagged and self._pacing.waited_s(NO_TAGS) < _SHOWN_WITHIN_S
         if observed.not_owned and not owned and not self._made and not lately and not tags_late:
             raise self._not_ours()
         told = owned and not (observed.untagged and self._made)
@@ -282,37 +274,27 @@ class Reconciler:
                 return self._unanswered
             raise problem(error, f"{change.verb} {change.what}") from error
         if all((change.verb, change.what) != (one.verb, one.what) for one, _ in self._taken):
-            self._waited_s.clear()
-            self._waiting_for, self._pause_s = "", _FIRST_PAUSE_S
+            self._pacing.begin_anew()
         self._taken.append((change, self.aws.clock()))
         self._replies.append((change, answer))
         self._made = self._made or change.verb == "create"
         return None
 
     def _pause(self, transient: TransientError) -> None:
-        """Wait a little, longer each time, at most as long as it may take for this reason.
-
-        Reasons may take turns: the time of each counts on, until AWS takes a change that is new.
-        """
-        now, why = self.aws.clock(), transient.why
-        if self._waiting_for:
-            self._waited_s[self._waiting_for] += now - self._waiting_at
-        self._waiting_for, self._waiting_at = why, now
-        waited = self._waited_s[why]
+        """Wait a little, longer each time, at most as long as it may take for this reason."""
+        waited = self._pacing.wait_for(transient.why)
         if waited >= transient.limit_s and self.resource.last_writer_wins and self.watch is not None:
             raise ConflictError  # what does not come was removed or changed back
         if waited >= transient.limit_s:
             raise Outlasted(self.resource.name, transient, waited)
-        self.emit(Waiting(self.step.name, self.resource.name, why, waited))
+        self.emit(Waiting(self.step.name, self.resource.name, transient.why, waited))
         if waited >= OVERTAKEN_EVERY_S:
             self._look_out(now=False)
         if self.stop.is_set():
             raise Stopped
-        self.aws.sleep(self._pause_s)
+        self.aws.sleep(self._pacing.next_pause_s(waited))
         if self.stop.is_set():
             raise Stopped
-        late_s = min(waited / _PART_OF_WAIT, _LONGEST_LATE_PAUSE_S)
-        self._pause_s = min(self._pause_s * 1.5, max(_LONGEST_PAUSE_S, late_s))
 
     def _look_out(self, *, now: bool = True) -> None:
         """Raises ConflictError where what this run counts on is another by now."""
