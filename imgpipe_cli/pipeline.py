@@ -25,10 +25,9 @@ from imgpipe_cli.pictures.patterns import Patterns
 from imgpipe_cli.pictures.sending.plan import Plan
 from imgpipe_cli.pictures.sending.send import send
 from imgpipe_cli.pictures.waiting import Waiter
-from imgpipe_cli.session import connection, target
-from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.connection import Connection, connect
 from imgpipe_cli.session.remembered import Targets
-from imgpipe_cli.session.target import Remembered
+from imgpipe_cli.session.target import Remembered, resolve
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
@@ -66,7 +65,7 @@ class Pipeline:
     ) -> None:
         """As the options of the commands: local=True is the cloud on this machine, local=False is AWS."""
         last, known = Targets().read()
-        self._target, self._known = target.resolve(
+        self._target, self._known = resolve(
             project=project, local=local, region=region, profile=profile, last=last, known=known
         )
         self._connected: Connection | None = None
@@ -143,8 +142,7 @@ class Pipeline:
         status: Literal["", "done", "failed"] = "",
         min_confidence: float | None = None,
     ) -> Iterator[ResultItem]:
-        """The results that match, read as they are needed: best first, or without labels and words newest
-        first.
+        """The results that match, read as needed: best first, or newest first without labels and words.
 
         labels: all of them, or with any_label one. text, name: words in the picture, and of its key. prefix:
         of the key. min_confidence: percent; else as the pipeline is set.
@@ -166,7 +164,7 @@ class Pipeline:
     # --- where it is -----------------------------------------------------------------------------
 
     def _connection(self) -> Connection:
-        self._connected = self._connected or connection.connect(self._target, self._known)
+        self._connected = self._connected or connect(self._target, self._known)
         return self._connected
 
     def _pipeline(self) -> Remembered:
