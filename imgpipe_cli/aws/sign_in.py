@@ -63,8 +63,7 @@ class SignIn:
 
         with errors_of("", ""):
             self._sdk = _session_of_nobody() if self.place.is_local else Session()
-            find_services_at_once(self._sdk)
-            return boto3.Session(
+            session = boto3.Session(
                 botocore_session=self._sdk,
                 profile_name=self.place.profile,
                 # Every other SDK and the AWS CLI read AWS_REGION; boto3 only AWS_DEFAULT_REGION.
@@ -72,6 +71,9 @@ class SignIn:
                 aws_access_key_id=self.place.access_key_id,
                 aws_secret_access_key=self.place.secret_access_key,
             )
+            # Only now: asked for its loader before, the SDK reads the default profile and misses a wrong one.
+            find_services_at_once(self._sdk)
+            return session
 
     @property
     def region(self) -> str:
