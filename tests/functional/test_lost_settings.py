@@ -109,7 +109,7 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("left", LEFT, ids=" and ".join)
+@pytest.mark.parametrize("left", LEFT, ids=lambda left: " and ".join(sorted(left)))
 def test_up_without_flags_goes_on_with_what_another_removal_left(left: set[str]) -> None:
     finished(replace(OURS, results="s3" if left == {"results_bucket"} else "table"))
     leave_only(left)
