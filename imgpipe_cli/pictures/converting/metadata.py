@@ -33,9 +33,12 @@ class NotStripped(Exception):
 def tells_place(data: bytes) -> bool:
     """Whether a JPEG or PNG holds the coordinates of where it was taken."""
     if data.startswith(_PNG_START):
-        chunks = list(_chunks(data))
-        exif = next((body for kind, _, body in chunks if kind == b"eXIf"), b"")
-        xmp = b"".join(body for kind, _, body in chunks if kind == b"iTXt")
+        exif, xmp = b"", b""
+        for kind, _, body in _chunks(data):
+            if kind == b"eXIf":
+                exif = exif or bytes(body)
+            elif kind == b"iTXt":
+                xmp += body
     else:
         exif, xmp = jpeg_parts.exif_and_xmp(data)
     return _XMP_LATITUDE in xmp or (exif != b"" and _has_latitude(exif))
@@ -75,11 +78,11 @@ def _stripped_jpeg(data: bytes) -> bytes:
 
 
 def _stripped_png(data: bytes) -> bytes:
-    kept = [_PNG_START]
+    kept: list[bytes | memoryview] = [_PNG_START]
     turned = 1
     for kind, whole, body in _chunks(data):
         if kind == b"eXIf":
-            turned = orientation.of_exif(body)
+            turned = orientation.of_exif(bytes(body))
         elif kind == b"IDAT" and turned != 1:
             kept.append(_chunk(b"eXIf", _turning(turned)))
             turned = 1
@@ -88,13 +91,14 @@ def _stripped_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Kind, whole chunk, and content, up to the picture's end. The last one may be cut."""
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
+    """Kind, whole chunk, and content, up to the picture's end, none of them copied. The last may be cut."""
     at = len(_PNG_START)
+    view = memoryview(data)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        yield kind, data[at:end], data[at + 8 : end - 4]
+        yield kind, view[at:end], view[at + 8 : end - 4]
         if kind == b"IEND":
             return
         at = end
