@@ -38,6 +38,8 @@ def refuse_conflict(pipeline: Pipeline, settled: Snapshot) -> None:
 def observe_again(pipeline: Pipeline, emit: Emit) -> Snapshot:
     """Look at everything again. Raises Problem if the pipeline was removed meanwhile."""
     for pause_s in (_PAUSE_S, _PAUSE_S, 0.0):
+        # Of another API, token or role since; what asks for them must not be faster than the look at them.
+        pipeline.aws.known.forget_all()
         snapshot = observe.snapshot(pipeline, emit)
         if snapshot["settings"].not_owned:
             refuse_not_owned(pipeline, snapshot)

@@ -53,6 +53,12 @@ class SingleFlight(Generic[Value]):
             self._known.pop(key, None)
             self._told.discard(key)
 
+    def forget_all(self) -> None:
+        """As `forget`, for every value."""
+        with self._lock:
+            self._known.clear()
+            self._told.clear()
+
     def _begin(self, key: Hashable) -> Future[Value]:
         own = self._flights[key] = Future()
         return own

@@ -6,7 +6,8 @@ the exhaustive tests at each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from moto.backends import get_backend
 
 from imgpipe_cli.aws.client import Aws, AwsError
 from imgpipe_cli.deploy import conflicts, observe, pipeline_info, token_rotation
+from imgpipe_cli.deploy.resource import MISSING, Context
 from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter
 from imgpipe_cli.deploy.resources.token_parameter import fingerprint
 from imgpipe_cli.errors import Problem
@@ -28,6 +30,7 @@ from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings, moved_to
 from imgpipe_cli.session.target import Target
+from imgpipe_cli.system.single_flight import SingleFlight
 from tests.support import exhaustive
 from tests.support.account import (
     IN_S3,
@@ -285,6 +288,39 @@ def test_down_during_an_update_is_told_too(clean: Clean, when: str) -> None:
                 assert (when, number) == ("before", 0)
             up(SharedAws(), OTHER)
             assert inventory() == clean.there[OTHER]
+
+
+class AskedFirst(SingleFlight[str | None]):
+    """What lives inside the API has asked for its id before the look at the API begins. told: the answers."""
+
+    def __init__(self, api: str) -> None:
+        super().__init__()
+        super().get("api", lambda: api)
+        self.told: set[str | None] = set()
+        self._asked = threading.Event()
+
+    def get(self, key: Hashable, find: Callable[[], str | None]) -> str | None:
+        found = super().get(key, find)
+        if key == "api":
+            self.told.add(found)
+            self._asked.set()
+        return found
+
+    def learn(self, key: Hashable, find: Callable[[], str | None]) -> str | None:
+        assert key != "api" or self._asked.wait(60)
+        return super().learn(key, find)
+
+
+def test_a_fresh_look_knows_nothing_of_an_api_that_was_removed() -> None:
+    with fresh_account():
+        finished()
+        aws = SharedAws()
+        aws.known = known = AskedFirst(*apis())
+        down(SharedAws())
+        for change in SettingsParameter().diff(Context(MISSING, NAMES, SETTINGS)):
+            change.call.run(SharedAws(), nothing)
+        conflicts.observe_again(pipeline(aws), nothing)
+        assert known.told == {None}
 
 
 @pytest.mark.loops
