@@ -13,6 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import xform_name
+from botocore.exceptions import DataNotFoundError, UnknownServiceError
 
 from imgpipe_cli.aws.iam import scopes
 from imgpipe_cli.aws.iam.action_names import action_of
@@ -147,9 +148,11 @@ _SDK = botocore.session.get_session()
 @cache
 def operations(service: str) -> set[str]:
     """Its operations, by boto3's names; none where AWS has no such service."""
-    if service not in _SDK.get_available_services():
+    try:  # the list of services may be imgpipe's own by now, which holds every name
+        model = _SDK.get_service_model(service)
+    except (UnknownServiceError, DataNotFoundError):
         return set()
-    return {xform_name(name) for name in _SDK.get_service_model(service).operation_names}
+    return {xform_name(name) for name in model.operation_names}
 
 
 def named_in(source: str) -> tuple[set[tuple[str, str]], set[str]]:
