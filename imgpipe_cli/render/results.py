@@ -148,7 +148,7 @@ def _missing_models(item: ResultItem) -> Iterator[Drawn]:
 def _reused(item: ResultItem) -> Iterator[Drawn]:
     """Whose analyses these are, in the order of the features: imgpipe pays once for the same bytes."""
     origins: dict[str, list[str]] = {}
-    for feature in item["features"]:
+    for feature in item.get("features", ()):
         if origin := item.get("reusedFrom", {}).get(feature):
             origins.setdefault(origin["objectKey"], []).append(feature)
     for key, reused in origins.items():

@@ -138,11 +138,10 @@ def _fail_once(operator: Operator, machine: Machine) -> None:
     policy = iam.get_role_policy(**role)["PolicyDocument"]
     less = [one for one in policy["Statement"] if one["Sid"] != "AnalyzePictures"]
     iam.put_role_policy(**role, PolicyDocument=json.dumps({**policy, "Statement": less}))
-    # What takes long is looked after in the bucket.
     # Other bytes than those of pictures before: the analysis of the same ones would be reused.
     failing = operator.state / "failed.jpg"
     failing.write_bytes(jpeg(8))
-    operator.run("upload", str(failing), "--wait", "--timeout", "6", code=4)
+    operator.run("upload", str(failing), "--wait", code=1)
     url = sqs.get_queue_url(QueueName=names.queue)["QueueUrl"]
 
     def waiting() -> bool:
