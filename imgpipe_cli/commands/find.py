@@ -93,4 +93,4 @@ def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: 
     if shown == 0:
         run.note("none_found" if search.labels else "no_match")
     elif shown == limit and source.more:
-        run.note("find_limited", source.more)
+        run.note("limited", source.more)

@@ -185,7 +185,7 @@ NOTES = {
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
     "no_labels_match": "No such picture has a label.",
-    "find_limited": "There are more: --limit shows more (0: all), and --after {detail} goes on from here.",
+    "limited": "There may be more: --limit shows more (0: all), and --after {detail} goes on from here.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "
