@@ -177,6 +177,7 @@ NOTES = {
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "none_found": "No result matches. imgpipe labels lists the labels that pictures have.",
+    "not_looked_for": "No result matches: this pipeline does not look for {detail}.",
     "exporting": "Exporting results.",
     "annotated": "Drawn: {detail}.",
     "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
