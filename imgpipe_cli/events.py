@@ -115,11 +115,15 @@ class Unchanged:
 @dataclass(frozen=True)
 class Stopped:
     """An upload ended before its end. sent, unchanged: pictures that are in the bucket now. under_way: those
-    that S3 had not answered yet; some may be there."""
+    that S3 had not answered yet; some may be there.
+
+    results: how many had come and how many were still to come, where only results were waited for.
+    """
 
     sent: int
     unchanged: int
     under_way: int
+    results: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,16 @@ class Arrivals:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._wait, name="results", daemon=True)
 
+    @property
+    def came(self) -> int:
+        """How many results there are."""
+        return self.results.analyzed + self.results.failed
+
+    @property
+    def to_come(self) -> int:
+        """How many results are still waited for."""
+        return self._expected - self.came - len(self.replaced)
+
     def expect(self, event: Sent | Unchanged, *, is_old: bool) -> None:
         """is_old: its result may have been there for long."""
         self._expected += 1
@@ -102,8 +112,7 @@ class Arrivals:
     def _count_down(self) -> None:
         """Say how many are still to come; while pictures are sent, their own progress counts the results."""
         if not self._is_sending:
-            came = self.results.analyzed + self.results.failed + len(self.replaced)
-            self._run.screen.progress.waiting(self._expected - came)
+            self._run.screen.progress.waiting(self.to_come)
 
     def _is_over(self, key: str, version: str | None) -> bool:
         from imgpipe_cli.pictures.stored_picture import is_current

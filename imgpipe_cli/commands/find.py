@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,27 @@ def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: 
     index = source.index or {}
     if not index.get("complete"):
         run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
-    if shown == 0:
+    if shown == 0 and (lacking := _not_looked_for(run, search)):
+        run.note("not_looked_for", lacking)
+    elif shown == 0:
         run.note("none_found" if search.labels else "no_match")
     elif shown == limit and source.more:
-        run.note("find_limited", source.more)
+        run.note("limited", source.more)
+
+
+def _not_looked_for(run: Run, search: Search) -> str:
+    """What is searched for that the pipeline does not look for, and how to add it.
+
+    "" where it looks for all that, or where the settings cannot be read: a token is enough to search.
+    """
+    from imgpipe_cli.deploy import pipeline_info
+    from imgpipe_cli.session.settings import FEATURES
+
+    asked = [feature for feature in ("labels", "text") if getattr(search, feature)]
+    with contextlib.suppress(Problem):
+        there = pipeline_info.features(run.connect()) if asked else ()
+        lacking = [feature for feature in asked if there and feature not in there]
+        if lacking:
+            wanted = ",".join(one for one in FEATURES if one in (*there, *lacking))
+            return f"{' and '.join(lacking)}. To add that: imgpipe up --features {wanted}"
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -24,9 +23,8 @@ from imgpipe_cli.result import Result
 from imgpipe_cli.session.times import iso, moment
 
 if TYPE_CHECKING:
+    from imgpipe_cli.pictures.api import Api
     from imgpipe_cli.pictures.listing import Wanted
-    from imgpipe_cli.session.target import Remembered
-    from shared.result_item import ResultItem
 
 
 def register(app: typer.Typer) -> None:
@@ -42,33 +40,42 @@ def register(app: typer.Typer) -> None:
         min_confidence: MinConfidenceOption = None,
     ) -> Result:
         """Show the results, newest first."""
-        from imgpipe_cli.pictures.listing import Wanted, matching, page_size
+        from imgpipe_cli.pictures.api import Api
+        from imgpipe_cli.pictures.listing import Wanted, matching
 
         wanted_status = status_named(status)
         start = iso(moment(since, datetime.now(UTC))) if since is not None else ""
         cursor = parse_cursor(after)
         threshold = shown_from(run, min_confidence, run.pipeline())
         wanted = Wanted(wanted_status, label, threshold, prefix, start)
-        size = page_size(wanted, limit)
-        first, rest = answered(run, lambda pipeline: _begun(pipeline, wanted, size, cursor))
-        shown = show(run, matching(chain([first], rest), wanted, limit), threshold, min_confidence)
-        _say_what_is_not_shown(run, shown, limit, wanted, empty=not first and next(rest, None) is None)
+        found = answered(
+            run, lambda pipeline: _Begun(Api(pipeline.api_url, pipeline.token), wanted, limit, cursor)
+        )
+        items = matching(chain([found.first], found.rest), wanted, limit)
+        shown = show(run, items, threshold, min_confidence)
+        _say_what_is_not_shown(run, found, shown, limit)
         return Result(streamed=True)
 
 
-def _begun(
-    pipeline: Remembered, wanted: Wanted, size: int, after: str | None
-) -> tuple[list[ResultItem], Iterator[list[ResultItem]]]:
-    """The first page, and those after it, which are asked for when they are needed."""
-    from imgpipe_cli.pictures.api import Api
-    from imgpipe_cli.pictures.listing import PatientPages
+class _Begun:
+    """A list of which the first page is there; those after it are asked for when they are needed."""
 
-    return begun(PatientPages(Api(pipeline.api_url, pipeline.token), wanted), size, after)
+    def __init__(self, api: Api, wanted: Wanted, limit: int, after: str | None) -> None:
+        from imgpipe_cli.pictures.listing import PAGE, PatientPages
+
+        self.source = PatientPages(api, wanted, left=limit or None)
+        self.first, self.rest = begun(self.source, PAGE, after)
+
+    def is_empty(self) -> bool:
+        return not self.first and next(self.rest, None) is None
 
 
-def _say_what_is_not_shown(run: Run, shown: int, limit: int, wanted: Wanted, *, empty: bool) -> None:
+def _say_what_is_not_shown(run: Run, found: _Begun, shown: int, limit: int) -> None:
+    wanted = found.source.wanted
     if shown == 0:
         everything = wanted.everything and not wanted.since
-        run.note("no_results" if empty and everything else "no_match")
-    elif shown == limit and not run.options.json:
+        run.note("no_results" if everything and found.is_empty() else "no_match")
+    elif shown == limit and found.source.left is None:  # it ended within a page, which has no cursor
         run.note("list_limited", str(limit))
+    elif shown == limit and found.source.more:
+        run.note("limited", found.source.more)

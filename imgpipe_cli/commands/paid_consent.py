@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.commands.runtime import Run, can_ask, need_confirmation
@@ -51,13 +51,14 @@ def cost(
 ) -> str:
     """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
     where nothing is billed."""
+    from imgpipe_cli.deploy import pipeline_info
     from imgpipe_cli.pictures.sending.estimate import count, estimate
     from imgpipe_cli.render import costs
     from imgpipe_cli.session.settings import FEATURES
 
     if count(planned, UNASKED) * len(FEATURES) <= UNASKED or connection.target.local:
         return ""
-    features = _features(connection)
+    features = pipeline_info.features(connection)
     if count(planned, UNASKED) * len(features) <= UNASKED:
         return ""
     with run.screen.progress.busy("counting_pictures"):
@@ -65,16 +66,3 @@ def cost(
     if found.pictures * len(features) <= UNASKED:
         return ""
     return costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
-
-
-def _features(connection: Connection) -> Sequence[str]:
-    """Those of the pipeline; none where there is no pipeline, which sending will tell."""
-    from imgpipe_cli.aws.client import AwsError
-    from imgpipe_cli.aws.errors import problem
-    from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, stored_settings
-
-    try:
-        found = SettingsParameter().observe(connection.aws, connection.names)
-    except AwsError as error:
-        raise problem(error, "look for the pipeline's features") from error
-    return stored_settings(found, connection.names).features if found.exists and found.owned else ()

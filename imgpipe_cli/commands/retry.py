@@ -11,6 +11,7 @@ import typer
 
 from imgpipe_cli.commands import completion
 from imgpipe_cli.commands.asking import answered, shown_from
+from imgpipe_cli.commands.month_limit import Room, room
 from imgpipe_cli.commands.options import TIMEOUT_S, MinConfidenceOption, timeout_option
 from imgpipe_cli.commands.runtime import Run, command, need_confirmation
 from imgpipe_cli.errors import ExitCode, Problem
@@ -77,14 +78,19 @@ def register(app: typer.Typer) -> None:
             _check_again(run, named, reasons, everything=everything, missing=missing)
         found = _find(run, named, missing=missing, again=again)
         _check_reasons(found.pictures, reasons)
-        unknown = _unknown(run, found, named)
-        chosen = _chosen(found, named, reasons, everything=everything)
+        problems = _unknown(run, found, named)
+        limit = room(run, found, _chosen(found, named, reasons, everything=everything))
+        found, chosen = limit.found, limit.chosen
         price = shown.cost(chosen, found.settings, local=run.target.local)
+        if limit.refused and not dry_run:
+            problems.append(limit.refused)
+        else:
+            price = f"{price} {limit.told}".strip()
         if not run.options.json and (dry_run or not named):
             shown.show(run.screen, found, every_key=dry_run)
         if dry_run:
             _tell_finished(run, found, named, chosen)
-            return _answer(run, found, None, chosen, unknown, price)
+            return _answer(run, limit, None, problems, price)
         if chosen and not yes and _needs_a_yes(run, found, named, chosen):
             need_confirmation(yes, "Analyzing pictures again")
             answer = run.screen.ask(shown.question(chosen, price)) or ""
@@ -93,7 +99,7 @@ def register(app: typer.Typer) -> None:
         elif price:
             run.screen.aside(price)
         done = _carry_out(run, found, chosen, named, timeout, min_confidence)
-        return _answer(run, found, done, chosen, unknown, price)
+        return _answer(run, limit, done, problems, price)
 
 
 def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool, missing: bool) -> None:
@@ -227,7 +233,8 @@ def _carry_out(
         return open_
 
     again = {picture.key for picture in chosen}
-    others = [one for one in found.pictures if named and one.key not in again]
+    # A failed one that was named is left out where the month's limit leaves nothing.
+    others = [one for one in found.pictures if named and one.key not in again and one.state != "failed"]
     _tell_finished(run, found, named, chosen)
     for picture in others:
         if picture.state == "done":
@@ -292,31 +299,25 @@ def _wait(
     return (left, []) if due_s <= timeout else ([], left)
 
 
-def _answer(
-    run: Run,
-    found: Found,
-    done: Retry | None,
-    chosen: Sequence[Picture],
-    unknown: Sequence[Problem],
-    price: str,
-) -> Result:
+def _answer(run: Run, limit: Room, done: Retry | None, problems: Sequence[Problem], price: str) -> Result:
     from imgpipe_cli.render import failures as shown
     from imgpipe_cli.render.screen import problem_data
 
+    found, chosen = limit.found, limit.chosen
     if not run.options.json:
-        for problem in unknown:
+        for problem in problems:
             run.screen.problem(run.command, problem)
     return Result(
-        data=shown.document(found, chosen, done),
+        data={**shown.document(found, chosen, done), "left": limit.left},
         show=lambda screen: screen.line(shown.summary(found, chosen, done, price)),
-        exit_code=_exit_code(found, done, unknown),
-        errors=[*map(problem_data, unknown), *(shown.errors(done) if done else ())],
+        exit_code=_exit_code(found, done, problems),
+        errors=[*map(problem_data, problems), *(shown.errors(done) if done else ())],
     )
 
 
-def _exit_code(found: Found, done: Retry | None, unknown: Sequence[Problem]) -> ExitCode:
+def _exit_code(found: Found, done: Retry | None, problems: Sequence[Problem]) -> ExitCode:
     """A failure beats one that is only still to come."""
-    codes = {problem.exit_code for problem in unknown}
+    codes = {problem.exit_code for problem in problems}
     codes |= {ExitCode.FAILED for one in found.pictures if one.state == "unknown"}
     if done is not None:
         codes |= {ExitCode.FAILED for one in done.outcomes if one.state in ("failed", "gone", "unknown")}

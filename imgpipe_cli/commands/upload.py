@@ -123,7 +123,7 @@ def register(app: typer.Typer) -> None:
                 run.seen(reversed(told.latest))
             told.say()
             if arrivals is not None:
-                arrivals.finish()
+                told.wait(arrivals)
         if run.options.json and not wait:
             return _sent_result(told)
         return Result(
@@ -194,6 +194,18 @@ class _Told:
             self._run.note("places_told", text.count(places, "picture"))
         for code, names in self._named.items():
             self._run.note(code, few(names, self.numbers[code]))
+
+    def wait(self, arrivals: Arrivals) -> None:
+        """Wait for the results that are still to come. Raises ApiUnavailable, Problem."""
+        from imgpipe_cli.events import Stopped
+
+        try:
+            arrivals.finish()
+        except KeyboardInterrupt:
+            self._run.screen.close()
+            sent, unchanged = self.numbers["sent"], self.numbers["unchanged"]
+            self._run.emit(Stopped(sent, unchanged, 0, (arrivals.came, arrivals.to_come)))
+            raise
 
     def _is_there(self, event: Sent | Unchanged, state: str) -> None:
         self.latest.append(event.key)

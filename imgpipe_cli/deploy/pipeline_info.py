@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
@@ -60,6 +60,15 @@ def _token(connection: Connection, *, needed: bool) -> Observed:
         if needed or denied_action(error) is None:
             raise
         return Observed(exists=True, owned=True, facts={"value": ""})
+
+
+def features(connection: Connection) -> Sequence[str]:
+    """Those of the pipeline; none where there is no pipeline. Raises Problem."""
+    try:
+        found = SettingsParameter().observe(connection.aws, connection.names)
+    except AwsError as error:
+        raise problem(error, "look for the pipeline's features") from error
+    return stored_settings(found, connection.names).features if found.exists and found.owned else ()
 
 
 def not_set_up(project: str) -> Problem:

@@ -59,18 +59,28 @@ class Wanted:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class PatientPages:
     """Pages of the API, each asked for again while it is busy.
 
     wanted: what the API leaves out, as far as it can; it finds a label by more names than `Wanted` does.
+    left: how many are still wanted, so that the last page ends with the last of them; None: whole pages.
+    more: the cursor after the last page, None at the end.
     """
 
     api: Api
     wanted: Wanted = Wanted()
+    left: int | None = None
+    more: str | None = None
 
     def results(self, *, limit: int, after: str | None) -> tuple[list[ResultItem], str | None]:
-        return repeated(lambda: self.api.results(limit=limit, after=after, **self.wanted.query))
+        limit = limit if self.left is None else min(limit, self.left)
+        items, self.more = repeated(lambda: self.api.results(limit=limit, after=after, **self.wanted.query))
+        if self.left is not None:
+            # Where the API does not leave out the others, whole pages are fewer requests.
+            is_exact = all(map(self.wanted.matches, items))
+            self.left = max(self.left - len(items), 1) if is_exact else None
+        return items, self.more
 
 
 def status_of(item: ResultItem) -> Status:
@@ -107,11 +117,6 @@ def pages(source: Pages, size: int, after: str | None = None) -> Iterator[list[R
         yield items
         if after is None:
             return
-
-
-def page_size(wanted: Wanted, limit: int) -> int:
-    """No more than is shown, unless some of it may be passed over. limit: 0 for all."""
-    return min(limit, PAGE) if limit and wanted.everything else PAGE
 
 
 def matching(found: Iterable[list[ResultItem]], wanted: Wanted, limit: int) -> Iterator[ResultItem]:

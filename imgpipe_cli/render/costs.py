@@ -32,6 +32,11 @@ def at_most(asked: Mapping[str, int], copies: int, *, local: bool) -> str:
     )
 
 
+def left(usage: Usage) -> str:
+    """What the month's limit leaves. There is one."""
+    return f"The monthly limit of {count(usage.limit or 0, 'analysis', 'analyses')} leaves {usage.left:,}."
+
+
 def document(usage: Usage, *, local: bool) -> dict[str, Any]:
     """The data of `--json`. local: nothing is billed, so dollars and their list are null."""
     return {
@@ -62,8 +67,7 @@ def show(screen: Screen, usage: Usage, *, local: bool) -> None:
         parts.append(f"about {prices.told(prices.dollars(usage.analyzed))}")
     screen.line(f"{safe(usage.month)}: {', '.join(parts)}.")
     if usage.limit is not None:
-        limit = count(usage.limit, "analysis", "analyses")
-        screen.line(f"The monthly limit of {limit} leaves {usage.left:,}.")
+        screen.line(left(usage))
     if not local:
         screen.line(f"Prices are Rekognition's list of {prices.LIST_OF}, us-east-1, without any free tier.")
 

@@ -177,6 +177,7 @@ NOTES = {
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "none_found": "No result matches. imgpipe labels lists the labels that pictures have.",
+    "not_looked_for": "No result matches: this pipeline does not look for {detail}.",
     "exporting": "Exporting results.",
     "annotated": "Drawn: {detail}.",
     "no_boxes": "Drawn: {detail}; nothing that was found has a place in the picture.",
@@ -185,7 +186,7 @@ NOTES = {
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
     "no_labels_match": "No such picture has a label.",
-    "find_limited": "There are more: --limit shows more (0: all), and --after {detail} goes on from here.",
+    "limited": "There may be more: --limit shows more (0: all), and --after {detail} goes on from here.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "

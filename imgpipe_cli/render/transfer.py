@@ -80,6 +80,9 @@ def stopped(event: Stopped, transfer: Transfer | None) -> str:
         parts.append(f"{event.unchanged:,} unchanged")
     if event.under_way:
         parts.append(f"{event.under_way:,} under way, some of which may be there")
+    if event.results is not None:
+        came, to_come = event.results
+        parts += [f"{count(came, 'result')} came", f"{to_come:,} still to come"]
     if transfer is not None and transfer.total.is_known:
         left = max(transfer.total.files - transfer.done - event.under_way, 0)
         parts.append(f"{left:,} not sent")

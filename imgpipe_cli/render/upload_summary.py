@@ -18,10 +18,14 @@ _NAMED = 10
 
 @dataclass
 class Results:
-    """Results in numbers: labels by name, and failures by reason."""
+    """Results in numbers: labels by name, and failures by reason.
+
+    reused: of the analyzed ones, those with no answer of their own, since others have the same bytes.
+    """
 
     min_confidence: float
     analyzed: int = 0
+    reused: int = 0
     failed: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -32,6 +36,8 @@ class Results:
             self.reasons[item["error"]["code"]] += 1
             return
         self.analyzed += 1
+        answered = {feature for feature in item["features"] if feature in item}
+        self.reused += bool(answered) and answered <= item.get("reusedFrom", {}).keys()
         found = filtered(item, self.min_confidence).get("labels", [])
         self.labels.update({label["Name"] for label in found})
 
@@ -57,6 +63,9 @@ def by_kind(converted: Counter[str], *, smaller: int) -> str:
 
 def total(sent: int, results: Results | None, others: Mapping[str, int]) -> str:
     """One line that counts all pictures. results: None where they are not waited for."""
-    analyzed = [f"{results.analyzed:,} analyzed"] if results is not None else []
+    analyzed = []
+    if results is not None:
+        reused = f" ({results.reused:,} reused)" if results.reused else ""
+        analyzed = [f"{results.analyzed:,} analyzed{reused}"]
     counted = [f"{number:,} {word}" for word, number in others.items() if number]
     return ", ".join([f"{sent:,} sent", *analyzed, *counted]) + "."

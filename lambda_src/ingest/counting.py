@@ -52,12 +52,19 @@ class Asker:
     """A picture on its way to Rekognition.
 
     apart: one that is paid for whatever is known of its bytes; others do not wait for it, nor it for them.
+    answered_at: when it last got a result with an answer, in ISO 8601; "" if it has none. Its picture is
+    counted in that month already.
     """
 
     key: str
     version_id: str | None
     sha256: str
     apart: bool = False
+    answered_at: str = ""
+
+    def pictures(self, month: str) -> int:
+        """By how much it raises the month's counter of pictures."""
+        return int(not self.answered_at.startswith(month))
 
     @property
     def row(self) -> dict[str, str]:
@@ -179,9 +186,10 @@ class Counting:
         if self.limit is not None and len(fresh) > self.limit:
             return False
         item = to_attributes(claim.attributes(held.asker))
+        pictures = 0 if held.claim.counted else held.asker.pictures(month)
         parts: list[Any] = [
             {"Put": {"TableName": self.table, "Item": item, **_still(held.claim)}},
-            {"Update": self._raised(month, fresh, reused, is_new=not held.claim.counted)},
+            {"Update": self._raised(month, fresh, reused, pictures=pictures)},
         ]
         try:
             self.dynamodb.transact_write_items(TransactItems=parts)
@@ -194,9 +202,9 @@ class Counting:
         return True
 
     def _raised(
-        self, month: str, fresh: Sequence[str], reused: Sequence[str], *, is_new: bool
+        self, month: str, fresh: Sequence[str], reused: Sequence[str], *, pictures: int
     ) -> dict[str, Any]:
-        raised = _raised(fresh, reused, pictures=int(is_new))
+        raised = _raised(fresh, reused, pictures=pictures)
         update = {"TableName": self.table, "Key": to_attributes(usage.row_of(month)), **_add(raised)}
         if self.limit is not None:
             update["ConditionExpression"] = (
@@ -205,12 +213,13 @@ class Counting:
             update["ExpressionAttributeValues"] |= to_attributes({":room": self.limit - len(fresh)})
         return update
 
-    def only_reused(self, features: Sequence[str], now: datetime) -> None:
+    def only_reused(self, asker: Asker, features: Sequence[str], now: datetime) -> None:
         """Count a picture that has all its answers from others."""
+        month = usage.month_of(now)
         self.dynamodb.update_item(
             TableName=self.table,
-            Key=to_attributes(usage.row_of(usage.month_of(now))),
-            **_add(_raised((), features, pictures=1)),
+            Key=to_attributes(usage.row_of(month)),
+            **_add(_raised((), features, pictures=asker.pictures(month))),
         )
 
     def release(self, taken: Taken, unanswered: Iterable[str], *, now: datetime) -> None:

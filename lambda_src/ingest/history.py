@@ -40,7 +40,8 @@ class Work:
 
     `replaced`: the answers that stand for missing ones should asking fail; another model gives them now.
     `sequencer` is the one to store. `other_version` says that another version of this key has or had a
-    result: this one may be of the past already.
+    result: this one may be of the past already. `answered_at`: when this version got its last result with an
+    answer, in ISO 8601; "" if it has none.
     """
 
     missing: tuple[str, ...]
@@ -48,6 +49,7 @@ class Work:
     replaced: Answered
     sequencer: str
     other_version: bool
+    answered_at: str = ""
 
 
 def plan(
@@ -116,6 +118,7 @@ def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip |
         # A replay made by hand may carry no sequencer.
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
+        answered_at=stored["analyzedAt"] if answers else "",
     )
 
 

@@ -82,16 +82,16 @@ class SharedPermits:
             log("INFO", "analysis_reused", features=list(found))
         left = [feature for feature in sought.features if feature not in found]
         if held is None or not left:
-            self._count_reused(tuple(found))
+            self._count_reused(asker, tuple(found))
             return Permit(features=(), known=found, taken=held)
         taken = self.counting.count(held, left, reused=found, now=self.now())
         refused = {feature: over_limit(self.counting.limit) for feature in taken.refused}
         return Permit(features=taken.features, known={**found, **refused}, taken=taken)
 
-    def _count_reused(self, features: tuple[str, ...]) -> None:
+    def _count_reused(self, asker: Asker, features: tuple[str, ...]) -> None:
         """A number that is only shown; nothing fails for it."""
         try:
-            self.counting.only_reused(features, self.now())
+            self.counting.only_reused(asker, features, self.now())
         except Exception as error:
             if meets_another(error):
                 raise

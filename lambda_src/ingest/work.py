@@ -162,6 +162,7 @@ def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backof
         version_id=head.version_id,
         sha256=seen.facts.sha256,
         apart=is_forced(arrival.key, head.metadata),
+        answered_at=seen.work.answered_at,
     )
     try:
         permit = needs.permits.permit(asker, seen.work.missing, replaced=arrival.again, backoff=backoff)

@@ -17,7 +17,8 @@ ANALYSES = "analyses"
 """The counter of all analyses: one for each feature of a picture that Rekognition is asked for."""
 
 PICTURES = "pictures"
-"""The counter of pictures that Rekognition was asked about, or that have the analysis of another."""
+"""The counter of pictures that Rekognition was asked about, or that have the analysis of another: each
+version of a picture once a month, however often it is analyzed."""
 
 
 def month_of(now: datetime) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
 
+from imgpipe_cli.session.settings import Settings
 from tests.support.api_server import Answer, FakeApi, Request, item
-from tests.support.cli import Cli
+from tests.support.cli import NAMES, REGION, Cli
 
 ITEMS = [item(f"{number:03}.jpg") for number in range(250)]
 
@@ -78,6 +80,33 @@ def test_nothing_found_says_so(cli: Cli, played: FakeApi) -> None:
     printed = cli("find", "zebra")
     assert (printed.code, printed.out) == (0, "")
     assert "No result matches." in printed.err
+
+
+@pytest.mark.parametrize(
+    ("features", "arguments", "told"),
+    [
+        (("labels",), ("--text", "cat"), "look for text. To add that: imgpipe up --features labels,text."),
+        (("faces",), ("cat", "--json"), "look for labels. To add that: imgpipe up --features labels,faces."),
+        (("faces",), ("cat", "--text", "x"), "look for labels and text. To add that: "),
+        (("labels", "text"), ("cat", "--text", "x"), ""),
+        (("faces",), ("--name", "cat"), ""),
+    ],
+)
+def test_nothing_found_says_what_the_pipeline_does_not_look_for(
+    cli: Cli, played: FakeApi, account: None, features: tuple[str, ...], arguments: tuple[str, ...], told: str
+) -> None:
+    boto3.client("ssm", region_name=REGION).put_parameter(
+        Name=NAMES.settings_parameter,
+        Type="String",
+        Value=Settings(features=features, first_day="2026-01-01").to_json(),
+        Tags=NAMES.tag_list,  # type: ignore[arg-type]
+    )
+    played.found = lambda _request: Answer(body={"items": [], "next": None, "index": {"complete": True}})
+    printed = cli("find", *arguments)
+    assert (printed.code, printed.out) == (0, "")
+    assert told in printed.err
+    assert ("does not look for" in printed.err) == bool(told)
+    assert len(played.asked) == 1
 
 
 @pytest.mark.parametrize(

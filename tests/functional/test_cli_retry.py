@@ -18,7 +18,7 @@ from moto import mock_aws
 
 from imgpipe_cli.session.settings import Settings
 from ingest.faults import over_limit
-from tests.support.api_server import FakeApi, Request, item
+from tests.support.api_server import Answer, FakeApi, Request, item
 from tests.support.cli import NAMES, REGION, Cli, Printed, remember, runner
 from tests.support.fake_lambda import FakeLambda, no_call_outlives_the_account, serving_results
 from tests.support.index_table import EverythingPermitted
@@ -247,18 +247,72 @@ def test_a_dry_run_names_every_picture_and_the_price(cli: Cli, failed: FakeLambd
     assert f"{told}imgpipe pays nothing for 4 copies among them." in " ".join(out.split())
 
 
-def test_what_was_over_the_limit_is_taken_once_there_is_room(
-    cli: Cli, lambda_: FakeLambda, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def full(lambda_: FakeLambda, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> EverythingPermitted:
+    """A month without room, and two pictures that failed for it."""
+    permits = EverythingPermitted(refused=over_limit(100))
+    monkeypatch.setattr("tests.support.fake_lambda.EverythingPermitted", lambda: permits)
+    for number in range(2):
+        lambda_.run(lambda_.put(f"late{number}.jpg", CAT + b"%d" % number))
+    assert {one["error"]["code"] for one in lambda_.results().values()} == {"over_limit"}
+    lambda_.events.clear()
+    api.usage = _usage(left=0)
+    return permits
+
+
+def _usage(*, left: int) -> Answer:
+    counters = {"pictures": 100, "analyses": 100 - left, "analyzed": {"labels": 100 - left}, "reused": {}}
+    return Answer(body={"month": "2026-11", **counters, "limit": 100, "left": left})
+
+
+FULL = "The monthly limit of 100 analyses leaves 0. 2 pictures would fail at it again."
+
+
+@pytest.mark.parametrize("chosen", [(), ("--all",), ("--reason", "over_limit"), ("late0.jpg", "late1.jpg")])
+def test_a_full_month_calls_nothing_and_names_the_ways_out(
+    cli: Cli, lambda_: FakeLambda, full: EverythingPermitted, chosen: tuple[str, ...]
 ) -> None:
-    full = EverythingPermitted(refused=over_limit(100))
-    monkeypatch.setattr("tests.support.fake_lambda.EverythingPermitted", lambda: full)
-    lambda_.run(lambda_.put("late.jpg", CAT))
-    assert lambda_.results()["late.jpg"]["error"]["code"] == "over_limit"
-    assert cli("retry", "--yes").code == 1
-    assert lambda_.rekognition.asked == []
+    dry = cli("retry", *chosen, "--dry-run")
+    words = " ".join(dry.out.split())
+    assert dry.code == 0
+    assert f"would analyze 0 pictures again. {FULL} Raise it with imgpipe up --monthly-limit N" in words
+    assert ("no use" in words, "may help" in words) == (True, False)
+    printed = cli("retry", *chosen, "--yes")
+    assert (printed.code, lambda_.events) == (1, [])
+    assert FULL in printed.err
+    assert "imgpipe up --monthly-limit N, or run imgpipe retry next month" in printed.err
+    assert printed.out.endswith("No picture was analyzed again.\n")
+    in_json = cli("retry", *chosen, "--yes", "--json")
+    assert (in_json.error, in_json.document["data"]["left"], lambda_.events) == ("over_limit", 0, [])
+
+
+def test_others_are_analyzed_again_in_a_full_month(
+    cli: Cli, lambda_: FakeLambda, full: EverythingPermitted
+) -> None:
     full.refused = None
-    assert cli("retry", "--yes").code == 0
-    assert lambda_.rekognition.asked == ["late.jpg"]
+    lambda_.give_up(lambda_.put("slow.jpg", CAT))
+    assert FULL in cli("retry", "--yes").err
+    assert lambda_.rekognition.asked == ["slow.jpg"]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told what is left", "not told"])
+def test_what_was_over_the_limit_is_taken_once_there_is_room(
+    cli: Cli, lambda_: FakeLambda, api: FakeApi, full: EverythingPermitted, told: bool
+) -> None:
+    full.refused = None
+    api.usage = _usage(left=1) if told else None
+    for arguments in (("--dry-run",), ("--yes",)):
+        printed = cli("retry", *arguments)
+        assert printed.code == 0
+        assert ("limit of 100 analyses leaves 1." in " ".join((printed.out + printed.err).split())) == told
+    assert sorted(lambda_.rekognition.asked) == ["late0.jpg", "late1.jpg"]
+
+
+def test_what_is_left_of_the_month_is_not_asked_without_need(
+    cli: Cli, failed: FakeLambda, api: FakeApi
+) -> None:
+    assert cli("retry", "--yes", "--json").document["data"]["left"] is None
+    assert not [one for one in api.asked if one.path.endswith("/usage")]
 
 
 def test_each_message_of_a_reason_is_told(cli: Cli, failed: FakeLambda) -> None:

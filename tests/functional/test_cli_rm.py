@@ -59,6 +59,11 @@ def test_single_pictures_go_without_a_question_and_can_be_had_back(cli: Cli, buc
     assert ("a.jpg", "version") in versions(bucket)
 
 
+def test_many_results_are_not_said_to_go_within_seconds(cli: Cli, bucket: Any) -> None:
+    put(bucket, *(f"{number}.jpg" for number in range(101)))
+    assert "101 pictures removed. Their results go within minutes. " in cli("rm", "*.jpg", "--yes").out
+
+
 def test_a_key_that_is_not_there_fails_and_the_others_go(cli: Cli, bucket: Any) -> None:
     put(bucket, "a.jpg")
     printed = cli("rm", "a.jp", "a.jpg", "--json")

@@ -32,6 +32,35 @@ def test_everything_is_asked_for_page_by_page(cli: Cli, played: FakeApi) -> None
     assert [one.query.get("after") for one in played.asked] == [None, "100", "200"]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--status", "done"), ("--since", "2026-11-22")])
+def test_a_list_that_ended_at_its_limit_says_where_to_go_on(
+    cli: Cli, played: FakeApi, options: tuple[str, ...]
+) -> None:
+    """As find does. The last page ends with the last result that is shown."""
+    store(played, 250)
+    told = cli("list", "--limit", "150", *options).err
+    assert "--after 150 goes on from here" in told
+    assert [one.query["limit"] for one in played.asked] == ["100", "50"]
+    assert "--after 20 goes on from here" in cli("list", *options).err
+    assert "--after" not in cli("list", "--limit", "250", *options).err
+    rest = cli("list", "--limit", "0", "--json", "--after", "150").lines
+    assert rest[0]["objectKey"] == "099.jpg"
+
+
+def test_where_the_api_gives_others_too_whole_pages_are_asked_for_and_have_no_cursor(
+    cli: Cli, played: FakeApi
+) -> None:
+    """Each 40th picture has the label, and the played API gives all."""
+    store(played, 250)
+    for number in range(0, 250, 40):
+        key = f"{number:03}.jpg"
+        played.store({**played.stored[key], "labels": [{"Name": "Cat", "Confidence": 99.0}]})
+    printed = cli("list", "--label", "cat", "--limit", "4")
+    assert printed.out.count(".jpg") == 4
+    assert [one.query["limit"] for one in played.asked] == ["4", "100", "100"]
+    assert "The newest 4; --limit shows more (0: all)." in printed.err
+
+
 def test_the_reason_of_a_failure_is_shown_safely(cli: Cli, played: FakeApi) -> None:
     played.store(failed("a\x1b[2J.jpg", retryable=False))
     printed = cli("list")
@@ -47,7 +76,7 @@ def test_results_without_the_label_are_left_out_by_the_pipeline_or_here(cli: Cli
     assert [one["objectKey"] for one in cli("list", "--label", "cat", *sure, "--json").lines] == ["cat.jpg"]
     assert cli("list", "--label", " ", "--json").lines == []
     asked = [dict(one.query) for one in played.asked]
-    assert asked == [{"limit": "100", "with_label": "cat", "min_confidence": "71.0"}, {"limit": "100"}]
+    assert asked == [{"limit": "20", "with_label": "cat", "min_confidence": "71.0"}, {"limit": "20"}]
 
 
 def test_json_is_whole_unless_it_is_filtered(cli: Cli, played: FakeApi) -> None:

@@ -70,6 +70,26 @@ def test_eleven_have_a_line_each_and_a_summary_by_label_and_by_reason(cli: Cli, 
     assert printed.code == 1
 
 
+@pytest.mark.parametrize(
+    ("faces", "told"), [((), "2 analyzed (1 reused)"), (("faces",), "2 analyzed")], ids=["all", "a part"]
+)
+def test_the_summary_counts_those_that_reuse_an_analysis(
+    cli: Cli, analyzing: FakeApi, faces: tuple[str, ...], told: str
+) -> None:
+    """Where a part had to be asked for, it was not reused."""
+    folder("a", "copy")
+    analyze = analyzing.before
+
+    def before(request: Request) -> None:
+        analyze(request)
+        found = analyzing.stored["pics/copy.jpg"]
+        more: Any = {"features": ["labels", *faces], **{one: [] for one in faces}}
+        analyzing.store({**found, **more, "reusedFrom": {"labels": {"objectKey": "pics/a.jpg"}}})
+
+    analyzing.before = before
+    assert cli("upload", "pics", "--wait").out.endswith(f"2 sent, {told}.\n")
+
+
 def test_each_picture_has_exactly_one_line_in_the_report(cli: Cli, analyzing: FakeApi) -> None:
     folder(*(f"{number}" for number in range(11)), "bad", "slow", refused=True)
     shutil.copy(EXAMPLES / "cat.jpg", "there.jpg")

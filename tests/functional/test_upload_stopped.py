@@ -150,6 +150,32 @@ def api(s3: LoopbackS3) -> Iterator[FakeApi]:
         yield found
 
 
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--quiet",)])
+def test_ctrl_c_while_results_are_waited_for_says_how_many_are_to_come(
+    s3: LoopbackS3, api: FakeApi, flags: tuple[str, ...]
+) -> None:
+    """The last four pictures get none."""
+    folder(10)
+    analyze = s3.on_stored
+    s3.on_stored = lambda key: analyze(key) if int(Path(key).stem) < 6 else None
+    with uploading("--wait", *flags) as started:
+        assert started.stdout is not None
+        for _ in range(6 if "--json" in flags else 0):
+            started.stdout.readline()
+        until(lambda: len(s3.keys) == 10, what="all are sent")
+        looks = len(api.asked) + 4
+        until(lambda: len(api.asked) >= looks, what="results are waited for")
+        started.send_signal(signal.SIGINT)
+        printed = ended(started)
+    assert printed.code == 130
+    pattern = r"^Stopped: 10 pictures sent, (\d+) results? came, (\d+) still to come\.$"
+    said = re.search(pattern, printed.err, re.MULTILINE)
+    assert said, printed.err
+    assert int(said[1]) + int(said[2]) == 10
+    assert said[1] == "6" or "--json" not in flags
+    assert "goes on with the rest." in printed.err
+
+
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_random_and_run_again_until_done(s3: LoopbackS3, api: FakeApi, seed: int) -> None:

@@ -41,6 +41,33 @@ def test_it_tells_pictures_analyses_reused_answers_and_what_is_left(call: Call, 
     assert call(app.serve, cloud.web(), "GET /usage").json == {"month": "2026-12", **NOTHING}
 
 
+def test_a_picture_that_is_analyzed_again_is_counted_once_a_month(call: Call, cloud: Cloud) -> None:
+    """For further features, for a newer model, and with the answers of a copy; a new version is another."""
+
+    def pictures() -> object:
+        return call(app.serve, cloud.web(), "GET /usage").json["pictures"]
+
+    event = cloud.put("a.jpg", jpeg())
+    cloud.ingest(event, features="labels")
+    cloud.ingest(cloud.put("copy.jpg", jpeg()), features="labels,faces")
+    assert pictures() == 2
+    cloud.ingest(event, features="labels,faces")
+    event["Records"][0] |= {"imgpipe": "retry", "again": {"labels": "3.0"}}
+    cloud.ingest(event, features="labels,faces,text")
+    assert pictures() == 2
+    cloud.ingest(cloud.put("a.jpg", jpeg(tail=b"other")), features="labels")
+    assert pictures() == 3
+    cloud.now = datetime(2026, 12, 1, tzinfo=UTC)
+    cloud.ingest(cloud.put("copy.jpg", jpeg()), features="labels")
+    before = pictures()
+    last = cloud.put("last.jpg", jpeg(tail=b"last"))
+    cloud.now = datetime(2027, 1, 1, tzinfo=UTC)
+    cloud.ingest(last, features="labels")
+    cloud.now = datetime(2027, 2, 1, tzinfo=UTC)
+    cloud.ingest(last, features="labels,faces")
+    assert (before, pictures()) == (1, 1)
+
+
 def test_it_needs_the_token(call: Call, cloud: Cloud) -> None:
     assert call(app.serve, cloud.web(), "GET /usage", token=None).status == 401
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imgpipe_cli.pictures.listing import Wanted, filtered, matching, page_size, pages, status_of
+from imgpipe_cli.pictures.listing import Wanted, filtered, matching, pages, status_of
 from imgpipe_cli.session.times import iso
 from shared.result_item import ResultItem
 from tests.support.api_server import failed, item
@@ -101,21 +101,6 @@ def test_a_label_counts_by_any_of_its_names_from_a_confidence_on(
 ) -> None:
     stored = Stored([item("a", labels=LABELS)])
     assert stored.keys(Wanted(label=label, min_confidence=min_confidence)) == (["a"] if there else [])
-
-
-@pytest.mark.parametrize(
-    ("wanted", "limit", "size"),
-    [
-        (Wanted(), 20, 20),
-        (Wanted(since=at(1)), 20, 20),
-        (Wanted(), 0, 100),
-        (Wanted(), 500, 100),
-        (Wanted(label="cat"), 20, 100),
-        (Wanted(prefix="a"), 20, 100),
-    ],
-)
-def test_a_page_is_no_larger_than_what_is_shown(wanted: Wanted, limit: int, size: int) -> None:
-    assert page_size(wanted, limit) == size
 
 
 def test_filtering_leaves_the_stored_item_alone() -> None:

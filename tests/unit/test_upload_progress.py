@@ -73,6 +73,8 @@ def test_an_upload_that_was_stopped_says_what_was_sent_and_what_was_not() -> Non
         "Stopped: 30 pictures sent, 4 under way, some of which may be there, 66 not sent."
     )
     assert stopped(Stopped(1, 2, 0), None) == "Stopped: 1 picture sent, 2 unchanged."
+    told = "Stopped: 9 pictures sent, 1 result came, 8 still to come."
+    assert stopped(Stopped(9, 0, 0, (1, 8)), None) == told
 
 
 def test_with_verbose_each_picture_of_an_upload_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:

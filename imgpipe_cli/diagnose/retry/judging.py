@@ -155,6 +155,11 @@ def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
     return [one for one in features if one in unanswered or one in picture.outdated]
 
 
+def is_over_limit(picture: Picture, features: Sequence[str]) -> bool:
+    """Whether it failed at the month's limit, and needs an analysis still."""
+    return picture.code == "over_limit" and bool(asked_for(picture, features))
+
+
 def asked_once(pictures: Iterable[Picture], features: Sequence[str]) -> tuple[Counter[str], int]:
     """How often each feature is asked for at most, when these are analyzed again; and how many of them are
     copies of others among them, by size and ETag.

@@ -70,7 +70,13 @@ def test_a_table_has_when_which_how_and_what(listed: Pipeline) -> None:
     shown = listed.imgpipe("list", "--limit", "0")
     for words in ("Analyzed", "astronaut.jpg", "Person", "notes.txt", "failed", "JPEG"):
         assert words in shown.out
-    assert "The newest 2;" in listed.imgpipe("list", "--limit", "2").err
+
+
+def test_a_list_that_ended_at_its_limit_says_where_to_go_on(listed: Pipeline) -> None:
+    everything, prefix = keys(listed, "--limit", "0", "--prefix", "plain/"), ("--prefix", "plain/")
+    told = listed.imgpipe("list", "--limit", "5", *prefix).err
+    cursor = told.partition("--after ")[2].split()[0]
+    assert keys(listed, "--limit", "0", *prefix, "--after", cursor) == everything[5:]
 
 
 def test_nothing_to_list_is_said(listed: Pipeline) -> None:
