@@ -19,12 +19,15 @@ import pytest
 from imgpipe_cli.aws.client import Aws, AwsError, Place, Timeouts
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.aws.object_puts import ObjectPuts
+from imgpipe_cli.aws.put import Cancel, Stored
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.events import Event, Note, Refused, Sent, Unchanged
 from imgpipe_cli.pictures.sending import send as sending
 from imgpipe_cli.pictures.sending.journal import forget
+from imgpipe_cli.pictures.sending.picture import Picture
 from imgpipe_cli.pictures.sending.plan import Planned
 from imgpipe_cli.pictures.sending.send import FEW, Outcome, send
+from imgpipe_cli.pictures.sending.window import OnEnd, Window
 from imgpipe_cli.pictures.sources import Source
 from shared.forced import is_forced
 from tests.crash_matrix import certificates
@@ -361,6 +364,23 @@ def test_no_more_bytes_are_read_ahead_than_the_window_holds(s3: LoopbackS3) -> N
     large = CAT + bytes(14 * MB)
     assert sent([Source(f"{number}.jpg", "", data=large) for number in range(8)]) == Outcome(sent=8)
     assert 1 < most <= 4  # of 14 MB each in 64 MB
+
+
+def test_ctrl_c_before_a_picture_is_counted_leaves_it_under_way() -> None:
+    def interrupted(*_what: Any) -> None:
+        raise KeyboardInterrupt
+
+    window = Window(interrupted)
+    one = Picture(picture(1), 3, b"abc")
+
+    def begin(on_end: OnEnd) -> Cancel:
+        on_end(Stored("0", None))
+        return lambda: None
+
+    window.add(one, begin)
+    with pytest.raises(KeyboardInterrupt):
+        window.drain()
+    assert window.pictures == [one]
 
 
 # --- what is there already -----------------------------------------------------------------------

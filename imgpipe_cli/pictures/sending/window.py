@@ -72,10 +72,19 @@ class Window:
             self._take_one(*self._ended.get_nowait())
 
     def _take_one(self, number: int, end: End) -> None:
+        picture, _ = self._under_way[number]
+        self._is_answered = self._is_answered or isinstance(end, Stored | AwsError | There)
+        try:
+            self._take(picture, end)
+        except Exception:
+            self._forget(number)
+            raise
+        # Not on Ctrl-C: a picture that is not counted yet is one that may be there.
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
         picture, _ = self._under_way.pop(number)
         self._bytes -= picture.weight
-        self._is_answered = self._is_answered or isinstance(end, Stored | AwsError | There)
-        self._take(picture, end)
 
     def drain(self) -> None:
         """Wait until all have ended."""
@@ -88,9 +97,9 @@ class Window:
         while self._under_way and (left_s := until - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
                 number, end = self._ended.get(timeout=left_s)
-                picture, _ = self._under_way.pop(number)
                 if isinstance(end, Stored):
-                    self._take(picture, end)
+                    self._take(self._under_way[number][0], end)
+                self._forget(number)
 
     def cancel(self) -> None:
         for _, cancel in self._under_way.values():
