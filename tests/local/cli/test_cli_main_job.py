@@ -144,7 +144,7 @@ def test_what_is_no_picture_is_refused_and_the_others_go(pipeline: Pipeline, tmp
     ):
         line = next(line for line in done.err.splitlines() if name in line)
         assert line.startswith("refused") and why in line, line
-    assert done.out.rstrip().endswith("1 sent, 1 analyzed, 5 refused.")
+    assert done.out.rstrip().endswith("1 sent, 1 analyzed (1 reused), 5 refused.")
     document = pipeline.imgpipe("upload", gif, good, "--no-convert", "--json", "--force", code=1).json()
     assert [one["key"] for one in document["data"]] == ["good.txt"]
     assert len(document["errors"]) == 1
