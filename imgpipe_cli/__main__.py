@@ -21,9 +21,9 @@ def main() -> None:
     # a quarter of the CPU time of a short command.
     gc.freeze()
     # The interpreter would wait for the threads of pools, up to for ever: for those of what was interrupted,
-    # and for those of a question of doctor's that was not waited for itself (doctor/checks.py).
-    interrupted = code > 128 and threading.active_count() > 1
-    if interrupted or any(thread.name == "doctor" for thread in threading.enumerate()):
+    # and for those of a question of doctor's that was not waited for itself (doctor/checks.py). And where
+    # Ctrl-C came while a dataclass was made, it would end by the signal and not with this exit code.
+    if code > 128 or any(thread.name == "doctor" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()

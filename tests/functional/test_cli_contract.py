@@ -332,9 +332,7 @@ def test_an_interrupt_exits_130_in_one_line(played: FakeApi) -> None:
         assert "Watching" in started.stderr.readline()
         started.send_signal(signal.SIGINT)
         out, err = started.communicate(timeout=20)
-    assert started.returncode == 130
-    assert out == ""
-    assert err.strip() == "Interrupted."
+    assert (started.returncode, out, err.strip()) == (130, "", "Interrupted.")
 
 
 def test_without_a_terminal_nothing_is_colored(played: FakeApi) -> None:
