@@ -34,7 +34,7 @@ from imgpipe_cli.render.screen import Screen
 from tests.support.account import RecordingAws, fresh_account, nothing
 from tests.support.api_server import TOKEN, FakeApi, item
 from tests.support.cli import NAMES, REGION, Cli, make_bucket
-from tests.support.fake_lambda import FakeLambda, no_call_outlives_the_account, serving_results
+from tests.support.fake_lambda import LambdaAccount, serving_results
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = (EXAMPLES / "cat.jpg").read_bytes()
@@ -60,12 +60,11 @@ def refusing(
 # --- retry -----------------------------------------------------------------------------------------
 
 
-class Account(RecordingAws):
+class Account(LambdaAccount):
     """The account, with Lambda calling the ingest function, and an S3 that refuses one key."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lambda_ = FakeLambda(NAMES)
         self.refuse: dict[str, AwsError] = {}
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
@@ -78,11 +77,8 @@ class Account(RecordingAws):
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    with fresh_account():
-        aws = Account()
-        aws.lambda_.make()
+    with Account.fresh() as aws:
         yield aws
-        no_call_outlives_the_account()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.exceptions import ClientError
@@ -22,6 +22,7 @@ from ingest.work import Needs
 from shared.result_item import ResultItem
 from shared.results import shown
 from shared.table_rows import stored_in
+from tests.support.account import NAMES, RecordingAws, fresh_account
 from tests.support.api_server import FakeApi, Request, serving
 from tests.support.cli import make_bucket
 from tests.support.index_table import EverythingPermitted
@@ -180,6 +181,24 @@ def serving_results(lambda_: FakeLambda) -> Iterator[FakeApi]:
 
         api.before = read
         yield api
+
+
+class LambdaAccount(RecordingAws):
+    """An account with Lambda calling the ingest function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lambda_ = FakeLambda(NAMES)
+
+    @classmethod
+    @contextmanager
+    def fresh(cls) -> Iterator[Self]:
+        """With a function and its queues, and nothing else; no call outlives it."""
+        with fresh_account():
+            aws = cls()
+            aws.lambda_.make()
+            yield aws
+            no_call_outlives_the_account()
 
 
 def no_call_outlives_the_account() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
@@ -24,9 +23,6 @@ from imgpipe_cli.diagnose.retry.judging import Picture, settled, with_outdated
 from imgpipe_cli.pictures.api import Api
 from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,18 @@ from imgpipe_cli.diagnose.retry.failures import Places
 from imgpipe_cli.diagnose.retry.judging import Picture
 from imgpipe_cli.diagnose.retry.retrying import Cleared, clear
 from imgpipe_cli.pictures.api import Api
-from tests.support.account import NAMES, RecordingAws, fresh_account
+from tests.support.account import NAMES
 from tests.support.api_server import TOKEN, FakeApi, Request
-from tests.support.fake_lambda import FakeLambda, Rekognition, no_call_outlives_the_account, serving_results
+from tests.support.fake_lambda import LambdaAccount, Rekognition, serving_results
 
 CAT = (Path(__file__).parents[3] / "examples" / "cat.jpg").read_bytes()
 
 
-class Account(RecordingAws):
+class Account(LambdaAccount):
     """The account, with Lambda calling the ingest function."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lambda_ = FakeLambda(NAMES)
         self.refused_deletes = 0
         self.refuse_read: Callable[[str], bool] = lambda _key: False
         self.visible_again = 0
@@ -87,11 +86,8 @@ class Account(RecordingAws):
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    with fresh_account():
-        aws = Account()
-        aws.lambda_.make()
+    with Account.fresh() as aws:
         yield aws
-        no_call_outlives_the_account()
 
 
 @pytest.fixture
