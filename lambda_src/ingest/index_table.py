@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.result_item import Stored
 
 PARALLEL_WRITES = 16
-"""All rows of a picture at once: at most 200, and as many names, in batches of 25."""
+"""Nearly always all rows of a picture at once, and its names, in batches of 25."""
 
 _TRIES = 5
 """How often is sent what DynamoDB leaves unprocessed: it has too much to do at the moment."""

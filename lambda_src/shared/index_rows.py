@@ -3,7 +3,7 @@
 A row is (pk, sk). Standard library only: the command line loads this very file, under another package name.
 
   pk                          sk                          one for
-  label#<lower name>          <rank>#<hash of the key>    each label and parent of a picture, at most 130
+  label#<lower name>          <rank>#<hash of the key>    each label and parent of a picture
   text#<word>                 <rank>#<hash of the key>    each word seen in it, at most 50
   name#<word>                 <rank>#<hash of the key>    each word of its key, at most 20
   labels                      <lower name>                each label's name, as Rekognition writes it
@@ -41,10 +41,9 @@ STATE = ("index", "state")
 MAX_BATCH = 25
 """Rows in one BatchWriteItem."""
 
-_MAX_LABELS = 130
 _MAX_WORDS = 50
 _MAX_KEY_WORDS = 20
-"""Together at most 200 rows a picture: the most certain labels and words, and the end of the key."""
+"""The most certain words, and the end of the key. Of labels, Rekognition is asked for at most 100."""
 
 _MAX_NAME = 120
 """Characters of a name that count: two names have room in a sort key of 1,024 bytes."""
@@ -130,7 +129,7 @@ def certainties(item: Mapping[str, Any]) -> dict[str, float]:
             _raise(text, text_pk(word), detection["Confidence"])
     # The last part of a path tells more than the folders before it.
     key = {name_pk(word): 100.0 for word in words(item["objectKey"])[-_MAX_KEY_WORDS:]}
-    found = {**_most_certain(labels, _MAX_LABELS), **_most_certain(text, _MAX_WORDS), **key}
+    found = {**labels, **_most_certain(text, _MAX_WORDS), **key}
     if item["status"] == "done" and "sha256" in item:
         found |= {sha256_pk(item["sha256"], feature): 100.0 for feature in FEATURES if feature in item}
     return found

@@ -17,6 +17,7 @@ from botocore.exceptions import ReadTimeoutError
 from imgpipe_cli.aws.client import Aws, Place
 from imgpipe_cli.deploy.results.row_index import RowIndex
 from imgpipe_cli.deploy.results.store import BucketStore, TableStore
+from ingest.analysis import MAX_LABELS
 from shared.index_rows import STATE, certainties, entries, label_pk, name_pk, row_of, text_pk
 from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
@@ -109,6 +110,13 @@ def test_pictures_are_found_best_first(
         assert [key.removeprefix("pics/").partition(".")[0] for key in found] == keys
     else:
         assert found == keys
+
+
+def test_a_picture_is_found_by_its_least_certain_label_and_parent(call: Call, cloud: Cloud) -> None:
+    many = [label(f"Thing {n}", 99.0 - n / 4, Parents=[{"Name": f"Kind {n}"}]) for n in range(MAX_LABELS)]
+    store(cloud, "full.jpg", *many)
+    assert find(call, cloud, label=f"thing {MAX_LABELS - 1}") == ["full.jpg"]
+    assert find(call, cloud, label=f"kind {MAX_LABELS - 1}") == ["full.jpg"]
 
 
 @pytest.mark.parametrize(
