@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import gc
 import os
@@ -11,6 +12,9 @@ import threading
 from typing import Any
 
 INTERRUPTED = 130
+
+_ENDED_BY_SIGNAL = 128
+_A_MOMENT_S = 0.01
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
     # The interpreter would wait for the threads of pools, up to for ever: for those of what was interrupted,
     # and for those of a question of doctor's that was not waited for itself (doctor/checks.py). And where
     # Ctrl-C came while a dataclass was made, it would end by the signal and not with this exit code.
-    if code > 128 or any(thread.name == "doctor" for thread in threading.enumerate()):
+    if code > _ENDED_BY_SIGNAL or any(thread.name == "doctor" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
@@ -33,6 +37,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
+        sys.unraisablehook = _again
         _clean_up_when_ended()
         from imgpipe_cli.cli import main as run
 
@@ -55,7 +60,34 @@ def _clean_up_when_ended() -> None:
 
 
 def _end(number: int, _frame: Any) -> None:
-    raise SystemExit(128 + number)
+    raise SystemExit(_ENDED_BY_SIGNAL + number)
+
+
+def _again(ignored: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C, or a polite end, that came in a callback (of awscrt, of a weak reference) comes again.
+
+    Python prints what such a callback raises, and goes on as if nothing had happened.
+    """
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    elif isinstance(ignored.exc_value, SystemExit) and isinstance(ignored.exc_value.code, int):
+        number = ignored.exc_value.code - _ENDED_BY_SIGNAL
+    else:
+        sys.__unraisablehook__(ignored)
+        return
+    # Later, since this runs in the callback too.
+    timer = threading.Timer(_A_MOMENT_S, _send, (number,))
+    timer.daemon = True
+    with contextlib.suppress(RuntimeError):  # at the very end no thread can begin
+        timer.start()
+
+
+def _send(number: int) -> None:
+    """To the main thread, also where it waits for something."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 if __name__ == "__main__":

@@ -335,6 +335,37 @@ def test_an_interrupt_exits_130_in_one_line(played: FakeApi) -> None:
     assert (started.returncode, out, err.strip()) == (130, "", "Interrupted.")
 
 
+_MEETS_A_SIGNAL_IN_A_CALLBACK = """
+import signal, sys, time
+from imgpipe_cli import __main__, cli
+
+class Forgotten:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+def run():
+    Forgotten()
+    time.sleep(60)
+    return 0
+
+cli.main = run
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"), [("SIGINT", 130, "Interrupted.\n"), ("SIGTERM", 143, ""), ("SIGHUP", 129, "")]
+)
+def test_a_signal_that_comes_in_a_callback_is_not_lost(name: str, code: int, words: str) -> None:
+    """As those of awscrt: Python only prints what they raise."""
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip("Windows has no SIGHUP")
+    program = [sys.executable, "-c", _MEETS_A_SIGNAL_IN_A_CALLBACK, str(int(number))]
+    done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr.lstrip()) == (code, words)
+
+
 def test_without_a_terminal_nothing_is_colored(played: FakeApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
     remember(played.url)

@@ -103,7 +103,7 @@ def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:
         time.sleep(0.1)
         gate.opened.set()
         printed = ended(started)
-    assert printed.code == 130
+    assert printed.code == 130, printed.err
     pattern = (
         r"^Stopped: (\d+) pictures? sent, (?:(\d+) under way, some of which may be there, )?\d+ not sent\.$"
     )
