@@ -143,6 +143,44 @@ def test_a_label_of_a_card_leads_to_all_that_have_it(tab: Tab) -> None:
     expect(tab.card("cat.jpg")).to_have_count(0)
 
 
+def test_the_address_says_which_pictures_are_listed(tab: Tab) -> None:
+    """So that back, forward, reloading and a link show what was there, and a chip leads there again."""
+    count, box = tab.page.locator("#count"), tab.page.get_by_label("Find a label")
+    failed = tab.page.get_by_label("Only failed")
+    expect(count).to_contain_text("picture")
+    every = count.text_content() or ""
+    assert "with" not in every
+
+    def listed(text: str, label: str) -> None:
+        expect(count).to_contain_text(text)
+        expect(box).to_have_value(label)
+        expect(failed).to_be_checked(checked=text == "that failed")
+
+    chip = tab.card("cat.jpg").locator("a.chip", has_text="Cat").first
+    chip.click()
+    listed("with “Cat”", "Cat")
+    expect(tab.page.get_by_role("list", name="Pictures, best first")).to_be_visible()
+    tab.page.go_back()
+    listed(every, "")
+    tab.page.go_forward()
+    listed("with “Cat”", "Cat")
+    failed.check()
+    listed("that failed", "")
+    failed.uncheck()
+    listed(every, "")
+    chip.click()
+    listed("with “Cat”", "Cat")
+    tab.open_detail("cat.jpg").get_by_role("button", name="Next").wait_for()
+    tab.page.keyboard.press("Escape")
+    expect(tab.detail).to_be_hidden()
+    tab.page.reload()
+    listed("with “Cat”", "Cat")
+    with tab.page.expect_request("**/results?*") as only:
+        tab.page.reload()
+    assert "label=Cat" in only.value.url
+    listed("with “Cat”", "Cat")
+
+
 def test_until_the_answer_comes_the_count_is_that_of_the_pictures_shown(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
     count = tab.page.locator("#count")

@@ -19,8 +19,16 @@ let loading = null;
 
 const onItsWay = (card) => "sending" in card.dataset;
 
-export const detailLink = (key) => `#${new URLSearchParams({ result: key })}`;
-export const labelLink = (label) => `#${new URLSearchParams({ label })}`;
+const choice = ({ label, onlyFailed }) => (label ? { label } : onlyFailed ? { status: "failed" } : {});
+
+/** To a result, over the pictures that are listed. */
+export const detailLink = (key) => `#${new URLSearchParams({ ...choice(state), result: key })}`;
+
+/** To the pictures with a label, those that failed, or all. */
+export function listLink(chosen = state) {
+  const query = new URLSearchParams(choice(chosen)).toString();
+  return query ? `#${query}` : location.pathname + location.search;
+}
 
 /** The keys of the results as they stand, for going from one to the next. */
 export const keysInOrder = () =>
@@ -142,7 +150,7 @@ function chips(item) {
   if (retrying(item)) return [span("chip warn", "Retrying"), why(message)];
   const found = highlights(item).map(([name, confidence, isLabel]) => {
     const words = [foreign(name), " ", element("b", {}, percent(confidence))];
-    return isLabel ? element("a", { class: "chip", href: labelLink(name) }, words) : span("chip", words);
+    return isLabel ? element("a", { class: "chip", href: listLink({ label: name }) }, words) : span("chip", words);
   });
   if (flagged(item)) found.unshift(span("chip warn", "Flagged"));
   return found.length ? found : [span("quiet", `Nothing from ${state.threshold} %`)];
@@ -168,6 +176,8 @@ function show() {
   const names = [...missing].sort().join(", ");
   notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
   const { label, onlyFailed, index } = loaded;
+  byId("cards").setAttribute("aria-label", `Pictures, ${label ? "best" : "newest"} first`);
+  byId("more").textContent = label ? "Show more" : "Show older";
   const kind = onlyFailed ? " that failed" : label && ` with “${label}”`;
   const more = after ? "; more are not loaded yet" : "";
   const part = index?.complete === false ? "; imgpipe up adds older ones" : "";
