@@ -187,7 +187,7 @@ NOTES = {
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
-    "no_labels_match": "No such picture has a label.",
+    "no_labels_match": "No picture has such a label.",
     "limited": "There may be more: --limit shows more (0: all), and --after {detail} goes on from here.",
     "index_begun": "The index does not have all results yet: run imgpipe up, which adds them.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",

@@ -171,7 +171,7 @@ def test_no_labels_of_some_pictures_is_not_no_labels_at_all(
 ) -> None:
     played.labels = [Answer(body={"items": [], "next": None})]
     told = cli("labels", *asked).err
-    assert "No such picture has a label." in told
+    assert "No picture has such a label." in told
     assert "yet" not in told
 
 
