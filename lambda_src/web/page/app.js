@@ -57,13 +57,13 @@ byId("sign-out").addEventListener("click", () => {
   byId("token").focus();
 });
 
-// ---- the address: #token=... signs in, #label=NAME and #status=failed choose pictures, #result=KEY opens one ----
+// ---- the address: #token= signs in, #label= or #status=failed lists, #result= opens
 
-async function followAddress({ isFirst = false } = {}) {
+async function followAddress() {
   const place = new URLSearchParams(location.hash.slice(1));
   const label = (place.get("label") ?? "").trim();
   const onlyFailed = place.get("status") === "failed";
-  const isOther = isFirst || label !== state.label || onlyFailed !== state.onlyFailed;
+  const isOther = label !== state.label || onlyFailed !== state.onlyFailed;
   change({ label, onlyFailed });
   byId("label").value = label;
   byId("only-failed").checked = onlyFailed;
@@ -91,20 +91,17 @@ function leaveResult() {
   closeDetail();
 }
 
-/** As a link does that leads there. */
 function goTo(link) {
-  if (link !== listLink()) history.pushState(null, "", link);
+  history.pushState(null, "", link);
   followAddress();
 }
 
-addEventListener("hashchange", () => followAddress());
+addEventListener("hashchange", followAddress);
 onDetailClosed(leaveResult);
 
 byId("lookup-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const link = detailLink(byId("key").value);
-  if (location.hash === link) followAddress();
-  else location.hash = link;
+  goTo(detailLink(byId("key").value));
 });
 
 // ---- uploads ----
@@ -154,10 +151,10 @@ byId("threshold").addEventListener("change", () => state.label && reload());
 
 for (const what of ["input", "focus"])
   byId("label").addEventListener(what, (event) => suggest(event.target.value));
-byId("label").addEventListener("change", (event) => {
-  goTo(listLink({ label: event.target.value.trim() }));
-});
-byId("only-failed").addEventListener("change", (event) => goTo(listLink({ onlyFailed: event.target.checked })));
+byId("label").addEventListener("change", (event) => goTo(listLink({ label: event.target.value.trim() })));
+byId("only-failed").addEventListener("change", (event) =>
+  goTo(listLink({ onlyFailed: event.target.checked })),
+);
 
 function showThreshold() {
   byId("threshold").value = state.threshold;
@@ -179,4 +176,4 @@ if (page.api) {
 byId("main").hidden = false;
 showThreshold();
 showAccess();
-followAddress({ isFirst: true });
+followAddress();

@@ -52,8 +52,8 @@ function head(item) {
     element("h2", { id: "detail-title", tabindex: -1 }, foreign(nameOf(item.objectKey))),
     div(
       "row",
-      step(-1, state.label ? "Previous" : "Newer"),
-      step(1, state.label ? "Next" : "Older"),
+      step(-1, "Previous"),
+      step(1, "Next"),
       button("Close", () => dialog.close()),
     ),
   );

@@ -14,17 +14,16 @@ const AT_A_TIME = 40;
 
 const cards = new Map();
 let after = null;
-let loaded = state;
+let loaded = null;
 let loading = null;
 
 const onItsWay = (card) => "sending" in card.dataset;
 
 const choice = ({ label, onlyFailed }) => (label ? { label } : onlyFailed ? { status: "failed" } : {});
 
-/** To a result, over the pictures that are listed. */
 export const detailLink = (key) => `#${new URLSearchParams({ ...choice(state), result: key })}`;
 
-/** To the pictures with a label, those that failed, or all. */
+/** To a list: of a label, of failures, or of all. */
 export function listLink(chosen = state) {
   const query = new URLSearchParams(choice(chosen)).toString();
   return query ? `#${query}` : location.pathname + location.search;
@@ -175,9 +174,8 @@ function show() {
   notice.hidden = !count;
   const names = [...missing].sort().join(", ");
   notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
+  if (!loaded) return;
   const { label, onlyFailed, index } = loaded;
-  byId("cards").setAttribute("aria-label", `Pictures, ${label ? "best" : "newest"} first`);
-  byId("more").textContent = label ? "Show more" : "Show older";
   const kind = onlyFailed ? " that failed" : label && ` with “${label}”`;
   const more = after ? "; more are not loaded yet" : "";
   const part = index?.complete === false ? "; imgpipe up adds older ones" : "";
