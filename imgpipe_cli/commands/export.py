@@ -151,8 +151,10 @@ class _Results:
     def say(self) -> None:
         if self._others and not self._run.options.json:
             self._run.note("not_results", self._where)
-        if self._index is not None and (index := self._index.index) and not index.get("complete"):
-            self._run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
+        if self._index is not None and self._index.index:
+            from imgpipe_cli.commands.paging import say_how_far
+
+            say_how_far(self._run, self._index.index)
         if not self.number:
             self._run.note("no_match")
 

@@ -10,7 +10,15 @@ import typer
 
 from imgpipe_cli.commands.asking import answered, shown_from
 from imgpipe_cli.commands.options import MinConfidenceOption, NameOption, PrefixOption, TextOption
-from imgpipe_cli.commands.paging import LIMIT, AfterOption, LimitOption, begun, parse_cursor, show
+from imgpipe_cli.commands.paging import (
+    LIMIT,
+    AfterOption,
+    LimitOption,
+    begun,
+    parse_cursor,
+    say_how_far,
+    show,
+)
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.result import Result
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 
 # As the HTTP API takes them.
 _MOST_LABELS = 10
+# Percent: what is less sure is not stored.
+_FLOOR = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -88,13 +98,14 @@ class _Begun:
 
 
 def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: int, limit: int) -> None:
-    index = source.index or {}
-    if not index.get("complete"):
-        run.note("index_filling", f"{index.get('filled', 0)} of {index.get('of') or 'all'}")
+    say_how_far(run, source.index or {})
     if shown == 0 and (lacking := _not_looked_for(run, search)):
         run.note("not_looked_for", lacking)
+    elif shown == 0 and search.labels:
+        least = search.min_confidence
+        run.note("none_found") if least <= _FLOOR else run.note("none_as_sure", f"{least:g}")
     elif shown == 0:
-        run.note("none_found" if search.labels else "no_match")
+        run.note("no_match")
     elif shown == limit and source.more:
         run.note("limited", source.more)
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from imgpipe_cli.commands.asking import answered, shown_from
-from imgpipe_cli.commands.options import MinConfidenceOption, PrefixOption
+from imgpipe_cli.commands.options import MinConfidenceOption
 from imgpipe_cli.commands.runtime import Run, command
 from imgpipe_cli.result import Result
 
 
 def register(app: typer.Typer) -> None:
     @command(app)
-    def labels(run: Run, prefix: PrefixOption = "", min_confidence: MinConfidenceOption = None) -> Result:
+    def labels(
+        run: Run,
+        prefix: Annotated[
+            str, typer.Option("--prefix", metavar="PREFIX", help="Only labels whose names begin so.")
+        ] = "",
+        min_confidence: MinConfidenceOption = None,
+    ) -> Result:
         """Show the labels that pictures have, the most frequent first, with the number of pictures."""
         from imgpipe_cli.pictures.api import Api
         from imgpipe_cli.pictures.finding import labels as listed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,16 @@ AfterOption = Annotated[
     str | None,
     typer.Option("--after", metavar="CURSOR", help="Go on where a list was cut short."),
 ]
+
+
+def say_how_far(run: Run, index: Mapping[str, Any]) -> None:
+    """While the index is being filled; index: as the API tells."""
+    if index.get("complete"):
+        return
+    if index.get("of"):
+        run.note("index_filling", f"{index['filled']} of {index['of']}")
+    else:
+        run.note("index_begun")
 
 
 class _Items:

@@ -172,12 +172,13 @@ def _reconcile_all(
     works: dict[str, Callable[[], None]] = {}
     needs: dict[str, Collection[str]] = {}
     names = [resource.name for _, resource in pipeline.resources(settings)]
+    first = failed_index.needs(snapshot)
     for step, resource in pipeline.resources(settings):
         name = resource.name
         reconciler = Reconciler(pipeline, step, resource, run.emit, stop, watch)
         works[name] = partial(reconcile, reconciler, name)
         works[_shown(name)] = partial(confirm, reconciler, name)
-        needs[name] = {*resource.needs, *map(_shown, resource.needs_shown)}
+        needs[name] = {*resource.needs, *map(_shown, resource.needs_shown), *first.get(name, ())}
         needs[_shown(name)] = {name}
     works[_LAST_LOOK] = look_last
     needs[_LAST_LOOK] = {*names, *map(_shown, conflicts.SHARED)}

@@ -177,6 +177,8 @@ NOTES = {
     "Run the command where the token may be read; imgpipe policy --for result prints what that needs.",
     "no_match": "No result matches.",
     "none_found": "No result matches. imgpipe labels lists the labels that pictures have.",
+    "none_as_sure": "No result matches with at least {detail} %. "
+    "imgpipe labels lists the labels that pictures have; --min-confidence shows less sure ones.",
     "not_looked_for": "No result matches: this pipeline does not look for {detail}.",
     "exporting": "Exporting results.",
     "annotated": "Drawn: {detail}.",
@@ -185,8 +187,9 @@ NOTES = {
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
-    "no_labels_match": "No such picture has a label.",
+    "no_labels_match": "No picture has such a label.",
     "limited": "There may be more: --limit shows more (0: all), and --after {detail} goes on from here.",
+    "index_begun": "The index does not have all results yet: run imgpipe up, which adds them.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",
     "source_account_left_out": "Lambda could not take the functions' roles. imgpipe now leaves the condition "

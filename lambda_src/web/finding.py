@@ -32,32 +32,36 @@ _AT_ONCE = 100
 _ROWS = 1000
 """Rows walked at once where others narrow them down: with keys of 1 KB about the 1 MB of an answer."""
 
-_SK = re.compile(r"\d\d\.\d\d#[0-9a-f]{32}")
+_SK = re.compile(r"[0-9]{2}\.[0-9]{2}#[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPlace:
-    """Where a page of found pictures ends: the group that leads, and the sk of the last row looked at."""
+    """Where a page of found pictures ends: the group that leads, and the sk of the last row looked at.
 
+    search: the mark of the search.
+    """
+
+    search: str
     leader: int
     sk: str
 
     def text(self) -> str:
-        document = json.dumps(["found", self.leader, self.sk])
+        document = json.dumps(["found", self.search, self.leader, self.sk])
         return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 
-def parse_place(text: str, groups: int) -> FoundPlace:
+def parse_place(text: str, search: str, groups: int) -> FoundPlace:
     """Raises ApiError 400 `invalid_cursor` for everything that another search would have given."""
     try:
         padded = text + "=" * (-len(text) % 4)
-        kind, leader, sk = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        kind, mark, leader, sk = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError, RecursionError):
-        kind, leader, sk = None, None, None
+        kind, mark, leader, sk = None, None, None, None
     valid = isinstance(leader, int) and 0 <= leader < groups and isinstance(sk, str)
-    if kind != "found" or not valid or not _SK.fullmatch(sk):
+    if (kind, mark) != ("found", search) or not valid or not _SK.fullmatch(sk):
         raise ApiError(400, "invalid_cursor", "after is the 'next' of an earlier answer of this search.")
-    return FoundPlace(leader=leader, sk=sk)
+    return FoundPlace(search=search, leader=leader, sk=sk)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ class Found:
         self._search = search
         self._wanted = wanted
         self._groups = search.groups(needs.index)
-        self._start = parse_place(after, len(self._groups)) if after else None
+        self._start = parse_place(after, search.mark, len(self._groups)) if after else None
         self._reached = self._start.sk if self._start else ""
 
     @property
@@ -114,7 +118,7 @@ class Found:
         """Raises ApiError 503 where not even the first result could be read in time."""
         if not self._reached or (self._start and self._start.sk == self._reached):
             raise busy()
-        return FoundPlace(leader=narrowed.leader, sk=self._reached)
+        return FoundPlace(search=self._search.mark, leader=narrowed.leader, sk=self._reached)
 
     def _narrowed(self) -> _Narrowed:
         if len(self._groups) == 1:

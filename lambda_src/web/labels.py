@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import time
 from typing import Any
 
 from shared.confidence import min_confidence
 from shared.http_api import ApiError, Request, Response, busy, json_response
-from shared.index_rows import label_pk
+from shared.index_rows import folded, label_pk
 from web.index_reader import Count, side_by_side
 from web.listing import MAX_LIMIT, limit_of
 from web.needs import Needs
@@ -24,7 +25,8 @@ def list_labels(request: Request, needs: Needs) -> Response:
     until_s = time.monotonic() + needs.page_limits.walk_s
     limit = limit_of(request, MAX_LIMIT)
     least = min_confidence(request.query.get("min_confidence")) or 0.0
-    after = _place(request.query.get("after", ""))
+    given = request.query.get("after", "")
+    after = _place(given) if given else ""
     names, more = needs.index.names(request.query.get("prefix", ""), after, limit)
 
     def count(name: tuple[str, str]) -> Count | None:
@@ -44,13 +46,21 @@ def list_labels(request: Request, needs: Needs) -> Response:
         reached = sort_name
         if found.number:
             items.append({"name": name, "count": found.number, **({} if found.complete else {"more": True})})
-    following = base64.urlsafe_b64encode(reached.encode()).decode().rstrip("=") if more else None
-    return json_response(200, {"items": items, "next": following})
+    return json_response(200, {"items": items, "next": _cursor(reached) if more else None})
+
+
+def _cursor(sort_name: str) -> str:
+    document = json.dumps(["labels", sort_name])
+    return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 
 def _place(text: str) -> str:
+    """The name after which the page begins. Raises ApiError for everything that no page ended with."""
     try:
         padded = text + "=" * (-len(text) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise ApiError(400, "invalid_cursor", "after is the 'next' of an earlier answer.") from error
+        kind, name = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if kind == "labels" and isinstance(name, str) and name.encode() and folded(name) == name:
+            return name
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        pass
+    raise ApiError(400, "invalid_cursor", "after is the 'next' of an earlier answer.")

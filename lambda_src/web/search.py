@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.confidence import min_confidence
 from shared.http_api import ApiError, Request
-from shared.index_rows import certainties, folded, hash_of, name_pk, text_pk, words
+from shared.index_rows import certainties, folded, hash_of, label_pk, name_pk, text_pk, words
 from shared.result_item import ResultItem
 from web.index_reader import IndexReader, side_by_side
 
@@ -33,6 +33,12 @@ class Search:
     @property
     def everything(self) -> bool:
         return not (self.labels or self.text or self.name)
+
+    @property
+    def mark(self) -> str:
+        """Short for the conditions that a place depends on: another prefix only leaves out others."""
+        labels, words = map(label_pk, self.labels), (*map(text_pk, self.text), *map(name_pk, self.name))
+        return hash_of("\n".join((f"{self.any_label}", *labels, *words)))[:8]
 
     def groups(self, index: IndexReader) -> tuple[Group, ...]:
         """A picture needs one pk of each group. Names of labels that mean others are looked up."""

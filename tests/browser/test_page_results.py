@@ -143,6 +143,43 @@ def test_a_label_of_a_card_leads_to_all_that_have_it(tab: Tab) -> None:
     expect(tab.card("cat.jpg")).to_have_count(0)
 
 
+def test_the_address_says_which_pictures_are_listed(tab: Tab) -> None:
+    """So that back, forward, reloading and a link show what was there, and a chip leads there again."""
+    count, box = tab.page.locator("#count"), tab.page.get_by_label("Find a label")
+    failed = tab.page.get_by_label("Only failed")
+    expect(count).to_contain_text(re.compile(r"^\d+ pictures"))
+    every = count.text_content() or ""
+    assert "with" not in every
+
+    def listed(text: str, label: str) -> None:
+        expect(count).to_contain_text(text)
+        expect(box).to_have_value(label)
+        expect(failed).to_be_checked(checked=text == "that failed")
+
+    chip = tab.card("cat.jpg").locator("a.chip", has_text="Cat").first
+    chip.click()
+    listed("with “Cat”", "Cat")
+    tab.page.go_back()
+    listed(every, "")
+    tab.page.go_forward()
+    listed("with “Cat”", "Cat")
+    failed.check()
+    listed("that failed", "")
+    failed.uncheck()
+    listed(every, "")
+    chip.click()
+    listed("with “Cat”", "Cat")
+    tab.open_detail("cat.jpg").get_by_role("button", name="Next").wait_for()
+    tab.page.keyboard.press("Escape")
+    expect(tab.detail).to_be_hidden()
+    tab.page.reload()
+    listed("with “Cat”", "Cat")
+    with tab.page.expect_request("**/results?*") as only:
+        tab.page.reload()
+    assert "label=Cat" in only.value.url
+    listed("with “Cat”", "Cat")
+
+
 def test_until_the_answer_comes_the_count_is_that_of_the_pictures_shown(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
     count = tab.page.locator("#count")
@@ -194,7 +231,7 @@ def test_an_earlier_picture_names_what_was_not_asked_for_then(new_tab: NewTab, e
     how = "imgpipe retry KEY... --again"
     expect(tab.page.locator("#lacking")).to_have_text(f"Pictures that lack faces: 1. Run {how}.")
     expect(tab.open_detail("early.jpg")).to_contain_text(f"faces: {how}")
-    tab.detail.get_by_role("button", name="Newer").click()
+    tab.detail.get_by_role("button", name="Previous").click()
     expect(tab.detail.locator(".about")).not_to_contain_text("--again")
 
 
@@ -202,8 +239,8 @@ def test_newer_and_older(tab: Tab) -> None:
     expect(tab.card("sign.png")).to_be_visible()
     keys = tab.page.locator(".card").evaluate_all("(cards) => cards.map((card) => card.dataset.key)")
     tab.page.locator(".card a").first.click()
-    expect(tab.detail.get_by_role("button", name="Newer")).to_be_disabled()
-    tab.detail.get_by_role("button", name="Older").click()
+    expect(tab.detail.get_by_role("button", name="Previous")).to_be_disabled()
+    tab.detail.get_by_role("button", name="Next").click()
     expect(tab.detail.locator(".about dd").first).to_have_text(keys[1])
     tab.page.keyboard.press("ArrowRight")
     expect(tab.detail.locator(".about dd").first).to_have_text(keys[2])
@@ -326,7 +363,7 @@ def test_a_thousand_results_stay_smooth(new_tab: NewTab, empty_site: Site) -> No
     )
     tab.open()
     cards = tab.page.locator(".card", has_text="many/")
-    more = tab.page.get_by_role("button", name="Show older")
+    more = tab.page.get_by_role("button", name="Show more")
     more.wait_for()
     while more.is_visible():
         count = tab.page.locator(".card").count()

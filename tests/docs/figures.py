@@ -17,7 +17,7 @@ REST_PER_1000 = 0.04
 # Lambda keeps an event so long.
 KEPT_S = 6 * 3600
 # Measured over TLS with 40 ms to the server: docs/explanation/performance.md.
-SENT_A_SECOND = 1_028
+SENT_A_SECOND = 1_076
 
 _QUOTA = ("Transactions per second per account for the", "Amazon Rekognition operation DetectLabels")
 

@@ -64,6 +64,8 @@ def test_requests_are_few(cli: Cli, played: FakeApi, limit: str, requests: int) 
 def test_it_says_how_far_the_index_is(cli: Cli, played: FakeApi) -> None:
     finds(played, complete=False, filled=120, of=5000)
     assert "The index has 120 of 5000 results" in cli("find", "cat").err
+    finds(played, complete=False, filled=0, of=None)
+    assert "The index does not have all results yet: run imgpipe up" in cli("find", "cat").err
 
 
 def test_an_older_pipeline_is_told_to_be_renewed(cli: Cli, played: FakeApi) -> None:
@@ -79,7 +81,10 @@ def test_nothing_found_says_so(cli: Cli, played: FakeApi) -> None:
     played.found = lambda _request: Answer(body={"items": [], "next": None, "index": {"complete": True}})
     printed = cli("find", "zebra")
     assert (printed.code, printed.out) == (0, "")
-    assert "No result matches." in printed.err
+    assert "No result matches with at least 70 %. imgpipe labels lists" in printed.err
+    assert "No result matches. imgpipe labels lists" in cli("find", "zebra", "--min-confidence", "50").err
+    assert printed.err.endswith("--min-confidence shows less sure ones.\n")
+    assert "No result matches.\n" in cli("find", "--name", "zebra").err
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_no_labels_of_some_pictures_is_not_no_labels_at_all(
 ) -> None:
     played.labels = [Answer(body={"items": [], "next": None})]
     told = cli("labels", *asked).err
-    assert "No such picture has a label." in told
+    assert "No picture has such a label." in told
     assert "yet" not in told
 
 

@@ -14,12 +14,12 @@ from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import index_rows as rules
 from imgpipe_cli.session.settings import Settings
 from ingest.counting import Asker, Claim
-from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished
+from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished, up
 
 pytestmark = pytest.mark.usefixtures("account")
 
 BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
-NOW_MS = 1_800_000_000_000
+NOW_MS = 4_000_000_000_000  # after the making of any table
 Rows = set[tuple[str, str]]
 
 
@@ -81,6 +81,28 @@ def test_results_without_rows_get_them_however_often_it_is_killed(settings: Sett
     assert all(rules.is_indexed(one) for one in stored(settings).values() if one["status"] != "removed")
     idle = PlainHttpAws()
     assert index(settings, idle).fill(lambda _seen: None) == 0
+    assert idle.writes == []
+
+
+@BOTH
+def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often_it_is_killed(
+    settings: Settings,
+) -> None:
+    aws = pipeline(settings, *ITEMS)
+    long_ago = 1_000_000_000_000
+    index(settings, aws, long_ago).fill(lambda _seen: None)
+    aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
+    killed = 0
+    while True:
+        with suppress(Killed):
+            up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
+            break
+        killed += 1
+    assert killed >= 3
+    assert rows_of(aws) == wanted(ITEMS)
+    assert names_of(aws) == {"cat", "dog", "other cat#cat", "other dog#dog"}
+    idle = PlainHttpAws()
+    up(idle, settings)
     assert idle.writes == []
 
 

@@ -26,12 +26,14 @@ from tests.support.account import RecordingAws
 from tests.support.result_places import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from web import app
 from web.needs import PageLimits
+from web.search import Search
 
 if TYPE_CHECKING:
     from shared.result_item import ResultItem
     from tests.support.function_cloud import Cloud
     from tests.support.gateway import Call
 
+CAT_MARK = Search(labels=("Cat",)).mark
 CAT = {"Name": "Cat", "Confidence": 98.5, "Parents": [{"Name": "Animal"}, {"Name": "Pet"}]}
 PHONE = {"Name": "Mobile Phone", "Confidence": 81.0, "Aliases": [{"Name": "Cell Phone"}]}
 
@@ -137,9 +139,11 @@ def test_a_picture_is_found_by_its_least_certain_label_and_parent(call: Call, cl
                 "",
                 "x",
                 "[1]",
-                '["found", 0, "x"]',
-                json.dumps(["found", 1, "00.00#" + "a" * 32]),
-                json.dumps(["found", True, {}]),
+                json.dumps(["found", CAT_MARK, 0, "x"]),
+                json.dumps(["found", CAT_MARK, 0, "\u0660" * 2 + ".00#" + "a" * 32]),
+                json.dumps(["found", CAT_MARK, 1, "00.00#" + "a" * 32]),
+                json.dumps(["found", CAT_MARK, True, {}]),
+                json.dumps(["found", Search(labels=("dog",)).mark, 0, "00.00#" + "a" * 32]),
                 json.dumps(["2026-11-22", None, None]),
             )
             if text
@@ -149,6 +153,32 @@ def test_a_picture_is_found_by_its_least_certain_label_and_parent(call: Call, cl
 def test_what_cannot_be_looked_for_says_so(call: Call, cloud: Cloud, query: Any, code: str) -> None:
     answer = call(app.serve, cloud.web(), "GET /results", query)
     assert (answer.status, answer.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"label": "dog"},
+        {"label": ["jpg", "cat"]},
+        {"label": ["cat", "jpg"], "any": "true"},
+        {"label": "cat", "text": "jpg"},
+        {"name": "jpg"},
+        {"with_label": "cat"},
+        {},
+    ],
+)
+def test_a_cursor_is_that_of_one_search(call: Call, three: Cloud, other: Any) -> None:
+    """Another one would leave out pictures and say nothing."""
+
+    def ask(**query: Any) -> Any:
+        return call(app.serve, three.web(), "GET /results", query)
+
+    store(three, "pics/cat 2.jpg", CAT)
+    after = ask(label="cat", name="jpg", limit="1").json["next"]
+    answer = ask(**other, after=after)
+    assert (answer.status, answer.code) == (400, "invalid_cursor")
+    again = ask(label="CAT", name="JPG", min_confidence="60", after=after)
+    assert len(again.json["items"]) == 1, "it may leave out more"
 
 
 def test_rows_that_are_left_over_show_nothing(call: Call, cloud: Cloud) -> None:
@@ -261,6 +291,19 @@ def test_a_label_that_no_picture_has_any_more_is_not_listed(call: Call, cloud: C
     ("query", "code"),
     [
         ({"after": "/"}, "invalid_cursor"),
+        *(
+            ({"after": base64.urlsafe_b64encode(json.dumps(forged).encode()).decode()}, "invalid_cursor")
+            for forged in (
+                "cat",
+                ["2026-11-22", None, None],
+                ["labels", ""],
+                ["labels", "Cat"],
+                ["labels", "x" * 2000],
+                ["labels", "\ud800"],
+                ["labels", 1],
+                ["labels", []],
+            )
+        ),
         ({"limit": "0"}, "invalid_limit"),
         ({"min_confidence": "-1"}, "invalid_min_confidence"),
     ],

@@ -39,10 +39,11 @@ GONE_WITH_API: Mapping[str, tuple[str, ...]] = {
         f"add permission imgpipe-apigateway to function {WEB}",
     ),
 }
+CONFIGURE = "lambda.update_function_configuration"
 GIVEN_ANEW = (
-    "lambda.update_function_configuration",
+    CONFIGURE,
     "lambda.tag_resource",
-    "lambda.update_function_configuration",
+    CONFIGURE,
 )
 
 
@@ -71,7 +72,7 @@ def of_queue(what: str, difference: str, **attributes: str) -> Drift:
 
 def function(what: str, do: Do, difference: str) -> Drift:
     shown = {"function.ingest": (f"update {difference} of function {INGEST}",)}
-    return Drift(what, do, shown, ("lambda.update_function_configuration",))
+    return Drift(what, do, shown, (CONFIGURE,))
 
 
 def reserved(what: str, do: Do, instead: str) -> Drift:
@@ -182,8 +183,8 @@ DRIFTS = [
         "index table removed",
         call("dynamodb", "delete_table", TableName=NAMES.index_table),
         {"index_table": ()},
-        # While it is filled anew the function that lists results does not read it.
-        ("dynamodb.create_table", *["lambda.update_function_configuration"] * 2),
+        # From before it is made until it is filled, the function that lists results does not read it.
+        (CONFIGURE, "dynamodb.create_table", CONFIGURE),
         IN_S3,
     ),
     Drift(
@@ -352,7 +353,7 @@ DRIFTS = [
             "function.get_result": (f"update environment of function {GET_RESULT}",),
             "function.web": (f"update environment of function {WEB}",),
         },
-        ("ssm.put_parameter", *["lambda.update_function_configuration"] * 2),
+        ("ssm.put_parameter", *[CONFIGURE] * 2),
     ),
     Drift(
         "API removed",

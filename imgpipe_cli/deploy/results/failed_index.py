@@ -8,6 +8,8 @@ how far the index of what is in pictures is.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import Snapshot
@@ -23,6 +25,7 @@ from imgpipe_cli.session.settings import Settings
 _STORES = ("table", "results_bucket")
 _OLD_RUNS = "pictures begun before the update may still fail"
 _OPERATIONS = (
+    "dynamodb.describe_table",
     "dynamodb.scan",
     "dynamodb.batch_write_item",
     "dynamodb.put_item",
@@ -40,6 +43,18 @@ def is_complete(snapshot: Snapshot) -> bool:
     if web.exists:
         return has_index and is_told(web)
     return has_index or not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
+
+
+def needs(snapshot: Snapshot) -> Mapping[str, Collection[str]]:
+    """By a resource's name, those that come before it because of the indexes.
+
+    Where the index table is gone, the function has to forget that it is complete before there is a new one:
+    else a stop in between would leave the new one empty for good.
+    """
+    web, table = snapshot.get("function.web"), snapshot.get("index_table")
+    if web and table and web.exists and not table.exists and is_told(web):
+        return {"index_table": ["function.web"]}
+    return {}
 
 
 def is_told(web: Observed) -> bool:
@@ -71,7 +86,7 @@ def _fill_rows(pipeline: Pipeline, where: TableStore | BucketStore, count: int, 
 def planned(pipeline: Pipeline, settings: Settings) -> Change:
     """What a dry run says of it."""
     where = store(settings.results, pipeline.aws, pipeline.names).name
-    services = ("dynamodb.",) if settings.results == "table" else ("dynamodb.batch", "dynamodb.put", "s3.")
-    operations = tuple(one for one in _OPERATIONS if one.startswith(services))
+    others = "s3." if settings.results == "table" else "dynamodb.scan"
+    operations = tuple(one for one in _OPERATIONS if not one.startswith(others))
     what = f"results of {where} to their indexes"
     return Change("add", what, Routine("index_results", operations, lambda _aws, _emit: None))

@@ -2,7 +2,8 @@
 
 The ingest function writes them with each result. Those of results from before there was an index are added
 here by `up`, and what hands or a stop at the wrong moment have left is put right by `up --repair-index`.
-A result says itself whether its rows are there, so a run that was stopped goes on where it ended.
+A result says itself when its rows were written, so a run that was stopped goes on where it ended. In a table
+that was made after that, as where somebody removed the index, there are none of them.
 """
 
 from __future__ import annotations
@@ -49,10 +50,12 @@ class RowIndex:
         of: how many results there are, for those who ask how far it is.
         """
         seen = added = noted = 0
+        made_at = self._made_at()
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
             for some in batches(self._results()):
                 seen += len(some)
-                added += sum(pool.map(self._add, (one for one in some if not rules.is_indexed(one))))
+                lacking = (one for one in some if one.get("indexedAt", 0) < made_at)
+                added += sum(pool.map(self._add, lacking))
                 if seen - noted >= _NOTED_EVERY:
                     noted = seen
                     self._note(seen, of)
@@ -85,6 +88,11 @@ class RowIndex:
             added += sum(self._put_missing(item, right) for item in self._results())
         return added, removed
 
+    def _made_at(self) -> int:
+        """When the index table was made, in milliseconds since 1970; at least 1."""
+        table = self.aws.call("dynamodb", "describe_table", TableName=self.table)["Table"]
+        return max(1, int(table["CreationDateTime"].timestamp() * 1000))
+
     def _results(self, refused: Callable[[str, AwsError], None] | None = None) -> Iterator[Stored]:
         found = self.store.items({}, refused or (lambda _name, _error: None))
         return (item for item in found if item["status"] != "removed")
@@ -95,7 +103,7 @@ class RowIndex:
 
     def _add(self, item: Stored) -> bool:
         """False where another result came meanwhile, which has rows of its own."""
-        own, at = rules.entries(item), self.now_ms()
+        own, at = rules.entries(item), max(self.now_ms(), item.get("indexedAt", 0) + 1)
         self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
         listed = sorted({*own, *item.get("indexed", ())})
         indexed = {**item, "indexed": listed, "indexedAt": at}

@@ -3,7 +3,7 @@
 import { keepToken, page, token } from "./api.js";
 import { closeDetail, onDetailClosed, openDetail } from "./detail.js";
 import { announce, byId } from "./dom.js";
-import { addFiles, clear, detailLink, labelLink, loadMore, reload, suggest } from "./gallery.js";
+import { addFiles, clear, detailLink, listLink, loadMore, reload, suggest } from "./gallery.js";
 import { change, onChange, state } from "./state.js";
 
 const open = page.publicResults === "true";
@@ -57,18 +57,22 @@ byId("sign-out").addEventListener("click", () => {
   byId("token").focus();
 });
 
-// ---- the address: #token=... signs in, #result=KEY opens a result, #label=NAME finds pictures ----
+// ---- the address: #token= signs in, #label= or #status=failed lists, #result= opens
 
 async function followAddress() {
   const place = new URLSearchParams(location.hash.slice(1));
+  const label = (place.get("label") ?? "").trim();
+  const onlyFailed = place.get("status") === "failed";
+  const isOther = label !== state.label || onlyFailed !== state.onlyFailed;
+  change({ label, onlyFailed });
+  byId("label").value = label;
+  byId("only-failed").checked = onlyFailed;
   const given = place.get("token");
   if (given !== null) {
     // The list of visited addresses may keep it.
-    bareAddress();
+    history.replaceState(null, "", listLink());
     await signIn(given);
-  }
-  const label = place.get("label");
-  if (label !== null && label !== state.label) await search(label);
+  } else if (isOther && token()) reload();
   const key = place.get("result");
   if (key === null) return closeDetail();
   byId("lookup-problem").textContent = "";
@@ -82,11 +86,14 @@ async function followAddress() {
   }
 }
 
-const bareAddress = () => history.replaceState(null, "", location.pathname + location.search);
-
 function leaveResult() {
-  bareAddress();
+  history.replaceState(null, "", listLink());
   closeDetail();
+}
+
+function goTo(link) {
+  history.pushState(null, "", link);
+  followAddress();
 }
 
 addEventListener("hashchange", followAddress);
@@ -94,9 +101,7 @@ onDetailClosed(leaveResult);
 
 byId("lookup-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const link = detailLink(byId("key").value);
-  if (location.hash === link) followAddress();
-  else location.hash = link;
+  goTo(detailLink(byId("key").value));
 });
 
 // ---- uploads ----
@@ -144,23 +149,12 @@ byId("refresh").addEventListener("click", reload);
 byId("threshold").addEventListener("input", (event) => change({ threshold: Number(event.target.value) }));
 byId("threshold").addEventListener("change", () => state.label && reload());
 
-/** Show the pictures with a label, those that failed, or all. */
-async function search(label, onlyFailed = false) {
-  change({ label, onlyFailed });
-  byId("label").value = state.label;
-  byId("only-failed").checked = state.onlyFailed;
-  if (token()) await reload();
-}
-
 for (const what of ["input", "focus"])
   byId("label").addEventListener(what, (event) => suggest(event.target.value));
-byId("label").addEventListener("change", (event) => {
-  const label = event.target.value.trim();
-  if (label) location.hash = labelLink(label);
-  else bareAddress();
-  search(label);
-});
-byId("only-failed").addEventListener("change", (event) => search("", event.target.checked));
+byId("label").addEventListener("change", (event) => goTo(listLink({ label: event.target.value.trim() })));
+byId("only-failed").addEventListener("change", (event) =>
+  goTo(listLink({ onlyFailed: event.target.checked })),
+);
 
 function showThreshold() {
   byId("threshold").value = state.threshold;
@@ -182,5 +176,4 @@ if (page.api) {
 byId("main").hidden = false;
 showThreshold();
 showAccess();
-if (token() && !location.hash.includes("token=")) reload();
 followAddress();

@@ -52,8 +52,8 @@ function head(item) {
     element("h2", { id: "detail-title", tabindex: -1 }, foreign(nameOf(item.objectKey))),
     div(
       "row",
-      step(-1, "Newer"),
-      step(1, "Older"),
+      step(-1, "Previous"),
+      step(1, "Next"),
       button("Close", () => dialog.close()),
     ),
   );

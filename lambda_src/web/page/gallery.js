@@ -14,13 +14,20 @@ const AT_A_TIME = 40;
 
 const cards = new Map();
 let after = null;
-let loaded = state;
+let loaded = null;
 let loading = null;
 
 const onItsWay = (card) => "sending" in card.dataset;
 
-export const detailLink = (key) => `#${new URLSearchParams({ result: key })}`;
-export const labelLink = (label) => `#${new URLSearchParams({ label })}`;
+const choice = ({ label, onlyFailed }) => (label ? { label } : onlyFailed ? { status: "failed" } : {});
+
+export const detailLink = (key) => `#${new URLSearchParams({ ...choice(state), result: key })}`;
+
+/** To a list: of a label, of failures, or of all. */
+export function listLink(chosen = state) {
+  const query = new URLSearchParams(choice(chosen)).toString();
+  return query ? `#${query}` : location.pathname + location.search;
+}
 
 /** The keys of the results as they stand, for going from one to the next. */
 export const keysInOrder = () =>
@@ -142,7 +149,7 @@ function chips(item) {
   if (retrying(item)) return [span("chip warn", "Retrying"), why(message)];
   const found = highlights(item).map(([name, confidence, isLabel]) => {
     const words = [foreign(name), " ", element("b", {}, percent(confidence))];
-    return isLabel ? element("a", { class: "chip", href: labelLink(name) }, words) : span("chip", words);
+    return isLabel ? element("a", { class: "chip", href: listLink({ label: name }) }, words) : span("chip", words);
   });
   if (flagged(item)) found.unshift(span("chip warn", "Flagged"));
   return found.length ? found : [span("quiet", `Nothing from ${state.threshold} %`)];
@@ -167,6 +174,7 @@ function show() {
   notice.hidden = !count;
   const names = [...missing].sort().join(", ");
   notice.textContent = `Pictures that lack ${names}: ${count}. Run ${remedy(names)}.`;
+  if (!loaded) return;
   const { label, onlyFailed, index } = loaded;
   const kind = onlyFailed ? " that failed" : label && ` with “${label}”`;
   const more = after ? "; more are not loaded yet" : "";

@@ -4,7 +4,7 @@ const listeners = [];
 
 export const state = {
   threshold: Math.min(Math.max(Math.round(Number(document.body.dataset.minConfidence)) || 70, 50), 100),
-  label: "",
+  label: null,
   onlyFailed: false,
 };
 
