@@ -25,8 +25,6 @@ RULES = {
 
 
 def clean(tab: Tab) -> None:
-    # Colors must have settled: axe measures what is painted at this moment.
-    tab.page.wait_for_timeout(250)
     results = Axe().run(tab.page, options=RULES)
     assert results.violations_count == 0, results.generate_report()
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Route, expect
 from imgpipe_cli.lambdas.source import picture
 from tests.browser.conftest import SAMPLES, Tab, boxes, shares
 from tests.support import photos
-from tests.support.machine import EXAMPLES, jpeg
+from tests.support.machine import EXAMPLES, jpeg, until
 
 ASTRONAUT = EXAMPLES / "astronaut.jpg"
 KEY = re.compile(r"web/[0-9A-Z]{26}-(.+)")
@@ -152,7 +152,7 @@ def test_what_the_browser_can_decode_is_sent_as_it_shows_it(tab: Tab, tmp_path: 
         (tmp_path / name).write_bytes(data)
     tab.send(*(tmp_path / name for name in files))
     for name, (_, size) in files.items():
-        expect(tab.card(f"{name}.jpg")).to_have_attribute("data-key", KEY, timeout=30_000)
+        expect(tab.card(f"{name}.jpg")).to_have_attribute("data-key", KEY)
         item = tab.site.get("result", tab.site.token, key=key_of(tab, f"{name}.jpg"))
         assert (item["contentType"], [item["width"], item["height"]]) == ("image/jpeg", size)
 
@@ -260,6 +260,13 @@ def test_the_form_is_good_for_exactly_what_was_asked(tab: Tab) -> None:
     )
     tab.expected += ["403", "400"]
     assert statuses == [403, 403, 400, 400, 204]
+
+    def has_come() -> bool:
+        stored = tab.site.get("results", tab.site.token, limit="40")["items"]
+        return any(one["objectKey"].endswith("exact.jpg") for one in stored)
+
+    # It comes without the page: later it would do so in the middle of another test.
+    until(has_come, what="the result of what was sent")
 
 
 def test_while_the_api_is_down_the_card_says_so_and_then_goes_on(tab: Tab) -> None:

@@ -60,7 +60,7 @@ def test_elsewhere_they_go_side_by_side() -> None:
         # The first two that go in threads of their own wait for each other: one at a time they would in vain.
         own = threading.current_thread().name.startswith("change")
         if isinstance(event, Changing) and own and not passed.get(event.resource, True):
-            met[event.resource].wait(timeout=20)
+            met[event.resource].wait(timeout=60)
             passed[event.resource] = True
 
     passed = dict.fromkeys(_SEVERAL, False)

@@ -331,7 +331,7 @@ def test_an_interrupt_exits_130_in_one_line(played: FakeApi) -> None:
         assert "demo" in started.stderr.readline()
         assert "Watching" in started.stderr.readline()
         started.send_signal(signal.SIGINT)
-        out, err = started.communicate(timeout=20)
+        out, err = started.communicate(timeout=60)
     assert (started.returncode, out, err.strip()) == (130, "", "Interrupted.")
 
 

@@ -378,10 +378,16 @@ def test_a_failure_again_says_what_to_do_and_stays_in_the_queue(cli: Cli, failed
 
 def test_a_new_pictures_own_event_is_waited_for(cli: Cli, failed: FakeLambda, api: FakeApi) -> None:
     event = failed.put("new.jpg", CAT)
-    arrived = threading.Timer(1.5, failed.run, [event])
-    arrived.start()
+    read = api.before
+
+    def late(request: Request) -> None:
+        """After a look at the picture and one that waits for its result."""
+        if len(api.asked) == 3:
+            failed.run(event)
+        read(request)
+
+    api.before = late
     printed = cli("retry", "new.jpg", "--json")
-    arrived.join()
     assert (printed.code, _states(printed.document)) == (0, {"new.jpg": "done"})
     assert (failed.rekognition.asked, failed.events) == (["new.jpg"], [event])
 
@@ -389,7 +395,7 @@ def test_a_new_pictures_own_event_is_waited_for(cli: Cli, failed: FakeLambda, ap
 def test_what_is_still_open_at_the_end_is_pending(cli: Cli, failed: FakeLambda) -> None:
     failed.put("new.jpg", CAT)
     held = threading.Event()
-    failed.before = lambda _event: held.wait(30)
+    failed.before = lambda _event: held.wait(60)
     printed = cli("retry", "new.jpg", "slow.jpg", "--timeout", "0", "--json")
     held.set()
     assert printed.code == 4

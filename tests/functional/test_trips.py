@@ -84,7 +84,7 @@ class _LateLooks(RecordingAws):
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
         if operation in _LOOKS and self.writes:
-            assert self._made.wait(20), f"{operation} is waited for before the function is made"
+            assert self._made.wait(60), f"{operation} is waited for before the function is made"
             self.held.add(operation)
         answer = super().call(service, operation, once=once, **params)
         if operation == "create_function" and params["FunctionName"] == NAMES.function("ingest"):
@@ -154,7 +154,7 @@ class _FullBucketAws(RecordingAws):
                 self.removals += 1
                 number = self.removals
             if number <= 2:
-                self._meeting.wait(20)
+                self._meeting.wait(60)
         return super().call(service, operation, once=once, **params)
 
 

@@ -320,7 +320,7 @@ def test_the_first_picture_is_stored_before_the_last_one_is_found(s3: LoopbackS3
 
     def found() -> Iterator[Planned]:
         yield from pictures(FEW + 2)
-        assert stored.wait(30)
+        assert stored.wait(60)
         yield picture(FEW + 2)
 
     assert sent(found()) == Outcome(sent=FEW + 3)

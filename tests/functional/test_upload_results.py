@@ -180,7 +180,7 @@ def test_results_are_shown_while_others_are_still_sent(
     def hold(self: ObjectPuts, *arguments: Any) -> Any:
         nonlocal puts
         puts += 1
-        assert puts == 1 or asked.wait(20)
+        assert puts == 1 or asked.wait(60)
         return put(self, *arguments)
 
     analyzing.before = before

@@ -90,7 +90,7 @@ class Gate:
             left = self._left
         if left <= 0:
             self.reached.set()
-            self.opened.wait(30)
+            self.opened.wait(60)
 
 
 def test_ctrl_c_says_what_was_sent_and_how_to_go_on(s3: LoopbackS3) -> None:

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.function_cloud import Cloud, played_cloud
 from tests.support.gateway import Call, send
 from tests.support.picture_heads import jpeg, png
+
+# A case may take as long as the machine needs.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -177,8 +177,8 @@ class Pipeline:
     def keys(self) -> set[str]:
         return {item["key"]["S"] for item in self.items()}
 
-    def wait_for(self, keys: set[str], timeout_s: float = 30) -> None:
-        deadline = time.monotonic() + timeout_s
+    def wait_for(self, keys: set[str]) -> None:
+        deadline = time.monotonic() + 120
         while missing := keys - self.keys():
             assert time.monotonic() < deadline, f"no result for {sorted(missing)[:5]} of {len(missing)}"
             time.sleep(0.05)

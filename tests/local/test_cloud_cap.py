@@ -57,10 +57,12 @@ def test_a_burst_is_worked_on_as_the_cap_allows_and_none_is_lost(machine: Machin
     again = machine.imgpipe("up", *HERE, "--no-models", "--json").json()["data"]
     assert again["changed"] == []
     assert (again["settings"]["rekognitionTps"], again["settings"]["concurrency"]) == (2, 2)
-    control.turn_faults(Faults(tps=4), machine.state)
+    control.turn_faults(Faults(throttle_percent=100), machine.state)
     for number in range(16):
         (tmp_path / f"{number}.jpg").write_bytes(jpeg(number))
     machine.imgpipe("upload", tmp_path, *HERE)
+    until(lambda: queue(machine)["running"] == 2, what="as many run as may")
+    control.turn_faults(Faults(tps=4), machine.state)
     seen: set[int] = set()
 
     def at_rest() -> bool:
@@ -69,7 +71,7 @@ def test_a_burst_is_worked_on_as_the_cap_allows_and_none_is_lost(machine: Machin
         return now["waiting"] == now["running"] == 0
 
     until(at_rest, what="all events ended")
-    assert max(seen) == 2, "with 8 places the queue runs as many as the function may"
+    assert max(seen) <= 2, "with 8 places the queue runs as many as the function may"
     items = [line["status"] for line in machine.imgpipe("list", "--limit", "0", *HERE, "--json").lines()]
     assert items == ["done"] * 16
     calls = control.status(machine.state).calls

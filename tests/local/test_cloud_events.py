@@ -14,12 +14,17 @@ from imgpipe_cli.local.emulator.async_events import Again, AsyncEvent, EventQueu
 from imgpipe_cli.local.emulator.invocations import AsyncInvocations
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.running_cloud import LocalCloud
+from tests.local.conftest import zipped
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 
 
-def wait_until(done: Callable[[], bool], timeout_s: float = 5) -> None:
-    deadline = time.monotonic() + timeout_s
+# A shared machine may be slow; a test that passes never waits so long.
+PATIENCE_S = 60
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -30,14 +35,16 @@ def event(number: int = 0) -> AsyncEvent:
 
 
 def test_never_more_than_its_workers_run_and_none_is_lost() -> None:
-    lock = threading.Lock()
+    lock, together = threading.Lock(), threading.Barrier(3)
     running, peak, done = 0, 0, 0
 
-    def attempt(_: AsyncEvent) -> None:
+    def attempt(one: AsyncEvent) -> None:
         nonlocal running, peak, done
         with lock:
             running += 1
             peak = max(peak, running)
+        if one.payload["number"] < 3:  # the first three meet
+            together.wait(PATIENCE_S)
         time.sleep(0.001)
         with lock:
             running -= 1
@@ -86,13 +93,13 @@ def test_what_is_not_finished_is_kept_and_restored() -> None:
 
     def attempt(_: AsyncEvent) -> None:
         begun.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_S)
 
     queue = EventQueue(attempt, workers=1)
     queue.start()
     queue.put(event(1))
     queue.put(event(2), delay_s=60)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     queue.close(0.01)
     records = queue.records()
     assert [record["payload"]["number"] for record in records] == [1, 2]
@@ -204,7 +211,7 @@ def test_a_picture_that_always_fails_reaches_the_failure_queue(
     pipeline.wait_for({"good.jpg"})
     queue = pipeline.connect("sqs").get_queue_url(QueueName="failing-failed")["QueueUrl"]
     messages: list[Any] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not messages:
         assert time.monotonic() < deadline
         messages = (
@@ -218,18 +225,21 @@ def test_waiting_events_run_the_code_that_is_deployed_when_their_turn_comes(
     stub_cloud: LocalCloud, pipelines: Callable[..., Any]
 ) -> None:
     pipeline = pipelines(stub_cloud, "updated")
-    pipeline.put("bad-then-gone.jpg")
-    time.sleep(0.5)
-    pipeline.connect("lambda").delete_function(FunctionName="updated")
-    pipeline.function(
-        "ingest.app.handler",
-        "arn:aws:iam::000000000000:role/updated",
+    pipeline.put("first.jpg")
+    pipeline.wait_for({"first.jpg"})
+    functions = pipeline.connect("lambda")
+    # Until the code is there the function may not run: then no attempt counts.
+    functions.put_function_concurrency(FunctionName="updated", ReservedConcurrentExecutions=0)
+    pipeline.put("bad-then-good.jpg")
+    code = (
         "import boto3\ntable = boto3.client('dynamodb')\n"
         "def handler(event, context):\n"
         "    key = event['Records'][0]['s3']['object']['key']\n"
-        "    table.put_item(TableName='updated', Item={'key': {'S': key}})\n",
+        "    table.put_item(TableName='updated', Item={'key': {'S': key}})\n"
     )
-    pipeline.wait_for({"bad-then-gone.jpg"})
+    functions.update_function_code(FunctionName="updated", ZipFile=zipped({"ingest/app.py": code}))
+    functions.delete_function_concurrency(FunctionName="updated")
+    pipeline.wait_for({"bad-then-good.jpg"})
 
 
 # --- a function at its cap -------------------------------------------------------------------------
@@ -254,7 +264,7 @@ def test_events_of_a_function_at_its_cap_wait_and_others_pass_them() -> None:
         with lock:
             running += 1
             peak = max(peak, running)
-        assert go_on.wait(5)
+        assert go_on.wait(PATIENCE_S)
         with lock:
             running -= 1
             done += 1
@@ -265,7 +275,7 @@ def test_events_of_a_function_at_its_cap_wait_and_others_pass_them() -> None:
         queue.put(named("capped", number))
     wait_until(lambda: queue.depth()["running"] == 2)
     queue.put(named("free", 0))
-    assert passed.wait(5)
+    assert passed.wait(PATIENCE_S)
     assert queue.depth()["running"] <= 3
     go_on.set()
     wait_until(lambda: done == 60)
@@ -281,7 +291,7 @@ def test_a_run_that_is_none_of_the_queues_is_waited_for() -> None:
     assert not done.wait(0.01)
     in_the_way.clear()
     in_the_way.append(False)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
 
 
 def test_events_of_all_functions_are_kept_in_the_order_in_which_they_are_due() -> None:

@@ -55,7 +55,7 @@ def refused(call: Callable[..., Any], **parameters: Any) -> int:
 
 
 def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

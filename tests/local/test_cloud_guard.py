@@ -32,7 +32,7 @@ def ask(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
 ) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(cloud.endpoint).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(cloud.endpoint).netloc, timeout=60)
     try:
         connection.request(method, target, body, headers or {})
         response = connection.getresponse()
@@ -295,7 +295,7 @@ def unfinished(
 ) -> socket.socket:
     """A request whose body has not come yet."""
     port = int(cloud.endpoint.rpartition(":")[2])
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
     head = (f"POST {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Origin: {origin}", *lines)
     connection.sendall("\r\n".join([*head, "", ""]).encode())
     return connection

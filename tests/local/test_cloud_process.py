@@ -30,6 +30,7 @@ from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
+from tests.support.machine import until
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -117,12 +118,13 @@ def test_a_kill_keeps_everything_and_the_keys(
     pipeline = pipelines(cloud, "survivor")
     pipeline.put("first.jpg", b"12345")
     pipeline.wait_for({"first.jpg"})
-    written = files.state / "dynamodb.json"
-    deadline = time.monotonic() + 15
-    while not (written.exists() and "first.jpg" in written.read_text()):
-        assert time.monotonic() < deadline, "no snapshot"
-        time.sleep(0.1)
-    time.sleep(0.5)  # the other files of the same snapshot
+    shown = {"dynamodb": "first.jpg", "s3": "function:survivor", "lambda": "survivor", "iam": "survivor"}
+
+    def is_saved() -> bool:
+        written = {path.stem: path.read_text() for path in files.state.glob("*.json")}
+        return all(text in written.get(part, "") for part, text in shown.items())
+
+    until(is_saved, what="a whole snapshot")
     kill(cloud)
     assert control.running(folder) is None
 
@@ -181,7 +183,8 @@ def test_stop_saves_and_leaves_no_worker_and_no_folder(
     assert workers
     assert list(files.tmp.iterdir())
     control.stop(folder)
-    assert not [pid for pid in (str(cloud.pid), *workers) if alive(int(pid))]
+    ended = (cloud.pid, *map(int, workers))
+    until(lambda: not any(map(alive, ended)), what="all processes are gone")
     assert not list(files.tmp.iterdir())
     again = start(folder)
     assert again.access_key_id == cloud.access_key_id

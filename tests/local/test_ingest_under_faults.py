@@ -89,7 +89,8 @@ def test_a_burst_under_5_calls_a_second_gets_all_its_results_and_pays_each_pictu
     machine: Machine, tmp_path: Path
 ) -> None:
     before, lost_before = calls(machine), queued(machine)
-    control.turn_faults(Faults(tps=5), machine.state)
+    # Of what would pass, a third is throttled too: a slow machine may send less than 5 calls a second.
+    control.turn_faults(Faults(tps=5, throttle_percent=33), machine.state)
     keys = send(machine, tmp_path / "burst", 24, first=1000)
     until(lambda: at_rest(machine) and statuses(machine, keys), what="all results")
     items = results(machine, keys)
@@ -117,7 +118,7 @@ def test_only_the_throttled_feature_is_asked_again(machine: Machine, tmp_path: P
     control.turn_faults(Faults(throttle_percent=100, operations=("DetectText",)), machine.state)
     keys = send(machine, tmp_path / "text", 2, first=2000)
     # Throttled, it is tried again for a while before that is said.
-    until(lambda: statuses(machine, keys) == {"failed"}, what="first results", limit_s=150)
+    until(lambda: statuses(machine, keys) == {"failed"}, what="first results", limit_s=240)
     for item in results(machine, keys).values():
         assert (item["status"], item["error"]["code"]) == ("failed", "throttled")
         assert item["error"]["retryable"]

@@ -12,7 +12,7 @@ import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -131,7 +131,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._busy = 0
+        self._busy: Counter[int] = Counter()  # by thread: how deep it is in `work`
         self._sleepers: list[tuple[float, int]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
@@ -141,17 +141,21 @@ class Clock:
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """While this lasts no time passes."""
+        """While this lasts no time passes, unless this thread sleeps."""
+        me = threading.get_ident()
         with self._changed:
-            self._busy += 1
+            self._busy[me] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._busy -= 1
+                self._busy[me] -= 1
+                self._busy = +self._busy
 
     def sleep(self, seconds: float) -> None:
+        me = threading.get_ident()
         with self._changed:
+            depth = self._busy.pop(me, 0)
             mine = (self.now + seconds, next(self._numbers))
             heapq.heappush(self._sleepers, mine)
             while self.now < mine[0]:
@@ -161,6 +165,8 @@ class Clock:
                     self.now = max(self.now, mine[0])
             self._sleepers.remove(mine)
             heapq.heapify(self._sleepers)
+            if depth:
+                self._busy[me] = depth
             self._changed.notify_all()
 
 
@@ -217,14 +223,18 @@ class BehavingAccount:
         standard = register_retry_handler(client, attempts)
         events.unregister(f"needs-retry.{service}", unique_id=f"{_RETRIES_OF}{service}")
         events.register(f"needs-retry.{service}", partial(self._retry, standard.needs_retry))
+        client._make_api_call = partial(self._call, client._make_api_call)
+
+    def _call(self, send: Callable[..., Any], *operation: Any) -> Any:
+        with self.clock.work():  # an answer is altered at the moment at which it was decided
+            return send(*operation)
 
     def _note(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         service = model.service_model
         context["call"] = Call(service.service_name, model.name, params, service.resolved_protocol)
 
     def _answer(self, request: Any, **_: Any) -> AWSResponse:
-        with self.clock.work():
-            status, headers, body = self._decide(request.context["call"], request)
+        status, headers, body = self._decide(request.context["call"], request)
         return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
     def _decide(self, call: Call, request: Any) -> tuple[int, Any, Any]:

@@ -170,12 +170,12 @@ def machine_in(folder: Path) -> Iterator[Machine]:
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Ctrl-C: the exit code, what is left on stdout, and stderr."""
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
-def until(condition: Callable[[], Any], *, what: str, limit_s: float = 60) -> Any:
-    """The condition's value once it holds."""
+def until(condition: Callable[[], Any], *, what: str, limit_s: float = 120) -> Any:
+    """The condition's value once it holds. On a slow machine, too, a test that passes waits less long."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"still not: {what}"

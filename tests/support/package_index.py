@@ -67,7 +67,7 @@ def serving(index: Index) -> Iterator[Index]:
 def _answer(handler: loopback.Handler, index: Index) -> None:
     index.asked.append(handler.path)
     if index.silent is not None:
-        index.silent.wait(20)
+        index.silent.wait(60)
         return
     expected = None if index.login is None else base64.b64encode(":".join(index.login).encode()).decode()
     if expected is not None and handler.headers.get("Authorization") != f"Basic {expected}":

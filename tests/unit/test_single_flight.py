@@ -29,7 +29,7 @@ class Look:
     def __call__(self) -> str | None:
         self.count += 1
         self.begun.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return self._answers.pop(0)
 
 
@@ -37,10 +37,10 @@ def _both(first: Callable[[], str | None], second: Callable[[], str | None], loo
     """Ask twice, the second time while the first answer is on its way."""
     with ThreadPoolExecutor(2) as pool:
         asked: list[Future[str | None]] = [pool.submit(first)]
-        assert look.begun.wait(10)
+        assert look.begun.wait(60)
         asked.append(pool.submit(second))
         look.go_on.set()
-        return [future.result(10) for future in asked]
+        return [future.result(60) for future in asked]
 
 
 @pytest.mark.parametrize("answer", ["an id", None])
@@ -79,10 +79,10 @@ def test_an_older_answer_that_comes_late_does_not_replace_a_newer_one(
     quick.go_on.set()
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(known.learn, "api", slow)
-        assert slow.begun.wait(10)
+        assert slow.begun.wait(60)
         assert known.learn("api", quick) == "new"
         slow.go_on.set()
-        assert late.result(10) == "old"
+        assert late.result(60) == "old"
     assert known.get("api", slow) == "new"
 
 

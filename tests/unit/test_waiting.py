@@ -372,7 +372,7 @@ def test_stragglers_of_an_older_pipeline_are_asked_for_side_by_side(played: Fake
     keys = [f"{number}.jpg" for number in range(16)]
     played.store(*(item(key) for key in keys))
     played.pages = lambda _after: ([], None)
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=60)
 
     def before(request: Request) -> None:
         if request.path.endswith("/result"):

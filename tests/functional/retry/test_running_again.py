@@ -179,7 +179,7 @@ def test_results_are_read_together(account: Account, places: Places, api: FakeAp
 def test_pictures_still_open_when_nothing_comes_are_told(account: Account, places: Places) -> None:
     account.queue(account.put("a.jpg"), account.put("b.jpg"))
     hold = threading.Event()
-    account.lambda_.before = lambda _event: hold.wait(30)
+    account.lambda_.before = lambda _event: hold.wait(60)
     pictures = list(survey(places, account).values())
     left = run_again(places, NAMES, pictures, lambda _picture: None, timeout_s=0)
     assert sorted(one.key for one in left) == ["a.jpg", "b.jpg"]

@@ -75,9 +75,32 @@ def fail(pipeline: Pipeline, folder: Path, numbers: range) -> list[str]:
     control.turn_faults(Faults(error_percent=100), pipeline.machine.state)
     keys = send(pipeline, folder, numbers)
     until(
-        lambda: queued(pipeline.machine) == len(keys), what="all events are in the failure queue", limit_s=150
+        lambda: queued(pipeline.machine) == len(keys), what="all events are in the failure queue", limit_s=240
     )
     return keys
+
+
+# It dies by itself: from outside, a kill may come too late.
+_KILLED = """
+import os, signal
+from imgpipe_cli.render import failures
+told = failures.outcome
+def outcome(*arguments):
+    told(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+failures.outcome = outcome
+"""
+
+
+def killed_in_the_middle(pipeline: Pipeline, folder: Path, *command: str) -> None:
+    """Run the command, and kill it once it has told of the first picture."""
+    own = folder / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text(_KILLED)
+    here = ("--project", PROJECT, "--local")
+    process = pipeline.machine.start(*command, *here, env={"PYTHONPATH": str(own)})
+    assert "analyzed in" in process.communicate()[0]
+    assert process.returncode == -signal.SIGKILL
 
 
 def states(document: dict[str, Any]) -> dict[str, str]:
@@ -133,12 +156,7 @@ def test_killed_in_the_middle_it_goes_on_and_pays_nothing_twice(outage: Pipeline
     before = answered(machine)
     # Slow enough that some pictures have their result and others do not.
     control.turn_faults(Faults(latency_ms=400), machine.state)
-    process = machine.start("retry", "--yes", "--project", PROJECT, "--local")
-    assert process.stdout is not None
-    while "analyzed in" not in process.stdout.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    killed_in_the_middle(outage, tmp_path, "retry", "--yes")
     assert queued(machine) == 7  # nothing leaves the queue before the end
     done = outage.imgpipe("retry", "--yes", "--json").json()
     assert set(states(done).values()) == {"done"}
@@ -171,12 +189,7 @@ def test_again_killed_in_the_middle_goes_on_and_pays_nothing_twice(outage: Pipel
     labels, texts = answered(machine), answered(machine, "DetectText")
     assert up["lacking"]["pictures"] >= len(keys)
     control.turn_faults(Faults(latency_ms=400), machine.state)
-    process = machine.start("retry", "--all", "--again", "--project", PROJECT, "--local")
-    assert process.stdout is not None
-    while "analyzed in" not in process.stdout.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    killed_in_the_middle(outage, tmp_path, "retry", "--all", "--again")
     outage.imgpipe("retry", "--all", "--again")
     found = outage.imgpipe("result", *keys, "--json").json()["data"]
     assert all({"labels", "text"} <= one.keys() for one in found)

@@ -39,7 +39,7 @@ class Watching:
         def said() -> bool:
             return sum(words in line for line in [*self.out, *self.err]) >= times
 
-        until(said, what=f"{words!r} in {self.out} {self.err}", limit_s=40)
+        until(said, what=f"{words!r} in {self.out} {self.err}")
 
     def items(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out]
@@ -66,7 +66,7 @@ def test_results_of_other_uploaders_appear_until_ctrl_c(pipeline: Pipeline) -> N
 
 
 def test_since_shows_what_was_found_earlier_one_object_a_line(pipeline: Pipeline) -> None:
-    watching = Watching(pipeline.machine.start("watch", "--since", "1h", "--json", "--project", "shared"))
+    watching = Watching(pipeline.machine.start("watch", "--since", "1d", "--json", "--project", "shared"))
     watching.until_said('"objectKey": "sign.png"')
     interrupt(watching.process)
     keys = [item["objectKey"] for item in watching.items()]

@@ -30,14 +30,15 @@ def test_the_text_of_one_picture_is_read_once(sample: Sample) -> None:
 
 def test_no_more_pictures_are_in_hand_than_there_are_workers(sample: Sample) -> None:
     service = Rekognition(workers=2)
-    lock, in_hand, most = threading.Lock(), 0, 0
+    lock, together = threading.Lock(), threading.Barrier(2)
+    in_hand = most = 0
 
     def read(bucket: str, key: str, version: str | None) -> bytes:
         nonlocal in_hand, most
         with lock:
             in_hand += 1
             most = max(most, in_hand)
-        threading.Event().wait(0.02)
+        together.wait(60)
         with lock:
             in_hand -= 1
         return sample("cat.jpg")
