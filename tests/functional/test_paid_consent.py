@@ -15,7 +15,9 @@ import pytest
 from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.sending.picture import Rules
+from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
@@ -192,19 +194,43 @@ def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
     monkeypatch.chdir(tmp_path)
     features("labels")
     files("inbox", 0)
-    watching = sender(monkeypatch, every_s=20)
+    watching = sender(monkeypatch, every_s=2)
     monkeypatch.setattr("sys.stdin", Keyboard(typed))
     for there in range(0, 181, 20):
         files(".", there)
         watching.look()
-    watching.look()
+    for _ in range(6):
+        watching.look()
     assert sent(bucket) == count
     err = " ".join(capsys.readouterr().err.split())
     assert err.count("[y/N]") == 1
     assert "asked at most 20 times" in err and "100 pictures before them went unasked." in err
 
 
-def test_after_a_minute_without_pictures_others_are_counted_anew(
+def test_one_that_cannot_be_sent_again_and_again_counts_once(
+    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 0)
+    watching = sender(monkeypatch, every_s=2)
+    send, outage = watching._send, [True]
+
+    def unreachable(source: Source) -> None:
+        if outage:
+            raise Problem("unreachable", "S3 does not answer.")
+        send(source)
+
+    monkeypatch.setattr(watching, "_send", unreachable)
+    files(".", 60)
+    for _ in range(10):
+        watching.look()
+    outage.clear()
+    watching.look()
+    assert sent(bucket) == 60
+
+
+def test_those_of_another_minute_are_counted_anew(
     played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
