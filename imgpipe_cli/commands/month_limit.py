@@ -1,4 +1,4 @@
-"""What the month's limit leaves for pictures that failed at it, asked for before they are analyzed again."""
+"""What the month's limit leaves for pictures that need room in it, before they are analyzed again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Room:
-    """The pictures, where those that would only fail at the limit again are not chosen, and of no help.
+    """The pictures, where those that would only fail at the limit are not chosen, and of no help.
 
     left: how many analyses the limit leaves, None where it was not asked for. told: that in words.
     refused: why some were left out.
@@ -33,23 +33,23 @@ class Room:
 
 
 def room(run: Run, found: Found, chosen: Sequence[Picture]) -> Room:
-    """Ask what the limit leaves where pictures that failed at it are among the chosen."""
-    from imgpipe_cli.diagnose.retry.judging import is_over_limit
+    """Ask what the limit leaves where pictures that need room in it are among the chosen."""
+    from imgpipe_cli.diagnose.retry.judging import needs_room
     from imgpipe_cli.render import costs
     from imgpipe_cli.render.text import count
 
     features = found.settings.features
-    over = {one.key for one in chosen if is_over_limit(one, features)}
+    over = {one.key for one in chosen if needs_room(one, features)}
     usage = _usage(run) if over else None
     if usage is None or usage.limit is None:
         return Room(found, chosen)
     told = costs.left(usage)
     if usage.left:
         return Room(found, chosen, usage.left, told)
-    pictures = [replace(one, helps=False) if is_over_limit(one, features) else one for one in found.pictures]
+    pictures = [replace(one, helps=False) if needs_room(one, features) else one for one in found.pictures]
     refused = Problem(
         "over_limit",
-        f"{told} {count(len(over), 'picture')} would fail at it again.",
+        f"{told} {count(len(over), 'picture')} would fail at it.",
         hint="Raise it with imgpipe up --monthly-limit N, or run imgpipe retry next month.",
     )
     return Room(

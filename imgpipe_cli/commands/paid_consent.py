@@ -47,22 +47,33 @@ def is_agreed(run: Run, told: str) -> bool:
 
 
 def cost(
-    run: Run, connection: Connection, planned: Iterable[Planned], rules: Rules, *, force: bool = False
+    run: Run,
+    connection: Connection,
+    planned: Iterable[Planned],
+    rules: Rules,
+    *,
+    force: bool = False,
+    before: int = 0,
 ) -> str:
     """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
-    where nothing is billed."""
+    where nothing is billed.
+
+    before: pictures that were sent unasked just before, and count with these.
+    """
     from imgpipe_cli.deploy import pipeline_info
     from imgpipe_cli.pictures.sending.estimate import count, estimate
-    from imgpipe_cli.render import costs
+    from imgpipe_cli.render import costs, text
     from imgpipe_cli.session.settings import FEATURES
 
-    if count(planned, UNASKED) * len(FEATURES) <= UNASKED or connection.target.local:
+    files = before + count(planned, UNASKED)
+    if files * len(FEATURES) <= UNASKED or connection.target.local:
         return ""
     features = pipeline_info.features(connection)
-    if count(planned, UNASKED) * len(features) <= UNASKED:
+    if files * len(features) <= UNASKED:
         return ""
     with run.screen.progress.busy("counting_pictures"):
         found = estimate(connection.aws, connection.names.bucket, planned, rules, force=force)
-    if found.pictures * len(features) <= UNASKED:
+    if not found.pictures or (before + found.pictures) * len(features) <= UNASKED:
         return ""
-    return costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
+    told = costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
+    return f"{told} {text.count(before, 'picture')} before them went unasked." if before else told

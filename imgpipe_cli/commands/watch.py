@@ -38,6 +38,8 @@ _IDLE_PAUSE_S = 3.0
 _LONGEST_PAUSE_S = 15.0
 # A deployment or a restart may answer so for a moment.
 _GONE_AFTER = 5
+# New pictures that come within so long count together, and what follows an answer within it needs no other.
+_BURST_S = 60.0
 # What a picture that is sent again a little later may not meet any more.
 _PASSING = ("unreachable", "throttled", "aws_error", "local_disk_full")
 
@@ -154,6 +156,10 @@ class _Sender:
 
         self._yes = yes
         self._agreed: frozenset[str] = frozenset()
+        # Of the burst of new pictures: which went unasked, the answer to the question, and its end.
+        self._unasked: set[str] = set()
+        self._answer: bool | None = None
+        self._burst_ends = 0.0
         if existing:
             there = [one for one in folder(root) if isinstance(one, Source)]
             paid_consent.confirm(run, connection, list(map(with_key, there)), rules, yes=yes)
@@ -203,15 +209,39 @@ class _Sender:
         return bool(ready)
 
     def _allowed(self, ready: Sequence[Source]) -> Sequence[Source]:
-        """All, or none of so many new ones that their price has to be agreed to, and is not."""
+        """All, or none of so many new ones that their price has to be agreed to, and is not.
+
+        A folder that is copied comes a few pictures at a look: they count together, and are asked about once.
+        """
+        new = [one for one in ready if one.name not in self._agreed]
+        if self._yes or not new:
+            return ready
+        now = time.monotonic()
+        is_over = now >= self._burst_ends
+        if is_over:
+            self._unasked, self._answer = set(), None
+        if is_over or self._answer is not None:
+            self._burst_ends = now + _BURST_S
+        if self._answer is None:
+            self._answer = self._answered(new)
+        if self._answer is None:
+            self._unasked.update(one.name for one in new)
+        return [one for one in ready if one.name in self._agreed] if self._answer is False else ready
+
+    def _answered(self, new: Sequence[Source]) -> bool | None:
+        """Whether sending these, and what follows in the burst, is agreed to; None where nothing is asked."""
         from imgpipe_cli.pictures.sending.plan import with_key
 
-        new = [with_key(one) for one in ready if one.name not in self._agreed]
-        told = "" if self._yes else paid_consent.cost(self._run, self._connection, new, self._rules)
-        if not told or (can_ask() and paid_consent.is_agreed(self._run, told)):
-            return ready
+        # One that could not be sent comes again.
+        before = len(self._unasked.difference(one.name for one in new))
+        planned = list(map(with_key, new))
+        told = paid_consent.cost(self._run, self._connection, planned, self._rules, before=before)
+        if not told:
+            return None
+        if can_ask() and paid_consent.is_agreed(self._run, told):
+            return True
         self._run.note("many_left", told)
-        return [one for one in ready if one.name in self._agreed]
+        return False
 
     def _send(self, source: Source) -> None:
         """Send one; what S3 does not take is refused, and the others are sent. Raises Problem."""

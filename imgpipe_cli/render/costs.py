@@ -69,7 +69,10 @@ def show(screen: Screen, usage: Usage, *, local: bool) -> None:
     if usage.limit is not None:
         screen.line(left(usage))
     if not local:
-        screen.line(f"Prices are Rekognition's list of {prices.LIST_OF}, us-east-1, without any free tier.")
+        screen.line(
+            f"Prices are Rekognition's list of {prices.LIST_OF} for the first million analyses of a month, "
+            "us-east-1, without any free tier."
+        )
 
 
 def _table(usage: Usage, *, local: bool) -> Columns:

@@ -165,6 +165,8 @@ class Screen:
         self.close()
         tell(question, end=" ")
         typed = sys.stdin.readline()
+        if not typed:
+            tell("")  # the question's line has no end yet
         return typed.strip() if typed else None
 
 

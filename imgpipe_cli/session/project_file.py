@@ -23,6 +23,13 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "rekognition_tps": (int, float),
     "monthly_limit": (int,),
 }
+_KINDS: dict[type, str] = {
+    str: "a text",
+    list: "a list of names",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
 _MOST_TPS = 100_000
 _HIGHEST_LIMIT = 1_000_000_000
 
@@ -40,8 +47,9 @@ def read(folder: Path) -> dict[str, Any]:
         if key not in _KEYS:
             raise _bad(f"{FILE} has an unknown option {key!r}", f"Known are {', '.join(_KEYS)}.")
         if not isinstance(value, _KEYS[key]) or (isinstance(value, bool) and bool not in _KEYS[key]):
-            kinds = " or ".join(kind.__name__ for kind in _KEYS[key])
-            raise _bad(f"{key} in {FILE} is {value!r}", f"Write a {kinds}.")
+            kinds = _KEYS[key]
+            said = [_KINDS[kind] for kind in kinds if kind is not int or float not in kinds]
+            raise _bad(f"{key} in {FILE} is {value!r}", f"Write {' or '.join(said)}.")
         if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
             raise _bad(f"{key} in {FILE} is {value!r}", "Write a list of names.")
         if isinstance(value, int | float):

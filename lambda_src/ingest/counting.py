@@ -4,8 +4,9 @@ Rekognition is asked about some bytes by one run of the function at a time. It h
 index. What it asks for is written there in one transaction with the month's counters: so nothing is asked
 uncounted, none counts twice, and the limit of a month is exact. Others with the same bytes wait for its
 result. A claim ends with the result, or when Lambda has stopped the run. What it has counted and did not get,
-such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again. Where
-these bytes never come again, `up --repair-index` removes the claim.
+such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again in the
+same month. In another it does, since Rekognition bills it there. Where these bytes never come again,
+`up --repair-index` removes the claim.
 
 Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
 """
@@ -77,13 +78,17 @@ class Asker:
 class Claim:
     """The right to ask. ends_at: when nobody can hold it any more, in seconds since 1970.
 
-    counted: the features that are counted, and were not answered yet.
+    counted: the features that are counted, and were not answered yet. month: in which they were.
     """
 
     key: str
     version_id: str | None
     ends_at: int
     counted: tuple[str, ...] = ()
+    month: str = ""
+
+    def counted_in(self, month: str) -> tuple[str, ...]:
+        return self.counted if self.month == month else ()
 
     def is_of(self, asker: Asker) -> bool:
         return (self.key, self.version_id) == (asker.key, asker.version_id)
@@ -95,6 +100,7 @@ class Claim:
             "versionId": self.version_id,
             "endsAt": self.ends_at,
             "counted": list(self.counted),
+            "month": self.month,
         }
 
 
@@ -131,6 +137,7 @@ class Counting:
             version_id=asker.version_id,
             ends_at=round(now_s + left_s),
             counted=seen.counted if seen else (),
+            month=seen.month if seen else "",
         )
         try:
             self._put(asker, claim, seen)
@@ -145,19 +152,20 @@ class Counting:
 
         Raises InProgress where the claim is lost, and ClientError or BotoCoreError as DynamoDB gives them.
         """
-        before = held.claim.counted
+        month = usage.month_of(now)
+        before = held.claim.counted_in(month)
         fresh = [one for one in features if one not in before]
         refused: list[str] = []
         while fresh:
             counted = tuple(one for one in FEATURES if one in (*before, *fresh))
-            claim = replace(held.claim, counted=counted)
-            if self._counted(held, claim, fresh, tuple(reused), usage.month_of(now)):
+            claim = replace(held.claim, counted=counted, month=month)
+            if self._counted(held, claim, fresh, tuple(reused), month):
                 held = replace(held, claim=claim)
                 break
             refused.insert(0, fresh.pop())
         return replace(
             held,
-            features=tuple(one for one in features if one in held.claim.counted),
+            features=tuple(one for one in features if one not in refused),
             refused=tuple(refused),
         )
 
@@ -173,6 +181,7 @@ class Counting:
             version_id=item["versionId"],
             ends_at=item["endsAt"],
             counted=tuple(item["counted"]),
+            month=item.get("month", ""),
         )
 
     def _put(self, asker: Asker, claim: Claim, seen: Claim | None) -> None:
@@ -186,7 +195,7 @@ class Counting:
         if self.limit is not None and len(fresh) > self.limit:
             return False
         item = to_attributes(claim.attributes(held.asker))
-        pictures = 0 if held.claim.counted else held.asker.pictures(month)
+        pictures = 0 if held.claim.counted_in(month) else held.asker.pictures(month)
         parts: list[Any] = [
             {"Put": {"TableName": self.table, "Item": item, **_still(held.claim)}},
             {"Update": self._raised(month, fresh, reused, pictures=pictures)},

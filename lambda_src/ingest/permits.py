@@ -85,6 +85,8 @@ class SharedPermits:
             self._count_reused(asker, tuple(found))
             return Permit(features=(), known=found, taken=held)
         taken = self.counting.count(held, left, reused=found, now=self.now())
+        if found and taken.claim == held.claim:  # nothing was counted together with them
+            self._count_reused(asker, tuple(found))
         refused = {feature: over_limit(self.counting.limit) for feature in taken.refused}
         return Permit(features=taken.features, known={**found, **refused}, taken=taken)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ingest.analysis import Findings
-from shared.results import LISTED
+from shared.results import LISTED, REMOVED
 
 if TYPE_CHECKING:
     from shared.result_item import Origin, Stored
@@ -30,10 +30,10 @@ class Sought:
 def answers(sought: Sought, stored: Stored | None) -> dict[str, Findings]:
     """The answers of a picture that may stand for those that are sought; feature by feature.
 
-    The result decides, whatever the index says: it must be done, of the same bytes, with the feature, and by
-    the newest model seen.
+    The result decides, whatever the index says: it must be of the same bytes, with the feature, and by the
+    newest model seen. Also one that failed has what was paid for.
     """
-    if stored is None or stored["status"] != "done" or stored.get("sha256") != sought.sha256:
+    if stored is None or stored["status"] == REMOVED or stored.get("sha256") != sought.sha256:
         return {}
     origin: Origin = {"objectKey": stored["objectKey"]}
     if "versionId" in stored:

@@ -5,7 +5,7 @@ Needs `dynamodb:BatchGetItem`, `PutItem` and `Query` on the index, and what read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -40,12 +40,11 @@ class Twins:
     def answers(self, sought: Sought) -> dict[str, Findings]:
         """The answers that need not be paid. Raises ClientError or BotoCoreError as AWS gives them."""
         found: dict[str, Findings] = {}
-        newest: Mapping[str, str] | None = None
+        newest = self.newest_models(sought.features)
         stored: dict[str, Stored | None] = {}
         for feature in sought.features:
-            for key in self._keys(sought.sha256, feature) if feature not in found else ():
-                if newest is None:
-                    newest = self.newest_models(sought.features)
+            model = newest.get(feature, "")
+            for key in self._keys(sought.sha256, feature, model) if feature not in found else ():
                 if key not in stored:
                     stored[key] = self.read(key)
                 usable = answers(replace(sought, newest=newest), stored[key])
@@ -54,11 +53,16 @@ class Twins:
                     break
         return found
 
-    def _keys(self, sha256: str, feature: str) -> Iterator[str]:
+    def _keys(self, sha256: str, feature: str, model: str) -> Iterator[str]:
+        """Of pictures of these bytes that have the model's answer: hundreds may have that of another."""
+        place = {
+            ":pk": index_rows.sha256_pk(sha256, feature),
+            ":model": f"{index_rows.mark_of(model)}#",
+        }
         answer = self.dynamodb.query(
             TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=to_attributes({":pk": index_rows.sha256_pk(sha256, feature)}),
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :model)",
+            ExpressionAttributeValues=to_attributes(place),
             ConsistentRead=True,
             Limit=_MOST,
         )

@@ -8,14 +8,15 @@ A row is (pk, sk). Standard library only: the command line loads this very file,
   name#<word>                 <rank>#<hash of the key>    each word of its key, at most 20
   labels                      <lower name>                each label's name, as Rekognition writes it
   aliases                     <lower alias>#<lower name>  each other name of a label
-  sha256#<hex>#<feature>      <rank>#<hash of the key>    each answer that a picture of these bytes has
+  sha256#<hex>#<feature>      <model>#<hash of the key>   each answer that a picture of these bytes has
   asking#<hex>                -, or one for a picture     who asks Rekognition about these bytes
   model#<feature>             -                           the newest model seen
   month#<yyyy-mm>             -                           counters
   index                       state                       how far the index is
 
-The rank makes the most certain come first. The first four have the picture's `key`, since keys and sort keys
-may both have 1,024 bytes, and `at`: milliseconds since 1970, more with each writing of the picture's rows.
+The rank makes the most certain come first; <model> is a mark of five characters. Rows of a picture have its
+`key`, since keys and sort keys may both have 1,024 bytes, and `at`: milliseconds since 1970, more with each
+writing of the picture's rows.
 
 `indexed` of a result lists its rows. It is written before rows that the result did not have, and the rows
 are written before the result they are about; what is left over is removed after it. So whatever stops in
@@ -106,6 +107,11 @@ def rank(confidence: float) -> str:
     return f"{min(max(99.99 - float(confidence), 0.0), 99.99):05.2f}"
 
 
+def mark_of(model: str) -> str:
+    """Five characters for a model: its answers stand together among those of others. model: "" for none."""
+    return hashlib.sha256(model.encode()).hexdigest()[:_RANK_DIGITS]
+
+
 def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -129,10 +135,7 @@ def certainties(item: Mapping[str, Any]) -> dict[str, float]:
             _raise(text, text_pk(word), detection["Confidence"])
     # The last part of a path tells more than the folders before it.
     key = {name_pk(word): 100.0 for word in words(item["objectKey"])[-_MAX_KEY_WORDS:]}
-    found = {**labels, **_most_certain(text, _MAX_WORDS), **key}
-    if item["status"] == "done" and "sha256" in item:
-        found |= {sha256_pk(item["sha256"], feature): 100.0 for feature in FEATURES if feature in item}
-    return found
+    return {**labels, **_most_certain(text, _MAX_WORDS), **key}
 
 
 def _raise(found: dict[str, float], pk: str, confidence: Any) -> None:
@@ -145,7 +148,14 @@ def _most_certain(found: Mapping[str, float], count: int) -> dict[str, float]:
 
 def entries(item: Mapping[str, Any]) -> list[str]:
     """The rows of a result as `indexed` lists them."""
-    return [f"{rank(certainty)} {pk}" for pk, certainty in sorted(certainties(item).items())]
+    places = {pk: rank(certainty) for pk, certainty in certainties(item).items()}
+    if "sha256" in item:  # also of one that failed: what it has is paid for
+        places |= {
+            sha256_pk(item["sha256"], feature): mark_of(item["models"].get(feature, ""))
+            for feature in FEATURES
+            if feature in item
+        }
+    return [f"{place} {pk}" for pk, place in sorted(places.items())]
 
 
 def row_of(entry: str, key: str) -> tuple[str, str]:

@@ -265,7 +265,7 @@ def _usage(*, left: int) -> Answer:
     return Answer(body={"month": "2026-11", **counters, "limit": 100, "left": left})
 
 
-FULL = "The monthly limit of 100 analyses leaves 0. 2 pictures would fail at it again."
+FULL = "The monthly limit of 100 analyses leaves 0. 2 pictures would fail at it."
 
 
 @pytest.mark.parametrize("chosen", [(), ("--all",), ("--reason", "over_limit"), ("late0.jpg", "late1.jpg")])
@@ -306,6 +306,28 @@ def test_what_was_over_the_limit_is_taken_once_there_is_room(
         assert printed.code == 0
         assert ("limit of 100 analyses leaves 1." in " ".join((printed.out + printed.err).split())) == told
     assert sorted(lambda_.rekognition.asked) == ["late0.jpg", "late1.jpg"]
+
+
+def test_a_finished_picture_stays_so_in_a_full_month(
+    cli: Cli, lambda_: FakeLambda, api: FakeApi, full: EverythingPermitted
+) -> None:
+    """Asking for what it lacks would only make it a failed one."""
+    full.refused = None
+    cli("retry", "late0.jpg", "--yes")
+    lambda_.client("ssm").put_parameter(
+        Name=NAMES.settings_parameter,
+        Value=Settings(features=("labels", "faces"), first_day="2026-01-01").to_json(),
+        Overwrite=True,
+    )
+    lambda_.events.clear()
+    api.usage = _usage(left=0)
+    printed = cli("retry", "late0.jpg", "--again", "--yes")
+    assert (printed.code, lambda_.events) == (1, [])
+    assert "leaves 0. 1 picture would fail at it." in " ".join(printed.err.split())
+    api.usage = _usage(left=1)
+    printed = cli("retry", "late0.jpg", "--again", "--yes")
+    assert "limit of 100 analyses leaves 1." in " ".join((printed.out + printed.err).split())
+    assert len(lambda_.events) == 1
 
 
 def test_what_is_left_of_the_month_is_not_asked_without_need(

@@ -15,7 +15,9 @@ import pytest
 from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.sending.picture import Rules
+from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
@@ -90,6 +92,16 @@ def test_many_are_sent_after_a_yes_to_number_features_copies_and_price(
     assert sent(bucket) == 180
 
 
+def test_the_end_of_input_is_a_no_and_ends_the_line_of_the_question(
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any
+) -> None:
+    features("labels")
+    files("pics", 101)
+    printed = asked("", "upload", "pics")
+    assert (printed.code, sent(bucket)) == (1, 0)
+    assert "[y/N] \nError: Nothing was sent." in printed.err
+
+
 def test_what_is_there_already_is_not_asked_about(
     asked: Callable[..., Printed], played: FakeApi, bucket: Any
 ) -> None:
@@ -135,9 +147,9 @@ def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
 # --- watch -----------------------------------------------------------------------------------------
 
 
-def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False) -> _Sender:
+def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False, every_s: int = 100) -> _Sender:
     """Of a folder whose files are complete at each look; what it sends is only named."""
-    clock = SimpleNamespace(monotonic=iter(range(0, 10_000, 100)).__next__)
+    clock = SimpleNamespace(monotonic=iter(range(0, 10_000, every_s)).__next__)
     monkeypatch.setattr("imgpipe_cli.commands.watch.time", clock)
     monkeypatch.chdir("inbox")
     run = Run("watch", Options(project="demo", region=REGION), Screen())
@@ -165,8 +177,71 @@ def test_many_new_ones_at_once_wait_for_a_yes(
     assert sent(bucket) == count
     err = " ".join(capsys.readouterr().err.split())
     assert "asked at most 101 times" in err
-    assert ("Not sent: start imgpipe watch with --yes" in err) == (count == 0)
+    assert ("Not sent, nor what follows within a minute" in err) == (count == 0)
     assert Targets().read()[1]
+
+
+@pytest.mark.parametrize(("typed", "count"), [("y\n", 180), ("n\n", 100)])
+def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
+    played: FakeApi,
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    count: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 0)
+    watching = sender(monkeypatch, every_s=2)
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    for there in range(0, 181, 20):
+        files(".", there)
+        watching.look()
+    for _ in range(6):
+        watching.look()
+    assert sent(bucket) == count
+    err = " ".join(capsys.readouterr().err.split())
+    assert err.count("[y/N]") == 1
+    assert "asked at most 20 times" in err and "100 pictures before them went unasked." in err
+
+
+def test_one_that_cannot_be_sent_again_and_again_counts_once(
+    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 0)
+    watching = sender(monkeypatch, every_s=2)
+    send, outage = watching._send, [True]
+
+    def unreachable(source: Source) -> None:
+        if outage:
+            raise Problem("unreachable", "S3 does not answer.")
+        send(source)
+
+    monkeypatch.setattr(watching, "_send", unreachable)
+    files(".", 60)
+    for _ in range(10):
+        watching.look()
+    outage.clear()
+    watching.look()
+    assert sent(bucket) == 60
+
+
+def test_those_of_another_minute_are_counted_anew(
+    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features("labels")
+    files("inbox", 0)
+    watching = sender(monkeypatch, every_s=70)
+    for there in (0, 60, 120):
+        files(".", there)
+        watching.look()
+    watching.look()
+    assert sent(bucket) == 120
 
 
 def test_many_that_are_there_at_the_start_are_agreed_to_once(

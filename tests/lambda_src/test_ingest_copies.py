@@ -17,6 +17,7 @@ from ingest.reading import HEAD_BYTES, Head
 from ingest.reuse import Sought, answers
 from shared.events import Arrival
 from shared.forced import is_forced, metadata_of
+from shared.index_rows import hash_of
 from tests.support.exhaustive import only
 from tests.support.function_cloud import ANSWERS, BUCKET, Cloud
 from tests.support.picture_heads import jpeg
@@ -133,14 +134,17 @@ def test_a_result_stands_for_the_features_it_has_and_says_whose_it_is() -> None:
     [
         None,
         {"objectKey": "first.jpg", "status": "removed", "sequencer": "0"},
-        STORED | {"status": "failed"},
         STORED | {"sha256": "cd"},
         {name: value for name, value in STORED.items() if name != "sha256"},
     ],
-    ids=["none", "removed", "failed", "other bytes", "from before"],
+    ids=["none", "removed", "other bytes", "from before"],
 )
 def test_no_other_result_stands_for_anything(stored: Any) -> None:
     assert found(stored) == {}
+
+
+def test_what_a_failed_result_has_is_paid_for_too() -> None:
+    assert found(STORED | {"status": "failed"}).keys() == {"labels", "faces"}
 
 
 def test_an_analysis_keeps_its_origin_from_copy_to_copy() -> None:
@@ -239,6 +243,37 @@ def test_a_newer_model_is_asked_again_by_those_that_come_after_it(cloud: Cloud) 
     cloud.ingest(cloud.put("d.jpg", picture(1)))
     assert len(cloud.asked) == 3
     assert origin(cloud, "d.jpg") == "c.jpg"
+
+
+def test_of_many_copies_one_is_paid_for_a_newer_model(cloud: Cloud) -> None:
+    """Also where many have the answer of the model before, and stand before it in the index."""
+    keys = sorted((f"{number}.jpg" for number in range(20)), key=hash_of, reverse=True)
+    events = [cloud.put(key, picture(1)) for key in keys]
+    for event in events:
+        cloud.ingest(event)
+    cloud.answers["DetectLabels"] = {**ANSWERS["DetectLabels"], "LabelModelVersion": "3.1"}
+    cloud.ingest(cloud.put("other.jpg", picture(2)))
+    cloud.asked.clear()
+    for event in events:
+        event["Records"][0] |= {"imgpipe": "retry", "again": {"labels": "3.0"}}
+        cloud.ingest(event)
+    assert len(cloud.asked) == 1
+    items = [cloud.stored(key) for key in keys]
+    assert all(item and item["models"] == {"labels": "3.1"} for item in items)
+
+
+def test_a_copy_takes_over_what_was_paid_before_another_feature_failed(cloud: Cloud) -> None:
+    good = cloud.answers["DetectFaces"]
+    cloud.answers["DetectFaces"] = "ThrottlingException"
+    with pytest.raises(Unfinished):
+        cloud.ingest(cloud.put("a.jpg", picture(1)), features="labels,faces")
+    cloud.answers["DetectFaces"] = good
+    cloud.asked.clear()
+    cloud.ingest(cloud.put("b.jpg", picture(1)), features="labels,faces")
+    assert cloud.operations == ["DetectFaces"]
+    assert origin(cloud, "b.jpg") == "a.jpg"
+    assert (cloud.usage().pictures, cloud.usage().reused) == (2, {"labels": 1})
+    assert cloud.usage().analyzed == {"labels": 1, "faces": 1}
 
 
 def test_a_picture_asked_for_again_by_hand_does_not_get_the_answer_it_had(cloud: Cloud) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from ingest import timeouts
 from ingest.app import Unfinished
 from ingest.counting import Asker, Claim
+from shared import usage
 from shared.dynamo_types import to_attributes
 from tests.support.function_cloud import error
 from tests.support.picture_heads import jpeg
@@ -119,6 +120,31 @@ def test_a_throttled_run_does_not_count_twice(cloud: Cloud) -> None:
     assert claims(cloud) == []
 
 
+def test_an_analysis_that_is_asked_for_in_the_next_month_counts_there(cloud: Cloud) -> None:
+    """Rekognition bills it there, whatever was counted for the tries before."""
+    good = cloud.answers["DetectLabels"]
+    cloud.answers["DetectLabels"] = THROTTLED
+    events = [cloud.put(f"{number}.jpg", picture(number)) for number in range(2)]
+    for event in events:
+        with pytest.raises(Unfinished):
+            cloud.ingest(event, limit="2")
+    cloud.now = datetime(2026, 12, 1, tzinfo=UTC)
+    cloud.answers["DetectLabels"] = good
+    cloud.asked.clear()
+    for event in events:
+        cloud.ingest(event, limit="1")
+    assert statuses(cloud, "0.jpg", "1.jpg") == ["done", "over_limit"]
+    assert (len(cloud.asked), cloud.usage().analyses, cloud.usage().pictures) == (1, 1, 1)
+    assert claims(cloud) == []
+
+
+def test_an_answer_that_is_reused_counts_where_the_month_has_no_room_for_the_others(cloud: Cloud) -> None:
+    cloud.ingest(cloud.put("a.jpg", picture(1)), limit="1")
+    cloud.ingest(cloud.put("b.jpg", picture(1)), features="labels,faces", limit="1")
+    assert statuses(cloud, "b.jpg") == ["over_limit"]
+    assert (cloud.usage().pictures, cloud.usage().reused) == (2, {"labels": 1})
+
+
 def test_a_copy_takes_over_what_a_throttled_run_has_counted(cloud: Cloud) -> None:
     good = cloud.answers["DetectLabels"]
     cloud.answers["DetectLabels"] = THROTTLED
@@ -208,6 +234,7 @@ def held(cloud: Cloud, *, ends_in_s: int) -> Asker:
         version_id="v",
         ends_at=round(cloud.now.timestamp()) + ends_in_s,
         counted=("labels",),
+        month=usage.month_of(cloud.now),
     )
     cloud.index.put_item(TableName=INDEX_TABLE, Item=to_attributes(claim.attributes(other)))
     return other

@@ -11,6 +11,7 @@ import pytest
 
 from ingest.app import Unfinished
 from ingest.reading import FAR_BYTES
+from shared.index_rows import mark_of
 from shared.original import metadata
 from shared.picture import MAX_BYTES
 
@@ -54,15 +55,16 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "moderation": [],
         "faces": [{"Confidence": 99.5, "BoundingBox": {"Left": -0.01, "Top": 1e-7}}],
         "text": [{"DetectedText": "HI", "Type": "LINE", "Id": 0, "Confidence": 88}],
-        "indexed": [
-            *("00.00 name#1", "00.00 name#flower", "00.00 name#jpg", "00.00 name#pics", "00.00 name#red"),
-            "00.00 name#é",
-            *(
-                f"00.00 sha256#{item['sha256']}#{feature}"
-                for feature in ("faces", "labels", "moderation", "text")
-            ),
-            *("01.22 label#animal", "01.22 label#cat", "11.99 text#hi"),
-        ],
+        "indexed": sorted(
+            [
+                *("00.00 name#1", "00.00 name#flower", "00.00 name#jpg", "00.00 name#pics", "00.00 name#red"),
+                *("00.00 name#é", "01.22 label#animal", "01.22 label#cat", "11.99 text#hi"),
+                *(
+                    f"{mark_of(item['models'].get(feature, ''))} sha256#{item['sha256']}#{feature}"
+                    for feature in ("faces", "labels", "moderation", "text")
+                ),
+            ]
+        ),
         "indexedAt": 1795372205250,
     }
 

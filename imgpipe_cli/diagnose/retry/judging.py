@@ -155,9 +155,11 @@ def asked_for(picture: Picture, features: Sequence[str]) -> list[str]:
     return [one for one in features if one in unanswered or one in picture.outdated]
 
 
-def is_over_limit(picture: Picture, features: Sequence[str]) -> bool:
-    """Whether it failed at the month's limit, and needs an analysis still."""
-    return picture.code == "over_limit" and bool(asked_for(picture, features))
+def needs_room(picture: Picture, features: Sequence[str]) -> bool:
+    """Whether it needs an analysis for which the month's limit must have room: it failed at that, or it is
+    finished and lacks something. Of another failure the analysis may be counted already.
+    """
+    return (picture.code == "over_limit" or picture.state == "done") and bool(asked_for(picture, features))
 
 
 def asked_once(pictures: Iterable[Picture], features: Sequence[str]) -> tuple[Counter[str], int]:
