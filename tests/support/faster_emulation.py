@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import pkgutil
 import re
@@ -42,15 +43,16 @@ from moto.sqs.models import SQSBackend
 
 from tests.support.faster_dynamodb import DYNAMODB
 
-_of_function = functools.cache(accepts_kwargs)
 _emitter: Any = EventAliaser(HierarchicalEmitter())
 _alias = functools.cache(_emitter._alias_event_name)
 
 
 def _accepts_kwargs(function: Any) -> Any:
-    """A method's answer is that of its function. Nothing else is kept: it would keep whole clients alive."""
+    """As its code says. An answer that is kept would keep its function, and with that a whole client."""
     plain = getattr(function, "__func__", function)
-    return _of_function(plain) if isinstance(plain, FunctionType) else accepts_kwargs(function)
+    if isinstance(plain, FunctionType):
+        return plain.__code__.co_flags & inspect.CO_VARKEYWORDS
+    return accepts_kwargs(function)
 
 
 def _alias_event_name(_emitter: EventAliaser, name: str) -> str:
