@@ -160,7 +160,7 @@ def _reused(item: ResultItem) -> Iterator[Drawn]:
 def _table(first: str, *others: Column) -> Columns:
     """What was found, how sure that is as a bar and a number, and what else there is to say."""
     bar = Column("Confidence", whole=True, spare=9)
-    return Columns(Column(first), bar, Column(whole=True, alone="Confidence"), *others)
+    return Columns(Column(first, least=SENTENCE), bar, Column(whole=True, alone="Confidence"), *others)
 
 
 def _labels(labels: Sequence[Label]) -> Columns:

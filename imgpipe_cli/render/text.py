@@ -17,6 +17,9 @@ _BLANK = re.compile(
 _MARKS_ON_ONE = 4
 _EMOJI_STYLE = "\ufe0f"
 
+# A percent sign stays with its number.
+WORD = r"\S+(?: %\S*)?"
+
 _LONGEST_WORD = 200
 _LONGEST_TEXT = 1000
 
@@ -57,7 +60,7 @@ def _fitted_line(line: str, columns: int) -> str:
     named = re.match(r" *\S+(?: \S+)* {2,}", line)
     indent = named.end() if named and named.end() <= columns // 2 else len(line) - len(line.lstrip(" ")) + 2
     shown, used = "", 0
-    for word in re.findall(r" *\S+ *$| *\S+", line):
+    for word in re.findall(rf" *{WORD} *$| *{WORD}", line):
         bare = word.lstrip(" ")
         room = width(bare)
         if shown and used + width(word) > columns and room <= columns:
@@ -68,12 +71,12 @@ def _fitted_line(line: str, columns: int) -> str:
     return shown
 
 
-def whole_words(text: str, columns: int) -> str:
-    """As many of its first words as one line holds."""
+def whole_words(text: str, columns: int, between: str = " ") -> str:
+    """As many of its first words, or parts that something else stands between, as one line holds."""
     if width(text) <= columns:
         return text
     while text and width(text) > columns - 2:
-        text = text.rpartition(" ")[0]
+        text = text.rpartition(between)[0]
     return f"{text} …"
 
 
