@@ -83,8 +83,9 @@ def _heading(item: ResultItem) -> _Heading:
         facts.append(size(item["sizeBytes"]))
     if original := item.get("original"):
         facts.append(f"converted from {safe(original['kind'])}")
-    if item.get("durationMs") is not None:
-        facts.append(f"analyzed in {seconds(item['durationMs'] / 1000)}")
+    if item["status"] == "done" and item.get("durationMs") is not None:
+        # What is reused may take less, and 0.0 s would read like a fault.
+        facts.append(f"analyzed in {seconds(max(item['durationMs'], 100) / 1000)}")
     return _Heading(safe(item["objectKey"]), ", ".join(facts))
 
 
