@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,20 +18,24 @@ if TYPE_CHECKING:
 class Annotation:
     """Where the pictures go: into one file, or a folder. drawn: of each picture its key, path and boxes."""
 
-    def __init__(self, run: Run, out: Path, keys: list[str]) -> None:
-        """Raises Problem for what can be known to be wrong before anything is read."""
+    def __init__(self, run: Run, name: str, keys: list[str]) -> None:
+        """name: that of a folder ends with a slash, unless it is there or there are several keys.
+
+        Raises Problem for what can be known to be wrong before anything is read.
+        """
         annotating.check()
         self.drawn: list[dict[str, Any]] = []
         self._run = run
-        self._out = out
-        self._is_folder = out.is_dir() or len(keys) > 1
+        self._out = out = Path(name)
+        self._is_folder = out.is_dir() or len(keys) > 1 or name.endswith(("/", os.sep))
         self._taken: set[str] = set()
         is_name = out.exists() or out.suffix.lower() in annotating.FORMATS
         if len(keys) > 1 and is_name and not out.is_dir():
             raise annotating.usage("Several pictures go into a folder.", "Name one: --annotate drawn/")
         if not self._is_folder and out.suffix.lower() not in annotating.FORMATS:
             raise annotating.usage(
-                f"{out} is no name of a JPEG or PNG file.", "Name a file such as cat-boxes.jpg, or a folder."
+                f"{out} is no name of a JPEG or PNG file.",
+                "Name a file such as cat-boxes.jpg, or a folder: drawn/",
             )
 
     def draw(self, items: Iterable[ResultItem]) -> list[Problem]:

@@ -33,5 +33,11 @@ def register(app: typer.Typer) -> None:
         found.sort(key=lambda label: (-label["count"], label["name"]))
         if not found:
             asked = prefix or min_confidence is not None
-            run.note("no_labels_match" if asked else "no_labels")
+            run.note("no_labels_match" if asked else "no_labels", _asked_for(prefix, least))
         return Result(data={"labels": found}, show=lambda screen: drawn.show(screen, found))
+
+
+def _asked_for(prefix: str, least: float) -> str:
+    """Also how sure: the pipeline's own setting hides labels, too."""
+    begins = f"that begins with {prefix} " if prefix else ""
+    return f"{begins}is at least {least:g} % sure"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +41,7 @@ def register(app: typer.Typer) -> None:
         wait: Annotated[bool, typer.Option("--wait", help="Wait for results still to come.")] = False,
         timeout: TimeoutOption = TIMEOUT_S,
         annotate: Annotated[
-            Path | None,
+            str | None,
             typer.Option(
                 "--annotate",
                 metavar="OUT",
@@ -96,7 +95,7 @@ def register(app: typer.Typer) -> None:
         return answer if annotation is None else replace(answer, more={"annotated": annotation.drawn})
 
 
-def _annotation(run: Run, out: Path, keys: list[str]) -> Annotation:
+def _annotation(run: Run, out: str, keys: list[str]) -> Annotation:
     from imgpipe_cli.commands.annotation import Annotation
 
     return Annotation(run, out, keys)

@@ -90,7 +90,7 @@ def register(app: typer.Typer) -> None:
             shown.show(run.screen, found, every_key=dry_run)
         if dry_run:
             _tell_finished(run, found, named, chosen)
-            return _answer(run, limit, None, problems, price)
+            return _answer(run, limit, None, problems, price, named)
         if chosen and not yes and _needs_a_yes(run, found, named, chosen):
             need_confirmation(yes, "Analyzing pictures again")
             answer = run.screen.ask(shown.question(chosen, price)) or ""
@@ -99,7 +99,7 @@ def register(app: typer.Typer) -> None:
         elif price:
             run.screen.aside(price)
         done = _carry_out(run, found, chosen, named, timeout, min_confidence)
-        return _answer(run, limit, done, problems, price)
+        return _answer(run, limit, done, problems, price, named)
 
 
 def _check(named: Sequence[str], reasons: Sequence[str], *, everything: bool, missing: bool) -> None:
@@ -299,7 +299,14 @@ def _wait(
     return (left, []) if due_s <= timeout else ([], left)
 
 
-def _answer(run: Run, limit: Room, done: Retry | None, problems: Sequence[Problem], price: str) -> Result:
+def _answer(
+    run: Run,
+    limit: Room,
+    done: Retry | None,
+    problems: Sequence[Problem],
+    price: str,
+    named: Sequence[str],
+) -> Result:
     from imgpipe_cli.render import failures as shown
     from imgpipe_cli.render.screen import problem_data
 
@@ -309,7 +316,7 @@ def _answer(run: Run, limit: Room, done: Retry | None, problems: Sequence[Proble
             run.screen.problem(run.command, problem)
     return Result(
         data={**shown.document(found, chosen, done), "left": limit.left},
-        show=lambda screen: screen.line(shown.summary(found, chosen, done, price)),
+        show=lambda screen: screen.line(shown.summary(found, chosen, done, price, named=bool(named))),
         exit_code=_exit_code(found, done, problems),
         errors=[*map(problem_data, problems), *(shown.errors(done) if done else ())],
     )

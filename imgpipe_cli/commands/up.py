@@ -123,15 +123,9 @@ def register(app: typer.Typer) -> None:
         from imgpipe_cli.deploy.readiness import FirstRequest
         from imgpipe_cli.deploy.resources.settings_parameter import stored_settings
         from imgpipe_cli.deploy.results import migrate
-        from imgpipe_cli.deploy.steps import SERVICES, STEPS
+        from imgpipe_cli.deploy.steps import STEPS
         from imgpipe_cli.render import reports
 
-        connection = run.connect(start_local=True, services=SERVICES)
-        fetched = connection.target.local and not dry_run and model_fetch.in_up(run, declined=no_models)
-        _check_region(connection)
-        pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
-        run.screen.progress.steps(STEPS)
-        snapshot = observe.snapshot(pipeline, run.emit)
         given: dict[str, Any] = {
             "features": features,
             "min_confidence": min_confidence,
@@ -141,6 +135,11 @@ def register(app: typer.Typer) -> None:
             "monthly_limit": monthly_limit,
             "source_account": source_account,
         }
+        connection = _connected(run, given)
+        fetched = connection.target.local and not dry_run and model_fetch.in_up(run, declined=no_models)
+        pipeline = Pipeline(STEPS, connection.aws, connection.names, workers)
+        run.screen.progress.steps(STEPS)
+        snapshot = observe.snapshot(pipeline, run.emit)
         known = _known(run, pipeline, snapshot, given)
         older = releases.taken_back(known, snapshot)
         asked = partial(_settings, run, given, as_own=bool(older))
@@ -310,6 +309,16 @@ def _repaired_rows(connection: Connection, where: TableStore | BucketStore) -> t
 
 def _plain_http(connection: Connection) -> bool:
     return not connection.target.local and connection.aws.endpoint("s3").startswith("http://")
+
+
+def _connected(run: Run, given: Mapping[str, Any]) -> Connection:
+    """A slip of the pen starts no local cloud and fetches no models."""
+    from imgpipe_cli.deploy.steps import SERVICES
+
+    _settings(run, given, None)
+    connection = run.connect(start_local=True, services=SERVICES)
+    _check_region(connection)
+    return connection
 
 
 def _check_region(connection: Connection) -> None:

@@ -196,14 +196,16 @@ def _hint(picture: Picture) -> str:
     return results.after_all_tries(picture.key)
 
 
-def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str) -> str:
-    """The last line."""
+def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: str, *, named: bool) -> str:
+    """The last line. named: keys were given, so that nothing is known of other pictures."""
     if done is None:
-        if not found.pictures and not found.contents.entries:
+        if not (found.pictures or found.contents.entries or named):
             return _nothing(found)
         plan = f"Nothing was changed. imgpipe retry would analyze {count(len(chosen), 'picture')} again."
         return f"{plan} {price}".rstrip()
-    parts = ["No picture was analyzed again."] if found.pictures and not (done.outcomes or done.left) else []
+    parts = []
+    if (found.pictures or named) and not (done.outcomes or done.left):
+        parts.append("No picture was analyzed again.")
     if done.outcomes or done.left:
         before = {one.key: one.item for one in found.pictures if one.state == "done"}
         same = {one.key for one in done.outcomes if one.item and one.item == before.get(one.key)}

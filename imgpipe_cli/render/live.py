@@ -99,7 +99,7 @@ class TransferView:
         self._progress.start()
 
     def draw(self) -> None:
-        words = whole_words(self._transfer.words, self._room)
+        words = whole_words(self._transfer.words, self._room, ", ")
         total = max(self._transfer.total.files, self._transfer.done)
         self._progress.update(self._task, total=total, completed=self._transfer.done, words=words)
 

@@ -83,8 +83,9 @@ def _heading(item: ResultItem) -> _Heading:
         facts.append(size(item["sizeBytes"]))
     if original := item.get("original"):
         facts.append(f"converted from {safe(original['kind'])}")
-    if item.get("durationMs") is not None:
-        facts.append(f"analyzed in {seconds(item['durationMs'] / 1000)}")
+    if item["status"] == "done" and item.get("durationMs") is not None:
+        # What is reused may take less, and 0.0 s would read like a fault.
+        facts.append(f"analyzed in {seconds(max(item['durationMs'], 100) / 1000)}")
     return _Heading(safe(item["objectKey"]), ", ".join(facts))
 
 
@@ -160,7 +161,7 @@ def _reused(item: ResultItem) -> Iterator[Drawn]:
 def _table(first: str, *others: Column) -> Columns:
     """What was found, how sure that is as a bar and a number, and what else there is to say."""
     bar = Column("Confidence", whole=True, spare=9)
-    return Columns(Column(first), bar, Column(whole=True, alone="Confidence"), *others)
+    return Columns(Column(first, least=SENTENCE), bar, Column(whole=True, alone="Confidence"), *others)
 
 
 def _labels(labels: Sequence[Label]) -> Columns:

@@ -15,13 +15,13 @@ def renderable(drawn: Drawn, columns: int) -> RenderableType:
     """The same for a console that is so many columns wide."""
     match drawn:
         case Text():
-            return _text(drawn)
+            return _broken(drawn, columns)
         case Stack():
             return Group(*(renderable(part, columns) for part in drawn.parts))
         case Columns():
             return renderable(drawn.fitted(columns), columns)
         case Labeled():
-            return _labeled(drawn)
+            return _labeled(drawn, columns)
         case Table():
             return _table(drawn)
     return Group(*(_text(line.unbroken()) for line in drawn.lines(columns)))
@@ -34,13 +34,20 @@ def _text(text: Text) -> RichText:
     return found
 
 
-def _labeled(labeled: Labeled) -> RichTable:
+def _broken(text: Text, columns: int) -> RichText:
+    """In lines of ours: Rich takes a percent sign from its number."""
+    if text.whole:
+        return _text(text)
+    return RichText("\n").join(map(_text, text.lines(columns)))
+
+
+def _labeled(labeled: Labeled, columns: int) -> RichTable:
     grid = RichTable.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in labeled.rows:
         indented = RichText(" " * Labeled.INDENT if label.plain else "")
-        grid.add_row(indented.append_text(_text(label)), _text(text))
+        grid.add_row(indented.append_text(_text(label)), _broken(text, labeled.room(columns)))
     return grid
 
 
@@ -51,5 +58,5 @@ def _table(table: Table) -> RichTable:
     for head, width, right in zip(table.heads, table.widths, table.right, strict=True):
         drawn.add_column(head, width=width, overflow="fold", justify="right" if right else "left")
     for row in table.rows:
-        drawn.add_row(*map(_text, row))
+        drawn.add_row(*map(_broken, row, table.widths))
     return drawn

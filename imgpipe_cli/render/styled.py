@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
-from imgpipe_cli.render.text import width
+from imgpipe_cli.render.text import WORD, width
 
 
 class Drawn(Protocol):
@@ -65,7 +65,7 @@ class Text:
         ]
 
     def words(self) -> list[str]:
-        return self.plain.split()
+        return re.findall(WORD, self.plain)
 
     def lines(self, columns: int) -> Iterator[Text]:
         """Broken between words; a word that fits into no line is broken where the line ends."""
@@ -100,12 +100,20 @@ class Labeled:
     def __init__(self, *rows: tuple[Text, Text]) -> None:
         self.rows = rows
 
-    def lines(self, columns: int) -> Iterator[Text]:
+    def room(self, columns: int) -> int:
+        """What the labels leave of so many columns."""
+        return max(columns - self._left, 1)
+
+    @property
+    def _left(self) -> int:
         labels = max((label.width for label, _ in self.rows), default=0)
-        left = self.INDENT + labels + (2 if labels else 0)
+        return self.INDENT + labels + (2 if labels else 0)
+
+    def lines(self, columns: int) -> Iterator[Text]:
+        left = self._left
         for label, text in self.rows:
             head = (Text(" " * self.INDENT) + label).padded(left)
-            for line in text.lines(max(columns - left, 1)):
+            for line in text.lines(self.room(columns)):
                 yield head + line
                 head = Text(" " * left)
 
@@ -113,7 +121,7 @@ class Labeled:
 def _broken(row: str, columns: int) -> Iterator[tuple[int, int]]:
     """From where to where its lines go."""
     start = end = used = 0
-    for found in re.finditer(r" *[^ ]+", row):
+    for found in re.finditer(rf" *{WORD}", row):
         word = found[0]
         if end > start and used + width(word) > columns:
             yield start, end

@@ -17,6 +17,9 @@ _BLANK = re.compile(
 _MARKS_ON_ONE = 4
 _EMOJI_STYLE = "\ufe0f"
 
+# A percent sign stays with its number.
+WORD = r"\S+(?: %\S*)?"
+
 _LONGEST_WORD = 200
 _LONGEST_TEXT = 1000
 
@@ -57,7 +60,7 @@ def _fitted_line(line: str, columns: int) -> str:
     named = re.match(r" *\S+(?: \S+)* {2,}", line)
     indent = named.end() if named and named.end() <= columns // 2 else len(line) - len(line.lstrip(" ")) + 2
     shown, used = "", 0
-    for word in re.findall(r" *\S+ *$| *\S+", line):
+    for word in re.findall(rf" *{WORD} *$| *{WORD}", line):
         bare = word.lstrip(" ")
         room = width(bare)
         if shown and used + width(word) > columns and room <= columns:
@@ -68,12 +71,12 @@ def _fitted_line(line: str, columns: int) -> str:
     return shown
 
 
-def whole_words(text: str, columns: int) -> str:
-    """As many of its first words as one line holds."""
+def whole_words(text: str, columns: int, between: str = " ") -> str:
+    """As many of its first words, or parts that something else stands between, as one line holds."""
     if width(text) <= columns:
         return text
     while text and width(text) > columns - 2:
-        text = text.rpartition(" ")[0]
+        text = text.rpartition(between)[0]
     return f"{text} …"
 
 
@@ -187,8 +190,8 @@ NOTES = {
     "removing": "Removing pictures.",
     "not_results": "Not everything there is a result: {detail}.",
     "no_labels": "No picture has a label yet.",
-    "no_labels_match": "No picture has such a label.",
-    "limited": "There may be more: --limit shows more (0: all), and --after {detail} goes on from here.",
+    "no_labels_match": "No label {detail}.",
+    "limited": "There may be more: --limit shows more (0: all). To go on from here: --after {detail}",
     "index_begun": "The index does not have all results yet: run imgpipe up, which adds them.",
     "index_filling": "The index has {detail} results: run imgpipe up, which adds the others.",
     "list_limited": "The newest {detail}; --limit shows more (0: all).",

@@ -59,6 +59,11 @@ SCENES: Mapping[str, Sequence[str]] = {
         "imgpipe result holiday/IMG_1.HEIC.jpg --json | jq -c '.data[0].original'",
         "imgpipe upload holiday",
     ),
+    "find": (
+        "imgpipe labels",
+        "imgpipe find Animal",
+        'imgpipe find --text "harbour street"',
+    ),
 }
 # No command is silent for so long, unless it waits for an answer.
 QUIET_S = 60

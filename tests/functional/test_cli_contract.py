@@ -132,6 +132,18 @@ def test_in_json_wrong_usage_is_the_same_document(cli: Cli, arguments: tuple[str
     assert (printed.document["command"], printed.document["status"]) == (command, "usage")
 
 
+@pytest.mark.parametrize(
+    ("option", "code"), [(("--features", "cats"), "bad_features"), (("--results", "s4"), "bad_results")]
+)
+def test_up_sees_a_slip_of_the_pen_before_it_starts_anything(
+    cli: Cli, option: tuple[str, str], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the local cloud, nor its models, nor the list of steps."""
+    monkeypatch.setattr("imgpipe_cli.commands.runtime.Run.connect", None)
+    printed = cli("up", "--local", *option, "--json")
+    assert (printed.code, printed.error, printed.err) == (2, code, "")
+
+
 def test_what_is_the_value_of_an_option_is_no_option(cli: Cli) -> None:
     printed = cli("list", "--label", "--json", "--nope")
     assert (printed.code, printed.out) == (2, "")

@@ -245,6 +245,14 @@ def test_several_pictures_are_drawn_into_a_folder(cli: Cli, played: FakeApi, buc
     assert sorted(one.name for one in Path("drawn/x").iterdir()) == ["a_cat-2.jpg", "a_cat.jpg"]
 
 
+def test_a_slash_behind_the_name_of_one_picture_makes_a_folder(
+    cli: Cli, played: FakeApi, bucket: Any
+) -> None:
+    _stored(bucket, played, "cat.jpg")
+    assert cli("result", "cat.jpg", "--annotate", "drawn/").code == 0
+    assert Path("drawn/cat.jpg").exists()
+
+
 def test_a_picture_that_was_replaced_since_its_result_is_not_drawn_on(
     cli: Cli, played: FakeApi, bucket: Any
 ) -> None:

@@ -380,6 +380,11 @@ def test_a_key_nobody_knows_is_an_error_and_the_others_go(cli: Cli, failed: Fake
     assert failed.rekognition.asked == ["slow.jpg"]
 
 
+def test_of_keys_nobody_knows_it_does_not_say_that_nothing_failed(cli: Cli, failed: FakeLambda) -> None:
+    assert cli("retry", "slow.jpeg", "--dry-run").out.startswith("Nothing was changed.")
+    assert cli("retry", "slow.jpeg").out.startswith("No picture was analyzed again.")
+
+
 def test_a_picture_that_is_gone_is_said_to_be_and_its_entry_leaves(cli: Cli, failed: FakeLambda) -> None:
     failed.delete("slow.jpg")
     printed = cli("retry", "slow.jpg")

@@ -39,9 +39,9 @@ def test_a_list_that_ended_at_its_limit_says_where_to_go_on(
     """As find does. The last page ends with the last result that is shown."""
     store(played, 250)
     told = cli("list", "--limit", "150", *options).err
-    assert "--after 150 goes on from here" in told
+    assert "To go on from here: --after 150\n" in told
     assert [one.query["limit"] for one in played.asked] == ["100", "50"]
-    assert "--after 20 goes on from here" in cli("list", *options).err
+    assert "To go on from here: --after 20\n" in cli("list", *options).err
     assert "--after" not in cli("list", "--limit", "250", *options).err
     rest = cli("list", "--limit", "0", "--json", "--after", "150").lines
     assert rest[0]["objectKey"] == "099.jpg"

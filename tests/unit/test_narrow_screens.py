@@ -132,6 +132,12 @@ def test_a_result_has_whole_words(columns: int, monkeypatch: pytest.MonkeyPatch)
     assert ("Boxes" in "\n".join(lines)) == (columns >= 80)
 
 
+def test_a_label_stays_whole_while_other_columns_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    cup = {"Name": "Coffee Cup", "Confidence": 78.3, "Categories": [{"Name": "Kitchen and Dining"}]}
+    lines = _drawn(results.tables(item("a.jpg", labels=[cup]), 70.0), 60, monkeypatch)
+    assert "\n Coffee Cup " in "\n".join(lines)
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_the_line_of_an_upload_shows_what_became_of_the_pictures(
     columns: int, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +152,7 @@ def test_the_line_of_an_upload_shows_what_became_of_the_pictures(
             transfer.take(Arrived(cast("Any", {"status": status})))
         TransferView(transfer).stop()
     assert re.search(r"1,500 of 3,000, \d+:\d+ left, 1 analyzed, 1 failed", told.err.getvalue())
+    assert " 57.2 …" not in told.err.getvalue()  # a size goes with its unit
 
 
 @WIDTHS
@@ -226,6 +233,7 @@ def test_where_there_is_room_nothing_goes_and_nothing_is_stacked(monkeypatch: py
         ("a\nb c d e f g h i j k l m", "a\nb c d e f g h i j k\n  l m"),
         ("see /a/path/that/is/longer/than/a/line now", "see /a/path/that/is/longer/than/a/line\n  now"),
         ("10:00:00  an-id-of-19-letters", "10:00:00\n an-id-of-19-letters"),
+        ("Cat 96 %, Animal 98 %, Pet", "Cat 96 %, Animal\n  98 %, Pet"),  # a number keeps its sign
         ("", ""),
         ("写真 の 名前 は 長い です", "写真 の 名前 は 長い\n  です"),  # two columns each
         ("cafe\u0301 one two three four", "cafe\u0301 one two three\n  four"),  # the accent takes none
@@ -241,6 +249,7 @@ def test_of_progress_that_is_too_long_the_first_words_are_shown() -> None:
     assert whole_words("created bucket imgpipe-uploads", 20) == "created bucket …"
     assert whole_words("created 写真の入れ物 imgpipe", 21) == "created …"
     assert whole_words("created 写真の入れ物 imgpipe", 22) == "created 写真の入れ物 …"
+    assert whole_words("27 of 27, 3 refused, 5.7 MB", 26, ", ") == "27 of 27, 3 refused …"
 
 
 LONG = "The pipeline of this project was set up in another region than the one that is asked for now."

@@ -73,6 +73,19 @@ def test_labels_have_a_bar_a_number_parents_a_category_and_boxes() -> None:
     """)
 
 
+@pytest.mark.parametrize(
+    ("found", "heading"),
+    [
+        (item("a.jpg", sizeBytes=60270, durationMs=3), "a.jpg  58.9 KB, analyzed in 0.1 s"),
+        ({**failed("a.jpg", retryable=False), "durationMs": 200}, "a.jpg"),
+    ],
+)
+def test_no_picture_is_analyzed_in_no_time_and_none_that_failed_is_analyzed(
+    found: ResultItem, heading: str
+) -> None:
+    assert drawn(found).splitlines()[0].rstrip() == heading
+
+
 def test_the_threshold_decides_what_is_shown() -> None:
     shown = {at: drawn(item("a.jpg", labels=LABELS), at) for at in (50.0, 83.2, 99.0)}
     assert ["Helmet" in shown[at] for at in shown] == [True, False, False]

@@ -35,6 +35,8 @@ def _on_terminal(drawn: Drawn, columns: int, **options: Any) -> list[str]:
         ("one\n\ntwo three", ["one", "", "two", "three"]),
         ("a\n", ["a", ""]),
         ("abcdefghijklmnop", ["abcdefgh", "ijklmnop"]),
+        ("Cat, 96 %; 1", ["Cat,", "96 %; 1"]),  # a number keeps its sign
+        ("Cats 96 %, 1", ["Cats", "96 %, 1"]),
         ("a abcdefghijk", ["a", "abcdefgh", "ijk"]),
         ("写真の名前です", ["写真の名", "前です"]),  # two columns each
         ("写真の名前", ["写真の名", "前"]),

@@ -149,18 +149,30 @@ def test_without_converting_it_is_refused_as_ever(account: Account, tmp_path: Pa
     assert refused(account).message == "It is neither JPEG nor PNG: it looks like a HEIC picture."
 
 
-@pytest.mark.parametrize("lacking", ["PIL", "pi_heif"])
+@pytest.mark.parametrize(
+    ("lacking", "extras"), [({"PIL", "ministack"}, "photos"), ({"pi_heif"}, "local,photos")]
+)
 def test_where_the_extra_is_missing_the_refusal_says_so(
-    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: set[str], extras: str
 ) -> None:
-    monkeypatch.setattr(kinds, "find_spec", lambda name: None if name == lacking else object())
+    """An extra that is there is named too: pipx would leave it out of the new environment."""
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None if name in lacking else object())
     cmyk = tmp_path / "cmyk.jpg"
     cmyk.write_bytes(photos.jpeg(1, image=photos.cat().convert("CMYK")))
     sent = account.send(photo(tmp_path), cmyk, rules=CONVERTING)
-    assert ".[photos]" in refused(account).hint
+    assert refused(account).hint.endswith(f"pipx install --force '.[{extras}]'")
     # AWS may read it: it is only sent as it is where it cannot be converted.
     assert [(one.key, one.converted) for one in sent] == (
-        [("cmyk.jpg", None)] if lacking == "PIL" else [("cmyk.jpg.jpg", "JPEG")]
+        [("cmyk.jpg", None)] if "PIL" in lacking else [("cmyk.jpg.jpg", "JPEG")]
+    )
+
+
+def test_on_windows_on_arm_no_extra_reads_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None if name == "pi_heif" else object())
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr("platform.machine", lambda: "ARM64")
+    assert kinds.missing("HEIC") == (
+        "For Windows on ARM there is no package that reads HEIC: export it as JPEG."
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from importlib.util import find_spec
 
 from imgpipe_cli.lambdas import source as functions
@@ -22,7 +24,7 @@ MAX_FILE_BYTES = 1024 * 1024 * 1024
 _TOO_LARGE = ("too_large", "too_many_pixels")
 # "a HEIC picture", "a camera RAW file (CR2)", as the functions name what they refuse.
 _NAMED = re.compile(r"an? (?:(\w+) picture|camera (RAW) file(?: \((\w+)\))?)")
-_INSTALL = "Install what converts it, in imgpipe's checkout: pipx install --force '.[photos]'"
+_INSTALL = "Install what converts it, in imgpipe's checkout: pipx install --force '.[{extras}]'"
 
 
 def kind_of(head: bytes) -> str | None:
@@ -57,8 +59,10 @@ def _is_unusual(data: bytes, kind: str) -> bool:
 
 def missing(kind: str) -> str | None:
     """How to get what converts this kind; None where it is there."""
-    if find_spec("PIL") is None:
-        return _INSTALL
-    if kind == HEIC and find_spec("pi_heif") is None:
-        return f"{_INSTALL} For Windows on ARM there is no package that reads HEIC: export it as JPEG."
-    return None
+    is_there = find_spec("PIL") is not None
+    if is_there and (kind != HEIC or find_spec("pi_heif") is not None):
+        return None
+    if is_there and sys.platform == "win32" and platform.machine() == "ARM64":
+        return "For Windows on ARM there is no package that reads HEIC: export it as JPEG."
+    # pipx puts the new environment in the place of the old one, with these extras only.
+    return _INSTALL.format(extras="photos" if find_spec("ministack") is None else "local,photos")
