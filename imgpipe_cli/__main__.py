@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import gc
 import os
@@ -64,19 +63,19 @@ def _end(number: int, _frame: Any) -> None:
 
 
 def _again(ignored: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C, or a polite end, that came in a callback (of awscrt, of a weak reference) comes again.
+    """Send again a Ctrl-C, or a polite end, that came in a callback (of awscrt, of a weak reference).
 
     Python prints what such a callback raises, and goes on as if nothing had happened.
     """
-    if isinstance(ignored.exc_value, KeyboardInterrupt):
-        number = int(signal.SIGINT)
-    elif isinstance(ignored.exc_value, SystemExit) and isinstance(ignored.exc_value.code, int):
-        number = ignored.exc_value.code - _ENDED_BY_SIGNAL
-    else:
+    ended = ignored.exc_value
+    code = ended.code if isinstance(ended, SystemExit) and isinstance(ended.code, int) else 0
+    if isinstance(ended, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code <= _ENDED_BY_SIGNAL:
         sys.__unraisablehook__(ignored)
         return
     # Later, since this runs in the callback too.
-    timer = threading.Timer(_A_MOMENT_S, _send, (number,))
+    timer = threading.Timer(_A_MOMENT_S, _send, (code - _ENDED_BY_SIGNAL,))
     timer.daemon = True
     with contextlib.suppress(RuntimeError):  # at the very end no thread can begin
         timer.start()
@@ -85,7 +84,7 @@ def _again(ignored: sys.UnraisableHookArgs) -> None:
 def _send(number: int) -> None:
     """To the main thread, also where it waits for something."""
     if sys.platform == "win32":
-        _thread.interrupt_main(number)
+        signal.raise_signal(number)
     else:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 

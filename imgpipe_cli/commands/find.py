@@ -101,11 +101,10 @@ def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: 
     say_how_far(run, source.index or {})
     if shown == 0 and (lacking := _not_looked_for(run, search)):
         run.note("not_looked_for", lacking)
-    elif shown == 0 and search.labels:
-        least = search.min_confidence
-        run.note("none_found") if least <= _FLOOR else run.note("none_as_sure", f"{least:g}")
+    elif shown == 0 and search.labels and search.min_confidence > _FLOOR:
+        run.note("none_as_sure", f"{search.min_confidence:g}")
     elif shown == 0:
-        run.note("no_match")
+        run.note("none_found" if search.labels else "no_match")
     elif shown == limit and source.more:
         run.note("limited", source.more)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from imgpipe_cli.commands.runtime import Run, can_ask, need_confirmation
@@ -58,22 +58,29 @@ def cost(
     """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
     where nothing is billed.
 
-    before: pictures that were sent unasked just before, and count with these.
+    before: how many pictures came just before, and count with these.
     """
-    from imgpipe_cli.deploy import pipeline_info
     from imgpipe_cli.pictures.sending.estimate import count, estimate
     from imgpipe_cli.render import costs, text
-    from imgpipe_cli.session.settings import FEATURES
 
-    files = before + count(planned, UNASKED)
-    if files * len(FEATURES) <= UNASKED or connection.target.local:
-        return ""
-    features = pipeline_info.features(connection)
-    if files * len(features) <= UNASKED:
+    features = features_of_many(connection, before + count(planned, UNASKED))
+    if not features:
         return ""
     with run.screen.progress.busy("counting_pictures"):
         found = estimate(connection.aws, connection.names.bucket, planned, rules, force=force)
     if not found.pictures or (before + found.pictures) * len(features) <= UNASKED:
         return ""
     told = costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
-    return f"{told} {text.count(before, 'picture')} before them went unasked." if before else told
+    return f"{told} {text.count(before, 'picture')} came within the minute before." if before else told
+
+
+def features_of_many(connection: Connection, pictures: int) -> Sequence[str]:
+    """Those of the pipeline, where so many pictures may be more than UNASKED analyses that are billed; else
+    none. Raises Problem."""
+    from imgpipe_cli.deploy import pipeline_info
+    from imgpipe_cli.session.settings import FEATURES
+
+    if pictures * len(FEATURES) <= UNASKED or connection.target.local:
+        return ()
+    features = pipeline_info.features(connection)
+    return features if pictures * len(features) > UNASKED else ()

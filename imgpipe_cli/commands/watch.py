@@ -38,7 +38,7 @@ _IDLE_PAUSE_S = 3.0
 _LONGEST_PAUSE_S = 15.0
 # A deployment or a restart may answer so for a moment.
 _GONE_AFTER = 5
-# New pictures that come within so long count together, and what follows an answer within it needs no other.
+# New pictures that come within so long count together.
 _BURST_S = 60.0
 # What a picture that is sent again a little later may not meet any more.
 _PASSING = ("unreachable", "throttled", "aws_error", "local_disk_full")
@@ -156,10 +156,11 @@ class _Sender:
 
         self._yes = yes
         self._agreed: frozenset[str] = frozenset()
-        # Of the burst of new pictures: which went unasked, the answer to the question, and its end.
-        self._unasked: set[str] = set()
+        # When new pictures were sent or left. Others come while some are sent: no time passes here meanwhile.
+        self._recent: list[float] = []
+        self._now = self._busy_s = 0.0
+        # Whether those are agreed to that come while many do.
         self._answer: bool | None = None
-        self._burst_ends = 0.0
         if existing:
             there = [one for one in folder(root) if isinstance(one, Source)]
             paid_consent.confirm(run, connection, list(map(with_key, there)), rules, yes=yes)
@@ -184,15 +185,22 @@ class _Sender:
         from imgpipe_cli.events import Refused
         from imgpipe_cli.pictures.sending.plan import with_key
 
+        begun = time.monotonic()
         try:
-            ready = self._watch.complete(time.monotonic())
+            ready = self._watch.complete(begun)
             self._gone = False
         except OSError as error:
             if not self._gone:
                 self._run.note("folder_gone", error.strerror or str(error))
             self._gone = True
             return False
-        for source in map(with_key, self._allowed(ready)):
+        self._now = begun - self._busy_s
+        try:
+            allowed = self._allowed(ready)
+        except Problem as error:
+            self._later(ready, error)
+            allowed = ()
+        for source in map(with_key, allowed):
             if isinstance(source, Refused):
                 self._run.emit(source)
                 continue
@@ -200,40 +208,43 @@ class _Sender:
                 self._send(source)
                 self._failed = False
             except Problem as error:
-                if error.code not in _PASSING:
-                    raise
-                if not self._failed:
-                    self._run.note("not_sent_yet", self._run.why(error))
-                self._failed = True
-                self._watch.again(source)
+                self._later([source], error)
+        self._busy_s += time.monotonic() - begun
         return bool(ready)
 
+    def _later(self, sources: Sequence[Source], error: Problem) -> None:
+        """Try them again at the next look. Raises the Problem where it does not pass by itself."""
+        if error.code not in _PASSING:
+            raise error
+        if not self._failed:
+            self._run.note("not_sent_yet", self._run.why(error))
+        self._failed = True
+        for source in sources:
+            self._watch.again(source)
+
     def _allowed(self, ready: Sequence[Source]) -> Sequence[Source]:
-        """All, or none of so many new ones that their price has to be agreed to, and is not.
+        """All, or none of so many new ones that their price has to be agreed to, and is not. Raises Problem.
 
         A folder that is copied comes a few pictures at a look: they count together, and are asked about once.
         """
+        self._recent = [at for at in self._recent if self._now - at < _BURST_S]
         new = [one for one in ready if one.name not in self._agreed]
         if self._yes or not new:
             return ready
-        now = time.monotonic()
-        is_over = now >= self._burst_ends
-        if is_over:
-            self._unasked, self._answer = set(), None
-        if is_over or self._answer is not None:
-            self._burst_ends = now + _BURST_S
-        if self._answer is None:
-            self._answer = self._answered(new)
-        if self._answer is None:
-            self._unasked.update(one.name for one in new)
-        return [one for one in ready if one.name in self._agreed] if self._answer is False else ready
+        before = len(self._recent)
+        if not paid_consent.features_of_many(self._connection, before + len(new)):
+            self._answer = None
+        elif self._answer is None:
+            self._answer = self._answered(new, before)
+        if self._answer is not False:
+            return ready
+        self._recent += [self._now] * len(new)
+        return [one for one in ready if one.name in self._agreed]
 
-    def _answered(self, new: Sequence[Source]) -> bool | None:
-        """Whether sending these, and what follows in the burst, is agreed to; None where nothing is asked."""
+    def _answered(self, new: Sequence[Source], before: int) -> bool | None:
+        """Whether sending these, and what follows, is agreed to; None where nothing is asked."""
         from imgpipe_cli.pictures.sending.plan import with_key
 
-        # One that could not be sent comes again.
-        before = len(self._unasked.difference(one.name for one in new))
         planned = list(map(with_key, new))
         told = paid_consent.cost(self._run, self._connection, planned, self._rules, before=before)
         if not told:
@@ -275,6 +286,8 @@ class _Sender:
         self._run.emit(event)
         if isinstance(event, PassedOver):
             self._run.note("passed_over", event.source)
+        if isinstance(event, Sent) and event.source not in self._agreed:
+            self._recent.append(self._now)
         if isinstance(event, Sent) and event.tells_place and not self._is_place_told:
             self._is_place_told = True
             self._run.note("places_told", event.source)

@@ -164,7 +164,7 @@ NOTES = {
     "places_told": "Sent with the place where it was taken: {detail}. --strip-metadata leaves that out.",
     "sent_slowly": "The fast way to send is not there ({detail}): this upload takes longer.",
     "counting_pictures": "Counting the pictures that are to be analyzed.",
-    "many_left": "{detail} Not sent, nor what follows within a minute: imgpipe watch --yes sends it unasked.",
+    "many_left": "{detail} Not sent, nor what follows while so many come: imgpipe watch --yes sends all.",
     "existing_left": "{detail} already in the folder; watch with --existing to send them too.",
     "watching": "Watching {detail}. Stop with Ctrl-C.",
     "feed_interrupted": "No connection ({detail}): trying again.",

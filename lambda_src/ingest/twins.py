@@ -43,8 +43,8 @@ class Twins:
         newest = self.newest_models(sought.features)
         stored: dict[str, Stored | None] = {}
         for feature in sought.features:
-            model = newest.get(feature, "")
-            for key in self._keys(sought.sha256, feature, model) if feature not in found else ():
+            keys = self._keys(sought.sha256, feature, newest.get(feature))
+            for key in keys if feature not in found else ():
                 if key not in stored:
                     stored[key] = self.read(key)
                 usable = answers(replace(sought, newest=newest), stored[key])
@@ -53,16 +53,19 @@ class Twins:
                     break
         return found
 
-    def _keys(self, sha256: str, feature: str, model: str) -> Iterator[str]:
-        """Of pictures of these bytes that have the model's answer: hundreds may have that of another."""
-        place = {
-            ":pk": index_rows.sha256_pk(sha256, feature),
-            ":model": f"{index_rows.mark_of(model)}#",
-        }
+    def _keys(self, sha256: str, feature: str, model: str | None) -> Iterator[str]:
+        """Of pictures of these bytes that have the model's answer: hundreds may have that of another.
+
+        model: None where no model is known, as for faces, or in an index that was filled anew.
+        """
+        condition, values = "pk = :pk", {":pk": index_rows.sha256_pk(sha256, feature)}
+        if model is not None:
+            condition += " AND begins_with(sk, :model)"
+            values[":model"] = f"{index_rows.mark_of(model)}#"
         answer = self.dynamodb.query(
             TableName=self.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :model)",
-            ExpressionAttributeValues=to_attributes(place),
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=to_attributes(values),
             ConsistentRead=True,
             Limit=_MOST,
         )

@@ -37,8 +37,8 @@ class Search:
     @property
     def mark(self) -> str:
         """Short for the conditions that a place depends on: another prefix only leaves out others."""
-        labels, words = map(label_pk, self.labels), (*map(text_pk, self.text), *map(name_pk, self.name))
-        return hash_of("\n".join((f"{self.any_label}", *labels, *words)))[:8]
+        pks = (*map(label_pk, self.labels), *map(text_pk, self.text), *map(name_pk, self.name))
+        return hash_of("\n".join((f"{self.any_label}", *pks)))[:8]
 
     def groups(self, index: IndexReader) -> tuple[Group, ...]:
         """A picture needs one pk of each group. Names of labels that mean others are looked up."""

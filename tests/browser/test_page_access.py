@@ -32,6 +32,7 @@ def test_signing_in_by_hand_and_out_again(new_tab: NewTab, site: Site) -> None:
     tab.page.get_by_role("button", name="Sign out").click()
     expect(tab.page.get_by_label("Access token")).to_be_focused()
     expect(tab.page.locator(".card")).to_have_count(0)
+    expect(tab.page.locator("#count")).to_have_text("")
     assert tab.page.evaluate(KEPT) is None
 
 

@@ -178,6 +178,11 @@ def test_the_address_says_which_pictures_are_listed(tab: Tab) -> None:
         tab.page.reload()
     assert "label=Cat" in only.value.url
     listed("with “Cat”", "Cat")
+    failed.check()
+    listed("that failed", "")
+    # Nobody is led here: of both the label counts, as in the addresses of its pictures.
+    tab.page.evaluate("location.hash = 'label=Cat&status=failed'")
+    listed("with “Cat”", "Cat")
 
 
 def test_until_the_answer_comes_the_count_is_that_of_the_pictures_shown(tab: Tab) -> None:

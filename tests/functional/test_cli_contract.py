@@ -378,6 +378,14 @@ def test_a_signal_that_comes_in_a_callback_is_not_lost(name: str, code: int, wor
     assert (done.returncode, done.stderr.lstrip()) == (code, words)
 
 
+def test_another_end_in_a_callback_is_only_printed() -> None:
+    program = _MEETS_A_SIGNAL_IN_A_CALLBACK.replace("signal.raise_signal(int(sys.argv[1]))", "sys.exit(3)")
+    command = [sys.executable, "-c", program.replace("time.sleep(60)", "pass")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0
+    assert "SystemExit: 3" in done.stderr
+
+
 def test_without_a_terminal_nothing_is_colored(played: FakeApi) -> None:
     played.store(item("a", labels=[{"Name": "Cat", "Confidence": 99.0}]))
     remember(played.url)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 import boto3
 import pytest
 
+from imgpipe_cli.commands import watch
 from imgpipe_cli.commands.chosen import Options
 from imgpipe_cli.commands.runtime import Run
 from imgpipe_cli.commands.watch import _Sender
+from imgpipe_cli.deploy import pipeline_info
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.pictures.sending.picture import Rules
 from imgpipe_cli.pictures.sources import Source
 from imgpipe_cli.render.screen import Screen
+from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
 from tests.support.api_server import FakeApi
@@ -149,7 +153,7 @@ def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
 
 def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False, every_s: int = 100) -> _Sender:
     """Of a folder whose files are complete at each look; what it sends is only named."""
-    clock = SimpleNamespace(monotonic=iter(range(0, 10_000, every_s)).__next__)
+    clock = SimpleNamespace(monotonic=count(0, every_s).__next__)
     monkeypatch.setattr("imgpipe_cli.commands.watch.time", clock)
     monkeypatch.chdir("inbox")
     run = Run("watch", Options(project="demo", region=REGION), Screen())
@@ -177,7 +181,7 @@ def test_many_new_ones_at_once_wait_for_a_yes(
     assert sent(bucket) == count
     err = " ".join(capsys.readouterr().err.split())
     assert "asked at most 101 times" in err
-    assert ("Not sent, nor what follows within a minute" in err) == (count == 0)
+    assert ("Not sent, nor what follows while so many come" in err) == (count == 0)
     assert Targets().read()[1]
 
 
@@ -204,7 +208,7 @@ def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
     assert sent(bucket) == count
     err = " ".join(capsys.readouterr().err.split())
     assert err.count("[y/N]") == 1
-    assert "asked at most 20 times" in err and "100 pictures before them went unasked." in err
+    assert "asked at most 20 times" in err and "100 pictures came within the minute before." in err
 
 
 def test_one_that_cannot_be_sent_again_and_again_counts_once(
@@ -242,6 +246,98 @@ def test_those_of_another_minute_are_counted_anew(
         watching.look()
     watching.look()
     assert sent(bucket) == 120
+
+
+@pytest.fixture
+def inbox(played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder to watch, and nobody who could answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
+    features("labels")
+    files("inbox", 0)
+
+
+@pytest.mark.usefixtures("inbox")
+def test_each_picture_counts_for_a_minute(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long before them the first one came."""
+    watching = sender(monkeypatch, every_s=25)
+    for there in (1, 61, 121):
+        files(".", there)
+        watching.look()
+    watching.look()
+    assert sent(bucket) == 61
+
+
+@pytest.mark.usefixtures("inbox")
+def test_those_that_come_while_others_are_sent_count_with_them(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = sender(monkeypatch, every_s=10)
+    send = watching._send
+
+    def slowly(source: Source) -> None:
+        send(source)
+        for _ in range(10):
+            vars(watch)["time"].monotonic()
+
+    monkeypatch.setattr(watching, "_send", slowly)
+    for there in (60, 120):
+        files(".", there)
+        watching.look()
+        watching.look()
+    assert sent(bucket) == 60
+
+
+@pytest.mark.usefixtures("inbox")
+def test_what_the_bucket_holds_already_does_not_count(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = sender(monkeypatch)
+    first._yes = True
+    files(".", 101)
+    first.look()
+    first.look()
+    assert sent(bucket) == 101
+    for one in Path().iterdir():
+        one.unlink()
+    monkeypatch.chdir("..")
+    again = sender(monkeypatch, every_s=10)
+    for there in (101, 102):
+        files(".", there)
+        again.look()
+        again.look()
+    assert sent(bucket) == 102
+
+
+@pytest.mark.usefixtures("inbox")
+def test_after_many_that_are_left_a_few_are_sent_again(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each comes within a minute of another."""
+    watching = sender(monkeypatch, every_s=25)
+    for there in (101, 102, 103, 104):
+        files(".", there)
+        watching.look()
+    watching.look()
+    assert sent(bucket) == 1
+
+
+@pytest.mark.usefixtures("inbox")
+def test_an_outage_while_the_price_is_looked_for_ends_nothing(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = sender(monkeypatch, every_s=2)
+    ask, outage = pipeline_info.features, [True]
+
+    def unreachable(connection: Connection) -> Sequence[str]:
+        if outage:
+            raise Problem("unreachable", "SSM does not answer.")
+        return ask(connection)
+
+    monkeypatch.setattr(pipeline_info, "features", unreachable)
+    files(".", 60)
+    for _ in range(3):
+        watching.look()
+    assert sent(bucket) == 0
+    outage.clear()
+    watching.look()
+    assert sent(bucket) == 60
 
 
 def test_many_that_are_there_at_the_start_are_agreed_to_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -66,31 +67,35 @@ def pipeline(settings: Settings, *items: Any) -> PlainHttpAws:
 
 
 @BOTH
-def test_results_without_rows_get_them_however_often_it_is_killed(settings: Settings) -> None:
+@pytest.mark.parametrize("now_ms", [NOW_MS, 0], ids=["ahead", "behind"])
+def test_results_without_rows_get_them_however_often_it_is_killed(settings: Settings, now_ms: int) -> None:
+    """Whatever the clock of this machine says."""
     pipeline(settings, *ITEMS)
     killed = 0
     while True:
         aws = PlainHttpAws(die_after=killed % 3)
         with suppress(Killed):
-            index(settings, aws).fill(lambda _seen: None)
+            index(settings, aws, now_ms).fill(lambda _seen: None)
             break
         killed += 1
+        assert killed < 100, "it begins anew each time"
     assert killed
     assert rows_of(aws) == wanted(ITEMS)
     assert names_of(aws) == {"cat", "dog", "other cat#cat", "other dog#dog"}
     assert all(rules.is_indexed(one) for one in stored(settings).values() if one["status"] != "removed")
     idle = PlainHttpAws()
-    assert index(settings, idle).fill(lambda _seen: None) == 0
+    assert index(settings, idle, now_ms).fill(lambda _seen: None) == 0
     assert idle.writes == []
 
 
 @BOTH
+@pytest.mark.parametrize("ahead_s", [-86_400, 600])
 def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often_it_is_killed(
-    settings: Settings,
+    settings: Settings, ahead_s: int
 ) -> None:
+    """ahead_s: of the clock that wrote when the rows of the removed table were written."""
     aws = pipeline(settings, *ITEMS)
-    long_ago = 1_000_000_000_000
-    index(settings, aws, long_ago).fill(lambda _seen: None)
+    index(settings, aws, (int(time.time()) + ahead_s) * 1000).fill(lambda _seen: None)
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
     killed = 0
     while True:
@@ -98,6 +103,7 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
             up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
             break
         killed += 1
+        assert killed < 100, "it begins anew each time"
     assert killed >= 3
     assert rows_of(aws) == wanted(ITEMS)
     assert names_of(aws) == {"cat", "dog", "other cat#cat", "other dog#dog"}

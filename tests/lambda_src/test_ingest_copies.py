@@ -15,12 +15,14 @@ from ingest.app import Unfinished
 from ingest.content import sha256_of
 from ingest.reading import HEAD_BYTES, Head
 from ingest.reuse import Sought, answers
+from shared.dynamo_types import to_attributes
 from shared.events import Arrival
 from shared.forced import is_forced, metadata_of
-from shared.index_rows import hash_of
+from shared.index_rows import ONE, hash_of, model_pk
 from tests.support.exhaustive import only
 from tests.support.function_cloud import ANSWERS, BUCKET, Cloud
 from tests.support.picture_heads import jpeg
+from tests.support.result_places import INDEX_TABLE
 
 if TYPE_CHECKING:
     from shared.result_item import StoredItem
@@ -260,6 +262,16 @@ def test_of_many_copies_one_is_paid_for_a_newer_model(cloud: Cloud) -> None:
     assert len(cloud.asked) == 1
     items = [cloud.stored(key) for key in keys]
     assert all(item and item["models"] == {"labels": "3.1"} for item in items)
+
+
+def test_a_copy_is_not_paid_where_nothing_tells_the_newest_model(cloud: Cloud) -> None:
+    """As in an index that `up` has filled anew: it has the rows of the results, and of no model."""
+    cloud.ingest(cloud.put("a.jpg", picture(1)))
+    row = {"pk": model_pk("labels"), "sk": ONE}
+    cloud.index.delete_item(TableName=INDEX_TABLE, Key=to_attributes(row))
+    cloud.asked.clear()
+    cloud.ingest(cloud.put("b.jpg", picture(1)))
+    assert (cloud.asked, origin(cloud, "b.jpg")) == ([], "a.jpg")
 
 
 def test_a_copy_takes_over_what_was_paid_before_another_feature_failed(cloud: Cloud) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from imgpipe_cli.aws.client import Aws, AwsError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _YOUNG_MS = 900_000
 # So long the failure queue keeps an event. Until it comes again, its claim tells what is counted already.
 _REMEMBERED_S = 14 * 24 * 3600
+# AWS refuses the calls of clocks that are more wrong than that. Those that wrote `indexedAt` may be ahead.
+_SKEW_MS = 900_000
 # Results between two notes of how far the index is.
 _NOTED_EVERY = 500
 _TRIES = 8
@@ -50,12 +53,12 @@ class RowIndex:
         of: how many results there are, for those who ask how far it is.
         """
         seen = added = noted = 0
-        made_at = self._made_at()
+        since = self._filled_since()
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
             for some in batches(self._results()):
                 seen += len(some)
-                lacking = (one for one in some if one.get("indexedAt", 0) < made_at)
-                added += sum(pool.map(self._add, lacking))
+                lacking = (one for one in some if one.get("indexedAt", 0) < since)
+                added += sum(pool.map(partial(self._add, since=since), lacking))
                 if seen - noted >= _NOTED_EVERY:
                     noted = seen
                     self._note(seen, of)
@@ -88,10 +91,10 @@ class RowIndex:
             added += sum(self._put_missing(item, right) for item in self._results())
         return added, removed
 
-    def _made_at(self) -> int:
-        """When the index table was made, in milliseconds since 1970; at least 1."""
+    def _filled_since(self) -> int:
+        """From when on `indexedAt` tells that rows are in this table, in milliseconds since 1970; above 0."""
         table = self.aws.call("dynamodb", "describe_table", TableName=self.table)["Table"]
-        return max(1, int(table["CreationDateTime"].timestamp() * 1000))
+        return int(table["CreationDateTime"].timestamp() * 1000) + _SKEW_MS
 
     def _results(self, refused: Callable[[str, AwsError], None] | None = None) -> Iterator[Stored]:
         found = self.store.items({}, refused or (lambda _name, _error: None))
@@ -101,9 +104,9 @@ class RowIndex:
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
             yield from map(dynamo_types.from_attributes, page["Items"])
 
-    def _add(self, item: Stored) -> bool:
-        """False where another result came meanwhile, which has rows of its own."""
-        own, at = rules.entries(item), max(self.now_ms(), item.get("indexedAt", 0) + 1)
+    def _add(self, item: Stored, since: int = 0) -> bool:
+        """False where another result came meanwhile, which has rows of its own. since: the least time."""
+        own, at = rules.entries(item), max(self.now_ms(), since, item.get("indexedAt", 0) + 1)
         self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
         listed = sorted({*own, *item.get("indexed", ())})
         indexed = {**item, "indexed": listed, "indexedAt": at}

@@ -62,7 +62,7 @@ byId("sign-out").addEventListener("click", () => {
 async function followAddress() {
   const place = new URLSearchParams(location.hash.slice(1));
   const label = (place.get("label") ?? "").trim();
-  const onlyFailed = place.get("status") === "failed";
+  const onlyFailed = !label && place.get("status") === "failed";
   const isOther = label !== state.label || onlyFailed !== state.onlyFailed;
   change({ label, onlyFailed });
   byId("label").value = label;

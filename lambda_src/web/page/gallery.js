@@ -202,19 +202,20 @@ onChange(show);
 
 /** Nothing of one person's results stays for the next. */
 export function clear() {
-  for (const key of [...cards.keys()]) remove(key);
+  cards.clear();
   byId("cards").replaceChildren();
   for (const address of sentHere.values()) URL.revokeObjectURL(address);
   sentHere.clear();
   known.clear();
-  after = null;
+  after = loaded = null;
+  byId("count").textContent = "";
   byId("more").hidden = true;
   byId("list-problem").replaceChildren();
 }
 
 // ---- pictures on their way ----
 
-/** Check and send files, and show what becomes of each. */
+/** Send files, and show what becomes of each. */
 export function addFiles(files) {
   const started = [...files].map((file) => [file, sendingCard(file)]);
   byId("cards").prepend(...started.map(([, card]) => card.root));

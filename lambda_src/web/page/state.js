@@ -14,7 +14,7 @@ export const known = new Map();
 /** Addresses of pictures sent from this tab, by object key: no need to load them back. */
 export const sentHere = new Map();
 
-/** Call the function whenever `state` has changed, at most once a frame. */
+/** Call it whenever `state` has changed, at most once a frame. */
 export function onChange(listener) {
   listeners.push(listener);
 }
