@@ -48,6 +48,12 @@ def wanted(items: list[Any]) -> Rows:
     return {rules.row_of(entry, one["objectKey"]) for one in items for entry in rules.entries(one)}
 
 
+def requests(one: Any, at: int, listed: list[str] | None = None) -> Any:
+    """Its rows as BatchWriteItem takes them."""
+    rows = rules.rows_of(one, rules.entries(one) if listed is None else listed, at)
+    return {NAMES.index_table: [{"PutRequest": {"Item": dynamo_types.to_attributes(row)}} for row in rows]}
+
+
 def index(settings: Settings, aws: PlainHttpAws, now_ms: int = NOW_MS) -> RowIndex:
     return RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
 
@@ -162,6 +168,43 @@ def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/a.jpg.json", Body=b"{")
     assert index(IN_S3, aws, NOW_MS + 1_000_000).repair() == (0, 0)
     assert rows_of(aws) == wanted(ITEMS)
+
+
+@BOTH
+def test_a_result_that_comes_while_a_long_repair_reads_keeps_its_rows(settings: Settings) -> None:
+    aws, now_ms = pipeline(settings, ITEMS[0]), NOW_MS
+    place = RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
+    place.fill(lambda _seen: None)
+    late = item("late.jpg", "Cat")
+
+    class Long(type(place.store)):  # type: ignore[misc]
+        def items(self, *asked: Any) -> Any:
+            nonlocal now_ms
+            yield from super().items(*asked)
+            if now_ms == NOW_MS:
+                aws.call("dynamodb", "batch_write_item", RequestItems=requests(late, NOW_MS))
+                assert self.put({**late, "indexedAt": NOW_MS}, absent=True)
+                now_ms += 3_600_000
+
+    place.store = Long(aws, place.store.name.split()[1])
+    assert place.repair() == (0, 0)
+    assert rows_of(aws) == wanted([ITEMS[0], late])
+
+
+@BOTH
+def test_rows_that_repair_adds_are_listed_in_their_result(settings: Settings) -> None:
+    """Its next result, or its removal, takes them away. So it is where an earlier imgpipe wrote others."""
+    now = item("a.jpg", "Cat", sha256="ab", models={"labels": "3.0"})
+    own = rules.entries(now)
+    before = ["00.00 sha256#ab#labels", *(one for one in own if "sha256" not in one)]
+    aws = pipeline(settings, {**now, "indexed": before, "indexedAt": 1})
+    aws.call("dynamodb", "batch_write_item", RequestItems=requests(now, 1, before))
+    index(settings, aws).repair()
+    assert rows_of(aws) == wanted([now])
+    assert stored(settings)["a.jpg"]["indexed"] == sorted({*before, *own})
+    idle = PlainHttpAws()
+    assert index(settings, idle, NOW_MS + 1_000_000).repair() == (0, 0)
+    assert [one for one in idle.writes if one[1] != "batch_write_item"] == []
 
 
 def test_claims_of_runs_stopped_long_ago_are_removed() -> None:
