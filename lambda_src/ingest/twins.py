@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from shared.result_item import Stored
 
-_MOST = 5
-"""So many pictures of the same bytes are looked at: rows of pictures that are gone are soon removed."""
+_AT_ONCE = 10
+_PAGES = 5
+"""So many rows at once, and no more pages: few pictures that are gone have rows, and of those whose result
+is just being stored there are no more than runs of the function."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +56,30 @@ class Twins:
         return found
 
     def _keys(self, sha256: str, feature: str, model: str) -> Iterator[str]:
-        """Of pictures of these bytes that have the model's answer: hundreds may have that of another."""
-        place = {
-            ":pk": index_rows.sha256_pk(sha256, feature),
-            ":model": f"{index_rows.mark_of(model)}#",
-        }
-        answer = self.dynamodb.query(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :model)",
-            ExpressionAttributeValues=to_attributes(place),
-            ConsistentRead=True,
-            Limit=_MOST,
-        )
-        for row in answer["Items"]:
-            yield from_attributes(row)["key"]
+        """Of pictures of these bytes that have the model's answer: hundreds may have that of another.
+
+        model: "" where none has been seen, as in an index that was made anew: then any counts as the newest.
+        """
+        place = {":pk": index_rows.sha256_pk(sha256, feature)}
+        condition = "pk = :pk"
+        if model:
+            place[":model"] = f"{index_rows.mark_of(model)}#"
+            condition += " AND begins_with(sk, :model)"
+        start: dict[str, Any] = {}
+        for _ in range(_PAGES):
+            answer = self.dynamodb.query(
+                TableName=self.table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=to_attributes(place),
+                ConsistentRead=True,
+                Limit=_AT_ONCE,
+                **start,
+            )
+            for row in answer["Items"]:
+                yield from_attributes(row)["key"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def newest_models(self, features: tuple[str, ...]) -> dict[str, str]:
         """Feature -> the newest model seen; without those that no answer has named one for."""
