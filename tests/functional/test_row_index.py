@@ -91,13 +91,17 @@ def test_results_without_rows_get_them_however_often_it_is_killed(settings: Sett
 
 
 @BOTH
+@pytest.mark.parametrize("with_web", [False, True], ids=["the table", "the function that reads it too"])
 def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often_it_is_killed(
-    settings: Settings,
+    settings: Settings, with_web: bool
 ) -> None:
+    """With the function, as a `down` that was killed leaves it."""
     aws = pipeline(settings, *ITEMS)
     long_ago = 1_000_000_000_000
     index(settings, aws, long_ago).fill(lambda _seen: None)
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
+    if with_web:
+        aws.call("lambda", "delete_function", FunctionName=NAMES.function("web"))
     killed = 0
     while True:
         with suppress(Killed):
@@ -110,6 +114,24 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
     idle = PlainHttpAws()
     up(idle, settings)
     assert idle.writes == []
+
+
+@BOTH
+def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Settings) -> None:
+    aws = pipeline(settings, *ITEMS)
+    index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
+    table = aws.call("dynamodb", "describe_table", TableName=NAMES.index_table)["Table"]
+    aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
+
+    class Slow(PlainHttpAws):
+        def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:  # type: ignore[override]
+            mine = operation == "describe_table" and params["TableName"] == NAMES.index_table
+            if mine and self.clock() < 20:
+                return {"Table": {**table, "TableStatus": "DELETING"}}
+            return super().call(service, operation, **params)
+
+    up(Slow(), settings)
+    assert rows_of(aws) == wanted(ITEMS)
 
 
 def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
