@@ -14,7 +14,7 @@ from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import index_rows as rules
 from imgpipe_cli.session.settings import Settings
 from ingest.counting import Asker, Claim
-from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished, up
+from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, down, finished, up
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -117,6 +117,25 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
 
 
 @BOTH
+def test_up_after_a_down_that_was_killed_finds_nothing_of_results_that_are_gone(settings: Settings) -> None:
+    aws = pipeline(settings, *ITEMS)
+    whole = PlainHttpAws()
+    down(whole, workers=1)
+    points = [n for n, (_, what) in enumerate(whole.writes) if what in ("delete_table", "delete_objects")]
+    for die_after in points:
+        up(PlainHttpAws(), settings)
+        for one in ITEMS:
+            store(settings.results, aws, NAMES).put(one, absent=False)
+        index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
+        with suppress(Killed):
+            down(PlainHttpAws(die_after=die_after), workers=1)
+        up(PlainHttpAws(), settings)
+        assert rows_of(aws) == wanted(
+            [one for one in stored(settings).values() if one["status"] != "removed"]
+        )
+
+
+@BOTH
 def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Settings) -> None:
     aws = pipeline(settings, *ITEMS)
     index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
@@ -124,7 +143,7 @@ def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Sett
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
 
     class Slow(PlainHttpAws):
-        def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:  # type: ignore[override]
+        def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
             mine = operation == "describe_table" and params["TableName"] == NAMES.index_table
             if mine and self.clock() < 20:
                 return {"Table": {**table, "TableStatus": "DELETING"}}

@@ -22,7 +22,8 @@ from imgpipe_cli.deploy.results.store import BucketStore, TableStore, store
 from imgpipe_cli.events import Copied, Emit, Note
 from imgpipe_cli.session.settings import Settings
 
-_STORES = ("table", "results_bucket")
+INDEX = "index_table"
+STORES = ("table", "results_bucket")
 _OLD_RUNS = "pictures begun before the update may still fail"
 _OPERATIONS = (
     "dynamodb.describe_table",
@@ -39,7 +40,7 @@ _OPERATIONS = (
 def is_complete(snapshot: Snapshot) -> bool:
     """Whether the indexes hold all results; they do before there are any. Where no function lists results, a
     first `up` was stopped, or somebody removed it."""
-    web, has_index = snapshot["function.web"], _stays(snapshot["index_table"])
+    web, has_index = snapshot["function.web"], _stays(snapshot[INDEX])
     if web.exists:
         return has_index and is_told(web)
     return has_index or not _has_store(snapshot)
@@ -51,15 +52,15 @@ def needs(snapshot: Snapshot) -> Mapping[str, Collection[str]]:
     Where the index table is gone, there has to be a function that does not take a new one for complete before
     there is one: else a stop in between would leave the new one empty for good.
     """
-    web, table = snapshot.get("function.web"), snapshot.get("index_table")
+    web, table = snapshot.get("function.web"), snapshot.get(INDEX)
     if not web or not table or _stays(table):
         return {}
     is_first = is_told(web) if web.exists else _has_store(snapshot)
-    return {"index_table": ["function.web"]} if is_first else {}
+    return {INDEX: ["function.web"]} if is_first else {}
 
 
 def _has_store(snapshot: Snapshot) -> bool:
-    return any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
+    return any(snapshot[name].exists and snapshot[name].owned for name in STORES)
 
 
 def _stays(table: Observed) -> bool:
