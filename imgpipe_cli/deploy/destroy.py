@@ -16,6 +16,7 @@ from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.plan import called
 from imgpipe_cli.deploy.reconcile import Reconciler
 from imgpipe_cli.deploy.resource import GONE, Context, Observed, Resource, Step
+from imgpipe_cli.deploy.results import failed_index
 from imgpipe_cli.deploy.schedule import in_order
 from imgpipe_cli.events import Emit, Skipped
 
@@ -122,6 +123,9 @@ def _send_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> _G
     observed = {one.resource.name: one.observed for one in removals}
     works = {name: partial(reconciler.remove, observed[name]) for name, reconciler in going.items()}
     users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in observed}
+    # After a stop `up` fills a new index; one that is older than its store would have rows of nothing.
+    for name in failed_index.STORES:
+        users.get(name, set()).update({failed_index.INDEX} & observed.keys())
     in_order(works, users, pipeline.workers, stop)
     return _Going(going, stop)
 

@@ -46,12 +46,13 @@ class IndexedStore:
         if seen is not None and is_indexed(seen) and listed == set(own) == set(_entries(seen)):
             return self.store.replace(_with(item, own, seen["indexedAt"]), seen=seen)
         # Later than all rows that are there, whatever the clocks say.
-        at = max(self.now_ms(), (seen.get("indexedAt", 0) if seen else 0) + 1)
+        at = max(self.now_ms(), (seen.get("indexedAt", 0) if seen else 0) + 2)
         if seen is not None and is_indexed(seen) and not listed.issuperset(own):
-            announced = _with(seen, [*listed, *own], at)
+            # Its own rows are as old as before: in an index that was made since then they are missing.
+            announced = _with(seen, [*listed, *own], seen["indexedAt"] + 1)
             if not self.store.replace(announced, seen=seen):
                 return False
-            seen, at = announced, at + 1
+            seen = announced
         try:
             self.index.put(item, own, at)
         except (BotoCoreError, ClientError, TooMuch) as error:

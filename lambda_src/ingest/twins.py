@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from shared.result_item import Stored
 
-_MOST = 5
-"""So many pictures of the same bytes are looked at: rows of pictures that are gone are soon removed."""
+_AT_ONCE = 10
+_PAGES = 5
+"""So many rows at once, and no more pages: few pictures that are gone have rows, and of those whose result
+is just being stored there are no more than runs of the function."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class Twins:
         newest = self.newest_models(sought.features)
         stored: dict[str, Stored | None] = {}
         for feature in sought.features:
-            keys = self._keys(sought.sha256, feature, newest.get(feature))
+            keys = self._keys(sought.sha256, feature, newest.get(feature, ""))
             for key in keys if feature not in found else ():
                 if key not in stored:
                     stored[key] = self.read(key)
@@ -53,24 +55,31 @@ class Twins:
                     break
         return found
 
-    def _keys(self, sha256: str, feature: str, model: str | None) -> Iterator[str]:
+    def _keys(self, sha256: str, feature: str, model: str) -> Iterator[str]:
         """Of pictures of these bytes that have the model's answer: hundreds may have that of another.
 
-        model: None where no model is known, as for faces, or in an index that was filled anew.
+        model: "" where none has been seen, as in an index that was made anew: then any counts as the newest.
         """
-        condition, values = "pk = :pk", {":pk": index_rows.sha256_pk(sha256, feature)}
-        if model is not None:
+        place = {":pk": index_rows.sha256_pk(sha256, feature)}
+        condition = "pk = :pk"
+        if model:
+            place[":model"] = f"{index_rows.mark_of(model)}#"
             condition += " AND begins_with(sk, :model)"
-            values[":model"] = f"{index_rows.mark_of(model)}#"
-        answer = self.dynamodb.query(
-            TableName=self.table,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=to_attributes(values),
-            ConsistentRead=True,
-            Limit=_MOST,
-        )
-        for row in answer["Items"]:
-            yield from_attributes(row)["key"]
+        start: dict[str, Any] = {}
+        for _ in range(_PAGES):
+            answer = self.dynamodb.query(
+                TableName=self.table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=to_attributes(place),
+                ConsistentRead=True,
+                Limit=_AT_ONCE,
+                **start,
+            )
+            for row in answer["Items"]:
+                yield from_attributes(row)["key"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def newest_models(self, features: tuple[str, ...]) -> dict[str, str]:
         """Feature -> the newest model seen; without those that no answer has named one for."""

@@ -55,7 +55,7 @@ _RANK_DIGITS = 5
 
 def folded(text: str) -> str:
     """A name as it is compared: without case, and with single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())[:_MAX_NAME]
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())[:_MAX_NAME].rstrip()
 
 
 def words(text: str) -> list[str]:

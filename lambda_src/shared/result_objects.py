@@ -157,5 +157,11 @@ def counts_more(one: Stored, other: Stored | None) -> bool:
     return other is None or _rank(one) > _rank(other)
 
 
-def _rank(item: Mapping[str, Any]) -> tuple[str, bool, str]:
-    return item["sequencer"], item["status"] != "failed", item.get("analyzedAt", "")
+def _rank(item: Mapping[str, Any]) -> tuple[str, bool, str, int]:
+    """Of the same result counts what was indexed later: it lists the rows that there are."""
+    return (
+        item["sequencer"],
+        item["status"] != "failed",
+        item.get("analyzedAt", ""),
+        item.get("indexedAt", 0),
+    )

@@ -84,7 +84,9 @@ class IndexReader:
         """The pks of what a label's name means: the label itself, and those that have it as another name."""
         beginning = alias_beginning(name)
         found, _ = self._query(ALIASES, beginning, beginning + _AFTER_ALL, PARALLEL_QUERIES)
-        return list(dict.fromkeys(label_pk(one) for one in (name, *(row["name"] for row in found))))
+        # Those of "c#" begin like those of "c".
+        called = [row["name"] for row in found if row["sk"] == beginning + folded(row["name"])]
+        return list(dict.fromkeys(label_pk(one) for one in (name, *called)))
 
     def names(self, prefix: str, after: str, limit: int) -> tuple[list[tuple[str, str]], bool]:
         """(folded, name) of labels whose folded name begins so, after that one; whether there are more."""

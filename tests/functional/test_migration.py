@@ -326,6 +326,24 @@ def test_an_older_result_is_never_copied_over_a_newer_one(kind: str) -> None:
     assert list(other.items({})) == [item("a.jpg", 9)]
 
 
+@BOTH_WAYS
+def test_a_result_whose_rows_came_during_the_move_says_so(start: Settings, end: Settings) -> None:
+    """Its event was tried again before the switch, and nothing else would take the mark away."""
+    finished(start, kind=PlainHttpAws)
+    aws = PlainHttpAws()
+    old, new = (store(one.results, aws, NAMES) for one in (start, end))
+    entries = ["00.00 name#a"]
+    before, after = item("a.jpg", 1, notIndexed=True), item("a.jpg", 1, indexed=entries, indexedAt=7)
+    assert old.put(before, absent=True)
+
+    def meanwhile(event: Event) -> None:
+        if event == Note("results_copied", f"1 from {old.name} to {new.name}"):
+            assert old.renew(after, before)
+
+    move(PlainHttpAws(), end, emit=meanwhile)
+    assert contents(end.results) == [after]
+
+
 def test_old_runs_may_finish_before_the_old_store_is_closed() -> None:
     finished(kind=PlainHttpAws)
     events: list[Event] = []

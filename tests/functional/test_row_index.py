@@ -15,7 +15,7 @@ from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import index_rows as rules
 from imgpipe_cli.session.settings import Settings
 from ingest.counting import Asker, Claim
-from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, finished, up
+from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, down, finished, up
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -47,6 +47,12 @@ def names_of(aws: PlainHttpAws) -> set[str]:
 
 def wanted(items: list[Any]) -> Rows:
     return {rules.row_of(entry, one["objectKey"]) for one in items for entry in rules.entries(one)}
+
+
+def requests(one: Any, at: int, listed: list[str] | None = None) -> Any:
+    """Its rows as BatchWriteItem takes them."""
+    rows = rules.rows_of(one, rules.entries(one) if listed is None else listed, at)
+    return {NAMES.index_table: [{"PutRequest": {"Item": dynamo_types.to_attributes(row)}} for row in rows]}
 
 
 def index(settings: Settings, aws: PlainHttpAws, now_ms: int = NOW_MS) -> RowIndex:
@@ -90,13 +96,19 @@ def test_results_without_rows_get_them_however_often_it_is_killed(settings: Sett
 
 @BOTH
 @pytest.mark.parametrize("ahead_s", [-86_400, 600])
+@pytest.mark.parametrize("with_web", [False, True], ids=["the table", "the function that reads it too"])
 def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often_it_is_killed(
-    settings: Settings, ahead_s: int
+    settings: Settings, ahead_s: int, with_web: bool
 ) -> None:
-    """ahead_s: of the clock that wrote when the rows of the removed table were written."""
+    """ahead_s: of the clock that wrote when the rows of the removed table were written.
+
+    With the function, as a `down` that was killed leaves it.
+    """
     aws = pipeline(settings, *ITEMS)
     index(settings, aws, (int(time.time()) + ahead_s) * 1000).fill(lambda _seen: None)
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
+    if with_web:
+        aws.call("lambda", "delete_function", FunctionName=NAMES.function("web"))
     killed = 0
     while True:
         with suppress(Killed):
@@ -110,6 +122,43 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
     idle = PlainHttpAws()
     up(idle, settings)
     assert idle.writes == []
+
+
+@BOTH
+def test_up_after_a_down_that_was_killed_finds_nothing_of_results_that_are_gone(settings: Settings) -> None:
+    aws = pipeline(settings, *ITEMS)
+    whole = PlainHttpAws()
+    down(whole, workers=1)
+    points = [n for n, (_, what) in enumerate(whole.writes) if what in ("delete_table", "delete_objects")]
+    for die_after in points:
+        up(PlainHttpAws(), settings)
+        for one in ITEMS:
+            store(settings.results, aws, NAMES).put(one, absent=False)
+        index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
+        with suppress(Killed):
+            down(PlainHttpAws(die_after=die_after), workers=1)
+        up(PlainHttpAws(), settings)
+        assert rows_of(aws) == wanted(
+            [one for one in stored(settings).values() if one["status"] != "removed"]
+        )
+
+
+@BOTH
+def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Settings) -> None:
+    aws = pipeline(settings, *ITEMS)
+    index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
+    table = aws.call("dynamodb", "describe_table", TableName=NAMES.index_table)["Table"]
+    aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
+
+    class Slow(PlainHttpAws):
+        def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+            mine = operation == "describe_table" and params["TableName"] == NAMES.index_table
+            if mine and self.clock() < 20:
+                return {"Table": {**table, "TableStatus": "DELETING"}}
+            return super().call(service, operation, **params)
+
+    up(Slow(), settings)
+    assert rows_of(aws) == wanted(ITEMS)
 
 
 def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +217,43 @@ def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/a.jpg.json", Body=b"{")
     assert index(IN_S3, aws, NOW_MS + 1_000_000).repair() == (0, 0)
     assert rows_of(aws) == wanted(ITEMS)
+
+
+@BOTH
+def test_a_result_that_comes_while_a_long_repair_reads_keeps_its_rows(settings: Settings) -> None:
+    aws, now_ms = pipeline(settings, ITEMS[0]), NOW_MS
+    place = RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
+    place.fill(lambda _seen: None)
+    late = item("late.jpg", "Cat")
+
+    class Long(type(place.store)):  # type: ignore[misc]
+        def items(self, *asked: Any) -> Any:
+            nonlocal now_ms
+            yield from super().items(*asked)
+            if now_ms == NOW_MS:
+                aws.call("dynamodb", "batch_write_item", RequestItems=requests(late, NOW_MS))
+                assert self.put({**late, "indexedAt": NOW_MS}, absent=True)
+                now_ms += 3_600_000
+
+    place.store = Long(aws, place.store.name.split()[1])
+    assert place.repair() == (0, 0)
+    assert rows_of(aws) == wanted([ITEMS[0], late])
+
+
+@BOTH
+def test_rows_that_repair_adds_are_listed_in_their_result(settings: Settings) -> None:
+    """Its next result, or its removal, takes them away. So it is where an earlier imgpipe wrote others."""
+    now = item("a.jpg", "Cat", sha256="ab", models={"labels": "3.0"})
+    own = rules.entries(now)
+    before = ["00.00 sha256#ab#labels", *(one for one in own if "sha256" not in one)]
+    aws = pipeline(settings, {**now, "indexed": before, "indexedAt": 1})
+    aws.call("dynamodb", "batch_write_item", RequestItems=requests(now, 1, before))
+    index(settings, aws).repair()
+    assert rows_of(aws) == wanted([now])
+    assert stored(settings)["a.jpg"]["indexed"] == sorted({*before, *own})
+    idle = PlainHttpAws()
+    assert index(settings, idle, NOW_MS + 1_000_000).repair() == (0, 0)
+    assert [one for one in idle.writes if one[1] != "batch_write_item"] == []
 
 
 def test_claims_of_runs_stopped_long_ago_are_removed() -> None:

@@ -23,6 +23,7 @@ from shared.result_objects import RESULTS, iso, milliseconds
 from shared.results import shown
 from tests.support import exhaustive
 from tests.support.account import RecordingAws
+from tests.support.index_table import make_index
 from tests.support.result_places import INDEX_TABLE, RESULTS_BUCKET, TABLE
 from web import app
 from web.needs import PageLimits
@@ -311,6 +312,35 @@ def test_a_label_that_no_picture_has_any_more_is_not_listed(call: Call, cloud: C
 def test_wrong_questions_for_labels_say_so(call: Call, cloud: Cloud, query: Any, code: str) -> None:
     answer = call(app.serve, cloud.web(), "GET /labels", query)
     assert (answer.status, answer.code) == (400, code)
+
+
+def test_a_name_with_a_number_sign_is_no_other_name(call: Call, cloud: Cloud) -> None:
+    store(cloud, "sharp.jpg", label("Language", 90.0, Aliases=[{"Name": "C#"}]))
+    store(cloud, "c.jpg", label("Letter", 90.0, Aliases=[{"Name": "C"}]))
+    assert find(call, cloud, label="c") == ["c.jpg"]
+    assert find(call, cloud, label="c#") == ["sharp.jpg"]
+
+
+def test_labels_go_on_after_a_name_that_is_cut(call: Call, cloud: Cloud) -> None:
+    store(cloud, "a.jpg", label("x" * 119 + " tail", 90.0), label("Zebra", 80.0))
+    assert [name[-5:] for name, _ in labels(call, cloud, limit="1")] == [" tail", "Zebra"]
+
+
+def test_a_result_that_was_only_announced_when_the_index_was_made_anew_gets_its_rows(
+    call: Call, cloud: Cloud
+) -> None:
+    """The function is killed between the list of the rows to come and the rows."""
+    store(cloud, "a.jpg", CAT)
+    table = cloud.index.describe_table(TableName=INDEX_TABLE)["Table"]
+    cloud.index.delete_table(TableName=INDEX_TABLE)
+    make_index(cloud.index, INDEX_TABLE)
+    cloud.now = table["CreationDateTime"] + timedelta(hours=1)
+    with killed_before(cloud, 3 if cloud.kind == "table" else 5):
+        store(cloud, "a.jpg", label("Dog", 90.0))
+    aws = Aws(Place(region="eu-west-1"))
+    kept = TableStore(aws, TABLE) if cloud.kind == "table" else BucketStore(aws, RESULTS_BUCKET)
+    RowIndex(aws, INDEX_TABLE, kept).fill(lambda _seen: None)
+    assert find(call, cloud, label="cat") == ["a.jpg"]
 
 
 # --- against a full scan ----------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from imgpipe_cli.deploy.results.store import BucketStore, TableStore, store
 from imgpipe_cli.events import Copied, Emit, Note
 from imgpipe_cli.session.settings import Settings
 
-_STORES = ("table", "results_bucket")
+INDEX = "index_table"
+STORES = ("table", "results_bucket")
 _OLD_RUNS = "pictures begun before the update may still fail"
 _OPERATIONS = (
     "dynamodb.describe_table",
@@ -39,22 +40,31 @@ _OPERATIONS = (
 def is_complete(snapshot: Snapshot) -> bool:
     """Whether the indexes hold all results; they do before there are any. Where no function lists results, a
     first `up` was stopped, or somebody removed it."""
-    web, has_index = snapshot["function.web"], snapshot["index_table"].exists
+    web, has_index = snapshot["function.web"], _stays(snapshot[INDEX])
     if web.exists:
         return has_index and is_told(web)
-    return has_index or not any(snapshot[name].exists and snapshot[name].owned for name in _STORES)
+    return has_index or not _has_store(snapshot)
 
 
 def needs(snapshot: Snapshot) -> Mapping[str, Collection[str]]:
     """By a resource's name, those that come before it because of the indexes.
 
-    Where the index table is gone, the function has to forget that it is complete before there is a new one:
-    else a stop in between would leave the new one empty for good.
+    Where the index table is gone, there has to be a function that does not take a new one for complete before
+    there is one: else a stop in between would leave the new one empty for good.
     """
-    web, table = snapshot.get("function.web"), snapshot.get("index_table")
-    if web and table and web.exists and not table.exists and is_told(web):
-        return {"index_table": ["function.web"]}
-    return {}
+    web, table = snapshot.get("function.web"), snapshot.get(INDEX)
+    if not web or not table or _stays(table):
+        return {}
+    is_first = is_told(web) if web.exists else _has_store(snapshot)
+    return {INDEX: ["function.web"]} if is_first else {}
+
+
+def _has_store(snapshot: Snapshot) -> bool:
+    return any(snapshot[name].exists and snapshot[name].owned for name in STORES)
+
+
+def _stays(table: Observed) -> bool:
+    return table.exists and table.detail != "deleting"
 
 
 def is_told(web: Observed) -> bool:

@@ -73,9 +73,12 @@ class RowIndex:
         unread: set[str] = set()
         right: set[int] = set()
         added = removed = 0
+        # There may be millions to read: what comes in the meantime is not over, however long ago it came.
+        old_ms = self.now_ms() - _YOUNG_MS
         for item in self._results(lambda name, _error: unread.add(name)):
             own = rules.entries(item)
-            if rules.is_indexed(item):
+            # A row that its result does not list would stay for good, as one that an earlier imgpipe lacked.
+            if rules.is_indexed(item) and set(own) <= set(item.get("indexed", ())):
                 self._put(self._new_names(item))
             else:
                 added += len(own) * self._add(item)
@@ -86,7 +89,7 @@ class RowIndex:
                 rows = [row for row in found if "key" in row]
                 over = [row for row in rows if _mark(row["pk"], row["sk"]) not in right]
                 right.difference_update(_mark(row["pk"], row["sk"]) for row in rows)
-                removed += sum(pool.map(self._remove, (row for row in over if self._is_over(row, unread))))
+                removed += sum(pool.map(self._remove, (row for row in over if _is_over(row, unread, old_ms))))
         if right:
             added += sum(self._put_missing(item, right) for item in self._results())
         return added, removed
@@ -141,11 +144,6 @@ class RowIndex:
                 text = "DynamoDB has too much to do to take all rows"
                 raise AwsError("Throttling", text, service="dynamodb", operation="batch_write_item")
 
-    def _is_over(self, row: Mapping[str, Any], unread: set[str]) -> bool:
-        """Whether a row without a result may go."""
-        old = self.now_ms() - row.get("at", 0) > _YOUNG_MS
-        return old and name_of(cast("Stored", {"objectKey": row["key"]})) not in unread
-
     def _is_forgotten(self, row: Mapping[str, Any]) -> bool:
         """Whether it is a claim that ended so long ago that nothing asks for its bytes by itself."""
         return "endsAt" in row and self.now_ms() - row["endsAt"] * 1000 > _REMEMBERED_S * 1000
@@ -172,6 +170,11 @@ class RowIndex:
         pk, sk = rules.STATE
         row = {"pk": pk, "sk": sk, "filled": filled, **({} if of is None else {"of": of})}
         self.aws.call("dynamodb", "put_item", TableName=self.table, Item=dynamo_types.to_attributes(row))
+
+
+def _is_over(row: Mapping[str, Any], unread: set[str], old_ms: int) -> bool:
+    """Whether a row without a result may go."""
+    return row.get("at", 0) < old_ms and name_of(cast("Stored", {"objectKey": row["key"]})) not in unread
 
 
 def _mark(pk: str, sk: str) -> int:
