@@ -40,7 +40,7 @@ setup: $(VENV)/.dev ## the environment for developing
 
 PYTEST := $(PY) -m pytest -n auto
 
-test: $(VENV)/.dev ## every behavior once: all tests that need no AWS account; 15 minutes on two cores
+test: $(VENV)/.dev ## every behavior once: all tests that need no AWS account; 13 minutes on two cores
 	$(PYTEST) tests
 
 # Shuffled, so that no test can come to need its neighbors.
