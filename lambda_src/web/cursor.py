@@ -1,13 +1,12 @@
-"""The cursor of GET /results: the place in the list after which the next page begins.
+"""Cursors: the place after which the next page begins; here that of a list of results.
 
-It is opaque to clients and may come back altered, so it is taken apart with care. It grants nothing: the
-token does.
+A cursor is opaque to clients and may come back altered, so it is taken apart with care. It grants nothing:
+the token does.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
@@ -15,6 +14,20 @@ from datetime import date
 from typing import Any
 
 from shared.results import key_possible
+
+
+def text_of(document: list[Any]) -> str:
+    """The cursor of what JSON can hold."""
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+
+def document_of(text: str) -> Any:
+    """What came as a cursor, unchecked. Raises ValueError where that is no JSON."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except RecursionError as error:
+        raise ValueError("not a cursor") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +42,15 @@ class Place:
     object_key: str | None = None
 
     def text(self) -> str:
-        document = [self.day.isoformat(), self.analyzed_at, self.object_key]
-        return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+        return text_of([self.day.isoformat(), self.analyzed_at, self.object_key])
 
 
 def parse_cursor(text: str) -> Place:
     """Raises ValueError for everything that `Place.text` would not have written."""
     try:
-        padded = text + "=" * (-len(text) % 4)
-        document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        day, analyzed_at, object_key = document
+        day, analyzed_at, object_key = document_of(text)
         place = Place(day=date.fromisoformat(day), analyzed_at=analyzed_at, object_key=object_key)
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError("not a cursor") from error
     if not _valid_entry(place.day, analyzed_at, object_key):
         raise ValueError("not a cursor")

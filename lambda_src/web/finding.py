@@ -6,9 +6,6 @@ and each row is checked against its result, which decides. So a row that is left
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING
 from shared.http_api import ApiError, busy
 from shared.index_rows import rank, sort_key
 from shared.results import shown
+from web import cursor
 from web.index_reader import side_by_side
 from web.needs import Needs
 from web.pages import Filling
@@ -47,16 +45,14 @@ class FoundPlace:
     sk: str
 
     def text(self) -> str:
-        document = json.dumps(["found", self.search, self.leader, self.sk])
-        return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
+        return cursor.text_of(["found", self.search, self.leader, self.sk])
 
 
 def parse_place(text: str, search: str, groups: int) -> FoundPlace:
     """Raises ApiError 400 `invalid_cursor` for everything that another search would have given."""
     try:
-        padded = text + "=" * (-len(text) % 4)
-        kind, mark, leader, sk = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+        kind, mark, leader, sk = cursor.document_of(text)
+    except (ValueError, TypeError):
         kind, mark, leader, sk = None, None, None, None
     valid = isinstance(leader, int) and 0 <= leader < groups and isinstance(sk, str)
     if (kind, mark) != ("found", search) or not valid or not _SK.fullmatch(sk):

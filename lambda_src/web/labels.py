@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import time
 from typing import Any
 
 from shared.confidence import min_confidence
 from shared.http_api import ApiError, Request, Response, busy, json_response
 from shared.index_rows import folded, label_pk
+from web import cursor
 from web.index_reader import Count, side_by_side
 from web.listing import MAX_LIMIT, limit_of
 from web.needs import Needs
@@ -46,21 +44,15 @@ def list_labels(request: Request, needs: Needs) -> Response:
         reached = sort_name
         if found.number:
             items.append({"name": name, "count": found.number, **({} if found.complete else {"more": True})})
-    return json_response(200, {"items": items, "next": _cursor(reached) if more else None})
-
-
-def _cursor(sort_name: str) -> str:
-    document = json.dumps(["labels", sort_name])
-    return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
+    return json_response(200, {"items": items, "next": cursor.text_of(["labels", reached]) if more else None})
 
 
 def _place(text: str) -> str:
     """The name after which the page begins. Raises ApiError for everything that no page ended with."""
     try:
-        padded = text + "=" * (-len(text) % 4)
-        kind, name = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        kind, name = cursor.document_of(text)
         if kind == "labels" and isinstance(name, str) and name.encode() and folded(name) == name:
             return name
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         pass
     raise ApiError(400, "invalid_cursor", "after is the 'next' of an earlier answer.")

@@ -151,6 +151,15 @@ def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
 # --- watch -----------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def inbox(played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder to watch, and nobody who could answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
+    features("labels")
+    files("inbox", 0)
+
+
 def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False, every_s: int = 100) -> _Sender:
     """Of a folder whose files are complete at each look; what it sends is only named."""
     clock = SimpleNamespace(monotonic=count(0, every_s).__next__)
@@ -160,19 +169,15 @@ def sender(monkeypatch: pytest.MonkeyPatch, *, existing: bool = False, every_s: 
     return _Sender(run, run.connect(), Path(), Rules(), existing=existing, yes=False)
 
 
+@pytest.mark.usefixtures("inbox")
 @pytest.mark.parametrize(("typed", "count"), [("y\n", 101), ("n\n", 0)])
 def test_many_new_ones_at_once_wait_for_a_yes(
-    played: FakeApi,
     bucket: Any,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     typed: str,
     count: int,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    features("labels")
-    files("inbox", 0)
     watching = sender(monkeypatch)
     files(".", 101)
     monkeypatch.setattr("sys.stdin", Keyboard(typed))
@@ -185,19 +190,15 @@ def test_many_new_ones_at_once_wait_for_a_yes(
     assert Targets().read()[1]
 
 
+@pytest.mark.usefixtures("inbox")
 @pytest.mark.parametrize(("typed", "count"), [("y\n", 180), ("n\n", 100)])
 def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
-    played: FakeApi,
     bucket: Any,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     typed: str,
     count: int,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    features("labels")
-    files("inbox", 0)
     watching = sender(monkeypatch, every_s=2)
     monkeypatch.setattr("sys.stdin", Keyboard(typed))
     for there in range(0, 181, 20):
@@ -211,12 +212,10 @@ def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
     assert "asked at most 20 times" in err and "100 pictures came within the minute before." in err
 
 
+@pytest.mark.usefixtures("inbox")
 def test_one_that_cannot_be_sent_again_and_again_counts_once(
-    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    features("labels")
-    files("inbox", 0)
     watching = sender(monkeypatch, every_s=2)
     send, outage = watching._send, [True]
 
@@ -234,27 +233,14 @@ def test_one_that_cannot_be_sent_again_and_again_counts_once(
     assert sent(bucket) == 60
 
 
-def test_those_of_another_minute_are_counted_anew(
-    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    features("labels")
-    files("inbox", 0)
+@pytest.mark.usefixtures("inbox")
+def test_those_of_another_minute_are_counted_anew(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     watching = sender(monkeypatch, every_s=70)
     for there in (0, 60, 120):
         files(".", there)
         watching.look()
     watching.look()
     assert sent(bucket) == 120
-
-
-@pytest.fixture
-def inbox(played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty folder to watch, and nobody who could answer."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
-    features("labels")
-    files("inbox", 0)
 
 
 @pytest.mark.usefixtures("inbox")
