@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import sys
 import time
 import zipfile
@@ -25,17 +24,11 @@ from botocore.config import Config
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.process.running_cloud import LocalCloud
+from tests.support.ports import free_port
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 
 Connect = Callable[..., Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.emulator import environment
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
-from tests.local.conftest import STUB, free_port
+from tests.local.conftest import STUB
 from tests.support.machine import Machine, jpeg, machine_in, until
+from tests.support.ports import free_port
 
 PROJECT = "capped"
 HERE = ("--local", "--project", PROJECT)

@@ -31,20 +31,24 @@ from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
 from tests.support.machine import until
+from tests.support.ports import free_port
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path, files: LocalFiles) -> Iterator[Path]:
+    """Of a cloud that starts on the same port again and again."""
+    files.root.mkdir(mode=0o700)
+    files.port.write_text(str(free_port()))
     yield tmp_path
     control.stop(tmp_path)
 
 
 @pytest.fixture
-def files(folder: Path) -> LocalFiles:
-    return LocalFiles(folder / "local")
+def files(tmp_path: Path) -> LocalFiles:
+    return LocalFiles(tmp_path / "local")
 
 
 def start(folder: Path, port: int | None = None) -> LocalCloud:
@@ -101,7 +105,6 @@ def test_starts_in_threads_of_one_process_give_one_cloud(folder: Path) -> None:
     "content", ["{}", '{"access_key_id": 5}', "[" * 100_000], ids=["empty", "typed", "deep"]
 )
 def test_keys_that_cannot_be_read_are_made_anew(folder: Path, files: LocalFiles, content: str) -> None:
-    files.root.mkdir()
     files.credentials.write_text(content)
     cloud = start(folder)
     assert read_json(files.credentials) == {
@@ -229,9 +232,7 @@ def test_a_taken_port_is_refused_when_asked_for_and_avoided_otherwise(
 
 
 def test_the_port_is_remembered(folder: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     endpoint = start(folder, port).endpoint
     control.stop(folder)
     assert start(folder).endpoint == endpoint

@@ -15,11 +15,11 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.local.models.store import ModelFolder
 from imgpipe_cli.local.rekognition import Rekognition
-from tests.local.conftest import free_port
 from tests.support import loopback
 from tests.support.loopback import Handler
 from tests.support.machine import client, until
 from tests.support.model_files import model_folder
+from tests.support.ports import free_port
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.local.cli.endpoints import KEYS, ministack, moto, rekognition
 from tests.local.cli.recorder import recording
-from tests.local.conftest import free_port
 from tests.support.inventory import inventory
 from tests.support.machine import EXAMPLES, Machine, client
+from tests.support.ports import free_port
 
 
 def test_a_plain_ministack_with_a_rekognition_runs_the_whole_pipeline(tmp_path: Path) -> None:

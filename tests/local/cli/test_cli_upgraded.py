@@ -19,9 +19,9 @@ import pytest
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.cli.test_cli_retry_outage import answered, fails_at_once, states
-from tests.local.conftest import free_port
 from tests.support import exhaustive
 from tests.support.machine import ROOT, Done, Machine, jpeg, machine_in, until
+from tests.support.ports import free_port
 
 PROJECT = "older"
 COUNT = 200
