@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # As the HTTP API takes them.
 _MOST_LABELS = 10
-# Percent: what is less sure is not stored.
-_FLOOR = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -98,10 +96,12 @@ class _Begun:
 
 
 def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: int, limit: int) -> None:
+    from shared.results import STORED_FROM
+
     say_how_far(run, source.index or {})
     if shown == 0 and (lacking := _not_looked_for(run, search)):
         run.note("not_looked_for", lacking)
-    elif shown == 0 and search.labels and search.min_confidence > _FLOOR:
+    elif shown == 0 and search.labels and search.min_confidence > STORED_FROM:
         run.note("none_as_sure", f"{search.min_confidence:g}")
     elif shown == 0:
         run.note("none_found" if search.labels else "no_match")

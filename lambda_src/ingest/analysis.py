@@ -19,12 +19,10 @@ from ingest.faults import UNAVAILABLE_CODES, Fault, fault_of, without_arns
 from shared.aws_clients import aws_code
 from shared.dynamo_types import exact
 from shared.log import log, log_failure
+from shared.results import STORED_FROM
 
 if TYPE_CHECKING:
     from shared.result_item import Origin
-
-MIN_CONFIDENCE = 50
-"""Stored floor. Readers choose a higher one as they like, without another analysis."""
 
 MAX_LABELS = 100
 
@@ -91,14 +89,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "labels": Operation(
         action="rekognition:DetectLabels",
         ask=lambda client, image: client.detect_labels(
-            Image=image, MinConfidence=MIN_CONFIDENCE, MaxLabels=MAX_LABELS
+            Image=image, MinConfidence=STORED_FROM, MaxLabels=MAX_LABELS
         ),
         findings="Labels",
         model="LabelModelVersion",
     ),
     "moderation": Operation(
         action="rekognition:DetectModerationLabels",
-        ask=lambda client, image: client.detect_moderation_labels(Image=image, MinConfidence=MIN_CONFIDENCE),
+        ask=lambda client, image: client.detect_moderation_labels(Image=image, MinConfidence=STORED_FROM),
         findings="ModerationLabels",
         model="ModerationModelVersion",
     ),
@@ -114,7 +112,7 @@ OPERATIONS: Mapping[str, Operation] = {
         action="rekognition:DetectText",
         # Rekognition's own default would drop words under 80.
         ask=lambda client, image: client.detect_text(
-            Image=image, Filters={"WordFilter": {"MinConfidence": MIN_CONFIDENCE}}
+            Image=image, Filters={"WordFilter": {"MinConfidence": STORED_FROM}}
         ),
         findings="TextDetections",
         model="TextModelVersion",
@@ -194,4 +192,4 @@ def _stored(found: Any) -> list[dict[str, Any]] | dict[str, Any]:
     """What is kept of a list of findings; properties are one map. Raises TypeError for anything else."""
     if isinstance(found, Mapping):
         return dict(found)
-    return [entry for entry in found if entry["Confidence"] >= MIN_CONFIDENCE]
+    return [entry for entry in found if entry["Confidence"] >= STORED_FROM]

@@ -20,6 +20,9 @@ LISTED = FEATURES[:-1]
 Properties are one map about the whole picture, as Rekognition's ImageProperties.
 """
 
+STORED_FROM = 50
+"""Percent: less certain findings are not stored. Readers choose a higher number without another analysis."""
+
 REMOVED: Final = "removed"
 """`status` of a tombstone. Internal: readers answer 404."""
 
