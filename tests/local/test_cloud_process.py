@@ -31,17 +31,15 @@ from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
 from tests.support.machine import until
-from tests.support.ports import free_port
+from tests.support.ports import free_port, keep_a_port
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, files: LocalFiles) -> Iterator[Path]:
-    """Of a cloud that starts on the same port again and again."""
-    files.root.mkdir(mode=0o700)
-    files.port.write_text(str(free_port()))
+def folder(tmp_path: Path) -> Iterator[Path]:
+    keep_a_port(tmp_path)
     yield tmp_path
     control.stop(tmp_path)
 

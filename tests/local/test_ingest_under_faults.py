@@ -15,7 +15,6 @@ from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.conftest import STUB
 from tests.support.machine import Machine, jpeg, machine_in, until
-from tests.support.ports import free_port
 
 PROJECT = "faulty"
 SHORT_S = 65
@@ -25,7 +24,7 @@ SHORT_S = 65
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine whose local cloud has the counting Rekognition, and a pipeline for labels and text."""
     with machine_in(tmp_path_factory.mktemp("faulty")) as found:
-        control.start(found.state, port=free_port(), command=STUB)
+        control.start(found.state, command=STUB)
         found.imgpipe("up", "--local", "--project", PROJECT, "--features", "labels,text", "--no-models")
         # Of the time that Lambda gives it, the function tries again for a few seconds only, not for a minute.
         function = found.client("lambda")

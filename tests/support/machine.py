@@ -27,6 +27,7 @@ from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support import warm_process
 from tests.support.cli import ENVELOPE
 from tests.support.model_files import model_folder
+from tests.support.ports import keep_a_port
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -160,6 +161,7 @@ def machine_in(folder: Path) -> Iterator[Machine]:
     """A machine whose processes, the local cloud too, are gone at the end."""
     machine = Machine(folder)
     machine.take_models()
+    keep_a_port(machine.state)
     try:
         yield machine
     finally:
