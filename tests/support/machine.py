@@ -36,6 +36,20 @@ IMGPIPE = (sys.executable, "-m", "imgpipe_cli")
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 
 
+# From outside, a signal may come when the command has ended.
+_SIGNALS_ITSELF = """
+import os, signal, sys
+write = sys.stderr.write
+def said(text):
+    count = write(text)
+    if os.environ["AT"] in text:
+        sys.stderr.write = write
+        os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+    return count
+sys.stderr.write = said
+"""
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that ended."""
@@ -128,6 +142,15 @@ class Machine:
         process.kill()
         process.communicate()
 
+    def signalled_at(self, words: str, name: str, *arguments: str) -> tuple[int, str, str]:
+        """Run a command that gets a signal the moment it says these words on stderr: code, stdout, stderr."""
+        own = self.folder / "signalled"
+        own.mkdir(exist_ok=True)
+        (own / "sitecustomize.py").write_text(_SIGNALS_ITSELF)
+        process = self.start(*arguments, env={"PYTHONPATH": str(own), "SIGNAL": name, "AT": words})
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
     def stop_all(self) -> None:
         for process in self.running:
             process.kill()
@@ -138,6 +161,17 @@ class Machine:
         found = control.running(self.state)
         assert found is not None, "the local cloud of this machine does not run"
         return found
+
+    def finish_events(self) -> None:
+        """Wait for the end of all that has begun: a function goes on for a moment once its result is there.
+
+        Its log comes last of all.
+        """
+        until(self._is_idle, what="every event has ended")
+
+    def _is_idle(self) -> bool:
+        queue = control.status(self.state).queue
+        return queue is not None and queue["waiting"] == queue["running"] == 0
 
     def client(self, service: str) -> Any:
         """A boto3 client as the local cloud's administrator."""
