@@ -18,7 +18,6 @@ sdk_import.without_crt()
 
 from tests.support import exhaustive, warm_process  # noqa: E402
 from tests.support.faster_emulation import MOTO, SDK  # noqa: E402
-from tests.support.ports import usual_port_taken  # noqa: E402
 
 _OURS = ("AWS_", "IMGPIPE_")
 # They would change what is drawn, or send what is meant for this machine elsewhere.
@@ -178,12 +177,6 @@ def faster_emulation() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, replacement in (*SDK, *MOTO):
             patch.setattr(name, replacement)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def usual_port() -> Iterator[None]:
-    with usual_port_taken():
         yield
 
 

@@ -17,7 +17,6 @@ from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.conftest import STUB
 from tests.support.machine import Machine, jpeg, machine_in, until
-from tests.support.ports import free_port
 
 PROJECT = "capped"
 HERE = ("--local", "--project", PROJECT)
@@ -28,7 +27,7 @@ AT_ONCE = 8
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Its local cloud has places for 8 runs, and the pipeline a cap of 2."""
     with machine_in(tmp_path_factory.mktemp("capped")) as found:
-        control.start(found.state, port=free_port(), command=STUB, concurrency=AT_ONCE)
+        control.start(found.state, command=STUB, concurrency=AT_ONCE)
         found.imgpipe("up", *HERE, "--no-models", "--rekognition-tps", "2")
         yield found
 

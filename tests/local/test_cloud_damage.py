@@ -12,12 +12,14 @@ import pytest
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.files import LocalFiles
 from imgpipe_cli.local.process import control
+from tests.support.ports import keep_a_port
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
+    keep_a_port(tmp_path)
     yield tmp_path
     control.stop(tmp_path)
 

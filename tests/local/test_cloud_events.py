@@ -289,8 +289,7 @@ def test_a_run_that_is_none_of_the_queues_is_waited_for() -> None:
     queue.start()
     queue.put(event(1))
     assert not done.wait(0.01)
-    in_the_way.clear()
-    in_the_way.append(False)
+    in_the_way[0] = False
     assert done.wait(PATIENCE_S)
 
 

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from imgpipe_cli.errors import Problem
 from imgpipe_cli.local.process import control
+from tests.support.ports import keep_a_port
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="NOT TESTED HERE: only Linux limits the files of a process that runs"
@@ -28,6 +29,7 @@ STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_serv
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
+    keep_a_port(tmp_path)
     yield tmp_path
     control.stop(tmp_path)
 

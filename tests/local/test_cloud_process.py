@@ -31,17 +31,15 @@ from imgpipe_cli.session.target import Remembered, Target
 from imgpipe_cli.system.process_lock import FileLock, held
 from tests.support.loopback import Handler
 from tests.support.machine import until
-from tests.support.ports import free_port
+from tests.support.ports import free_port, keep_a_port
 
 STUB = (sys.executable, "-P", str(Path(__file__).parents[1] / "support/stub_server.py"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, files: LocalFiles) -> Iterator[Path]:
-    """Of a cloud that starts on the same port again and again."""
-    files.root.mkdir(mode=0o700)
-    files.port.write_text(str(free_port()))
+def folder(tmp_path: Path) -> Iterator[Path]:
+    keep_a_port(tmp_path)
     yield tmp_path
     control.stop(tmp_path)
 
@@ -59,6 +57,24 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     return Path(f"/proc/{pid}").exists()
+
+
+def children(pid: int) -> list[int]:
+    """Of all its threads, of which some may just be ending."""
+    found: list[str] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += (task / "children").read_text().split()
+    return [int(one) for one in found]
+
+
+def sockets(pid: int) -> set[str]:
+    """Those that it has open, among files that it may just be closing."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(descriptor.readlink()))
+    return {one for one in found if one.startswith("socket:")}
 
 
 def kill(cloud: LocalCloud) -> None:
@@ -178,15 +194,11 @@ def test_stop_saves_and_leaves_no_worker_and_no_folder(
     pipeline = pipelines(cloud, "tidy")
     pipeline.put("a.jpg")
     pipeline.wait_for({"a.jpg"})
-    workers = [
-        pid
-        for task in Path(f"/proc/{cloud.pid}/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    ]
+    workers = children(cloud.pid)
     assert workers
     assert list(files.tmp.iterdir())
     control.stop(folder)
-    ended = (cloud.pid, *map(int, workers))
+    ended = (cloud.pid, *workers)
     until(lambda: not any(map(alive, ended)), what="all processes are gone")
     assert not list(files.tmp.iterdir())
     again = start(folder)
@@ -385,12 +397,11 @@ def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
 @linux
 def test_only_loopback_is_listened_on(folder: Path) -> None:
     cloud = start(folder)
-    sockets = {str(link.readlink()) for link in Path(f"/proc/{cloud.pid}/fd").iterdir() if link.is_symlink()}
-    listening = []
+    own, listening = sockets(cloud.pid), []
     for family in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path(f"/proc/{cloud.pid}/net/{family}").read_text().splitlines()[1:]:
             parts = line.split()
-            if f"socket:[{parts[9]}]" in sockets and (parts[3] == "0A" or family.startswith("udp")):
+            if f"socket:[{parts[9]}]" in own and (parts[3] == "0A" or family.startswith("udp")):
                 listening.append(parts[1])
     port = int(cloud.endpoint.rpartition(":")[2])
     assert listening == [f"0100007F:{port:04X}"]

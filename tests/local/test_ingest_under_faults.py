@@ -13,9 +13,9 @@ import pytest
 
 from imgpipe_cli.local.process import control
 from imgpipe_cli.local.rekognition.faults import Faults
+from shared.dynamo_types import from_attributes
 from tests.local.conftest import STUB
 from tests.support.machine import Machine, jpeg, machine_in, until
-from tests.support.ports import free_port
 
 PROJECT = "faulty"
 SHORT_S = 65
@@ -25,7 +25,7 @@ SHORT_S = 65
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine whose local cloud has the counting Rekognition, and a pipeline for labels and text."""
     with machine_in(tmp_path_factory.mktemp("faulty")) as found:
-        control.start(found.state, port=free_port(), command=STUB)
+        control.start(found.state, command=STUB)
         found.imgpipe("up", "--local", "--project", PROJECT, "--features", "labels,text", "--no-models")
         # Of the time that Lambda gives it, the function tries again for a few seconds only, not for a minute.
         function = found.client("lambda")
@@ -37,7 +37,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 def _off_again(machine: Machine) -> Iterator[None]:
     yield
     control.turn_faults(Faults(), machine.state)
-    until(lambda: at_rest(machine), what="every event has ended")
+    machine.finish_events()
     sqs = machine.client("sqs")  # what failed here would be retried, and counted, by another test
     for url in sqs.list_queues(QueueNamePrefix=PROJECT)["QueueUrls"]:
         sqs.purge_queue(QueueUrl=url)
@@ -57,11 +57,17 @@ def results(machine: Machine, keys: set[str]) -> dict[str, dict[str, Any]]:
     return {item["objectKey"]: item for item in done.json()["data"] or []}
 
 
-def statuses(machine: Machine, keys: set[str]) -> set[str]:
-    """Those of the stored results, read from the table; none while one is lacking."""
+def stored(machine: Machine, keys: set[str]) -> list[dict[str, Any]]:
+    """The results, read from the table; none while one is lacking."""
     items = machine.client("dynamodb").scan(TableName=f"{PROJECT}-results", ConsistentRead=True)["Items"]
-    found = {item["objectKey"]["S"]: item["status"]["S"] for item in items}
-    return {found[key] for key in keys} if keys <= found.keys() else set()
+    found = {item["objectKey"]: item for item in map(from_attributes, items)}
+    return [found[key] for key in keys] if keys <= found.keys() else []
+
+
+def failed(machine: Machine, keys: set[str]) -> list[dict[str, Any]]:
+    """The results, once all are failures."""
+    found = stored(machine, keys)
+    return found if {item["status"] for item in found} == {"failed"} else []
 
 
 def queued(machine: Machine) -> int:
@@ -81,11 +87,6 @@ def count(counted: dict[str, dict[str, int]], operation: str, outcome: str) -> i
     return counted.get(operation, {}).get(outcome, 0)
 
 
-def at_rest(machine: Machine) -> bool:
-    queue = control.status(machine.state).queue
-    return queue is not None and queue["waiting"] == queue["running"] == 0
-
-
 def test_a_burst_under_5_calls_a_second_gets_all_its_results_and_pays_each_picture_once(
     machine: Machine, tmp_path: Path
 ) -> None:
@@ -93,7 +94,8 @@ def test_a_burst_under_5_calls_a_second_gets_all_its_results_and_pays_each_pictu
     # Of what would pass, a third is throttled too: a slow machine may send less than 5 calls a second.
     control.turn_faults(Faults(tps=5, throttle_percent=33), machine.state)
     keys = send(machine, tmp_path / "burst", 24, first=1000)
-    until(lambda: at_rest(machine) and statuses(machine, keys), what="all results")
+    until(lambda: stored(machine, keys), what="all results")
+    machine.finish_events()
     items = results(machine, keys)
     done = {key for key, item in items.items() if item["status"] == "done"}
     retryable = {key for key, item in items.items() if item["status"] == "failed"}
@@ -119,13 +121,14 @@ def test_only_the_throttled_feature_is_asked_again(machine: Machine, tmp_path: P
     control.turn_faults(Faults(throttle_percent=100, operations=("DetectText",)), machine.state)
     keys = send(machine, tmp_path / "text", 2, first=2000)
     # Throttled, it is tried again for a while before that is said.
-    until(lambda: statuses(machine, keys) == {"failed"}, what="first results", limit_s=240)
-    for item in results(machine, keys).values():
-        assert (item["status"], item["error"]["code"]) == ("failed", "throttled")
+    items = until(lambda: failed(machine, keys), what="first results", limit_s=240)
+    control.turn_faults(Faults(), machine.state)  # at once: only two tries more will follow
+    for item in items:
+        assert item["error"]["code"] == "throttled"
         assert item["error"]["retryable"]
         assert item["labels"]
-    control.turn_faults(Faults(), machine.state)
-    until(lambda: statuses(machine, keys) == {"done"}, what="the retries")
+    machine.finish_events()
+    assert {item["status"] for item in stored(machine, keys)} == {"done"}
     after = calls(machine)
     for operation in ("DetectLabels", "DetectText"):
         assert count(after, operation, "answered") - count(before, operation, "answered") == 2
@@ -146,7 +149,7 @@ def test_a_picture_that_meets_only_server_errors_says_so_and_its_event_is_kept(
 def test_a_slow_rekognition_is_only_slow(machine: Machine, tmp_path: Path) -> None:
     control.turn_faults(Faults(latency_ms=300), machine.state)
     keys = send(machine, tmp_path / "slow", 2, first=4000)
-    until(lambda: statuses(machine, keys), what="results")
+    until(lambda: stored(machine, keys), what="results")
     items = results(machine, keys)
     assert {item["status"] for item in items.values()} == {"done"}
     assert all(item["durationMs"] >= 300 for item in items.values())

@@ -243,7 +243,6 @@ def test_offline_it_is_one_line_and_tried_again_by_the_next_up(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-@pytest.mark.timeout(20)
 def test_a_pipe_in_the_place_of_the_choice_is_no_choice(state: Path, index: Index) -> None:
     (state / "models").mkdir(parents=True)
     os.mkfifo(state / "models" / "declined")

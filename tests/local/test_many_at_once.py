@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ from tests.support.picture_heads import jpeg
 RUNS = 50
 THREADS = 50
 _numbers = itertools.count(1)
+_NOW = datetime(2026, 11, 22, tzinfo=UTC)  # no month ends while they run
 
 
 @pytest.fixture(autouse=True)
@@ -104,12 +105,13 @@ class Site:
         s3: Any = Pictures()
         rekognition: Any = self.rekognition
         rows = IndexTable(dynamodb=self.dynamodb, table=self.table)
+        permits = shared_permits(self.dynamodb, self.table, store=self.results, limit=self.limit)
         needs = Needs(
             features=("labels",),
             store=IndexedStore(store=self.results, index=rows),
             s3=s3,
             rekognition=rekognition,
-            permits=shared_permits(self.dynamodb, self.table, store=self.results, limit=self.limit),
+            permits=replace(permits, now=lambda: _NOW),
         )
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda key: serve(arrival(key), None, needs), keys))
@@ -122,7 +124,7 @@ class Site:
 
     @property
     def usage(self) -> Usage:
-        month = month_of(datetime.now(UTC))
+        month = month_of(_NOW)
         answer = self.dynamodb.get_item(TableName=self.table, Key=to_attributes(row_of(month)))
         return usage_of(month, from_attributes(answer["Item"]))
 

@@ -27,12 +27,27 @@ from imgpipe_cli.local.process.running_cloud import LocalCloud
 from tests.support import warm_process
 from tests.support.cli import ENVELOPE
 from tests.support.model_files import model_folder
+from tests.support.ports import keep_a_port
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 IMGPIPE = (sys.executable, "-m", "imgpipe_cli")
 # What a process needs to run; nothing of the developer's own AWS or imgpipe settings.
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+
+
+# From outside, a signal may come when the command has ended.
+_SIGNALS_ITSELF = """
+import os, signal, sys
+write = sys.stderr.write
+def said(text):
+    count = write(text)
+    if os.environ["AT"] in text:
+        sys.stderr.write = write
+        os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+    return count
+sys.stderr.write = said
+"""
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,15 @@ class Machine:
         process.kill()
         process.communicate()
 
+    def signalled_at(self, words: str, name: str, *arguments: str) -> tuple[int, str, str]:
+        """Run a command that gets a signal the moment it says these words on stderr: code, stdout, stderr."""
+        own = self.folder / "signalled"
+        own.mkdir(exist_ok=True)
+        (own / "sitecustomize.py").write_text(_SIGNALS_ITSELF)
+        process = self.start(*arguments, env={"PYTHONPATH": str(own), "SIGNAL": name, "AT": words})
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
     def stop_all(self) -> None:
         for process in self.running:
             process.kill()
@@ -137,6 +161,17 @@ class Machine:
         found = control.running(self.state)
         assert found is not None, "the local cloud of this machine does not run"
         return found
+
+    def finish_events(self) -> None:
+        """Wait for the end of all that has begun: a function goes on for a moment once its result is there.
+
+        Its log comes last of all.
+        """
+        until(self._is_idle, what="every event has ended")
+
+    def _is_idle(self) -> bool:
+        queue = control.status(self.state).queue
+        return queue is not None and queue["waiting"] == queue["running"] == 0
 
     def client(self, service: str) -> Any:
         """A boto3 client as the local cloud's administrator."""
@@ -160,6 +195,7 @@ def machine_in(folder: Path) -> Iterator[Machine]:
     """A machine whose processes, the local cloud too, are gone at the end."""
     machine = Machine(folder)
     machine.take_models()
+    keep_a_port(machine.state)
     try:
         yield machine
     finally:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
-from imgpipe_cli.local.process.server import USUAL_PORT
+from imgpipe_cli.local.files import LocalFiles
 
 # Below those that a system gives to connections: one of these stays free while its server is stopped.
 _OWN = range(15_000, 32_000)
@@ -23,16 +22,11 @@ def free_port() -> int:
                 return port
 
 
-@contextmanager
-def usual_port_taken() -> Iterator[None]:
-    """A local cloud that starts here gets a port of its own.
+def keep_a_port(state: Path) -> None:
+    """The local cloud of this state folder starts there each time, and finds it free.
 
-    All would start on the usual port, and one that is stopped for a moment would lose it to another test's.
+    On the usual port, or one that the system gives, another test would follow while it is stopped.
     """
-    with socket.socket() as holder:
-        try:
-            holder.bind(("127.0.0.1", USUAL_PORT))
-            holder.listen()
-        except OSError:
-            pass  # another worker holds it, or whoever runs the tests has a local cloud
-        yield
+    port = LocalFiles(state / "local").port
+    port.parent.mkdir(mode=0o700)
+    port.write_text(str(free_port()))

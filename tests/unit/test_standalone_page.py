@@ -95,7 +95,6 @@ def test_only_a_saved_page_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-@pytest.mark.timeout(20)
 def test_a_pipe_is_no_saved_page_and_nobody_waits_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "page.html")
     with pytest.raises(NotRegular):

@@ -1,7 +1,7 @@
 /** The page: who is signed in, where the address leads, and what the person does. */
 
 import { keepToken, page, token } from "./api.js";
-import { closeDetail, onDetailClosed, openDetail } from "./detail.js";
+import { closeDetail, openDetail } from "./detail.js";
 import { announce, byId } from "./dom.js";
 import { addFiles, clear, detailLink, listLink, loadMore, reload, suggest } from "./gallery.js";
 import { change, onChange, state } from "./state.js";
@@ -79,16 +79,11 @@ async function followAddress() {
   try {
     await openDetail(key);
   } catch (error) {
-    leaveResult();
+    closeDetail();
     if (error.status === 401) return;
     const missing = `There is no result for “${key}” (yet). Keys are exact, with folders and capitals.`;
     byId("lookup-problem").textContent = error.status === 404 ? missing : error.message;
   }
-}
-
-function leaveResult() {
-  history.replaceState(null, "", listLink());
-  closeDetail();
 }
 
 function goTo(link) {
@@ -97,7 +92,6 @@ function goTo(link) {
 }
 
 addEventListener("hashchange", followAddress);
-onDetailClosed(leaveResult);
 
 byId("lookup-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -7,7 +7,7 @@ import {
   explicitOnly, faceWords, labelsOf, lacking, lessSure, linesOf, nameOf, percent, placesOf, reasonOf,
   remedy, retrying, sure,
 } from "./findings.js";
-import { detailLink, keysInOrder, picture } from "./gallery.js";
+import { detailLink, keysInOrder, listLink, picture } from "./gallery.js";
 import { sizeText } from "./picture.js";
 import { change, known, onChange, sentHere, state } from "./state.js";
 
@@ -32,15 +32,16 @@ export async function openDetail(key) {
   dialog.scrollTop = 0;
 }
 
+/** In the address too. */
 export function closeDetail() {
+  history.replaceState(null, "", listLink());
   shown = null;
   if (dialog.open) dialog.close();
 }
 
-/** Called when the person closes the dialog, so that the address follows. */
-export function onDetailClosed(listener) {
-  dialog.addEventListener("close", () => shown && listener());
-}
+// "close" may come after the next click, "cancel" before it or never.
+dialog.addEventListener("cancel", closeDetail);
+dialog.addEventListener("close", () => shown && !dialog.open && closeDetail());
 
 function head(item) {
   const keys = keysInOrder();
@@ -54,7 +55,7 @@ function head(item) {
       "row",
       step(-1, "Previous"),
       step(1, "Next"),
-      button("Close", () => dialog.close()),
+      button("Close", closeDetail),
     ),
   );
 }
@@ -72,7 +73,7 @@ dialog.addEventListener("keydown", (event) => {
 });
 
 // A click beside the dialog closes it.
-dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+dialog.addEventListener("click", (event) => event.target === dialog && closeDetail());
 
 // ---- the picture ----
 

@@ -17,7 +17,7 @@ let after = null;
 let loaded = null;
 let loading = null;
 
-const onItsWay = (card) => "sending" in card.dataset;
+const isApart = (card) => "apart" in card.dataset;
 
 const choice = ({ label, onlyFailed }) => (label ? { label } : onlyFailed ? { status: "failed" } : {});
 
@@ -62,7 +62,7 @@ async function load(first) {
     // A page may be empty although more follows: `next` tells.
     while (!answer.items.length && answer.next) answer = await list(answer.next);
     if (token() !== asked) return;
-    if (first) for (const [key, card] of cards) if (!onItsWay(card)) remove(key);
+    if (first) for (const [key, card] of cards) if (!isApart(card)) remove(key);
     const last = byId("more") === document.activeElement && !answer.next;
     const added = answer.items.map((item) => place(item, false));
     after = answer.next;
@@ -139,7 +139,7 @@ export function picture(key, source, attributes, onLost) {
 /** What depends on the chosen confidence. */
 function findings(card, item) {
   card.classList.toggle("flagged", flagged(item));
-  card.querySelector(".chips").replaceChildren(...chips(item));
+  card.querySelector(".chips")?.replaceChildren(...chips(item));
 }
 
 function chips(item) {
@@ -163,9 +163,9 @@ function show() {
   const features = known.get(keysInOrder()[0])?.features;
   for (const [key, card] of cards) {
     const item = known.get(key);
-    if (!item || onItsWay(card)) continue;
+    if (!item) continue;
     findings(card, item);
-    total += 1;
+    total += !isApart(card);
     const lacks = lacking(item, features);
     if (lacks.length) count += 1;
     for (const name of lacks) missing.add(name);
@@ -250,9 +250,9 @@ async function follow(key, card) {
   say();
   const item = await awaited(key, say);
   if (card.address) sentHere.set(key, card.address);
-  delete card.root.dataset.sending;
   const hadFocus = card.root.contains(document.activeElement);
   const made = place(item, true);
+  if (state.label || state.onlyFailed) made.dataset.apart = true; // from a list of others
   if (hadFocus) made.querySelector("a").focus();
   show();
   const words = failed(item)
@@ -280,7 +280,7 @@ function sendingCard(file) {
   const bar = element("progress", { max: 1, "aria-label": `Sending ${name}`, hidden: true });
   const actions = element("p", { class: "row" });
   const title = span("card-name", foreign(name));
-  const attributes = { class: "card sending", "data-sending": true, "aria-busy": "true" };
+  const attributes = { class: "card sending", "data-apart": true, "aria-busy": "true" };
   const root = element("li", attributes, frame, title, bar, words, actions);
   const card = {
     root,

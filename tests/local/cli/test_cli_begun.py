@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from imgpipe_cli.session.remembered import Targets
@@ -18,13 +16,9 @@ def test_up_that_was_ended_is_known_to_what_follows(
     machine: Machine, pipeline: Pipeline, name: str, code: int
 ) -> None:
     Targets(machine.state).drop(Target("elsewhere", region="eu-west-1"))  # the last command was about AWS
-    process = machine.start("up", "--local", "--project", "begun")
-    assert process.stderr is not None
-    while "Settings and checks" not in (line := process.stderr.readline()):
-        assert line, "up ended by itself"
-    process.send_signal(getattr(signal, name))
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
+    up = ("up", "--local", "--project", "begun")
+    ended, _, told = machine.signalled_at("Settings and checks", name, *up)
+    assert ended == code, told
     assert "imgpipe up --local --project begun continues from there" in told
 
     for command in (("status",), ("status", "--project", "begun")):

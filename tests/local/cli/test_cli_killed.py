@@ -14,7 +14,7 @@ import pytest
 from tests.local.cli.conftest import Pipeline
 from tests.support import exhaustive
 from tests.support.inventory import inventory
-from tests.support.machine import EXAMPLES, Machine, interrupt
+from tests.support.machine import EXAMPLES, Machine
 
 KILLS = int(os.environ.get("IMGPIPE_KILLS", "5"))
 # From before the first call until after the last one, on a quiet and on a busy machine.
@@ -65,10 +65,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(machine: Machine, pipeline: 
         ("up", (), "imgpipe up --local --project stopped continues from there"),
         ("down", ("--yes",), "imgpipe down --local --project stopped --yes continues from there"),
     ):
-        process = machine.start(command, *here, *more)
-        assert process.stderr is not None
-        assert "project stopped" in process.stderr.readline()
-        code, _, told = interrupt(process)
+        code, _, told = machine.signalled_at("project stopped", "SIGINT", command, *here, *more)
         assert (code, words in told, "Traceback" in told) == (130, True, False), told
         machine.imgpipe(command, *here, *more)
     assert inventory(machine.client, "stopped") == {}

@@ -21,6 +21,7 @@ def logged(machine: Machine, pipeline: Pipeline) -> Iterator[Pipeline]:
     found = Pipeline(machine, PROJECT, done.json()["data"], done)
     send(found, "one.jpg", 1)
     found.imgpipe("result", "one.jpg", "--wait")
+    machine.finish_events()
     found.imgpipe("result", "absent.jpg", code=1)
     yield found
     machine.imgpipe("down", "--local", "--project", PROJECT, "--yes")

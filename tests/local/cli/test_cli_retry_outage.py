@@ -15,7 +15,6 @@ from tests.local.cli.conftest import Pipeline
 from tests.local.conftest import STUB
 from tests.support import exhaustive
 from tests.support.machine import Machine, jpeg, machine_in, until
-from tests.support.ports import free_port
 
 PROJECT = "outage"
 
@@ -24,7 +23,7 @@ PROJECT = "outage"
 def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A pipeline on a machine of its own, where Rekognition only counts; once for each store of results."""
     with machine_in(tmp_path_factory.mktemp("outage")) as machine:
-        control.start(machine.state, port=free_port(), command=STUB)
+        control.start(machine.state, command=STUB)
         up = ("up", "--local", "--project", PROJECT, "--no-models", "--results", request.param, "--json")
         done = machine.imgpipe(*up)
         fails_at_once(machine, f"{PROJECT}-ingest")

@@ -52,7 +52,7 @@ API_ID=$(aws apigatewayv2 get-apis --region $REGION \
   --query "Items[?Name=='{PROJECT}-api'].ApiId" --output text)
 API_URL=$(aws apigatewayv2 get-api --api-id $API_ID --region $REGION --query ApiEndpoint --output text)
 aws s3 cp astronaut.jpg s3://$UPLOAD_BUCKET/sample.jpg >&2
-for i in $(seq 100); do
+for i in $(seq 500); do
   curl -s -f "$API_URL/prod/result?key=sample.jpg" -o answer.json && break
   sleep 0.2
 done

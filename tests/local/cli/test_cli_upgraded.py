@@ -21,7 +21,6 @@ from imgpipe_cli.local.rekognition.faults import Faults
 from tests.local.cli.test_cli_retry_outage import answered, fails_at_once, states
 from tests.support import exhaustive
 from tests.support.machine import ROOT, Done, Machine, jpeg, machine_in, until
-from tests.support.ports import free_port
 
 PROJECT = "older"
 COUNT = 200
@@ -84,7 +83,7 @@ def upgraded(request: pytest.FixtureRequest, older: Path, tmp_path: Path) -> Ite
     """The pipeline as the older release left it: 200 results, of which one failed and its event waits."""
     with machine_in(tmp_path / "machine") as machine:
         server = (sys.executable, "-P", "-c", _SERVER, str(older))
-        control.start(machine.state, port=free_port(), command=server)
+        control.start(machine.state, command=server)
         found = Upgraded(machine, older)
         found.then("up", "--no-models", "--results", request.param)
         folder = tmp_path / "pics"
