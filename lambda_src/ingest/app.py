@@ -92,6 +92,7 @@ def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
+    deps = replace(deps, request_id=getattr(context, "aws_request_id", ""))
     patient = Backoff(left_s=_left_s(context, deps), unused_s=timeouts.RESERVED_S, sleep=deps.sleep)
     # A record that waits takes the time of those behind it, at each of Lambda's attempts again.
     hurried = replace(patient, unused_s=math.inf)

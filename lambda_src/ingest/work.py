@@ -13,7 +13,7 @@ from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.backoff import Backoff
 from ingest.content import sha256_of
 from ingest.counting import Asker
-from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
+from ingest.faults import Fault, Overtaken, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone, tries_left
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
@@ -45,13 +45,14 @@ _OVERTAKEN = "no longer the current picture, what is stored stays"
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What the work is done with."""
+    """What the work is done with. request_id: of the call of the function, as in counting.py."""
 
     features: tuple[str, ...]
     store: ResultStore
     s3: S3Client
     rekognition: Rekognition
     permits: Permits
+    request_id: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -77,7 +78,10 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
             return _OVERTAKEN
-        examination = _examine(arrival, work, needs, backoff)
+        try:
+            examination = _examine(arrival, work, seen, needs, backoff)
+        except Overtaken:
+            continue
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
@@ -123,8 +127,10 @@ def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     return is_gone(needs.s3, arrival, needs.now())
 
 
-def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Examination:
-    """Look at the picture and ask for what is missing. Never raises."""
+def _examine(
+    arrival: Arrival, work: Work, stored: Stored | None, needs: Needs, backoff: Backoff
+) -> Examination:
+    """Look at the picture and ask for what is missing. Raises Overtaken, and nothing else."""
     facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
     try:
         head = backoff.call(
@@ -143,7 +149,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         return Examination(facts=facts, work=work, fault=gone())
     if found:
         return Examination(facts=facts, work=work, fault=refused(found))
-    return _asked(Examination(facts=facts, work=work), arrival, head, needs, backoff)
+    return _asked(Examination(facts=facts, work=work), arrival, head, stored, needs, backoff)
 
 
 def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str:
@@ -154,7 +160,9 @@ def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str
     )
 
 
-def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> Examination:
+def _asked(
+    seen: Examination, arrival: Arrival, head: Head, stored: Stored | None, needs: Needs, backoff: Backoff
+) -> Examination:
     """With the answers that are missing: from pictures of the same bytes, else from Rekognition."""
     assert seen.facts.sha256 is not None
     asker = Asker(
@@ -163,9 +171,13 @@ def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backof
         sha256=seen.facts.sha256,
         apart=is_forced(arrival.key, head.metadata),
         answered_at=seen.work.answered_at,
+        seen=stored,
+        request_id=needs.request_id,
     )
     try:
         permit = needs.permits.permit(asker, seen.work.missing, replaced=arrival.again, backoff=backoff)
+    except Overtaken:
+        raise
     except Exception as error:  # nothing was asked, and nothing is paid twice for it
         log_failure("analysis_not_permitted", error)
         return replace(seen, fault=fault_of(error, "dynamodb:TransactWriteItems"))
