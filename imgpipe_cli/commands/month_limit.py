@@ -49,7 +49,7 @@ def room(run: Run, found: Found, chosen: Sequence[Picture]) -> Room:
     pictures = [replace(one, helps=False) if needs_room(one, features) else one for one in found.pictures]
     refused = Problem(
         "over_limit",
-        f"{told} {count(len(over), 'picture')} would fail at it.",
+        f"{told} {count(len(over), 'picture needs', 'pictures need')} an analysis.",
         hint="Raise it with imgpipe up --monthly-limit N, or run imgpipe retry next month.",
     )
     return Room(

@@ -40,6 +40,9 @@ TOMBSTONE_DAYS = 7
 _LOOKS = 3
 """How often we look again when the stored item changes under our hands; then it is left to Lambda's retry."""
 
+OVER_LIMIT = "done, and over the monthly limit with what it lacks"
+"""What became of a finished picture that was not asked for all that is missing."""
+
 _OVERTAKEN = "no longer the current picture, what is stored stays"
 
 
@@ -85,14 +88,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
-        result = item(
-            arrival,
-            examination,
-            asked=needs.features,
-            now=needs.now(),
-            duration_ms=round((time.monotonic() - started_s) * 1000),
-            tries_left=tries_left(arrival, seen),
-        )
+        result = _result(arrival, examination, seen, needs, started_s)
         store = PatientStore(store=needs.store, backoff=backoff)
         try:
             is_stored = store.replace(result, seen=seen)
@@ -103,9 +99,26 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         if is_stored:
             if fault and fault.retryable:
                 raise TryAgain(fault)
-            return result["status"]
+            return OVER_LIMIT if examination.left else result["status"]
         bought = examination.bought
     raise TryAgain(_busy())
+
+
+def _result(
+    arrival: Arrival, examination: Examination, seen: Stored | None, needs: Needs, started_s: float
+) -> StoredItem:
+    """What is to be stored: the result of before, where the month had no room for what it lacks."""
+    work = examination.work
+    if work.finished and examination.left and not examination.asked:
+        return {**work.finished, "sequencer": work.sequencer}
+    return item(
+        arrival,
+        examination,
+        asked=[one for one in needs.features if one not in examination.left],
+        now=needs.now(),
+        duration_ms=round((time.monotonic() - started_s) * 1000),
+        tries_left=tries_left(arrival, seen),
+    )
 
 
 def _unindexed(seen: Stored | None) -> Stored | None:
@@ -193,8 +206,12 @@ def _asked(
         log("INFO", "rekognition_answered", **_answers(asked))
     needs.permits.answered(asked)
     outcomes = {**permit.known, **asked}
+    left: tuple[str, ...] = ()
+    if seen.work.finished:  # a picture that has its result does not fail because the month is full
+        left = tuple(one for one, known in permit.known.items() if isinstance(known, Fault))
+        outcomes = {one: outcome for one, outcome in outcomes.items() if one not in left}
     faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
-    return replace(seen, asked=outcomes, fault=worst(faults), permit=permit)
+    return replace(seen, asked=outcomes, fault=worst(faults), permit=permit, left=left)
 
 
 def _reading(error: Exception) -> str:

@@ -99,6 +99,60 @@ def test_the_room_that_is_left_is_used_for_as_many_features_as_it_has(cloud: Clo
     assert cloud.usage().analyses == 3
 
 
+def again(event: dict[str, Any], **models: str) -> dict[str, Any]:
+    """By hand, for what it lacks and for answers of these models."""
+    return {"Records": [{**record, "again": models} for record in by_hand(event)["Records"]]}
+
+
+@pytest.mark.parametrize("hand", [True, False], ids=["by hand", "delivered again"])
+def test_a_finished_picture_stays_as_it_is_where_the_month_has_no_room_for_what_it_lacks(
+    cloud: Cloud, hand: bool
+) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    before = cloud.stored("a.jpg")
+    cloud.now += timedelta(minutes=1)
+    answer = cloud.ingest(again(event) if hand else event, features="labels,faces", limit="1")
+    assert answer == {"records": 1, "overLimit": 1}
+    assert (cloud.stored("a.jpg"), len(cloud.asked), cloud.usage().analyses) == (before, 1, 1)
+    assert claims(cloud) == []
+    assert cloud.ingest(again(event), features="labels,faces", limit="2") == {"records": 1, "overLimit": 0}
+    item = cloud.stored("a.jpg")
+    assert item is not None and (item["status"], item["features"]) == ("done", ["labels", "faces"])
+
+
+def test_an_answer_that_was_to_be_replaced_stays_where_the_month_has_no_room(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    before = cloud.stored("a.jpg")
+    cloud.now += timedelta(minutes=1)
+    assert cloud.ingest(again(event, labels="3.0"), limit="1") == {"records": 1, "overLimit": 1}
+    assert (cloud.stored("a.jpg"), len(cloud.asked)) == (before, 1)
+
+
+def test_a_finished_picture_gets_as_much_of_what_it_lacks_as_there_is_room_for(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    answer = cloud.ingest(again(event, labels="3.0"), features="labels,faces,text", limit="3")
+    assert answer == {"records": 1, "overLimit": 1}
+    item = cloud.stored("a.jpg")
+    assert item is not None and item["status"] == "done"
+    assert item["features"] == ["labels", "faces"] == [one for one in item["features"] if one in item]
+    assert (len(cloud.asked), cloud.usage().analyses, claims(cloud)) == (3, 3, [])
+
+
+def test_a_finished_picture_is_found_though_the_month_has_no_room_for_what_it_lacks(cloud: Cloud) -> None:
+    """Its rows may be missing: to store it again writes them."""
+    event = cloud.put("a.jpg", picture(1))
+    cloud.fail(cloud.index, "BatchWriteItem", 400, "AccessDeniedException")
+    with pytest.raises(Unfinished, match="not_indexed"):
+        cloud.ingest(event)
+    cloud.heal(cloud.index, "BatchWriteItem")
+    cloud.ingest(again(event), features="labels,faces", limit="1")
+    item = cloud.stored("a.jpg")
+    assert item is not None and (item["status"], item.get("notIndexed")) == ("done", None)
+
+
 def test_copies_need_no_room(cloud: Cloud) -> None:
     for key in ("a.jpg", "b.jpg"):
         cloud.ingest(cloud.put(key, picture(1)), limit="1")

@@ -149,7 +149,7 @@ def test_the_handlers_run_on_their_environment(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     made_anew()
-    assert ingest_app.handler(cloud.put("a.png", pictures.png()), None) == {"records": 1}
+    assert ingest_app.handler(cloud.put("a.png", pictures.png()), None) == {"records": 1, "overLimit": 0}
     event = {"routeKey": "GET /result", "rawQueryString": "key=a.png"}
     assert get_result_app.handler(event, None)["statusCode"] == 200
     assert web_app.handler({"routeKey": "GET /"}, None)["statusCode"] == 200
