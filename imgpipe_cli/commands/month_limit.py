@@ -1,4 +1,4 @@
-"""What the month's limit leaves for pictures that need room in it, before they are analyzed again."""
+"""What the month's limit leaves, before pictures are analyzed."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def room(run: Run, found: Found, chosen: Sequence[Picture]) -> Room:
         f"{refused.message} {refused.hint}",
         refused,
     )
+
+
+def left(run: Run) -> str:
+    """What the limit leaves, in words; "" where there is none, or the API does not tell."""
+    from imgpipe_cli.render import costs
+
+    usage = _usage(run)
+    return costs.left(usage) if usage is not None and usage.limit is not None else ""
 
 
 def _usage(run: Run) -> Usage | None:
