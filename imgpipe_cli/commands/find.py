@@ -119,7 +119,8 @@ def _not_looked_for(run: Run, search: Search) -> str:
 
     asked = [feature for feature in ("labels", "text") if getattr(search, feature)]
     with contextlib.suppress(Problem):
-        there = pipeline_info.features(run.connect()) if asked else ()
+        found = pipeline_info.settings(run.connect()) if asked else None
+        there = found.features if found else ()
         lacking = [feature for feature in asked if there and feature not in there]
         if lacking:
             wanted = ",".join(one for one in FEATURES if one in (*there, *lacking))

@@ -1,4 +1,4 @@
-"""What the month's limit leaves for pictures that need room in it, before they are analyzed again."""
+"""What the month's limit leaves, before pictures are analyzed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def room(run: Run, found: Found, chosen: Sequence[Picture]) -> Room:
     pictures = [replace(one, helps=False) if needs_room(one, features) else one for one in found.pictures]
     refused = Problem(
         "over_limit",
-        f"{told} {count(len(over), 'picture')} would fail at it.",
+        f"{told} {count(len(over), 'picture needs', 'pictures need')} an analysis.",
         hint="Raise it with imgpipe up --monthly-limit N, or run imgpipe retry next month.",
     )
     return Room(
@@ -59,6 +59,14 @@ def room(run: Run, found: Found, chosen: Sequence[Picture]) -> Room:
         f"{refused.message} {refused.hint}",
         refused,
     )
+
+
+def left(run: Run) -> str:
+    """What the limit leaves, in words; "" where there is none, or the API does not tell."""
+    from imgpipe_cli.render import costs
+
+    usage = _usage(run)
+    return costs.left(usage) if usage is not None and usage.limit is not None else ""
 
 
 def _usage(run: Run) -> Usage | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from imgpipe_cli.commands import month_limit
 from imgpipe_cli.commands.runtime import Run, can_ask, need_confirmation
 from imgpipe_cli.errors import ExitCode, Problem
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sending.plan import Planned
     from imgpipe_cli.session.connection import Connection
+    from imgpipe_cli.session.settings import Settings
 
 UNASKED = 100
 """So many analyses are carried out without a question."""
@@ -30,7 +32,10 @@ def confirm(
 
     planned is walked through several times.
     """
-    told = "" if yes else cost(run, connection, planned, rules, force=force)
+    from imgpipe_cli.pictures.sending.estimate import count
+
+    settings = None if yes else settings_of_many(connection, count(planned, UNASKED))
+    told = cost(run, connection, planned, rules, settings, force=force) if settings else ""
     if not told:
         return
     if not can_ask():
@@ -51,36 +56,45 @@ def cost(
     connection: Connection,
     planned: Iterable[Planned],
     rules: Rules,
+    settings: Settings,
     *,
     force: bool = False,
     before: int = 0,
 ) -> str:
-    """What sending these may cost, in words; "" where that is UNASKED analyses or fewer, or on this machine,
-    where nothing is billed.
+    """What sending these may cost, in words; "" where that is UNASKED analyses or fewer.
 
-    before: how many pictures came just before, and count with these.
+    settings: those of the pipeline. before: how many pictures came just before, and count with these.
     """
-    from imgpipe_cli.pictures.sending.estimate import count, estimate
+    from imgpipe_cli.pictures.sending.estimate import estimate
     from imgpipe_cli.render import costs, text
 
-    features = features_of_many(connection, before + count(planned, UNASKED))
-    if not features:
-        return ""
+    features = settings.features
     with run.screen.progress.busy("counting_pictures"):
         found = estimate(connection.aws, connection.names.bucket, planned, rules, force=force)
     if not found.pictures or (before + found.pictures) * len(features) <= UNASKED:
         return ""
-    told = costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)
-    return f"{told} {text.count(before, 'picture')} came within the minute before." if before else told
+    told = [costs.at_most(dict.fromkeys(features, found.pictures), found.copies, local=False)]
+    if before:
+        told.append(f"{text.count(before, 'picture')} came within the minute before.")
+    if settings.monthly_limit and (left := month_limit.left(run)):
+        told.append(left)
+    return " ".join(told)
 
 
-def features_of_many(connection: Connection, pictures: int) -> Sequence[str]:
+def settings_of_many(
+    connection: Connection,
+    pictures: int,
+    read: Callable[[Connection], Settings | None] | None = None,
+) -> Settings | None:
     """Those of the pipeline, where so many pictures may be more than UNASKED analyses that are billed; else
-    none. Raises Problem."""
+    None. Raises Problem.
+
+    read: how they are found.
+    """
     from imgpipe_cli.deploy import pipeline_info
     from imgpipe_cli.session.settings import FEATURES
 
     if pictures * len(FEATURES) <= UNASKED or connection.target.local:
-        return ()
-    features = pipeline_info.features(connection)
-    return features if pictures * len(features) > UNASKED else ()
+        return None
+    found = (read or pipeline_info.settings)(connection)
+    return found if found and pictures * len(found.features) > UNASKED else None

@@ -327,7 +327,8 @@ def _exit_code(found: Found, done: Retry | None, problems: Sequence[Problem]) ->
     codes = {problem.exit_code for problem in problems}
     codes |= {ExitCode.FAILED for one in found.pictures if one.state == "unknown"}
     if done is not None:
-        codes |= {ExitCode.FAILED for one in done.outcomes if one.state in ("failed", "gone", "unknown")}
+        failed = ("failed", "gone", "unknown")
+        codes |= {ExitCode.FAILED for one in done.outcomes if one.state in failed or one.is_over_limit}
         codes |= {ExitCode.PENDING for one in done.outcomes if one.state == "pending"}
         codes |= {ExitCode.PENDING for _ in done.left}
     return next((code for code in (ExitCode.FAILED, ExitCode.PENDING) if code in codes), ExitCode.DONE)

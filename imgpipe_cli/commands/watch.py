@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from imgpipe_cli.pictures.sending.picture import Rules
     from imgpipe_cli.pictures.sources import Source
     from imgpipe_cli.session.connection import Connection
+    from imgpipe_cli.session.settings import Settings
     from imgpipe_cli.session.target import Remembered
 
 _PAUSE_S = 0.5
@@ -161,6 +163,8 @@ class _Sender:
         self._now = self._busy_s = 0.0
         # Whether those are agreed to that come while many do.
         self._answer: bool | None = None
+        self._settings: Settings | None = None
+        self._read_at = -math.inf
         if existing:
             there = [one for one in folder(root) if isinstance(one, Source)]
             paid_consent.confirm(run, connection, list(map(with_key, there)), rules, yes=yes)
@@ -232,21 +236,30 @@ class _Sender:
         if self._yes or not new:
             return ready
         before = len(self._recent)
-        if not paid_consent.features_of_many(self._connection, before + len(new)):
+        settings = paid_consent.settings_of_many(self._connection, before + len(new), self._read)
+        if settings is None:
             self._answer = None
         elif self._answer is None:
-            self._answer = self._answered(new, before)
+            self._answer = self._answered(new, before, settings)
         if self._answer is not False:
             return ready
         self._recent += [self._now] * len(new)
         return [one for one in ready if one.name in self._agreed]
 
-    def _answered(self, new: Sequence[Source], before: int) -> bool | None:
+    def _read(self, connection: Connection) -> Settings | None:
+        """The pipeline's settings, read once a minute: while many come, there is a look twice a second."""
+        from imgpipe_cli.deploy import pipeline_info
+
+        if self._now - self._read_at >= _BURST_S:
+            self._settings, self._read_at = pipeline_info.settings(connection), self._now
+        return self._settings
+
+    def _answered(self, new: Sequence[Source], before: int, settings: Settings) -> bool | None:
         """Whether sending these, and what follows, is agreed to; None where nothing is asked."""
         from imgpipe_cli.pictures.sending.plan import with_key
 
         planned = list(map(with_key, new))
-        told = paid_consent.cost(self._run, self._connection, planned, self._rules, before=before)
+        told = paid_consent.cost(self._run, self._connection, planned, self._rules, settings, before=before)
         if not told:
             return None
         if can_ask() and paid_consent.is_agreed(self._run, told):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from imgpipe_cli.aws.client import AwsError
 from imgpipe_cli.aws.errors import denied_action, problem
@@ -12,6 +12,7 @@ from imgpipe_cli.deploy.resources.settings_parameter import SettingsParameter, s
 from imgpipe_cli.deploy.resources.token_parameter import TokenParameter
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.session.connection import Connection
+from imgpipe_cli.session.settings import Settings
 from imgpipe_cli.session.target import Remembered
 
 
@@ -62,13 +63,13 @@ def _token(connection: Connection, *, needed: bool) -> Observed:
         return Observed(exists=True, owned=True, facts={"value": ""})
 
 
-def features(connection: Connection) -> Sequence[str]:
-    """Those of the pipeline; none where there is no pipeline. Raises Problem."""
+def settings(connection: Connection) -> Settings | None:
+    """Those of the pipeline; None where there is no pipeline. Raises Problem."""
     try:
         found = SettingsParameter().observe(connection.aws, connection.names)
     except AwsError as error:
-        raise problem(error, "look for the pipeline's features") from error
-    return stored_settings(found, connection.names).features if found.exists and found.owned else ()
+        raise problem(error, "look for the pipeline's settings") from error
+    return stored_settings(found, connection.names) if found.exists and found.owned else None
 
 
 def not_set_up(project: str) -> Problem:

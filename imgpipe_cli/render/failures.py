@@ -158,10 +158,10 @@ def question(chosen: Sequence[Picture], price: str) -> str:
 
 def outcome(screen: Screen, picture: Picture, min_confidence: float) -> None:
     """One picture as it stands now: its result, or why there is none."""
-    if picture.state == "done" and picture.item is not None:
+    if picture.state == "done" and picture.item is not None and not picture.is_over_limit:
         screen.show(results.tables(picture.item, min_confidence))
         return
-    style = {"pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
+    style = {"done": "yellow", "pending": "yellow", "nothing": "dim"}.get(picture.state, "red")
     screen.show(_standing(picture, Text(safe(picture.why), style), _hint(picture)))
 
 
@@ -209,7 +209,10 @@ def summary(found: Found, chosen: Sequence[Picture], done: Retry | None, price: 
     if done.outcomes or done.left:
         before = {one.key: one.item for one in found.pictures if one.state == "done"}
         same = {one.key for one in done.outcomes if one.item and one.item == before.get(one.key)}
-        states = ["before" if one.key in same else one.state for one in done.outcomes]
+        states = [
+            "over_limit" if one.is_over_limit else "before" if one.key in same else one.state
+            for one in done.outcomes
+        ]
         states += ["pending"] * len(done.left)
         told = [f"{states.count(state)} {word}" for state, word in _WORDS.items() if state in states]
         parts.append(f"{count(len(states), 'picture')}: {', '.join(told)}.")
@@ -227,6 +230,7 @@ def _nothing(found: Found) -> str:
 _WORDS = {
     "before": "done already",
     "done": "analyzed",
+    "over_limit": "not asked again (monthly limit)",
     "failed": "failed again",
     "pending": "pending",
     "gone": "no longer in the bucket",
@@ -291,5 +295,5 @@ def errors(done: Retry) -> list[dict[str, Any]]:
     return [
         {"code": one.code, "message": f"{one.key}: {one.why}", "hint": _hint(one)}
         for one in told
-        if one.state not in _NEVER_MIND
+        if one.state not in _NEVER_MIND or one.is_over_limit
     ]

@@ -19,7 +19,7 @@ from ingest.indexed_store import IndexedStore
 from ingest.permits import shared_permits
 from ingest.result_store import ResultStore
 from ingest.table_store import ResultTable
-from ingest.work import Needs, arrived, removed
+from ingest.work import OVER_LIMIT, Needs, arrived, removed
 from shared.aws_clients import dynamodb_client, s3_client, session
 from shared.events import Arrival, Ignored, Record, Removal, Unreadable, parse_event
 from shared.log import about, log, log_failure
@@ -88,28 +88,34 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
 
 
 def serve(event: Mapping[str, Any], context: Any, deps: Needs) -> dict[str, int]:
-    """Handle all records; returns how many there were. Raises Unfinished when any must be tried again."""
+    """Handle all records; returns how many there were. Raises Unfinished when any must be tried again.
+
+    overLimit: how many finished pictures lack something still, since the month has no room for it.
+    """
     records = parse_event(event)
     if not records:
         log("INFO", "ignored", reason="an event without records")
+    deps = replace(deps, request_id=getattr(context, "aws_request_id", ""))
     patient = Backoff(left_s=_left_s(context, deps), unused_s=timeouts.RESERVED_S, sleep=deps.sleep)
     # A record that waits takes the time of those behind it, at each of Lambda's attempts again.
     hurried = replace(patient, unused_s=math.inf)
-    failures = [
-        failure
+    ends = [
+        _try(record, place, context, deps, patient if place == len(records) else hurried)
         for place, record in enumerate(records, start=1)
-        if (failure := _try(record, place, context, deps, patient if place == len(records) else hurried))
     ]
+    failures = [end for end in ends if isinstance(end, Exception)]
     if failures:
         texts = "; ".join(str(failure) for failure in failures)
         raise Unfinished(
             f"{len(failures)} of {len(records)} records need another try: {texts}"
         ) from failures[0]
-    return {"records": len(records)}
+    return {"records": len(records), "overLimit": ends.count(OVER_LIMIT)}
 
 
-def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff) -> Exception | None:
-    """Handle one record; its failure is returned, so that it cannot stop the next one. place: the first is 1.
+def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff) -> Exception | str:
+    """Handle one record, and say in a word what became of it. place: the first is 1.
+
+    Its failure is returned, so that it cannot stop the next one.
 
     What is logged here is what `imgpipe explain` reads: that the event came, and how each attempt ended.
     """
@@ -131,7 +137,7 @@ def _try(record: Record, place: int, context: Any, deps: Needs, backoff: Backoff
             log_failure("record_failed", error, durationMs=_since_ms(started_s))
             return error
         log("INFO", "record_handled", outcome=outcome, durationMs=_since_ms(started_s))
-    return None
+    return outcome
 
 
 def _since_ms(started_s: float) -> int:

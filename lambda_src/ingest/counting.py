@@ -3,9 +3,10 @@
 Rekognition is asked about some bytes by one run of the function at a time. It holds a claim, a row of the
 index. What it asks for is written there in one transaction with the month's counters: so nothing is asked
 uncounted, none counts twice, and the limit of a month is exact. Others with the same bytes wait for its
-result. A claim ends with the result, or when Lambda has stopped the run. What it has counted and did not get,
-such as where Rekognition was busy, stays counted: the next run for these bytes does not count it again in the
-same month. In another it does, since Rekognition bills it there. Where these bytes never come again,
+result, also a second delivery of the very event. A claim ends with the result, or when Lambda has stopped the
+run; only Lambda's own repeat of a call need not wait for that. What it has counted and did not get, such as
+where Rekognition was busy, stays counted: the next run for these bytes does not count it again in the same
+month. In another it does, since Rekognition bills it there. Where these bytes never come again,
 `up --repair-index` removes the claim.
 
 Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
@@ -28,6 +29,8 @@ from shared.results import FEATURES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from shared.result_item import Stored
 
 _CANCELED = "TransactionCanceledException"
 _REFUSED = "ConditionalCheckFailed"
@@ -54,7 +57,8 @@ class Asker:
 
     apart: one that is paid for whatever is known of its bytes; others do not wait for it, nor it for them.
     answered_at: when it last got a result with an answer, in ISO 8601; "" if it has none. Its picture is
-    counted in that month already.
+    counted in that month already. seen: what was stored under its key when this was decided. request_id: of
+    the call of the function.
     """
 
     key: str
@@ -62,6 +66,8 @@ class Asker:
     sha256: str
     apart: bool = False
     answered_at: str = ""
+    seen: Stored | None = None
+    request_id: str = ""
 
     def pictures(self, month: str) -> int:
         """By how much it raises the month's counter of pictures."""
@@ -78,12 +84,15 @@ class Asker:
 class Claim:
     """The right to ask. ends_at: when nobody can hold it any more, in seconds since 1970.
 
+    request_id: of the call that holds it. Lambda repeats a call under the same id, once the run before is
+    over; S3's second delivery of an event has another one, and so has a call by hand.
     counted: the features that are counted, and were not answered yet. month: in which they were.
     """
 
     key: str
     version_id: str | None
     ends_at: int
+    request_id: str = ""
     counted: tuple[str, ...] = ()
     month: str = ""
 
@@ -91,7 +100,8 @@ class Claim:
         return self.counted if self.month == month else ()
 
     def is_of(self, asker: Asker) -> bool:
-        return (self.key, self.version_id) == (asker.key, asker.version_id)
+        own = (self.key, self.version_id, self.request_id)
+        return own == (asker.key, asker.version_id, asker.request_id)
 
     def attributes(self, asker: Asker) -> dict[str, Any]:
         return {
@@ -99,6 +109,7 @@ class Claim:
             "objectKey": self.key,
             "versionId": self.version_id,
             "endsAt": self.ends_at,
+            "requestId": self.request_id,
             "counted": list(self.counted),
             "month": self.month,
         }
@@ -136,6 +147,7 @@ class Counting:
             key=asker.key,
             version_id=asker.version_id,
             ends_at=round(now_s + left_s),
+            request_id=asker.request_id,
             counted=seen.counted if seen else (),
             month=seen.month if seen else "",
         )
@@ -180,6 +192,7 @@ class Counting:
             key=item["objectKey"],
             version_id=item["versionId"],
             ends_at=item["endsAt"],
+            request_id=item.get("requestId", ""),
             counted=tuple(item["counted"]),
             month=item.get("month", ""),
         )

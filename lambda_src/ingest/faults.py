@@ -67,6 +67,10 @@ class InProgress(Exception):
     """Another run asks about the same bytes just now, or has come in between."""
 
 
+class Overtaken(Exception):
+    """Another run has stored something about the picture in between: what is to be done is decided anew."""
+
+
 class NotShown(Exception):
     """S3 does not find an object, and nothing proves that it is gone.
 

@@ -41,7 +41,8 @@ class Work:
     `replaced`: the answers that stand for missing ones should asking fail; another model gives them now.
     `sequencer` is the one to store. `other_version` says that another version of this key has or had a
     result: this one may be of the past already. `answered_at`: when this version got its last result with an
-    answer, in ISO 8601; "" if it has none.
+    answer, in ISO 8601; "" if it has none. `finished`: the result of a picture that is done, and lacks
+    something now.
     """
 
     missing: tuple[str, ...]
@@ -50,6 +51,7 @@ class Work:
     sequencer: str
     other_version: bool
     answered_at: str = ""
+    finished: StoredItem | None = None
 
 
 def plan(
@@ -119,6 +121,7 @@ def _rest(arrival: Arrival, stored: StoredItem, wanted: Sequence[str]) -> Skip |
         sequencer=max(arrival.sequencer, stored["sequencer"]),
         other_version=False,
         answered_at=stored["analyzedAt"] if answers else "",
+        finished=stored if stored["status"] == "done" else None,
     )
 
 

@@ -12,7 +12,7 @@ from ingest import timeouts
 from ingest.analysis import Findings, Outcome
 from ingest.backoff import Backoff
 from ingest.counting import Asker, Counting, Taken, meets_another
-from ingest.faults import Fault, InProgress, is_passing, over_limit
+from ingest.faults import Fault, InProgress, Overtaken, is_passing, over_limit
 from ingest.reuse import Sought
 from ingest.twins import Twins
 from shared.log import log, log_failure
@@ -38,8 +38,8 @@ class Permits(Protocol):
     def permit(
         self, asker: Asker, features: Sequence[str], *, replaced: Mapping[str, str], backoff: Backoff
     ) -> Permit:
-        """replaced: feature -> the model whose answer is not wanted any more. What DynamoDB raises, and
-        InProgress, come through: nothing was asked."""
+        """replaced: feature -> the model whose answer is not wanted any more. What DynamoDB raises,
+        InProgress and Overtaken come through: nothing was asked."""
         ...
 
     def answered(self, asked: Mapping[str, Outcome]) -> None:
@@ -76,6 +76,11 @@ class SharedPermits:
         held = None
         if len(found) < len(sought.features):
             held = self.counting.hold(asker, now=self.now(), left_s=backoff.left_s())
+        if self.twins.read(asker.key) != asker.seen:  # by a second delivery of the event, as a rule
+            if held is not None:
+                self.counting.release(held, held.claim.counted, now=self.now())
+            raise Overtaken(asker.key)
+        if held is not None:
             # Once more, now that nobody else asks: one that has ended meanwhile has left its answers.
             found = found if asker.apart else self.twins.answers(sought)
         if found:

@@ -47,7 +47,7 @@ class Examination:
     """All that was found out about one picture; with `fault` the result is "failed".
 
     work: what was asked for. asked: what came of it, also without asking Rekognition. permit: what it was
-    asked by.
+    asked by. left: the features that a finished picture lacks still, since the month has no room for them.
     """
 
     facts: Facts
@@ -55,6 +55,7 @@ class Examination:
     asked: Mapping[str, Outcome] = field(default_factory=dict)
     fault: Fault | None = None
     permit: Permit | None = None
+    left: tuple[str, ...] = ()
 
     @property
     def bought(self) -> dict[str, Findings | Unavailable]:

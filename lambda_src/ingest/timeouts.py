@@ -12,11 +12,12 @@ tries x (connect + answer) + pauses of 1 and 2 s.
                       count; after asking for each feature, and at the end
   Rekognition         1 x (1 + 30)    = 31 s, all features side by side
   DynamoDB BatchWrite 2 x (1 + 1) + 1 =  5 s, all rows of the index side by side
-  DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s, and GetItem twice for a picture of the same bytes
+  DynamoDB PutItem    3 x (1 + 2) + 3 = 12 s, and GetItem twice for a picture of the same bytes, and once more
+                      for what is stored meanwhile
 
-Together 213 s, below the 240 s after which Lambda stops the function without a result. In place of the
+Together 225 s, below the 240 s after which Lambda stops the function without a result. In place of the
 table's first and last call a bucket of results takes five (two GetObject, two PutObject, one DeleteObject) of
-2 x (1 + 2) + 1 = 7 s each: together at most 224 s. When another writer comes in between, it looks again,
+2 x (1 + 2) + 1 = 7 s each: together at most 236 s. When another writer comes in between, it looks again,
 which is left out here: then S3 has answered. So is what an earlier result of the picture takes: its list of
 rows is written before, and rows are removed after; a stop there loses nothing. What is left of the time may
 be spent on trying again, see `backoff.py`.
@@ -57,7 +58,7 @@ HASHING_S = 2 * S3.worst_case_s()
 """Seconds until the SHA-256 of a picture is known at most."""
 
 _FINDING_S = max(DYNAMODB.worst_case_s(), RESULTS.worst_case_s())
-PERMIT_S = 2 * ((1 + len(FEATURES)) * INDEX.worst_case_s() + _FINDING_S) + 3 * INDEX.worst_case_s()
+PERMIT_S = 2 * (1 + len(FEATURES)) * INDEX.worst_case_s() + 3 * (_FINDING_S + INDEX.worst_case_s())
 """Seconds until it is known at most what has to be asked for."""
 
 NOTING_S = (len(FEATURES) + 1) * INDEX.worst_case_s()

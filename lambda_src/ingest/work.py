@@ -13,7 +13,7 @@ from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.backoff import Backoff
 from ingest.content import sha256_of
 from ingest.counting import Asker
-from ingest.faults import Fault, TryAgain, fault_of, gone, is_not_shown, refused
+from ingest.faults import Fault, Overtaken, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone, tries_left
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
@@ -40,18 +40,22 @@ TOMBSTONE_DAYS = 7
 _LOOKS = 3
 """How often we look again when the stored item changes under our hands; then it is left to Lambda's retry."""
 
+OVER_LIMIT = "done, and over the monthly limit with what it lacks"
+"""What became of a finished picture that was not asked for all that is missing."""
+
 _OVERTAKEN = "no longer the current picture, what is stored stays"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What the work is done with."""
+    """What the work is done with. request_id: of the call of the function, as in counting.py."""
 
     features: tuple[str, ...]
     store: ResultStore
     s3: S3Client
     rekognition: Rekognition
     permits: Permits
+    request_id: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -77,18 +81,14 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
             continue
         if work.other_version and not (is_current or arrival.by_hand) and _overtaken(arrival, needs):
             return _OVERTAKEN
-        examination = _examine(arrival, work, needs, backoff)
+        try:
+            examination = _examine(arrival, work, seen, needs, backoff)
+        except Overtaken:
+            continue
         fault = examination.fault
         if fault and fault.code == "gone" and arrival.by_hand:
             return _OVERTAKEN
-        result = item(
-            arrival,
-            examination,
-            asked=needs.features,
-            now=needs.now(),
-            duration_ms=round((time.monotonic() - started_s) * 1000),
-            tries_left=tries_left(arrival, seen),
-        )
+        result = _result(arrival, examination, seen, needs, started_s)
         store = PatientStore(store=needs.store, backoff=backoff)
         try:
             is_stored = store.replace(result, seen=seen)
@@ -99,9 +99,26 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         if is_stored:
             if fault and fault.retryable:
                 raise TryAgain(fault)
-            return result["status"]
+            return OVER_LIMIT if examination.left else result["status"]
         bought = examination.bought
     raise TryAgain(_busy())
+
+
+def _result(
+    arrival: Arrival, examination: Examination, seen: Stored | None, needs: Needs, started_s: float
+) -> StoredItem:
+    """What is to be stored: the result of before, where the month had no room for what it lacks."""
+    work = examination.work
+    if work.finished and examination.left and not examination.asked:
+        return {**work.finished, "sequencer": work.sequencer}
+    return item(
+        arrival,
+        examination,
+        asked=[one for one in needs.features if one not in examination.left],
+        now=needs.now(),
+        duration_ms=round((time.monotonic() - started_s) * 1000),
+        tries_left=tries_left(arrival, seen),
+    )
 
 
 def _unindexed(seen: Stored | None) -> Stored | None:
@@ -123,8 +140,10 @@ def _overtaken(arrival: Arrival, needs: Needs) -> bool:
     return is_gone(needs.s3, arrival, needs.now())
 
 
-def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Examination:
-    """Look at the picture and ask for what is missing. Never raises."""
+def _examine(
+    arrival: Arrival, work: Work, stored: Stored | None, needs: Needs, backoff: Backoff
+) -> Examination:
+    """Look at the picture and ask for what is missing. Raises Overtaken, and nothing else."""
     facts = Facts(version_id=arrival.version_id, etag=arrival.etag, size_bytes=arrival.size_bytes)
     try:
         head = backoff.call(
@@ -143,7 +162,7 @@ def _examine(arrival: Arrival, work: Work, needs: Needs, backoff: Backoff) -> Ex
         return Examination(facts=facts, work=work, fault=gone())
     if found:
         return Examination(facts=facts, work=work, fault=refused(found))
-    return _asked(Examination(facts=facts, work=work), arrival, head, needs, backoff)
+    return _asked(Examination(facts=facts, work=work), arrival, head, stored, needs, backoff)
 
 
 def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str:
@@ -154,7 +173,9 @@ def _sha256(arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> str
     )
 
 
-def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backoff: Backoff) -> Examination:
+def _asked(
+    seen: Examination, arrival: Arrival, head: Head, stored: Stored | None, needs: Needs, backoff: Backoff
+) -> Examination:
     """With the answers that are missing: from pictures of the same bytes, else from Rekognition."""
     assert seen.facts.sha256 is not None
     asker = Asker(
@@ -163,9 +184,13 @@ def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backof
         sha256=seen.facts.sha256,
         apart=is_forced(arrival.key, head.metadata),
         answered_at=seen.work.answered_at,
+        seen=stored,
+        request_id=needs.request_id,
     )
     try:
         permit = needs.permits.permit(asker, seen.work.missing, replaced=arrival.again, backoff=backoff)
+    except Overtaken:
+        raise
     except Exception as error:  # nothing was asked, and nothing is paid twice for it
         log_failure("analysis_not_permitted", error)
         return replace(seen, fault=fault_of(error, "dynamodb:TransactWriteItems"))
@@ -181,8 +206,12 @@ def _asked(seen: Examination, arrival: Arrival, head: Head, needs: Needs, backof
         log("INFO", "rekognition_answered", **_answers(asked))
     needs.permits.answered(asked)
     outcomes = {**permit.known, **asked}
+    left: tuple[str, ...] = ()
+    if seen.work.finished:  # a picture that has its result does not fail because the month is full
+        left = tuple(one for one, known in permit.known.items() if isinstance(known, Fault))
+        outcomes = {one: outcome for one, outcome in outcomes.items() if one not in left}
     faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
-    return replace(seen, asked=outcomes, fault=worst(faults), permit=permit)
+    return replace(seen, asked=outcomes, fault=worst(faults), permit=permit, left=left)
 
 
 def _reading(error: Exception) -> str:

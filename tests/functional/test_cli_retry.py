@@ -265,7 +265,7 @@ def _usage(*, left: int) -> Answer:
     return Answer(body={"month": "2026-11", **counters, "limit": 100, "left": left})
 
 
-FULL = "The monthly limit of 100 analyses leaves 0. 2 pictures would fail at it."
+FULL = "The monthly limit of 100 analyses leaves 0. 2 pictures need an analysis."
 
 
 @pytest.mark.parametrize("chosen", [(), ("--all",), ("--reason", "over_limit"), ("late0.jpg", "late1.jpg")])
@@ -308,12 +308,50 @@ def test_what_was_over_the_limit_is_taken_once_there_is_room(
     assert sorted(lambda_.rekognition.asked) == ["late0.jpg", "late1.jpg"]
 
 
+def test_a_month_that_is_full_in_between_leaves_finished_pictures_as_they_are(
+    cli: Cli, lambda_: FakeLambda, api: FakeApi, full: EverythingPermitted
+) -> None:
+    refused, full.refused = full.refused, None
+    keys = ["late0.jpg", "late1.jpg"]
+    api.usage = _usage(left=2)
+    cli("retry", *keys, "--yes")
+    before = lambda_.results()
+    lambda_.client("ssm").put_parameter(
+        Name=NAMES.settings_parameter,
+        Value=Settings(features=("labels", "faces"), first_day="2026-01-01").to_json(),
+        Overwrite=True,
+    )
+    lambda_.features = ("labels", "faces")
+    api.usage = _usage(left=1)
+
+    def is_full_now(_event: object) -> None:
+        full.refused = refused
+
+    lambda_.after = is_full_now
+    printed = cli("retry", *keys, "--again", "--yes")
+    assert printed.code == 1
+    assert "2 pictures: 1 analyzed, 1 not asked again (monthly limit)." in printed.out
+    assert "It keeps its result. The monthly limit leaves no analysis for what it lacks." in " ".join(
+        printed.out.split()
+    )
+    after = lambda_.results()
+    assert [one["status"] for one in after.values()] == ["done", "done"]
+    (left,) = [key for key in keys if after[key] == before[key]]
+    in_json = cli("retry", left, "--again", "--yes", "--json")
+    assert (in_json.code, in_json.error) == (1, "over_limit")
+    (error,) = in_json.document["errors"]
+    assert error["message"].startswith(f"{left}: It keeps its result.")
+    assert "imgpipe up --monthly-limit N" in error["hint"]
+    (shown,) = in_json.document["data"]["pictures"]
+    assert (shown["state"], shown["lacking"]) == ("done", ["faces"])
+
+
 def test_a_finished_picture_stays_so_in_a_full_month(
     cli: Cli, lambda_: FakeLambda, api: FakeApi, full: EverythingPermitted
 ) -> None:
-    """Asking for what it lacks would only make it a failed one."""
     full.refused = None
-    cli("retry", "late0.jpg", "--yes")
+    api.usage = _usage(left=1)
+    assert cli("retry", "late0.jpg", "--yes").code == 0
     lambda_.client("ssm").put_parameter(
         Name=NAMES.settings_parameter,
         Value=Settings(features=("labels", "faces"), first_day="2026-01-01").to_json(),
@@ -323,7 +361,7 @@ def test_a_finished_picture_stays_so_in_a_full_month(
     api.usage = _usage(left=0)
     printed = cli("retry", "late0.jpg", "--again", "--yes")
     assert (printed.code, lambda_.events) == (1, [])
-    assert "leaves 0. 1 picture would fail at it." in " ".join(printed.err.split())
+    assert "leaves 0. 1 picture needs an analysis." in " ".join(printed.err.split())
     api.usage = _usage(left=1)
     printed = cli("retry", "late0.jpg", "--again", "--yes")
     assert "limit of 100 analyses leaves 1." in " ".join((printed.out + printed.err).split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,7 @@ from imgpipe_cli.render.screen import Screen
 from imgpipe_cli.session.connection import Connection
 from imgpipe_cli.session.remembered import Targets
 from imgpipe_cli.session.settings import Settings
-from tests.support.api_server import FakeApi
+from tests.support.api_server import Answer, FakeApi
 from tests.support.cli import NAMES, REGION, Cli, Printed
 from tests.support.picture_heads import jpeg
 
@@ -43,13 +43,13 @@ class Keyboard(io.TextIOWrapper):
         return self._is_terminal
 
 
-def features(*names: str) -> None:
-    """Those of the pipeline."""
+def features(*names: str, limit: int = 0) -> None:
+    """Those of the pipeline, and its monthly limit."""
     ssm: Any = boto3.client("ssm", region_name=REGION)
     ssm.put_parameter(
         Name=NAMES.settings_parameter,
         Type="String",
-        Value=replace(Settings(), features=names).to_json(),
+        Value=replace(Settings(), features=names, monthly_limit=limit).to_json(),
         Tags=NAMES.tag_list,
     )
 
@@ -148,6 +148,62 @@ def test_where_nobody_can_be_asked_it_is_a_usage_error_that_says_the_price(
     assert PRICE in " ".join(printed.err.split())
 
 
+LEFT = "The monthly limit of 500 analyses leaves 40."
+
+
+def usage(*, limit: int | None = 500) -> Answer:
+    """What the API says of the month."""
+    counters = {"pictures": 460, "analyses": 460, "analyzed": {"labels": 460}, "reused": {}}
+    left = 40 if limit else None
+    return Answer(body={"month": "2026-11", **counters, "limit": limit, "left": left})
+
+
+def asked_for_usage(api: FakeApi) -> int:
+    return sum(request.path.endswith("/usage") for request in api.asked)
+
+
+def test_the_question_says_what_the_monthly_limit_leaves(
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any
+) -> None:
+    features("labels", limit=500)
+    files("pics", 150)
+    played.usage = usage()
+    printed = asked("n\n", "upload", "pics")
+    assert f"{PRICE} {LEFT} Send the pictures? [y/N]" in " ".join(printed.err.split())
+    assert asked_for_usage(played) == 1
+
+
+@pytest.mark.parametrize("told", [None, usage(limit=None)], ids=["no counter", "no limit any more"])
+def test_the_question_says_nothing_of_a_limit_that_nobody_tells_of(
+    asked: Callable[..., Printed], played: FakeApi, bucket: Any, told: Answer | None
+) -> None:
+    features("labels", limit=500)
+    files("pics", 150)
+    played.usage = told
+    printed = asked("n\n", "upload", "pics")
+    assert f"{PRICE} Send the pictures? [y/N]" in " ".join(printed.err.split())
+
+
+@pytest.mark.parametrize(
+    ("pictures", "limit", "arguments"),
+    [(100, 500, ()), (150, 500, ("--yes",)), (150, 0, ())],
+    ids=["a hundred", "not asked", "no limit"],
+)
+def test_nobody_is_asked_what_is_left_where_no_question_says_it(
+    asked: Callable[..., Printed],
+    played: FakeApi,
+    bucket: Any,
+    pictures: int,
+    limit: int,
+    arguments: tuple[str, ...],
+) -> None:
+    features("labels", limit=limit)
+    files("pics", pictures)
+    played.usage = usage()
+    assert asked("y\n", "upload", "pics", *arguments).code == 0
+    assert asked_for_usage(played) == 0
+
+
 # --- watch -----------------------------------------------------------------------------------------
 
 
@@ -156,7 +212,7 @@ def inbox(played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_pat
     """An empty folder to watch, and nobody who could answer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", Keyboard("", terminal=False))
-    features("labels")
+    features("labels", limit=500)
     files("inbox", 0)
 
 
@@ -210,6 +266,30 @@ def test_new_ones_that_come_a_few_at_a_time_are_asked_about_once(
     err = " ".join(capsys.readouterr().err.split())
     assert err.count("[y/N]") == 1
     assert "asked at most 20 times" in err and "100 pictures came within the minute before." in err
+
+
+@pytest.mark.usefixtures("inbox")
+def test_a_burst_reads_the_settings_once_and_its_question_says_what_the_limit_leaves(
+    played: FakeApi, bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played.usage = usage()
+    read, reads = pipeline_info.settings, []
+
+    def counted(connection: Connection) -> Settings | None:
+        reads.append(connection)
+        return read(connection)
+
+    monkeypatch.setattr(pipeline_info, "settings", counted)
+    watching = sender(monkeypatch, every_s=2)
+    monkeypatch.setattr("sys.stdin", Keyboard("y\n"))
+    for there in range(0, 181, 20):
+        files(".", there)
+        watching.look()
+    for _ in range(6):
+        watching.look()
+    assert (sent(bucket), len(reads), asked_for_usage(played)) == (180, 1, 1)
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"came within the minute before. {LEFT} Send the pictures? [y/N]" in err
 
 
 @pytest.mark.usefixtures("inbox")
@@ -309,14 +389,14 @@ def test_an_outage_while_the_price_is_looked_for_ends_nothing(
     bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watching = sender(monkeypatch, every_s=2)
-    ask, outage = pipeline_info.features, [True]
+    ask, outage = pipeline_info.settings, [True]
 
-    def unreachable(connection: Connection) -> Sequence[str]:
+    def unreachable(connection: Connection) -> Settings | None:
         if outage:
             raise Problem("unreachable", "SSM does not answer.")
         return ask(connection)
 
-    monkeypatch.setattr(pipeline_info, "features", unreachable)
+    monkeypatch.setattr(pipeline_info, "settings", unreachable)
     files(".", 60)
     for _ in range(3):
         watching.look()

@@ -49,7 +49,7 @@ def test_a_key_comes_back_byte_for_byte(cli: Cli, line: Pipeline, row: KeyRow) -
     event = line.cloud.event(
         "ObjectCreated:Put", row.stored, version=head["VersionId"], size=head["ContentLength"]
     )
-    assert line.cloud.ingest(event) == {"records": 1}
+    assert line.cloud.ingest(event) == {"records": 1, "overLimit": 0}
 
     shown = cli("result", "--json", "--", row.key)
     assert shown.code == 0

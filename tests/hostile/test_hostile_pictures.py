@@ -75,7 +75,7 @@ def test_a_file_of_any_content_has_its_result(
         line.cloud.answers = {**ANSWERS, **({"DetectLabels": code} if code else {})}
     # By another way than the command line: the function decides the same.
     line.cloud.asked.clear()
-    assert line.cloud.ingest(line.cloud.put(key, data)) == {"records": 1}
+    assert line.cloud.ingest(line.cloud.put(key, data)) == {"records": 1, "overLimit": 0}
     item = line.result(key).json
     assert item.get("error", {}).get("code", "") == (row.refused or RESULTS.get(row.analysis, ""))
     assert item["status"] == ("failed" if row.refused or row.analysis else "done")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from ingest.app import Unfinished
 from ingest.counting import Asker, Claim
 from shared import usage
 from shared.dynamo_types import to_attributes
+from shared.forced import metadata_of
 from tests.support.function_cloud import error
 from tests.support.picture_heads import jpeg
 from tests.support.result_places import INDEX_TABLE
@@ -95,6 +97,60 @@ def test_the_room_that_is_left_is_used_for_as_many_features_as_it_has(cloud: Clo
     assert statuses(cloud, "a.jpg") == ["done"]
     assert cloud.usage().analyzed == {"labels": 1, "faces": 1, "text": 1}
     assert cloud.usage().analyses == 3
+
+
+def again(event: dict[str, Any], **models: str) -> dict[str, Any]:
+    """By hand, for what it lacks and for answers of these models."""
+    return {"Records": [{**record, "again": models} for record in by_hand(event)["Records"]]}
+
+
+@pytest.mark.parametrize("hand", [True, False], ids=["by hand", "delivered again"])
+def test_a_finished_picture_stays_as_it_is_where_the_month_has_no_room_for_what_it_lacks(
+    cloud: Cloud, hand: bool
+) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    before = cloud.stored("a.jpg")
+    cloud.now += timedelta(minutes=1)
+    answer = cloud.ingest(again(event) if hand else event, features="labels,faces", limit="1")
+    assert answer == {"records": 1, "overLimit": 1}
+    assert (cloud.stored("a.jpg"), len(cloud.asked), cloud.usage().analyses) == (before, 1, 1)
+    assert claims(cloud) == []
+    assert cloud.ingest(again(event), features="labels,faces", limit="2") == {"records": 1, "overLimit": 0}
+    item = cloud.stored("a.jpg")
+    assert item is not None and (item["status"], item["features"]) == ("done", ["labels", "faces"])
+
+
+def test_an_answer_that_was_to_be_replaced_stays_where_the_month_has_no_room(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    before = cloud.stored("a.jpg")
+    cloud.now += timedelta(minutes=1)
+    assert cloud.ingest(again(event, labels="3.0"), limit="1") == {"records": 1, "overLimit": 1}
+    assert (cloud.stored("a.jpg"), len(cloud.asked)) == (before, 1)
+
+
+def test_a_finished_picture_gets_as_much_of_what_it_lacks_as_there_is_room_for(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    cloud.ingest(event)
+    answer = cloud.ingest(again(event, labels="3.0"), features="labels,faces,text", limit="3")
+    assert answer == {"records": 1, "overLimit": 1}
+    item = cloud.stored("a.jpg")
+    assert item is not None and item["status"] == "done"
+    assert item["features"] == ["labels", "faces"] == [one for one in item["features"] if one in item]
+    assert (len(cloud.asked), cloud.usage().analyses, claims(cloud)) == (3, 3, [])
+
+
+def test_a_finished_picture_is_found_though_the_month_has_no_room_for_what_it_lacks(cloud: Cloud) -> None:
+    """Its rows may be missing: to store it again writes them."""
+    event = cloud.put("a.jpg", picture(1))
+    cloud.fail(cloud.index, "BatchWriteItem", 400, "AccessDeniedException")
+    with pytest.raises(Unfinished, match="not_indexed"):
+        cloud.ingest(event)
+    cloud.heal(cloud.index, "BatchWriteItem")
+    cloud.ingest(again(event), features="labels,faces", limit="1")
+    item = cloud.stored("a.jpg")
+    assert item is not None and (item["status"], item.get("notIndexed")) == ("done", None)
 
 
 def test_copies_need_no_room(cloud: Cloud) -> None:
@@ -262,6 +318,122 @@ def test_a_copy_that_waits_in_vain_is_left_to_the_next_try(cloud: Cloud) -> None
         cloud.ingest(cloud.put("copy.jpg", picture(1)))
     assert cloud.asked == []
     assert 90 < sum(cloud.slept) < timeouts.TRYING_S
+
+
+# --- the same event, twice at the very same time ----------------------------------------------------
+
+FORCED = pytest.mark.parametrize("forced", [False, True], ids=["usual", "forced"])
+
+
+def called(request_id: str) -> Any:
+    """The context of one call of the function. Lambda's repeats of a call have the same id."""
+    return SimpleNamespace(aws_request_id=request_id)
+
+
+def put(cloud: Cloud, key: str, *, forced: bool) -> dict[str, Any]:
+    return cloud.put(key, picture(1), metadata=metadata_of(key) if forced else None)
+
+
+@FORCED
+def test_a_second_delivery_waits_for_the_first_and_finds_its_result(cloud: Cloud, forced: bool) -> None:
+    event = put(cloud, "a.jpg", forced=forced)
+
+    def stopped(_parameters: dict[str, Any]) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    good = cloud.answers["DetectLabels"]
+    cloud.answers["DetectLabels"] = stopped
+    with pytest.raises(KeyboardInterrupt):
+        cloud.ingest(event, context=called("first"))
+    cloud.answers["DetectLabels"] = good
+    cloud.asked.clear()
+
+    def first_ends() -> None:
+        cloud.while_asleep = lambda: None
+        assert cloud.asked == []
+        cloud.ingest(event, context=called("first"))
+
+    cloud.while_asleep = first_ends
+    cloud.ingest(event, context=called("second"))
+    assert cloud.slept
+    item = cloud.stored("a.jpg")
+    assert item is not None and item["status"] == "done" and "reusedFrom" not in item
+    assert (len(cloud.asked), cloud.usage().analyses, cloud.usage().pictures) == (1, 1, 1)
+    assert (cloud.usage().reused, claims(cloud)) == ({}, [])
+
+
+@FORCED
+def test_a_second_delivery_that_read_before_the_first_ended_asks_nothing(cloud: Cloud, forced: bool) -> None:
+    """The claim is free again by then: what is stored tells."""
+    event = put(cloud, "a.jpg", forced=forced)
+
+    def first(**_context: Any) -> None:
+        cloud.s3.meta.events.unregister("before-call.s3.GetObject", unique_id="first")
+        cloud.ingest(event, context=called("first"))
+
+    cloud.s3.meta.events.register_first("before-call.s3.GetObject", first, unique_id="first")
+    cloud.ingest(event, context=called("second"))
+    assert statuses(cloud, "a.jpg") == ["done"]
+    assert (len(cloud.asked), cloud.usage().analyses, cloud.usage().pictures) == (1, 1, 1)
+    assert (cloud.usage().reused, claims(cloud)) == ({}, [])
+
+
+@FORCED
+@pytest.mark.parametrize("hand", [False, True], ids=["delivery", "by hand"])
+def test_one_that_waits_in_vain_for_its_own_picture_ends_no_result(
+    cloud: Cloud, forced: bool, hand: bool
+) -> None:
+    event = put(cloud, "a.jpg", forced=forced)
+    good = cloud.answers["DetectLabels"]
+
+    def second_comes(_parameters: dict[str, Any]) -> Any:
+        with pytest.raises(Unfinished, match="copy_in_progress"):
+            cloud.ingest(by_hand(event) if hand else event, context=called("second"))
+        return good
+
+    cloud.answers["DetectLabels"] = second_comes
+    cloud.ingest(event, context=called("first"))
+    cloud.ingest(event, context=called("second"))
+    assert statuses(cloud, "a.jpg") == ["done"]
+    assert (len(cloud.asked), cloud.usage().analyses, cloud.usage().pictures) == (1, 1, 1)
+    assert claims(cloud) == []
+
+
+def test_a_second_delivery_goes_on_with_what_the_first_has_counted_and_not_got(cloud: Cloud) -> None:
+    event = cloud.put("a.jpg", picture(1))
+    good = cloud.answers["DetectLabels"]
+
+    def first(**_context: Any) -> None:
+        cloud.s3.meta.events.unregister("before-call.s3.GetObject", unique_id="first")
+        cloud.answers["DetectLabels"] = THROTTLED
+        with pytest.raises(Unfinished, match="throttled"):
+            cloud.ingest(event, limit="1", context=called("first"))
+        cloud.answers["DetectLabels"] = good
+
+    cloud.s3.meta.events.register_first("before-call.s3.GetObject", first, unique_id="first")
+    cloud.ingest(event, limit="1", context=called("second"))
+    assert statuses(cloud, "a.jpg") == ["done"]
+    assert (cloud.usage().analyses, cloud.usage().pictures, claims(cloud)) == (1, 1, [])
+
+
+def test_a_repeat_of_lambdas_takes_over_from_the_run_that_was_stopped(cloud: Cloud) -> None:
+    """And anyone does, once Lambda must have stopped it."""
+
+    def stopped(_parameters: dict[str, Any]) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    good = cloud.answers["DetectLabels"]
+    events = [cloud.put(f"{number}.jpg", picture(number)) for number in range(2)]
+    for event in events:
+        cloud.answers["DetectLabels"] = stopped
+        with pytest.raises(KeyboardInterrupt):
+            cloud.ingest(event, context=called("first"))
+        cloud.answers["DetectLabels"] = good
+    cloud.ingest(events[0], context=called("first"))
+    cloud.now += timedelta(seconds=timeouts.TIMEOUT_S)
+    cloud.ingest(by_hand(events[1]), context=called("second"))
+    assert (cloud.slept, statuses(cloud, "0.jpg", "1.jpg")) == ([], ["done", "done"])
+    assert cloud.usage().analyses == 2
 
 
 def test_a_claim_that_is_given_back_says_since_when(cloud: Cloud) -> None:

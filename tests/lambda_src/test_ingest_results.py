@@ -23,7 +23,7 @@ ALL = "labels,moderation,faces,text"
 
 def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace) -> None:
     event = cloud.put("pics/red flower+1 é.jpg", pictures.jpeg(640, 480))
-    assert cloud.ingest(event, features=ALL) == {"records": 1}
+    assert cloud.ingest(event, features=ALL) == {"records": 1, "overLimit": 0}
     item = cloud.stored("pics/red flower+1 é.jpg")
     assert item is not None
     thing = event["Records"][0]["s3"]["object"]
@@ -244,7 +244,7 @@ def test_records_without_time_are_left_for_the_next_try(cloud: Cloud, pictures: 
 
 
 def test_an_empty_event_is_fine(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cloud.ingest() == {"records": 0}
+    assert cloud.ingest() == {"records": 0, "overLimit": 0}
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["event"] == "ignored"
 

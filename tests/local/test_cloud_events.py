@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,15 @@ def test_what_is_not_finished_is_kept_and_restored() -> None:
     assert begun.wait(PATIENCE_S)
     queue.close(0.01)
     records = queue.records()
-    assert [record["payload"]["number"] for record in records] == [1, 2]
+    kept = {record["payload"]["number"]: record["request_id"] for record in records}
+    assert list(kept) == [1, 2] and len(set(kept.values())) == 2
     go_on.set()
 
-    seen: list[int] = []
-    again = EventQueue(lambda one: seen.append(one.payload["number"]), workers=1)
+    seen: dict[int, str] = {}
+    again = EventQueue(lambda one: seen.update({one.payload["number"]: one.request_id}), workers=1)
     assert again.restore(records) == 2
     again.start()
-    wait_until(lambda: sorted(seen) == [1, 2])
+    wait_until(lambda: seen == kept)
 
 
 class Lambda:
@@ -135,6 +137,9 @@ class Lambda:
     def _execute_function_with_config_scope(self, _func: Any, _payload: Any) -> dict[str, Any]:
         self.attempts += 1
         return self.results.pop(0) if len(self.results) > 1 else self.results[0]
+
+    def _execute_function_dispatch(self, *_arguments: Any) -> dict[str, Any]:
+        raise AssertionError("not called here")
 
     def _lambda_function_name_and_qualifier_from_arn(self, _arn: str) -> tuple[str, str | None]:
         return "f", None
@@ -240,6 +245,29 @@ def test_waiting_events_run_the_code_that_is_deployed_when_their_turn_comes(
     functions.update_function_code(FunctionName="updated", ZipFile=zipped({"ingest/app.py": code}))
     functions.delete_function_concurrency(FunctionName="updated")
     pipeline.wait_for({"bad-then-good.jpg"})
+
+
+def test_each_attempt_at_an_event_has_its_request_id_and_each_event_another(
+    stub_cloud: LocalCloud, pipelines: Callable[..., Any]
+) -> None:
+    pipeline = pipelines(stub_cloud, "numbered")
+    code = (
+        "import boto3, uuid\ntable = boto3.client('dynamodb')\n"
+        "def handler(event, context):\n"
+        "    found = {'id': {'S': context.aws_request_id}, 'key': {'S': str(uuid.uuid4())}}\n"
+        "    table.put_item(TableName='numbered', Item=found)\n"
+        "    raise ValueError\n"
+    )
+    pipeline.connect("lambda").update_function_code(
+        FunctionName="numbered", ZipFile=zipped({"ingest/app.py": code})
+    )
+    pipeline.put("one.jpg")
+    pipeline.put("two.jpg")
+    pipeline.connect("lambda").invoke(FunctionName="numbered", Payload=b"{}")
+    pipeline.connect("lambda").invoke(FunctionName="numbered", Payload=b"{}")
+    wait_until(lambda: len(pipeline.items()) == 8)
+    ids = Counter(item["id"]["S"] for item in pipeline.items())
+    assert sorted(ids.values()) == [1, 1, 3, 3]
 
 
 # --- a function at its cap -------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Many pictures at once: a month's limit is exact, and copies are paid once. The real function on MiniStack's
-DynamoDB.
+"""Many pictures at once: a month's limit is exact, copies are paid once, and so are events that come twice.
+
+The real function on MiniStack's DynamoDB.
 
 moto's server does not serve for this: under threads it lets more pass than a condition allows.
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from ingest.permits import shared_permits
 from ingest.work import Needs
 from shared import log
 from shared.dynamo_types import from_attributes, to_attributes
+from shared.forced import metadata_of
 from shared.result_item import Stored
 from shared.usage import Usage, month_of, row_of, usage_of
 from tests.local.conftest import Connect
@@ -66,12 +69,18 @@ class Results:
 
 
 class Pictures:
-    """S3 with another picture under every key, but for what stands before an underscore."""
+    """S3 with another picture under every key, but for what stands before an underscore.
+
+    forced: each was sent with `upload --force`.
+    """
+
+    def __init__(self, *, forced: bool) -> None:
+        self._forced = forced
 
     def get_object(self, *, Key: str, **_asked: Any) -> dict[str, Any]:
         data = jpeg(tail=Key.rpartition("_")[2].encode())
         found = {"Body": io.BytesIO(data), "ContentLength": len(data), "ETag": '"e"', "VersionId": "v"}
-        return {**found, "Metadata": {}}
+        return {**found, "Metadata": metadata_of(Key) if self._forced else {}}
 
 
 class Asked:
@@ -101,8 +110,9 @@ class Site:
     results: Results = field(default_factory=Results)
     rekognition: Asked = field(default_factory=Asked)
 
-    def all_at_once(self, keys: list[str]) -> None:
-        s3: Any = Pictures()
+    def all_at_once(self, keys: list[str], *, forced: bool = False) -> None:
+        """Each by a call of its own."""
+        s3: Any = Pictures(forced=forced)
         rekognition: Any = self.rekognition
         rows = IndexTable(dynamodb=self.dynamodb, table=self.table)
         permits = shared_permits(self.dynamodb, self.table, store=self.results, limit=self.limit)
@@ -114,7 +124,8 @@ class Site:
             permits=replace(permits, now=lambda: _NOW),
         )
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda key: serve(arrival(key), None, needs), keys))
+            calls = [SimpleNamespace(aws_request_id=str(number)) for number in range(len(keys))]
+            list(pool.map(lambda key, call: serve(arrival(key), call, needs), keys, calls))
 
     @property
     def ends(self) -> Counter[str]:
@@ -165,3 +176,18 @@ def test_copies_that_come_with_their_pictures_are_paid_once(site: Site, pictures
     assert site.ends == {"done": pictures + copies}
     assert len(site.rekognition.keys) == site.usage.analyses == pictures
     assert site.usage.reused == {"labels": copies}
+
+
+@pytest.mark.parametrize("forced", [False, True], ids=["usual", "forced"])
+@pytest.mark.parametrize(
+    ("pictures", "times"),
+    [pytest.param(40, 2, id="few"), only(pytest.param(300, 4, id="many"), minutes=True)],
+)
+def test_events_that_come_several_times_at_once_are_paid_and_counted_once(
+    site: Site, pictures: int, times: int, forced: bool
+) -> None:
+    site.limit = pictures
+    site.all_at_once([f"{number}.jpg" for number in range(pictures) for _ in range(times)], forced=forced)
+    assert site.ends == {"done": pictures}
+    assert len(site.rekognition.keys) == len(set(site.rekognition.keys)) == pictures
+    assert (site.usage.analyses, site.usage.pictures, site.usage.reused) == (pictures, pictures, {})

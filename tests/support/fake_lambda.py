@@ -108,11 +108,11 @@ class FakeLambda:
             sleep=self.slept.append,
         )
         try:
-            serve(event, None, needs)
+            answer = serve(event, None, needs)
         except Exception as error:
             text = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(text.encode())}
-        return {"StatusCode": 200, "Payload": io.BytesIO(b"{}")}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())}
 
     # --- the account around it -------------------------------------------------------------------
 

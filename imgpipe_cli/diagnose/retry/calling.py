@@ -24,7 +24,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.aws.names import Names
 from imgpipe_cli.diagnose.retry.failure_queue import FailedEvent
 from imgpipe_cli.diagnose.retry.failures import Look, Places, Refusal, not_told
-from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged
+from imgpipe_cli.diagnose.retry.judging import Current, Picture, judged, over_limit
 from imgpipe_cli.errors import ExitCode, Problem
 from imgpipe_cli.lambdas import source as functions
 from imgpipe_cli.pictures.api import PAGE
@@ -108,12 +108,14 @@ class _Ended:
     """A call that has ended. events: those of the picture, with the call itself where it failed.
 
     lost_until: until when the result is looked for, on the clock, where the answer was lost: the function
-    may have run or still run. None for an answer. is_known: set with the outcome.
+    may have run or still run. None for an answer. over_limit: whether it says that the month has no room for
+    what a finished picture lacks. is_known: set with the outcome.
     """
 
     picture: Picture
     events: tuple[FailedEvent, ...]
     lost_until: float | None = None
+    over_limit: bool = False
     is_known: threading.Event = field(default_factory=threading.Event)
 
     def outcome(self, seen: Look | Refusal, now_s: float) -> Picture | None:
@@ -123,6 +125,8 @@ class _Ended:
             found = not_told(before, seen)
         else:
             found = judged(before.key, *seen, self.events, datetime.now(UTC))
+        if self.over_limit and found.state == "done":
+            found = over_limit(found, before)
         if self.lost_until is None or found.state == "gone" or _written(found.item) != _written(before.item):
             return found
         if now_s < self.lost_until:
@@ -177,8 +181,10 @@ class _Caller:
                 raise self._hopeless(error) from error
             self.on_lost(error)
             return _Ended(picture, picture.events, self.places.aws.clock() + _LONGEST_RUN_S)
-        failed = (_failed_just_now(picture, answer),) if "FunctionError" in answer else ()
-        return _Ended(picture, (*picture.events, *failed))
+        said = _said(answer)
+        if "FunctionError" in answer:
+            return _Ended(picture, (*picture.events, _failed_just_now(picture, answer, said)))
+        return _Ended(picture, picture.events, over_limit=bool(said.get("overLimit")))
 
     def _call(self, payload: bytes) -> dict[str, Any]:
         """Call the function once, however often Lambda refuses before it does. Raises AwsError."""
@@ -214,20 +220,24 @@ def _written(item: ResultItem | None) -> object:
     return item and item["analyzedAt"]
 
 
-def _failed_just_now(picture: Picture, answer: Mapping[str, Any]) -> FailedEvent:
-    """The call itself as one more failed event of the picture."""
+def _said(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function itself answered."""
     try:
         said = json.loads(answer["Payload"].read())
     except ValueError:
         said = {}
-    error = said.get("errorMessage") if isinstance(said, dict) else said
+    return said if isinstance(said, dict) else {"errorMessage": said}
+
+
+def _failed_just_now(picture: Picture, answer: Mapping[str, Any], said: Mapping[str, Any]) -> FailedEvent:
+    """The call itself as one more failed event of the picture."""
     return FailedEvent(
         since=datetime.now(UTC),
         version_id=picture.current.version_id if picture.current else None,
         request_id=None,
         attempts=1,
         condition="",
-        error=str(error or answer["FunctionError"]),
+        error=str(said.get("errorMessage") or answer["FunctionError"]),
         key=picture.key,
     )
 

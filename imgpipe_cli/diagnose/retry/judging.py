@@ -60,6 +60,11 @@ class Picture:
     removals: tuple[FailedEvent, ...] = ()
     outdated: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether it is finished, and was not asked for all that it lacks since the month has no room."""
+        return self.state == "done" and self.code == "over_limit"
+
 
 def judged(
     key: str, current: Current | None, item: ResultItem | None, events: Sequence[FailedEvent], now: datetime
@@ -188,6 +193,18 @@ def with_outdated(picture: Picture, expected: Expected) -> Picture:
     if item is None or current is None or not _is_of(item, current):
         return picture
     return replace(picture, outdated=expected.outdated(item))
+
+
+def over_limit(picture: Picture, before: Picture) -> Picture:
+    """The finished picture with the reason why it lacks something still. before: as it was chosen."""
+    models = picture.item["models"] if picture.item else {}
+    return replace(
+        picture,
+        code="over_limit",
+        why="It keeps its result. The monthly limit leaves no analysis for what it lacks.",
+        hint="Raise it with imgpipe up --monthly-limit N, or run imgpipe retry --again next month.",
+        outdated={one: model for one, model in before.outdated.items() if models.get(one, "") == model},
+    )
 
 
 def event_due_s(picture: Picture, now: datetime) -> float:

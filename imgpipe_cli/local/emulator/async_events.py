@@ -14,6 +14,7 @@ import itertools
 import logging
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -24,13 +25,17 @@ LOGGER = logging.getLogger("imgpipe.local.events")
 
 @dataclass(frozen=True)
 class AsyncEvent:
-    """One accepted event: for which function (its ARN), since when, and how often it failed."""
+    """One accepted event: for which function (its ARN), since when, and how often it failed.
+
+    request_id: the same at each attempt, as on AWS: by it a function knows that the attempt before is over.
+    """
 
     function: str
     payload: Any
     accepted_at: float
     failures: int = 0
     throttles: int = 0
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     context: contextvars.Context = field(default_factory=contextvars.copy_context, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:
@@ -41,6 +46,7 @@ class AsyncEvent:
             "accepted_at": self.accepted_at,
             "failures": self.failures,
             "throttles": self.throttles,
+            "request_id": self.request_id,
         }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,9 @@ _RETRY_MAX_S = 30.0
 _RETRIES = 2
 _MAX_AGE_S = 21_600
 
+# Of the event that this thread runs. MiniStack would give each attempt another one.
+_request_id: ContextVar[str] = ContextVar("request_id")
+
 
 @dataclass(frozen=True)
 class _Policy:
@@ -43,6 +47,7 @@ class AsyncInvocations:
 
     def __init__(self, lambda_svc: Any, *, workers: int, on_change: Callable[[], None]) -> None:
         self._lambda = lambda_svc
+        self._dispatch = lambda_svc._execute_function_dispatch
         self._stopping = False
         self.queue = EventQueue(self._attempt, workers=workers, room=self._has_room, on_change=on_change)
 
@@ -56,6 +61,11 @@ class AsyncInvocations:
         config = func.get("config") or func
         self.queue.put(AsyncEvent(config["FunctionArn"], event, time.time()))
 
+    def dispatch(self, func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
+        """Stands in for `lambda_svc._execute_function_dispatch`, which also runs what somebody waits for."""
+        found: dict[str, Any] = self._dispatch(func, config, event, _request_id.get(request_id), started)
+        return found
+
     def _attempt(self, event: AsyncEvent) -> Again | None:
         # The record is looked up now, not when the event came in: behind a long queue the function may
         # have new code, and a worker started from the old code would be kept warm and answer for the new
@@ -64,6 +74,7 @@ class AsyncInvocations:
         if func is None:
             LOGGER.warning("dropped an event: %s is gone", event.function)
             return None
+        _request_id.set(event.request_id)
         result = self._lambda._execute_function_with_config_scope(func, event.payload)
         if not result.get("error"):
             return None

@@ -58,6 +58,7 @@ _NAMES = {
             "_route_async_failure",
         ),
         *(
+            "_execute_function_dispatch",
             "_execute_function_with_config_scope",
             "_run_with_function_config_scope",
             "_execution_record_for_config",
@@ -70,6 +71,9 @@ _NAMES = {
 # module, function: what it must be callable with (parameter names, in order, that we pass).
 _CALLS = {
     ("services.lambda_svc", "invoke_async_with_retry"): ("func", "event"),
+    ("services.lambda_svc", "_execute_function_dispatch"): (
+        *("func", "config", "event", "request_id", "started"),
+    ),
     ("services.lambda_svc", "_route_async_failure"): ("target_arn", "func_name", "event", "result"),
     ("services.lambda_svc", "_event_invoke_config"): ("func", "qualifier"),
     ("services.lambda_svc", "_inflight_key"): ("config",),
@@ -98,6 +102,7 @@ _CALLERS = {
     ("core.iam_evaluator", "resolve_credential"): "is_root_access_key",
     ("services.s3", "_deliver_event_to_lambda"): "invoke_async_with_retry",
     ("services.lambda_svc", "_invoke"): "invoke_async_with_retry",
+    ("services.lambda_svc", "_execute_function"): "_execute_function_dispatch",
     ("services.lambda_svc", "get_state"): "_prune_orphan_code_blobs",
     ("services.s3", "_persist_object"): "_atomic_write",
     ("services.s3", "_put_object"): "_persist_object",

@@ -107,6 +107,7 @@ class Cloud:
         # setattr: these are a module's functions, which a type checker rightly takes for constants.
         for module, name, ours in (
             (self._ministack.lambda_svc, "invoke_async_with_retry", self._invocations.accept),
+            (self._ministack.lambda_svc, "_execute_function_dispatch", self._invocations.dispatch),
             (self._ministack.lambda_runtime, "execution_credentials", sessions.credentials),
         ):
             setattr(module, name, ours)
