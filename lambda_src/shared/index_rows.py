@@ -26,6 +26,7 @@ between, no row of a result is missing, and readers check each row against its r
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -103,8 +104,12 @@ def month_pk(month: str) -> str:
 
 
 def rank(confidence: float) -> str:
-    """Five characters, the smaller the more certain. confidence: 0 to 100."""
-    return f"{min(max(99.99 - float(confidence), 0.0), 99.99):05.2f}"
+    """Five characters, the smaller the more certain. confidence: 0 to 100.
+
+    Cut off to hundredths, never rounded up: so no row that is counted from 70 on is of 69.996.
+    """
+    hundredths = math.floor(round(float(confidence) * 100, 6))  # 64.1 * 100 is a little less than 6410
+    return f"{min(max(10_000 - hundredths, 0), 9_999) / 100:05.2f}"
 
 
 def mark_of(model: str) -> str:
