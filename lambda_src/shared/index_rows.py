@@ -61,8 +61,12 @@ def folded(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text as they are compared, each once, in their order."""
+    return list(dict.fromkeys(_every_word(text)))
+
+
+def _every_word(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return list(dict.fromkeys(word[:_MAX_WORD] for word in _WORD.findall(plain)))
+    return [word[:_MAX_WORD] for word in _WORD.findall(plain)]
 
 
 def label_pk(name: str) -> str:
@@ -138,8 +142,9 @@ def certainties(item: Mapping[str, Any]) -> dict[str, float]:
     for detection in item.get("text", ()):
         for word in words(detection.get("DetectedText", "")):
             _raise(text, text_pk(word), detection["Confidence"])
-    # The last part of a path tells more than the folders before it.
-    key = {name_pk(word): 100.0 for word in words(item["objectKey"])[-_MAX_KEY_WORDS:]}
+    # The last part of a path tells more than the folders before it, also where a word stands in both.
+    last = list(dict.fromkeys(reversed(_every_word(item["objectKey"]))))[:_MAX_KEY_WORDS]
+    key = {name_pk(word): 100.0 for word in last}
     return {**labels, **_most_certain(text, _MAX_WORDS), **key}
 
 

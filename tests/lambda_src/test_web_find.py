@@ -122,6 +122,13 @@ def test_a_picture_is_found_by_its_least_certain_label_and_parent(call: Call, cl
     assert find(call, cloud, label=f"kind {MAX_LABELS - 1}") == ["full.jpg"]
 
 
+def test_the_last_words_of_a_key_count_also_where_a_folder_has_them(call: Call, cloud: Cloud) -> None:
+    key = f"cats/{'/'.join(f'folder{number}' for number in range(25))}/cats.jpg"
+    store(cloud, key)
+    assert find(call, cloud, name="cats jpg folder7") == [key]
+    assert find(call, cloud, name="folder6") == []
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
