@@ -14,7 +14,7 @@ Needs `dynamodb:GetItem`, `PutItem`, `UpdateItem` and `DeleteItem` on the index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -244,9 +244,13 @@ class Counting:
             **_add(_raised((), features, pictures=asker.pictures(month))),
         )
 
-    def release(self, taken: Taken, unanswered: Iterable[str], *, now: datetime) -> None:
-        """Let others ask. unanswered: features that were counted and are to be asked for again."""
-        left = tuple(unanswered)
+    def release(self, taken: Taken, ended: Collection[str], *, now: datetime) -> None:
+        """Let others ask. ended: features that are not to be asked for again.
+
+        What else is counted stays, also where an earlier run wanted it and this one did not.
+        """
+        counted = taken.claim.counted_in(usage.month_of(now))
+        left = tuple(one for one in counted if one not in ended)
         if left:
             self._put(
                 taken.asker, replace(taken.claim, ends_at=int(now.timestamp()), counted=left), taken.claim

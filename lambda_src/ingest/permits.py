@@ -115,10 +115,10 @@ class SharedPermits:
     def end(self, permit: Permit | None, asked: Mapping[str, Outcome]) -> None:
         if permit is None or permit.taken is None:
             return
-        outcomes = {feature: asked[feature] for feature in permit.features}
-        open_ = [one for one, outcome in outcomes.items() if isinstance(outcome, Fault) and outcome.retryable]
+        outcomes = {**permit.known, **{feature: asked[feature] for feature in permit.features}}
+        ended = [one for one, outcome in outcomes.items() if not _is_open(outcome)]
         try:
-            self.counting.release(permit.taken, open_, now=self.now())
+            self.counting.release(permit.taken, ended, now=self.now())
         except Exception as error:  # it ends by itself
             log_failure("claim_not_ended", error)
 
@@ -131,6 +131,10 @@ def shared_permits(
         twins=Twins(dynamodb=dynamodb, table=table, read=store.read),
         counting=Counting(dynamodb=dynamodb, table=table, limit=limit),
     )
+
+
+def _is_open(outcome: Outcome) -> bool:
+    return isinstance(outcome, Fault) and outcome.retryable
 
 
 def _passes(error: Exception) -> bool:

@@ -26,6 +26,7 @@ between, no row of a result is missing, and readers check each row against its r
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -60,8 +61,12 @@ def folded(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text as they are compared, each once, in their order."""
+    return list(dict.fromkeys(_every_word(text)))
+
+
+def _every_word(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return list(dict.fromkeys(word[:_MAX_WORD] for word in _WORD.findall(plain)))
+    return [word[:_MAX_WORD] for word in _WORD.findall(plain)]
 
 
 def label_pk(name: str) -> str:
@@ -103,8 +108,12 @@ def month_pk(month: str) -> str:
 
 
 def rank(confidence: float) -> str:
-    """Five characters, the smaller the more certain. confidence: 0 to 100."""
-    return f"{min(max(99.99 - float(confidence), 0.0), 99.99):05.2f}"
+    """Five characters, the smaller the more certain. confidence: 0 to 100.
+
+    Cut off to hundredths, never rounded up: so no row that is counted from 70 on is of 69.996.
+    """
+    hundredths = math.floor(round(float(confidence) * 100, 6))  # 64.1 * 100 is a little less than 6410
+    return f"{min(max(10_000 - hundredths, 0), 9_999) / 100:05.2f}"
 
 
 def mark_of(model: str) -> str:
@@ -133,8 +142,9 @@ def certainties(item: Mapping[str, Any]) -> dict[str, float]:
     for detection in item.get("text", ()):
         for word in words(detection.get("DetectedText", "")):
             _raise(text, text_pk(word), detection["Confidence"])
-    # The last part of a path tells more than the folders before it.
-    key = {name_pk(word): 100.0 for word in words(item["objectKey"])[-_MAX_KEY_WORDS:]}
+    # The last part of a path tells more than the folders before it, also where a word stands in both.
+    last = list(dict.fromkeys(reversed(_every_word(item["objectKey"]))))[:_MAX_KEY_WORDS]
+    key = {name_pk(word): 100.0 for word in last}
     return {**labels, **_most_certain(text, _MAX_WORDS), **key}
 
 

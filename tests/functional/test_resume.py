@@ -71,13 +71,15 @@ def test_an_update_killed_after_any_call_is_finished_by_the_next_up(workers: int
 
 
 @pytest.mark.loops
-def test_up_killed_half_way_with_many_workers_can_be_taken_away() -> None:
+def test_up_killed_half_way_with_many_workers_can_be_taken_away(
+    world: World, undisturbed: Undisturbed
+) -> None:
     with fresh_account():
         empty = inventory()
-    for die_after in exhaustive.points(43, keep=3):
+    for die_after in exhaustive.points(len(undisturbed.up), keep=2):
         with fresh_account():
             with pytest.raises(Killed):
-                up(RecordingAws(die_after=die_after))
+                up(RecordingAws(die_after=die_after), world.settings)
             assert down(RecordingAws()) == []
             assert inventory() == empty, f"killed after call {die_after}"
 

@@ -211,6 +211,20 @@ def test_a_copy_takes_over_what_a_throttled_run_has_counted(cloud: Cloud) -> Non
     assert (statuses(cloud, "b.jpg"), cloud.usage().analyses) == (["done"], 1)
 
 
+def test_a_copy_that_needs_another_feature_forgets_nothing_of_what_was_counted(cloud: Cloud) -> None:
+    """The pipeline looks for other features meanwhile."""
+    good = cloud.answers["DetectFaces"]
+    cloud.answers["DetectFaces"] = THROTTLED
+    event = cloud.put("a.jpg", picture(1))
+    with pytest.raises(Unfinished):
+        cloud.ingest(event, features="labels,faces")
+    cloud.ingest(cloud.put("b.jpg", picture(1)), features="labels,text")
+    cloud.answers["DetectFaces"] = good
+    cloud.ingest(event, features="labels,faces")
+    assert (statuses(cloud, "a.jpg"), cloud.usage().analyses) == (["done"], 3)
+    assert claims(cloud) == []
+
+
 def test_a_run_that_was_stopped_is_not_counted_again(cloud: Cloud) -> None:
     def stopped(_parameters: dict[str, Any]) -> dict[str, Any]:
         raise KeyboardInterrupt

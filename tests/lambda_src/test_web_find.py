@@ -122,6 +122,13 @@ def test_a_picture_is_found_by_its_least_certain_label_and_parent(call: Call, cl
     assert find(call, cloud, label=f"kind {MAX_LABELS - 1}") == ["full.jpg"]
 
 
+def test_the_last_words_of_a_key_count_also_where_a_folder_has_them(call: Call, cloud: Cloud) -> None:
+    key = f"cats/{'/'.join(f'folder{number}' for number in range(25))}/cats.jpg"
+    store(cloud, key)
+    assert find(call, cloud, name="cats jpg folder7") == [key]
+    assert find(call, cloud, name="folder6") == []
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -288,6 +295,15 @@ def test_a_label_that_no_picture_has_any_more_is_not_listed(call: Call, cloud: C
     assert labels(call, cloud) == [("Dog", 1)]
 
 
+@pytest.mark.parametrize("least", [64.1, 70, 75.55, 99.99, 100])
+def test_labels_count_the_pictures_that_are_found(call: Call, cloud: Cloud, least: float) -> None:
+    """Rows tell hundredths of a percent: rounded up, 69.996 would count as 70."""
+    for number, confidence in enumerate((least - 0.01, least - 0.004, least, min(least + 0.004, 100))):
+        store(cloud, f"{number}.jpg", label("Cat", confidence))
+    assert sorted(find(call, cloud, label="cat", min_confidence=f"{least}")) == ["2.jpg", "3.jpg"]
+    assert labels(call, cloud, min_confidence=f"{least}") == [("Cat", 2)]
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -377,7 +393,8 @@ def killed_before(cloud: Cloud, call: int) -> Iterator[None]:
 def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> None:
     """50 random analyses, analyses again and removals, a third of them killed; then random searches.
 
-    All seeds are 1,000 of them on each store. Repaired, the index has the rows of the results and no others.
+    All seeds are 1,000 of them on each store. Repaired, the index has the rows of the results and no others,
+    and counts their labels.
     """
     seeds = exhaustive.points(20, keep=1)
     for seed in seeds:
@@ -392,6 +409,7 @@ def test_what_is_found_is_what_a_full_scan_finds(call: Call, cloud: Cloud) -> No
         _compare_lists(call, cloud, seed, chance, results)
     _repair(cloud)
     _compare_rows(cloud, seeds)
+    _compare_labels(call, cloud, seeds)
 
 
 def _change(cloud: Cloud, key: str, chance: random.Random) -> None:
@@ -463,6 +481,14 @@ def _compare_rows(cloud: Cloud, seeds: Iterable[int]) -> None:
     stored = [item for seed in seeds for item in _stored(cloud, seed) if item["status"] != "removed"]
     keys = [(item["objectKey"], entry) for item in stored for entry in entries(item)]
     assert cloud.rows() == {(*row_of(entry, key), key) for key, entry in keys}
+
+
+def _compare_labels(call: Call, cloud: Cloud, seeds: Iterable[int]) -> None:
+    found = [certainties(item) for seed in seeds for item in _full_scan(cloud, seed)]
+    for least in (0, 60, 75.5):
+        counts = {name: sum(one.get(label_pk(name), -1) >= least for one in found) for name in sorted(NAMES)}
+        wanted = [(name, count) for name, count in counts.items() if count]
+        assert labels(call, cloud, min_confidence=f"{least}") == wanted
 
 
 def test_a_late_writer_beside_a_late_removal_shows_nothing_wrong_and_repair_makes_it_right(
