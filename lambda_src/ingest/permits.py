@@ -78,7 +78,7 @@ class SharedPermits:
             held = self.counting.hold(asker, now=self.now(), left_s=backoff.left_s())
         if self.twins.read(asker.key) != asker.seen:  # by a second delivery of the event, as a rule
             if held is not None:
-                self.counting.release(held, held.claim.counted, now=self.now())
+                self.counting.release(held, (), now=self.now())
             raise Overtaken(asker.key)
         if held is not None:
             # Once more, now that nobody else asks: one that has ended meanwhile has left its answers.

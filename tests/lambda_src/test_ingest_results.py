@@ -58,7 +58,7 @@ def test_a_picture_gets_its_whole_result(cloud: Cloud, pictures: SimpleNamespace
         "indexed": sorted(
             [
                 *("00.00 name#1", "00.00 name#flower", "00.00 name#jpg", "00.00 name#pics", "00.00 name#red"),
-                *("00.00 name#é", "01.22 label#animal", "01.22 label#cat", "11.99 text#hi"),
+                *("00.00 name#é", "01.24 label#animal", "01.24 label#cat", "12.00 text#hi"),
                 *(
                     f"{mark_of(item['models'].get(feature, ''))} sha256#{item['sha256']}#{feature}"
                     for feature in ("faces", "labels", "moderation", "text")
