@@ -296,7 +296,6 @@ def test_while_the_api_is_down_the_card_says_so_and_then_goes_on(tab: Tab) -> No
 
 
 def test_while_the_api_is_late_the_card_says_so_and_the_list_asks_again(tab: Tab) -> None:
-    tab.expected.append("503")
     busy = json.dumps({"error": {"code": "busy", "message": "There is too much to do. Try again."}})
     asked: list[str] = []
 
