@@ -181,7 +181,7 @@ def test_copies_that_come_with_their_pictures_are_paid_once(site: Site, pictures
 @pytest.mark.parametrize("forced", [False, True], ids=["usual", "forced"])
 @pytest.mark.parametrize(
     ("pictures", "times"),
-    [pytest.param(40, 2, id="few"), only(pytest.param(300, 4, id="many"), minutes=True)],
+    [pytest.param(40, 2, id="few"), only(pytest.param(100, 4, id="many"), minutes=True)],
 )
 def test_events_that_come_several_times_at_once_are_paid_and_counted_once(
     site: Site, pictures: int, times: int, forced: bool
