@@ -144,7 +144,7 @@ def register(app: typer.Typer) -> None:
         older = releases.taken_back(known, snapshot)
         asked = partial(_settings, run, given, as_own=bool(older))
         wanted = partial(_determined, connection, asked)
-        settings = migrate.begin(wanted(known), snapshot)
+        settings = migrate.begin(pipeline, wanted(known), snapshot)
         plan.refuse_not_owned(pipeline, snapshot, settings)
         run.screen.progress.only({resource.name for _, resource in pipeline.resources(settings)})
         for code, detail in _left_out(snapshot, connection):

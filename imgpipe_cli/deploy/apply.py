@@ -104,7 +104,7 @@ def apply(
             settings = Settings.from_json(theirs, parameter=pipeline.names.settings_parameter)
             # Once this run's settings were in force, the later ones count.
             settings = settings if "settings" in run.settled else asked(settings)
-        settings = migrate.begin(settings, snapshot)
+        settings = migrate.begin(pipeline, settings, snapshot)
     raise Problem(
         "overtaken",
         "Other runs of imgpipe keep changing this pipeline.",
@@ -169,10 +169,12 @@ def _reconcile_all(
             run.unlooked = False
             watch.look(now=True)
 
-    works: dict[str, Callable[[], None]] = {}
-    needs: dict[str, Collection[str]] = {}
     names = [resource.name for _, resource in pipeline.resources(settings)]
-    first = failed_index.needs(snapshot)
+    cleared, first = failed_index.CLEARED, failed_index.needs(snapshot)
+    works: dict[str, Callable[[], None]] = {
+        cleared: partial(failed_index.clear, pipeline, snapshot, settings, run.emit)
+    }
+    needs: dict[str, Collection[str]] = {cleared: first.get(cleared, ())}
     for step, resource in pipeline.resources(settings):
         name = resource.name
         reconciler = Reconciler(pipeline, step, resource, run.emit, stop, watch)

@@ -123,8 +123,8 @@ def _send_all(pipeline: Pipeline, removals: Sequence[Removal], emit: Emit) -> _G
     observed = {one.resource.name: one.observed for one in removals}
     works = {name: partial(reconciler.remove, observed[name]) for name, reconciler in going.items()}
     users = {name: {one.resource.name for one in removals if name in one.resource.needs} for name in observed}
-    # After a stop `up` fills a new index; one that is older than its store would have rows of nothing.
-    for name in failed_index.STORES:
+    # After a stop `up` fills a new index; of one that outlives its store it would remove each row.
+    for name in failed_index.STORES.values():
         users.get(name, set()).update({failed_index.INDEX} & observed.keys())
     in_order(works, users, pipeline.workers, stop)
     return _Going(going, stop)

@@ -1,8 +1,8 @@
 """A store of results whose results can be found by what is in them.
 
 The order is: a stored result lists the rows to come, the rows, the result, the removal of rows that it no
-longer has. A stop in between leaves rows too many, which readers skip; the stored item lists them, so the
-next result of the picture removes them.
+longer has. A stop in between leaves rows too many, which readers skip, and the numbers of labels count. The
+stored item lists them, so the next try of the event removes them, or the next result of the picture.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class IndexedStore:
         return self.store.read(key)
 
     def replace(self, item: Stored, *, seen: Stored | None) -> bool:
-        """Also write the item's rows. Raises TryAgain where the item is stored and its rows are not."""
+        """Also write the item's rows. Raises TryAgain where it is stored and its rows are not right yet."""
         listed = set(seen.get("indexed", ())) if seen else set()
         own = _entries(item)
         # Rows that the seen item lists and has not itself may have been removed.
@@ -69,12 +69,18 @@ class IndexedStore:
         return True
 
     def _remove(self, stored: Stored, own: list[str], over: set[str]) -> None:
-        """Take away the rows that the result no longer has; what fails is left to the next result."""
+        """Take away the rows that the result no longer has."""
         try:
             self.index.remove(stored["objectKey"], over, stored["indexedAt"])
             self.store.replace(_with(stored, own, stored["indexedAt"] + 1), seen=stored)
         except (BotoCoreError, ClientError) as error:
             log_failure("rows_left", error)
+            raise TryAgain(_rows_left()) from error
+
+
+def is_settled(stored: Stored) -> bool:
+    """Whether all its rows are there, and no others of the picture."""
+    return is_indexed(stored) and set(stored.get("indexed", ())) == set(_entries(stored))
 
 
 def _entries(item: Stored) -> list[str]:
@@ -92,6 +98,15 @@ def _not_indexed() -> Fault:
     return Fault(
         code="not_indexed",
         message="The result is stored, and find does not show it yet.",
+        hint="It is tried again by itself.",
+        retryable=True,
+    )
+
+
+def _rows_left() -> Fault:
+    return Fault(
+        code="rows_left",
+        message="The result is stored, and labels still counts one of before.",
         hint="It is tried again by itself.",
         retryable=True,
     )

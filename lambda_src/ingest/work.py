@@ -15,6 +15,7 @@ from ingest.content import sha256_of
 from ingest.counting import Asker
 from ingest.faults import Fault, Overtaken, TryAgain, fault_of, gone, is_not_shown, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone, tries_left
+from ingest.indexed_store import is_settled
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.result import Examination, Facts, item, worst
@@ -23,7 +24,6 @@ from shared import orientation
 from shared.events import Arrival, Removal
 from shared.forced import is_forced
 from shared.identity import is_of
-from shared.index_rows import is_indexed
 from shared.log import log, log_failure
 from shared.original import original
 from shared.picture import JPEG, Size, content_type, refusal
@@ -75,7 +75,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         seen = store.read(arrival.key)
         work = plan(arrival, seen, needs.features, bought)
         if isinstance(work, Skip):
-            renewed = work.renewed or _unindexed(seen)
+            renewed = work.renewed or _unsettled(seen)
             if renewed is None or store.replace(renewed, seen=seen):
                 return work.reason
             continue
@@ -92,7 +92,7 @@ def arrived(arrival: Arrival, needs: Needs, backoff: Backoff, *, is_current: boo
         store = PatientStore(store=needs.store, backoff=backoff)
         try:
             is_stored = store.replace(result, seen=seen)
-        except TryAgain:  # it is stored, and its rows in the index are not
+        except TryAgain:  # it is stored, and its rows in the index are not right yet
             needs.permits.end(examination.permit, examination.asked)
             raise
         needs.permits.end(examination.permit, examination.asked)
@@ -121,9 +121,9 @@ def _result(
     )
 
 
-def _unindexed(seen: Stored | None) -> Stored | None:
-    """What is stored, where it is a result whose rows in the index may be missing: storing it writes them."""
-    return seen if seen and seen["status"] != REMOVED and not is_indexed(seen) else None
+def _unsettled(seen: Stored | None) -> Stored | None:
+    """What is stored, where it is a result whose rows may not be right yet: storing it puts them right."""
+    return seen if seen and seen["status"] != REMOVED and not is_settled(seen) else None
 
 
 def _overtaken(arrival: Arrival, needs: Needs) -> bool:

@@ -46,7 +46,8 @@ class Flags:
         return resolve(**self._flags, deployed=stored, today="2026-01-01")
 
     def up(self) -> None:
-        settings = migrate.begin(self.over(deployed.settings(self._looks, NAMES)), self._looks)
+        asked = self.over(deployed.settings(self._looks, NAMES))
+        settings = migrate.begin(self._line, asked, self._looks)
         outcomes = apply.apply(self._line, self._looks, settings, nothing, self.over)
         got = stored_settings(outcomes["settings"].observed, NAMES)
         conflicts.refuse_other_settings(self.over(got), got)

@@ -44,10 +44,11 @@ def reserved(account: BehavingAccount) -> int | None:
 def up_again(account: BehavingAccount, asked: Settings | None = None) -> None:
     """As the command does it: over what is stored, with what AWS tells."""
     aws = BehavingAws(account)
-    snapshot = observe.snapshot(pipeline(aws), nothing)
+    line = pipeline(aws)
+    snapshot = observe.snapshot(line, nothing)
     settings = asked or deployed.settings(snapshot, NAMES)
     assert settings is not None
-    up(aws, migrate.begin(ingest_cap.determined(aws, settings), snapshot))
+    up(aws, migrate.begin(line, ingest_cap.determined(aws, settings), snapshot))
 
 
 def not_ready(account: BehavingAccount) -> list[str]:

@@ -122,5 +122,5 @@ def test_up_without_flags_goes_on_with_what_another_removal_left(left: set[str])
     plan.refuse_not_owned(line, snapshot, settings)
     up(RecordingAws(), settings)
     snapshot = observe.snapshot(line, nothing)
-    states = plan.states(line, snapshot, migrate.begin(settings, snapshot))
+    states = plan.states(line, snapshot, migrate.begin(line, settings, snapshot))
     assert {state.resource: state.drift for state in states if state.state != "ready"} == {}

@@ -361,7 +361,7 @@ def test_the_dry_run_of_a_move_lists_its_calls(start: Settings, end: Settings) -
     fill(start.results)
     line = pipeline(PlainHttpAws())
     snapshot = observe.snapshot(line, nothing)
-    planned = migrate.planned(line, snapshot, migrate.begin(moved_to(end.results, start), snapshot))
+    planned = migrate.planned(line, snapshot, migrate.begin(line, moved_to(end.results, start), snapshot))
     aws = PlainHttpAws()
     move(aws, end)
     counted = [change for _, _, change in planned if change.verb == "copy"]
@@ -377,8 +377,8 @@ def test_a_pipeline_without_its_store_just_gets_the_other_one() -> None:
     finished(kind=PlainHttpAws)
     aws = PlainHttpAws()
     aws.call("dynamodb", "delete_table", TableName=NAMES.table)
-    snapshot = observe.snapshot(pipeline(aws), nothing)
-    assert migrate.begin(moved_to("s3", SETTINGS), snapshot) == IN_S3
+    line = pipeline(aws)
+    assert migrate.begin(line, moved_to("s3", SETTINGS), observe.snapshot(line, nothing)) == IN_S3
 
 
 def test_a_store_that_is_left_over_is_told_and_its_results_are_fetched() -> None:

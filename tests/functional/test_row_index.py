@@ -9,74 +9,51 @@ from typing import Any
 
 import pytest
 
+from imgpipe_cli.deploy import observe
+from imgpipe_cli.deploy.results import migrate
+from imgpipe_cli.deploy.results.failed_index import STORES
 from imgpipe_cli.deploy.results.row_index import RowIndex
 from imgpipe_cli.deploy.results.store import store
 from imgpipe_cli.lambdas.source import dynamo_types
 from imgpipe_cli.lambdas.source import index_rows as rules
 from imgpipe_cli.session.settings import Settings
 from ingest.counting import Asker, Claim
-from tests.support.account import IN_S3, NAMES, SETTINGS, Killed, PlainHttpAws, down, finished, up
+from tests.support.account import (
+    IN_S3,
+    NAMES,
+    SETTINGS,
+    Killed,
+    PlainHttpAws,
+    down,
+    nothing,
+    pipeline,
+    up,
+)
+from tests.support.index_state import (
+    GONE,
+    ITEMS,
+    NOW_MS,
+    index,
+    item,
+    lacking,
+    names_of,
+    requests,
+    rows_of,
+    stored,
+    wanted,
+    with_results,
+)
 
 pytestmark = pytest.mark.usefixtures("account")
 
 BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
-NOW_MS = 4_000_000_000_000  # after the making of any table
-Rows = set[tuple[str, str]]
-
-
-def item(key: str, *labels: str, **more: Any) -> Any:
-    found = [{"Name": name, "Confidence": 90.0, "Aliases": [{"Name": f"Other {name}"}]} for name in labels]
-    base = {"objectKey": key, "status": "done", "day": "2026-11-22", "sequencer": "1" * 32, "labels": found}
-    return {**base, "analyzedAt": "2026-11-22T10:00:00.000Z", **more}
-
-
-ITEMS = [item("a.jpg", "Cat", "Dog"), item("b/c.jpg", "Cat"), item("d.jpg", status="failed")]
-GONE: Any = {"objectKey": "gone.jpg", "status": "removed", "sequencer": "1" * 32}
-
-
-def rows_of(aws: PlainHttpAws) -> Rows:
-    """Those of pictures."""
-    found = aws.call("dynamodb", "scan", TableName=NAMES.index_table)["Items"]
-    return {(row["pk"]["S"], row["sk"]["S"]) for row in found if "key" in row}
-
-
-def names_of(aws: PlainHttpAws) -> set[str]:
-    found = aws.call("dynamodb", "scan", TableName=NAMES.index_table)["Items"]
-    return {row["sk"]["S"] for row in found if row["pk"]["S"] in ("labels", "aliases")}
-
-
-def wanted(items: list[Any]) -> Rows:
-    return {rules.row_of(entry, one["objectKey"]) for one in items for entry in rules.entries(one)}
-
-
-def requests(one: Any, at: int, listed: list[str] | None = None) -> Any:
-    """Its rows as BatchWriteItem takes them."""
-    rows = rules.rows_of(one, rules.entries(one) if listed is None else listed, at)
-    return {NAMES.index_table: [{"PutRequest": {"Item": dynamo_types.to_attributes(row)}} for row in rows]}
-
-
-def index(settings: Settings, aws: PlainHttpAws, now_ms: int = NOW_MS) -> RowIndex:
-    return RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
-
-
-def stored(settings: Settings) -> dict[str, Any]:
-    found = store(settings.results, PlainHttpAws(), NAMES).items({})
-    return {one["objectKey"]: one for one in found}
-
-
-def pipeline(settings: Settings, *items: Any) -> PlainHttpAws:
-    finished(settings, kind=PlainHttpAws)
-    aws = PlainHttpAws()
-    for one in (*items, GONE):
-        assert store(settings.results, aws, NAMES).put(one, absent=True)
-    return aws
 
 
 @BOTH
 @pytest.mark.parametrize("now_ms", [NOW_MS, 0], ids=["ahead", "behind"])
 def test_results_without_rows_get_them_however_often_it_is_killed(settings: Settings, now_ms: int) -> None:
     """Whatever the clock of this machine says."""
-    pipeline(settings, *ITEMS)
+    with_results(settings, *ITEMS)
     killed = 0
     while True:
         aws = PlainHttpAws(die_after=killed % 3)
@@ -104,7 +81,7 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
 
     With the function, as a `down` that was killed leaves it.
     """
-    aws = pipeline(settings, *ITEMS)
+    aws = with_results(settings, *ITEMS)
     index(settings, aws, (int(time.time()) + ahead_s) * 1000).fill(lambda _seen: None)
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
     if with_web:
@@ -126,7 +103,7 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
 
 @BOTH
 def test_up_after_a_down_that_was_killed_finds_nothing_of_results_that_are_gone(settings: Settings) -> None:
-    aws = pipeline(settings, *ITEMS)
+    aws = with_results(settings, *ITEMS)
     whole = PlainHttpAws()
     down(whole, workers=1)
     points = [n for n, (_, what) in enumerate(whole.writes) if what in ("delete_table", "delete_objects")]
@@ -144,8 +121,80 @@ def test_up_after_a_down_that_was_killed_finds_nothing_of_results_that_are_gone(
 
 
 @BOTH
+def test_no_process_of_before_writes_into_a_new_index(settings: Settings) -> None:
+    """A process remembers which names it has written, and would not write them again."""
+    lacking(settings)
+    environments: list[Any] = []
+
+    class Looking(PlainHttpAws):
+        def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+            if operation == "create_table":
+                environments.append(ingest_environment())
+            return super().call(service, operation, **params)
+
+    def ingest_environment() -> Any:
+        found = PlainHttpAws().call(
+            "lambda", "get_function_configuration", FunctionName=NAMES.function("ingest")
+        )
+        return found["Environment"]
+
+    before = ingest_environment()
+    up(Looking(), settings)
+    assert len(environments) == 1
+    assert environments[0] != before == ingest_environment()
+
+
+@BOTH
+def test_rows_of_results_that_somebody_removed_go_however_often_up_is_killed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before there is a store again, so that no row of a new result is met. What a month costs stays."""
+    monkeypatch.setattr("imgpipe_cli.deploy.results.row_index.PARALLEL", 1)
+    aws = with_results(settings)
+    for one in ITEMS:
+        aws.call("dynamodb", "batch_write_item", RequestItems=requests(one, 1))
+    month = {"pk": {"S": rules.month_pk("2026-11")}, "sk": {"S": rules.ONE}, "analyses": {"N": "7"}}
+    aws.call("dynamodb", "put_item", TableName=NAMES.index_table, Item=month)
+    if settings.results == "table":
+        aws.call("dynamodb", "delete_table", TableName=NAMES.table)
+    else:
+        objects = aws.call("s3", "list_objects_v2", Bucket=NAMES.results_bucket)["Contents"]
+        for entry in objects:
+            aws.call("s3", "delete_object", Bucket=NAMES.results_bucket, Key=entry["Key"])
+        aws.call("s3", "delete_bucket", Bucket=NAMES.results_bucket)
+    line = pipeline(aws)
+    there = observe.snapshot(line, nothing)
+    _, _, first = migrate.planned(line, there, migrate.begin(line, settings, there))[0]
+    assert (first.verb, first.what) == ("remove", "rows of results that are gone from table demo-index")
+    killed = 0
+    while True:
+        with suppress(Killed):
+            up(PlainHttpAws(die_after=2), settings, workers=1)
+            break
+        killed += 1
+        there = observe.snapshot(line, nothing)
+        assert not rows_of(aws) or not there[STORES[settings.results]].exists
+        assert killed < 100, "it begins anew each time"
+    assert killed >= 2
+    assert rows_of(aws) == set()
+    place = {name: month[name] for name in ("pk", "sk")}
+    assert aws.call("dynamodb", "get_item", TableName=NAMES.index_table, Key=place)["Item"] == month
+    idle = PlainHttpAws()
+    up(idle, settings)
+    assert idle.writes == []
+
+
+def test_rows_that_come_while_others_are_removed_stay() -> None:
+    aws = with_results(SETTINGS)
+    for one, at in ((ITEMS[0], NOW_MS - 1), (ITEMS[1], NOW_MS)):
+        aws.call("dynamodb", "batch_write_item", RequestItems=requests(one, at))
+    assert index(SETTINGS, aws).clear() == len(rules.entries(ITEMS[0]))
+    assert rows_of(aws) == wanted([ITEMS[1]])
+
+
+@BOTH
 def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Settings) -> None:
-    aws = pipeline(settings, *ITEMS)
+    aws = with_results(settings, *ITEMS)
     index(settings, aws, 1_000_000_000_000).fill(lambda _seen: None)
     table = aws.call("dynamodb", "describe_table", TableName=NAMES.index_table)["Table"]
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
@@ -163,7 +212,7 @@ def test_an_index_table_that_is_just_being_removed_is_filled_anew(settings: Sett
 
 def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgpipe_cli.deploy.results.row_index._NOTED_EVERY", 1)
-    aws = pipeline(SETTINGS, *ITEMS)
+    aws = with_results(SETTINGS, *ITEMS)
     seen: list[int] = []
     index(SETTINGS, aws).fill(seen.append, of=3)
     assert seen == [3]
@@ -177,7 +226,7 @@ def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @BOTH
 def test_a_result_that_changes_meanwhile_keeps_its_own_rows(settings: Settings) -> None:
-    aws = pipeline(settings, ITEMS[0])
+    aws = with_results(settings, ITEMS[0])
     newer = item("a.jpg", "Sofa", sequencer="2" * 32, indexed=[], indexedAt=NOW_MS)
     place = index(settings, aws)
     (seen,) = (one for one in place.store.items({}) if one["status"] != "removed")
@@ -188,7 +237,7 @@ def test_a_result_that_changes_meanwhile_keeps_its_own_rows(settings: Settings) 
 
 @BOTH
 def test_repair_makes_the_rows_those_of_the_results(settings: Settings) -> None:
-    aws = pipeline(settings, *ITEMS)
+    aws = with_results(settings, *ITEMS)
     index(settings, aws).fill(lambda _seen: None)
     chance = random.Random(7)
     for pk, sk in chance.sample(sorted(rows_of(aws)), 4):
@@ -212,7 +261,7 @@ def test_repair_makes_the_rows_those_of_the_results(settings: Settings) -> None:
 
 
 def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
-    aws = pipeline(IN_S3, *ITEMS)
+    aws = with_results(IN_S3, *ITEMS)
     index(IN_S3, aws).fill(lambda _seen: None)
     aws.call("s3", "put_object", Bucket=NAMES.results_bucket, Key="results/a.jpg.json", Body=b"{")
     assert index(IN_S3, aws, NOW_MS + 1_000_000).repair() == (0, 0)
@@ -221,7 +270,7 @@ def test_rows_of_a_result_that_cannot_be_read_stay() -> None:
 
 @BOTH
 def test_a_result_that_comes_while_a_long_repair_reads_keeps_its_rows(settings: Settings) -> None:
-    aws, now_ms = pipeline(settings, ITEMS[0]), NOW_MS
+    aws, now_ms = with_results(settings, ITEMS[0]), NOW_MS
     place = RowIndex(aws, NAMES.index_table, store(settings.results, aws, NAMES), lambda: now_ms)
     place.fill(lambda _seen: None)
     late = item("late.jpg", "Cat")
@@ -246,7 +295,7 @@ def test_rows_that_repair_adds_are_listed_in_their_result(settings: Settings) ->
     now = item("a.jpg", "Cat", sha256="ab", models={"labels": "3.0"})
     own = rules.entries(now)
     before = ["00.00 sha256#ab#labels", *(one for one in own if "sha256" not in one)]
-    aws = pipeline(settings, {**now, "indexed": before, "indexedAt": 1})
+    aws = with_results(settings, {**now, "indexed": before, "indexedAt": 1})
     aws.call("dynamodb", "batch_write_item", RequestItems=requests(now, 1, before))
     index(settings, aws).repair()
     assert rows_of(aws) == wanted([now])
@@ -258,7 +307,7 @@ def test_rows_that_repair_adds_are_listed_in_their_result(settings: Settings) ->
 
 def test_claims_of_runs_stopped_long_ago_are_removed() -> None:
     """What such a claim has counted may still be asked for as long as the failure queue keeps its event."""
-    aws, day = pipeline(SETTINGS), 24 * 3600
+    aws, day = with_results(SETTINGS), 24 * 3600
     ends = {"of now": 200, "of yesterday": -day, "of long ago": -15 * day}
     for sha256, ends_in_s in ends.items():
         asker = Asker(key="a.jpg", version_id="v", sha256=sha256)

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from shared.index_rows import entries, row_of
 from tests.lambda_src.event_history import Beside, Delivery, Event, History, How, Place, Trouble
 from tests.support.function_cloud import Cloud
 from tests.support.picture_heads import jpeg
@@ -279,3 +280,24 @@ def test_rows_whose_removal_stopped_halfway_are_there_for_the_next_picture(histo
     history.deliver(of(history, removal), Trouble(place="old rows", how="lost", nth=2))
     history.put("a.jpg", too_small)
     end(history)
+
+
+@pytest.mark.parametrize("how", ["throttled", "killed before"])
+@pytest.mark.parametrize("is_removed", [True, False], ids=["a removal", "another picture"])
+def test_rows_that_were_not_removed_go_at_the_next_try(
+    history: History, how: How, *, is_removed: bool
+) -> None:
+    """Else labels would count them until the next picture of the name."""
+    deliver(history, history.put("a.jpg"))
+    event = history.delete_for_good("a.jpg") if is_removed else history.put("a.jpg", jpeg(40, 40))
+    history.deliver(of(history, event), Trouble(place="old rows", how=how))
+
+    def left() -> set[tuple[str, str, str]]:
+        item = history.cloud.results.get(KEY)
+        return history.cloud.rows() - {
+            (*row_of(entry, KEY), KEY) for entry in (entries(item) if item else ())
+        }
+
+    assert left()
+    end(history)
+    assert not left()

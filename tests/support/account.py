@@ -109,7 +109,9 @@ def pipeline(aws: Aws, *, workers: int = 8) -> Pipeline:
 def up(aws: Aws, settings: Settings = SETTINGS, *, workers: int = 8, emit: Emit = nothing) -> Any:
     line = pipeline(aws, workers=workers)
     snapshot = observe.snapshot(line, nothing)
-    return apply.apply(line, snapshot, migrate.begin(settings, snapshot), emit, lambda _stored: settings)
+    return apply.apply(
+        line, snapshot, migrate.begin(line, settings, snapshot), emit, lambda _stored: settings
+    )
 
 
 def finished(settings: Settings = SETTINGS, *, kind: type[RecordingAws] = RecordingAws) -> None:

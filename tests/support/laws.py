@@ -60,7 +60,7 @@ class World:
         aws = aws or self.connect()
         line = self.pipeline(aws, workers=workers)
         snapshot = observe.snapshot(line, nothing)
-        settings = migrate.begin(self.settings, snapshot)
+        settings = migrate.begin(line, self.settings, snapshot)
         apply.apply(line, snapshot, settings, emit, lambda _stored: self.settings)
         return aws
 

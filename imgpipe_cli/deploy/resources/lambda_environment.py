@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, UPLOAD_PREFIX, Names
 from imgpipe_cli.session.settings import Settings
 
-# Of the function web: the index of failed results, once that holds all of them.
+# The index of failed results, once it and the index table hold all results.
 FAILED_INDEX_VARIABLE = "FAILED_INDEX"
 
 
 def ingest(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
     return {
         **_store(names, settings),
-        **_index(names),
+        **_index(names, settings),
         **_limit(settings),
         "FEATURES": ",".join(settings.features),
     }
@@ -27,10 +27,9 @@ def get_result(names: Names, settings: Settings, token_sha256: str) -> Mapping[s
 def web(names: Names, settings: Settings, token_sha256: str) -> Mapping[str, str]:
     return {
         **_store(names, settings),
-        **_index(names),
+        **_index(names, settings),
         **_limit(settings),
         **({"INDEX_NAME": INDEX} if settings.results == "table" else {}),
-        **({FAILED_INDEX_VARIABLE: FAILED_INDEX} if settings.failed_index else {}),
         "BUCKET_NAME": names.bucket,
         "UPLOAD_PREFIX": UPLOAD_PREFIX,
         "TOKEN_SHA256": token_sha256,
@@ -46,9 +45,14 @@ def _store(names: Names, settings: Settings) -> Mapping[str, str]:
     return {"TABLE_NAME": names.table} if is_table else {"RESULTS_BUCKET": names.results_bucket}
 
 
-def _index(names: Names) -> Mapping[str, str]:
-    """The table that pictures are found by."""
-    return {"INDEX_TABLE": names.index_table}
+def _index(names: Names, settings: Settings) -> Mapping[str, str]:
+    """The table that pictures are found by, and whether the indexes are complete.
+
+    The ingest function does not read that. But its processes remember which rows a table has, and none is
+    left of before once its environment has changed.
+    """
+    complete = {FAILED_INDEX_VARIABLE: FAILED_INDEX} if settings.failed_index else {}
+    return {"INDEX_TABLE": names.index_table, **complete}
 
 
 def _limit(settings: Settings) -> Mapping[str, str]:

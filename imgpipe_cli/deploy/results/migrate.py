@@ -50,10 +50,10 @@ _PASSES = 10
 _OLD_RUNS = "pictures begun before the switch may still bring results"
 
 
-def begin(settings: Settings, snapshot: Snapshot) -> Settings:
+def begin(pipeline: Pipeline, settings: Settings, snapshot: Snapshot) -> Settings:
     """The settings to carry out, in view of what is there: a store that was never made needs no move, one
-    that is left over is moved from before it goes, and the index of failed results may have to be filled."""
-    settings = replace(settings, failed_index=failed_index.is_complete(snapshot))
+    that is left over is moved from before it goes, and the indexes may have to be filled. Raises Problem."""
+    settings = replace(settings, failed_index=failed_index.is_complete(pipeline, snapshot))
     if settings.move == "copy" and not _owned(snapshot, settings.results):
         return replace(settings, results=settings.other_store, move="")
     if settings.move in ("", "switch", "close"):
@@ -226,6 +226,9 @@ def planned(
     """Every call that `up` would send, in the order in which it would; copying and removing as one each."""
     changes: list[tuple[Step, Resource, Change]] = []
     told: dict[str, list[Change]] = {}
+    if failed_index.has_outlived(snapshot):
+        step, resource = next(r for r in pipeline.resources() if r[1].name == failed_index.INDEX)
+        changes.append((step, resource, failed_index.planned_clear(pipeline)))
     for stage in stages(settings):
         for step, resource, change in plan.planned(pipeline, snapshot, stage):
             earlier = told.setdefault(resource.name, [])

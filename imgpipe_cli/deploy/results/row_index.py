@@ -94,6 +94,19 @@ class RowIndex:
             added += sum(self._put_missing(item, right) for item in self._results())
         return added, removed
 
+    def clear(self) -> int:
+        """Remove the rows of all results, since these are gone; how many. Raises AwsError.
+
+        Rows that come meanwhile stay: another run may have made a new store.
+        """
+        now_ms = self.now_ms()
+        removed = 0
+        with Pool(PARALLEL, thread_name_prefix="index") as pool:
+            for found in batches(self._rows()):
+                gone = (row for row in found if "key" in row and row.get("at", 0) < now_ms)
+                removed += sum(pool.map(self._remove, gone))
+        return removed
+
     def _filled_since(self) -> int:
         """From when on `indexedAt` tells that rows are in this table, in milliseconds since 1970; above 0."""
         table = self.aws.call("dynamodb", "describe_table", TableName=self.table)["Table"]

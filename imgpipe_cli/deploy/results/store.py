@@ -117,6 +117,11 @@ class TableStore:
     ) -> Iterator[Stored]:
         return (item for item in self._all() if known.get(name_of(item)) != _digest(item))
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever stored here, or all of it is gone. Raises AwsError."""
+        page = self.aws.call("dynamodb", "scan", TableName=self.table, ConsistentRead=True, Limit=1)
+        return not page["Items"]
+
     def _all(self) -> Iterator[Stored]:
         # Consistent: a result that was written a moment ago counts too.
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
@@ -194,6 +199,11 @@ class BucketStore:
             rules.name_of_result(entry["Key"]): entry["ETag"].strip('"')
             for entry in self.listed(rules.RESULTS)
         }
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever stored here, or all of it is gone. Raises AwsError."""
+        page = self.aws.call("s3", "list_objects_v2", Bucket=self.bucket, Prefix=rules.RESULTS, MaxKeys=1)
+        return not page.get("Contents")
 
     def listed(self, prefix: str) -> Iterator[dict[str, Any]]:
         for page in self.aws.pages("s3", "list_objects_v2", Bucket=self.bucket, Prefix=prefix):
