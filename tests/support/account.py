@@ -63,6 +63,8 @@ class RecordingAws(Aws):
         self._now_s += seconds
 
     def call(self, service: str, operation: str, *, once: bool = False, **params: Any) -> dict[str, Any]:
+        if self._is_dead():  # in another thread
+            raise Killed
         self.sent.add((service, operation))
         answer = super().call(service, operation, once=once, **params)
         if operation == "create_bucket" and self._keeps_tags:
@@ -73,9 +75,12 @@ class RecordingAws(Aws):
             with self._counting:
                 self.writes.append((service, operation))
                 self.params.append(params)
-                if self._die_after is not None and len(self.writes) > self._die_after:
+                if self._is_dead():
                     raise Killed
         return answer
+
+    def _is_dead(self) -> bool:
+        return self._die_after is not None and len(self.writes) > self._die_after
 
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         self.sent.add((service, operation))
