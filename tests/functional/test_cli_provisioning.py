@@ -1,4 +1,4 @@
-"""`up`, `status` and `down` as commands, on an account that moto serves."""
+"""`up`, `status` and `down` as commands."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
-from moto.core.config import default_user_config
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from imgpipe_cli.aws.names import Names
-from tests.support import machine
-from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember, runner
+from tests.support.cli import NAMES, PROGRAM, REGION, Cli, Printed, make_bucket, remember
 
+S3 = f"http://s3.{REGION}.amazonaws.com"
 HERE = ("--project", "demo", "--region", REGION)
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    before = default_user_config["lambda"]["use_docker"]
-    default_user_config["lambda"]["use_docker"] = False  # nothing is invoked here
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    default_user_config["lambda"]["use_docker"] = before
+@pytest.fixture
+def cli(account: None, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """On an account of moto's. Without TLS to S3, since moto knows no conditions in a bucket's policy; and as
+    at an endpoint that is not AWS's own, since nobody answers at the URL of the API."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", S3)
+    monkeypatch.setattr("imgpipe_cli.aws.client.is_aws", lambda _url: False)
+    return cli
 
 
 @pytest.fixture
-def cli(
-    endpoint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cli]:
-    monkeypatch.chdir(tmp_path)
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account that commands in processes of their own reach too."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
     for name, value in (
-        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
         ("AWS_ACCESS_KEY_ID", "AKIATEST"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
     ):
         monkeypatch.setenv(name, value)
-    yield runner(capsys)
+    yield
+    server.stop()
     moto_api_backend.reset()
 
 
-def client(service: str, endpoint: str) -> Any:
-    return machine.client(service, endpoint, "AKIATEST", "secret", region=REGION)
+def client(service: str) -> Any:
+    made: Any = boto3.client  # its stubs know each service's name as a literal of its own
+    return made(service, region_name=REGION)
 
 
 def done(printed: Printed) -> Any:
@@ -58,37 +58,37 @@ def done(printed: Printed) -> Any:
 
 
 def test_down_unasked_does_not_follow_another_terminals_project(
-    cli: Cli, endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for project in ("alpha", "beta"):
-        remember(f"{endpoint}/prod", project=project, endpoint=endpoint)
-    _queue_of_ours(endpoint, "beta")
+        remember(f"{S3}/prod", project=project, endpoint=S3)
+    _queue_of_ours("beta")
     refused = cli("down", "--yes", "--json")
     assert (refused.code, refused.error) == (2, "several_pipelines")
     assert "alpha" in refused.document["errors"][0]["message"]
     assert done(cli("down", "--yes", "--project", "alpha", "--json"))["removed"] == []
     for project in ("alpha", "beta"):
-        remember(f"{endpoint}/prod", project=project, endpoint=endpoint)
+        remember(f"{S3}/prod", project=project, endpoint=S3)
     (tmp_path / "imgpipe.toml").write_text('project = "alpha"\n')
     assert done(cli("down", "--yes", "--json"))["removed"] == []
-    remember(f"{endpoint}/prod", project="alpha", endpoint=endpoint)
+    remember(f"{S3}/prod", project="alpha", endpoint=S3)
     monkeypatch.setenv("IMGPIPE_PROJECT", "beta")
     assert done(cli("down", "--yes", "--json"))["removed"] == ["queue"]
 
 
-def _queue_of_ours(endpoint: str, project: str) -> None:
+def _queue_of_ours(project: str) -> None:
     names = Names(project, NAMES.account, REGION)
-    client("sqs", endpoint).create_queue(QueueName=names.queue, tags=names.tags)
+    client("sqs").create_queue(QueueName=names.queue, tags=names.tags)
 
 
-def _bucket_of_ours(endpoint: str) -> Any:
-    s3 = make_bucket(client("s3", endpoint))
+def _bucket_of_ours() -> Any:
+    s3 = make_bucket(client("s3"))
     s3.put_bucket_tagging(Bucket=NAMES.bucket, Tagging={"TagSet": NAMES.tag_list})
     return s3
 
 
-def test_what_is_left_is_named_at_the_end(cli: Cli, endpoint: str) -> None:
-    s3, sqs = _bucket_of_ours(endpoint), client("sqs", endpoint)
+def test_what_is_left_is_named_at_the_end(cli: Cli) -> None:
+    s3, sqs = _bucket_of_ours(), client("sqs")
     sqs.create_queue(QueueName=NAMES.queue, tags={"Owner": "somebody else"})
     theirs = {"resource": "queue", "what": f"queue {NAMES.queue}", "why": "foreign"}
     kept = {"resource": "bucket", "what": f"bucket {NAMES.bucket}", "why": "kept"}
@@ -104,17 +104,17 @@ def test_what_is_left_is_named_at_the_end(cli: Cli, endpoint: str) -> None:
     assert "no pipeline is there" in cli(*down).out
 
 
-def test_an_empty_bucket_without_tags_is_named_with_the_way_to_remove_it(cli: Cli, endpoint: str) -> None:
-    make_bucket(client("s3", endpoint))
+def test_an_empty_bucket_without_tags_is_named_with_the_way_to_remove_it(cli: Cli) -> None:
+    make_bucket(client("s3"))
     printed = cli("down", *HERE, "--yes")
     assert printed.code == 0
     assert f"delete-bucket --bucket {NAMES.bucket}." in printed.err
     assert f"left alone: bucket {NAMES.bucket}." in printed.out
 
 
-@pytest.mark.usefixtures("cli")
-def test_a_picture_that_comes_while_the_question_stands_is_asked_about(endpoint: str) -> None:
-    s3 = _bucket_of_ours(endpoint)
+@pytest.mark.usefixtures("served")
+def test_a_picture_that_comes_while_the_question_stands_is_asked_about() -> None:
+    s3 = _bucket_of_ours()
 
     def upload_and_agree() -> str:
         s3.put_object(Bucket=NAMES.bucket, Key="late.jpg", Body=b"picture")
@@ -127,9 +127,9 @@ def test_a_picture_that_comes_while_the_question_stands_is_asked_about(endpoint:
     assert s3.head_object(Bucket=NAMES.bucket, Key="late.jpg")
 
 
-def test_quiet_tells_what_came_of_it_only(cli: Cli, endpoint: str) -> None:
-    _queue_of_ours(endpoint, "demo")
-    make_bucket(client("s3", endpoint))  # not ours
+def test_quiet_tells_what_came_of_it_only(cli: Cli) -> None:
+    _queue_of_ours("demo")
+    make_bucket(client("s3"))  # not ours
     asked = cli("down", *HERE, "--dry-run", "--quiet")
     assert f"queue {NAMES.queue}" in asked.err  # what was asked for
     gone = cli("down", *HERE, "--yes", "--quiet")
@@ -165,11 +165,11 @@ def _read(terminal: int) -> str:
         return ""
 
 
-def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) -> None:
+def test_removed_settings_come_back_from_the_functions(cli: Cli) -> None:
     asked = ("--private", "--features", "labels,moderation", "--min-confidence", "85")
     assert done(cli("up", *HERE, *asked, "--json"))["settings"]["concurrency"] == 20
     first = done(cli("up", *HERE, *asked, "--json"))["settings"]
-    ssm = client("ssm", endpoint)
+    ssm = client("ssm")
     value = ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"]
     ssm.delete_parameter(Name=NAMES.settings_parameter)
     states = [
@@ -184,9 +184,9 @@ def test_removed_settings_come_back_from_the_functions(cli: Cli, endpoint: str) 
     assert ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"] == value
 
 
-def test_up_names_what_the_repair_of_the_index_could_not_read(cli: Cli, endpoint: str) -> None:
+def test_up_names_what_the_repair_of_the_index_could_not_read(cli: Cli) -> None:
     done(cli("up", *HERE, "--results", "s3", "--json"))
-    s3, bucket = client("s3", endpoint), NAMES.results_bucket
+    s3, bucket = client("s3"), NAMES.results_bucket
     for key, body in (("results/notes.json", b"{"), ("index/nonsense", b"")):
         s3.put_object(Bucket=bucket, Key=key, Body=body)
     repaired = cli("up", *HERE, "--repair-index")
@@ -198,9 +198,9 @@ def test_up_names_what_the_repair_of_the_index_could_not_read(cli: Cli, endpoint
     assert cli("up", *HERE, "--repair-index").code == 0
 
 
-def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoint: str) -> None:
+def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli) -> None:
     done(cli("up", *HERE, "--private", "--json"))
-    ssm, functions = client("ssm", endpoint), client("lambda", endpoint)
+    ssm, functions = client("ssm"), client("lambda")
     ssm.delete_parameter(Name=NAMES.settings_parameter)
     functions.delete_function(FunctionName=NAMES.function("web"))
     result = {
@@ -208,7 +208,7 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoi
         "day": {"S": "2026-02-01"},
         "analyzedAt": {"S": "2026-02-01T10:00"},
     }
-    client("dynamodb", endpoint).put_item(TableName=NAMES.table, Item=result)
+    client("dynamodb").put_item(TableName=NAMES.table, Item=result)
     refused = cli("up", *HERE, "--features", "labels", "--json")
     assert (refused.code, refused.error) == (1, "settings_lost")
     assert NAMES.function("web") not in [
@@ -218,20 +218,20 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli, endpoi
     assert done(cli("up", *HERE, *all_of_them, "--json"))["settings"]["private"] is True
 
 
-def test_up_without_flags_goes_on_with_a_function_that_a_removal_left(cli: Cli, endpoint: str) -> None:
+def test_up_without_flags_goes_on_with_a_function_that_a_removal_left(cli: Cli) -> None:
     """Without pictures there is nothing that the defaults could open."""
     done(cli("up", *HERE, "--private", "--json"))
-    client("ssm", endpoint).delete_parameter(Name=NAMES.settings_parameter)
-    client("lambda", endpoint).delete_function(FunctionName=NAMES.function("web"))
+    client("ssm").delete_parameter(Name=NAMES.settings_parameter)
+    client("lambda").delete_function(FunctionName=NAMES.function("web"))
     assert done(cli("up", *HERE, "--json"))["settings"]["private"] is False
     assert cli("status", *HERE).code == 0
 
 
-def test_status_tells_that_trust_policies_go_without_the_account(cli: Cli, endpoint: str) -> None:
+def test_status_tells_that_trust_policies_go_without_the_account(cli: Cli) -> None:
     done(cli("up", *HERE, "--json"))
     said = "Left out of the roles' trust policies: aws:SourceAccount"
     assert said not in cli("status", *HERE).out
-    ssm = client("ssm", endpoint)
+    ssm = client("ssm")
     stored = json.loads(ssm.get_parameter(Name=NAMES.settings_parameter)["Parameter"]["Value"])
     value = json.dumps({**stored, "source_account": False}, sort_keys=True)
     ssm.put_parameter(Name=NAMES.settings_parameter, Value=value, Overwrite=True)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -43,11 +43,12 @@ class Call:
     params: Mapping[str, Any]
     protocol: str
 
-    @property
+    # Each behaviour asks for both, at each call.
+    @cached_property
     def is_read(self) -> bool:
         return is_read(self.operation)
 
-    @property
+    @cached_property
     def key(self) -> str:
         return f"{self.operation} {json.dumps(self.params, sort_keys=True, default=str)}"
 
@@ -196,7 +197,7 @@ class BehavingAccount:
     def last(self, operation: str, **params: Any) -> _Happened | None:
         with self._lock:
             for happened in reversed(self.history):
-                if happened.operation == operation and params.items() <= _plain(happened.params).items():
+                if happened.operation == operation and params.items() <= happened.params.items():
                     return happened
         return None
 
@@ -259,8 +260,8 @@ class BehavingAccount:
 
     def _alter(self, http_response: Any, parsed: dict[str, Any], context: Any, **_: Any) -> None:
         if http_response.status_code < 300:
-            for behaviour in self.behaviours:
-                with self._lock:
+            with self._lock:
+                for behaviour in self.behaviours:
                     self.met[behaviour.name] += behaviour.alter(self, context["call"], parsed)
 
     def _retry(self, standard: Any, **attempt: Any) -> float | None:
@@ -269,10 +270,6 @@ class BehavingAccount:
             return None
         self.clock.sleep(pause_s)
         return 0.0
-
-
-def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in params.items() if isinstance(value, str)}
 
 
 class BehavingAws(Aws):

@@ -244,16 +244,17 @@ class ConcurrentUpdate(Behaviour):
     lag = 3.0
 
     def refusal(self, account: BehavingAccount, call: Call) -> Refusal | None:
-        function = call.params.get("FunctionName")
-        changes = ("CreateFunction", "AddPermission", "RemovePermission", *_UPDATES)
-        late = min(account.ago(change, FunctionName=function) for change in changes) < self.lag
         refused = (
             "AddPermission",
             "RemovePermission",
             "PutFunctionEventInvokeConfig",
             "PutFunctionConcurrency",
         )
-        if late and call.operation in refused:
+        if call.operation not in refused:
+            return None
+        function = call.params["FunctionName"]
+        changes = ("CreateFunction", "AddPermission", "RemovePermission", *_UPDATES)
+        if min(account.ago(change, FunctionName=function) for change in changes) < self.lag:
             text = "The function could not be updated due to a concurrent update operation."
             return Refusal("ResourceConflictException", text, 409)
         return None
