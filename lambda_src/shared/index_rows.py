@@ -34,6 +34,9 @@ from typing import Any
 
 from .results import FEATURES
 
+FORMAT = "2"
+"""Another one whenever results have other rows than before: `up` then makes those of older pipelines anew."""
+
 LABELS = "labels"
 ALIASES = "aliases"
 ONE = "-"

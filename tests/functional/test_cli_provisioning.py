@@ -205,8 +205,10 @@ def test_lost_settings_are_asked_for_before_anything_is_changed(cli: Cli) -> Non
     functions.delete_function(FunctionName=NAMES.function("web"))
     result = {
         "objectKey": {"S": "a.jpg"},
+        "status": {"S": "done"},
         "day": {"S": "2026-02-01"},
         "analyzedAt": {"S": "2026-02-01T10:00"},
+        "sequencer": {"S": "1"},
     }
     client("dynamodb").put_item(TableName=NAMES.table, Item=result)
     refused = cli("up", *HERE, "--features", "labels", "--json")

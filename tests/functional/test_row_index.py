@@ -102,6 +102,57 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
 
 
 @BOTH
+def test_rows_of_an_older_format_are_made_anew_however_often_up_is_killed(settings: Settings) -> None:
+    """As those of an imgpipe that ranked labels otherwise; what lies beside the results stays."""
+    old = {
+        one["objectKey"]: [entry.replace("10.00 ", "09.99 ") for entry in rules.entries(one)] for one in ITEMS
+    }
+    aws = with_results(
+        settings, *({**one, "indexed": old[one["objectKey"]], "indexedAt": NOW_MS} for one in ITEMS)
+    )
+    for one in ITEMS:
+        aws.call("dynamodb", "batch_write_item", RequestItems=requests(one, NOW_MS, old[one["objectKey"]]))
+    before = rows_of(aws)
+    of_before(aws, "web")
+    of_before(aws, "ingest")
+    killed = 0
+    while True:
+        with suppress(Killed):
+            up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
+            break
+        killed += 1
+        assert killed < 100, "it begins anew each time"
+    assert killed >= 3
+    assert rows_of(aws) == wanted(ITEMS) != before
+    kept = {key: one["indexed"] for key, one in stored(settings).items() if one["status"] != "removed"}
+    assert kept == {one["objectKey"]: rules.entries(one) for one in ITEMS}
+    idle = PlainHttpAws()
+    up(idle, settings)
+    assert idle.writes == []
+
+
+def of_before(aws: PlainHttpAws, function: str) -> None:
+    """Have it told of an index whose rows are of another format."""
+    client, name = aws.client("lambda"), NAMES.function(function)
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    told = {"Variables": {**variables, "INDEX_FORMAT": "1"}}
+    client.update_function_configuration(FunctionName=name, Environment=told)
+
+
+def test_other_rows_are_another_format() -> None:
+    """Where this fails because results have other rows than before, FORMAT is to change too."""
+    text = [{"DetectedText": "HI", "Confidence": 69.996}]
+    one = item("pics/a.jpg", "Cat", text=text, sha256="ab", models={"labels": "3.0"})
+    assert (rules.FORMAT, rules.entries(one)) == (
+        "2",
+        [
+            *("10.00 label#cat", "00.00 name#a", "00.00 name#jpg", "00.00 name#pics"),
+            *("a416e sha256#ab#labels", "e3b0c sha256#ab#text", "30.01 text#hi"),
+        ],
+    )
+
+
+@BOTH
 def test_up_after_a_down_that_was_killed_finds_nothing_of_results_that_are_gone(settings: Settings) -> None:
     aws = with_results(settings, *ITEMS)
     whole = PlainHttpAws()

@@ -46,7 +46,7 @@ FAILED = f"{COUNT - 1}.jpg"
 CAT = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 HERE = ("--project", "demo", "--region", NAMES.region)
 Document = dict[str, Any]
-NEW_VARIABLES = ("INDEX_TABLE", "FAILED_INDEX", "MONTHLY_LIMIT")
+NEW_VARIABLES = ("INDEX_TABLE", "FAILED_INDEX", "INDEX_FORMAT", "MONTHLY_LIMIT")
 NEW_ROUTES = ("GET /labels", "GET /usage")
 
 

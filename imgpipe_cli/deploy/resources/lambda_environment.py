@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imgpipe_cli.aws.names import FAILED_INDEX, INDEX, UPLOAD_PREFIX, Names
+from imgpipe_cli.lambdas.source import index_rows
 from imgpipe_cli.session.settings import Settings
 
-# The index of failed results, once it and the index table hold all results.
-FAILED_INDEX_VARIABLE = "FAILED_INDEX"
+# Once the index of failed results and the index table hold all results.
+_COMPLETE = {"FAILED_INDEX": FAILED_INDEX, "INDEX_FORMAT": index_rows.FORMAT}
 
 
 def ingest(names: Names, settings: Settings, _token_sha256: str) -> Mapping[str, str]:
@@ -51,8 +52,12 @@ def _index(names: Names, settings: Settings) -> Mapping[str, str]:
     The ingest function does not read that. But its processes remember which rows a table has, and none is
     left of before once its environment has changed.
     """
-    complete = {FAILED_INDEX_VARIABLE: FAILED_INDEX} if settings.failed_index else {}
-    return {"INDEX_TABLE": names.index_table, **complete}
+    return {"INDEX_TABLE": names.index_table, **(_COMPLETE if settings.failed_index else {})}
+
+
+def has_complete_indexes(variables: Mapping[str, str]) -> bool:
+    """Whether a function's environment says so, for rows of today's format."""
+    return _COMPLETE.items() <= variables.items()
 
 
 def _limit(settings: Settings) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from imgpipe_cli.aws.errors import problem
 from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import GONE, Change, Observed, Routine
-from imgpipe_cli.deploy.resources.lambda_environment import FAILED_INDEX_VARIABLE
+from imgpipe_cli.deploy.resources.lambda_environment import has_complete_indexes
 from imgpipe_cli.deploy.results import old_runs, reindex
 from imgpipe_cli.deploy.results.row_index import RowIndex
 from imgpipe_cli.deploy.results.store import BucketStore, TableStore, store
@@ -104,7 +104,7 @@ def _stays(observed: Observed) -> bool:
 
 def is_told(web: Observed) -> bool:
     """Whether the function that lists results, which is there, reads the indexes."""
-    return FAILED_INDEX_VARIABLE in web.facts["configuration"].get("Environment", {}).get("Variables", {})
+    return has_complete_indexes(web.facts["configuration"].get("Environment", {}).get("Variables", {}))
 
 
 def fill(pipeline: Pipeline, settings: Settings, emit: Emit) -> None:

@@ -48,7 +48,8 @@ class RowIndex:
     _names: set[tuple[str, str]] = field(default_factory=set)
 
     def fill(self, progress: Progress, *, of: int | None = None) -> int:
-        """Add the rows of results that have none; how many results those were. Raises AwsError.
+        """Put right the rows of results that have none, or others as of an earlier imgpipe; how many results
+        those were. Raises AwsError.
 
         of: how many results there are, for those who ask how far it is.
         """
@@ -57,8 +58,8 @@ class RowIndex:
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
             for some in batches(self._results()):
                 seen += len(some)
-                lacking = (one for one in some if one.get("indexedAt", 0) < since)
-                added += sum(pool.map(partial(self._add, since=since), lacking))
+                lacking = (one for one in some if one.get("indexedAt", 0) < since or not _is_listed(one))
+                added += sum(pool.map(partial(self._renew, since=since), lacking))
                 if seen - noted >= _NOTED_EVERY:
                     noted = seen
                     self._note(seen, of)
@@ -81,7 +82,7 @@ class RowIndex:
             if rules.is_indexed(item) and set(own) <= set(item.get("indexed", ())):
                 self._put(self._new_names(item))
             else:
-                added += len(own) * self._add(item)
+                added += len(own) if self._add(item) else 0
             right.update(_mark(*rules.row_of(one, item["objectKey"])) for one in own)
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
             for found in batches(self._rows()):
@@ -120,14 +121,30 @@ class RowIndex:
         for page in self.aws.pages("dynamodb", "scan", TableName=self.table, ConsistentRead=True):
             yield from map(dynamo_types.from_attributes, page["Items"])
 
-    def _add(self, item: Stored, since: int = 0) -> bool:
-        """False where another result came meanwhile, which has rows of its own. since: the least time."""
+    def _renew(self, item: Stored, since: int) -> bool:
+        """Add the rows of a result, and take away those that it no longer has. False as in _add."""
+        added = self._add(item, since)
+        if added and not _is_listed(added):
+            own = rules.entries(added)
+            over = set(added["indexed"]) - set(own)
+            for row in rules.rows_of(added, over, added["indexedAt"]):
+                self._remove(row)
+            listed = {**added, "indexed": own, "indexedAt": added["indexedAt"] + 1}
+            self.store.renew(cast("Stored", listed), added)
+        return added is not None
+
+    def _add(self, item: Stored, since: int = 0) -> Stored | None:
+        """The result as it is stored then; None where another one came meanwhile, which has rows of its own.
+
+        since: the least time.
+        """
         own, at = rules.entries(item), max(self.now_ms(), since, item.get("indexedAt", 0) + 1)
         self._put([*rules.rows_of(item, own, at), *self._new_names(item)])
         listed = sorted({*own, *item.get("indexed", ())})
-        indexed = {**item, "indexed": listed, "indexedAt": at}
-        indexed.pop("notIndexed", None)
-        return self.store.renew(cast("Stored", indexed), item)
+        found = {**item, "indexed": listed, "indexedAt": at}
+        found.pop("notIndexed", None)
+        indexed = cast("Stored", found)
+        return indexed if self.store.renew(indexed, item) else None
 
     def _new_names(self, item: Stored) -> list[dict[str, Any]]:
         """The rows of the names in it that were not written by this run."""
@@ -183,6 +200,11 @@ class RowIndex:
         pk, sk = rules.STATE
         row = {"pk": pk, "sk": sk, "filled": filled, **({} if of is None else {"of": of})}
         self.aws.call("dynamodb", "put_item", TableName=self.table, Item=dynamo_types.to_attributes(row))
+
+
+def _is_listed(item: Stored) -> bool:
+    """Whether it lists the rows that it has, and no others."""
+    return set(item.get("indexed", ())) == set(rules.entries(item))
 
 
 def _is_over(row: Mapping[str, Any], unread: set[str], old_ms: int) -> bool:
