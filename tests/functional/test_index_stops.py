@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -34,19 +33,6 @@ def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgpipe_cli.deploy.results.row_index.PARALLEL", 1)
 
 
-class Mortal(PlainHttpAws):
-    """Sends nothing any more once it has died, in no thread."""
-
-    def __init__(self, die_after: int) -> None:
-        super().__init__(die_after=die_after)
-        self.lives = die_after + 1
-
-    def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        if len(self.writes) >= self.lives:
-            raise Killed
-        return super().call(service, operation, **params)
-
-
 @BOTH
 @pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by down"])
 def test_an_index_that_is_filled_in_part_is_filled_also_where_the_function_that_tells_is_gone(
@@ -55,13 +41,13 @@ def test_an_index_that_is_filled_in_part_is_filled_also_where_the_function_that_
     with fresh_account():
         aws = lacking(settings)
         with pytest.raises(Killed):
-            up(Mortal(4), settings, workers=1)
+            up(PlainHttpAws(die_after=4), settings, workers=1)
         assert rows_of(aws) < wanted(ITEMS)
         if by_hand:
             aws.call("lambda", "delete_function", FunctionName=NAMES.function("web"))
         else:
             with pytest.raises(Killed):
-                down(Mortal(2), workers=1)
+                down(PlainHttpAws(die_after=2), workers=1)
         assert not observe.snapshot(pipeline(aws), nothing)["function.web"].exists
         up(PlainHttpAws(), settings)
         assert rows_of(aws) == wanted(ITEMS)
@@ -84,9 +70,9 @@ def test_the_index_is_whole_after_an_up_and_a_down_that_were_killed_anywhere(set
         with fresh_account():
             kept_account.bring_back(begun)
             with pytest.raises(Killed):
-                up(Mortal(filled), settings, workers=1)
+                up(PlainHttpAws(die_after=filled), settings, workers=1)
             with suppress(Killed):  # there may be less to remove
-                down(Mortal(removed), workers=1)
+                down(PlainHttpAws(die_after=removed), workers=1)
             up(PlainHttpAws(), settings)
             assert_whole(settings, f"up killed after call {filled}, down after call {removed}")
 
@@ -100,14 +86,14 @@ def test_the_index_is_whole_after_results_moved_while_it_was_filled(start: Setti
     with fresh_account():
         lacking(start)
         with pytest.raises(Killed):
-            up(Mortal(4), start, workers=1)
+            up(PlainHttpAws(die_after=4), start, workers=1)
         begun = kept_account.keep()
         up(whole, moving, workers=1)
         assert_whole(end)
     for die_after in exhaustive.points(len(whole.writes), keep=4):
         with fresh_account():
             kept_account.bring_back(begun)
-            killed = Mortal(die_after)
+            killed = PlainHttpAws(die_after=die_after)
             with pytest.raises(Killed):
                 up(killed, moving, workers=1)
             seen = observe.snapshot(pipeline(PlainHttpAws()), nothing)
