@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.function_cloud import Cloud
     from tests.support.gateway import Call
 
-SEEDS = 200
+SEEDS = 60
 ALIASES = {"Mobile Phone": "Cell Phone", "Couch": "Sofa"}
 PARENTS = {"Cat": "Animal", "Dog": "Animal"}
 LABELS = ("Cat", "Dog", "Mobile Phone", "Couch", "Sofa", "Sea")
