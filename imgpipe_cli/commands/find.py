@@ -96,12 +96,10 @@ class _Begun:
 
 
 def _say_what_is_not_shown(run: Run, source: FoundPages, search: Search, shown: int, limit: int) -> None:
-    from imgpipe_cli.lambdas.source import results
-
     say_how_far(run, source.index or {})
     if shown == 0 and (lacking := _not_looked_for(run, search)):
         run.note("not_looked_for", lacking)
-    elif shown == 0 and search.labels and search.min_confidence > results.STORED_FROM:
+    elif shown == 0 and search.labels and search.leaves_out_stored:
         run.note("none_as_sure", f"{search.min_confidence:g}")
     elif shown == 0:
         run.note("none_found" if search.labels else "no_match")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgpipe_cli.errors import Problem
+from imgpipe_cli.lambdas.source import results
 from imgpipe_cli.pictures.api import PAGE, Api, refusal, repeated
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class Search:
     min_confidence: float = 0.0
     status: str = ""
     prefix: str = ""
+
+    @property
+    def leaves_out_stored(self) -> bool:
+        """Whether less certain labels may be stored."""
+        return self.min_confidence > results.STORED_FROM
 
     @property
     def query(self) -> dict[str, Any]:

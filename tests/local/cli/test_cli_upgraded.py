@@ -9,7 +9,7 @@ import io
 import shutil
 import subprocess
 import sys
-import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +44,11 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         added = _git("log", "--diff-filter=A", "--format=%H", "--", "lambda_src/shared/index_rows.py")
         before = f"{added.split()[-1].decode()}^"
-        code = _git("archive", before, "imgpipe_cli", "lambda_src", "tests/support")
+        code = _git("archive", "--format=zip", before, "imgpipe_cli", "lambda_src", "tests/support")
     except (OSError, IndexError, subprocess.CalledProcessError):
         pytest.skip("the history of this repository is not here")
     folder = tmp_path_factory.mktemp("older")
-    with tarfile.open(fileobj=io.BytesIO(code)) as archive:
-        archive.extractall(folder, filter="data")
+    zipfile.ZipFile(io.BytesIO(code)).extractall(folder)
     return folder
 
 
