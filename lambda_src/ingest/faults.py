@@ -147,6 +147,11 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, (ConnectTimeoutError, ConnectionClosedError, EndpointConnectionError))
 
 
+def passing(code: str, message: str) -> Fault:
+    """A fault that the next try is to end."""
+    return Fault(code=code, message=message, hint="It is tried again by itself.", retryable=True)
+
+
 def without_arns(text: str) -> str:
     """AWS's own message, fit to be public: no account, no role, no novel."""
     return re.sub(r"arn:\S+", "(name removed)", text)[:300]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest.faults import Fault, TryAgain
+from ingest.faults import Fault, TryAgain, passing
 from ingest.index_table import IndexTable, TooMuch
 from ingest.result_store import ResultStore
 from shared.index_rows import entries, is_indexed
@@ -78,11 +78,6 @@ class IndexedStore:
             raise TryAgain(_rows_left()) from error
 
 
-def is_settled(stored: Stored) -> bool:
-    """Whether all its rows are there, and no others of the picture."""
-    return is_indexed(stored) and set(stored.get("indexed", ())) == set(_entries(stored))
-
-
 def _entries(item: Stored) -> list[str]:
     return [] if item["status"] == REMOVED else entries(item)
 
@@ -95,18 +90,8 @@ def _with(item: Stored, listed: list[str], at: int | None) -> Stored:
 
 
 def _not_indexed() -> Fault:
-    return Fault(
-        code="not_indexed",
-        message="The result is stored, and find does not show it yet.",
-        hint="It is tried again by itself.",
-        retryable=True,
-    )
+    return passing("not_indexed", "The result is stored, and find does not show it yet.")
 
 
 def _rows_left() -> Fault:
-    return Fault(
-        code="rows_left",
-        message="The result is stored, and labels still counts one of before.",
-        hint="It is tried again by itself.",
-        retryable=True,
-    )
+    return passing("rows_left", "The result is stored, and labels still counts one of before.")

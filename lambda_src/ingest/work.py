@@ -13,9 +13,8 @@ from ingest.analysis import Findings, Outcome, Rekognition, Unavailable, analyze
 from ingest.backoff import Backoff
 from ingest.content import sha256_of
 from ingest.counting import Asker
-from ingest.faults import Fault, Overtaken, TryAgain, fault_of, gone, is_not_shown, refused
+from ingest.faults import Fault, Overtaken, TryAgain, fault_of, gone, is_not_shown, passing, refused
 from ingest.history import Answered, Skip, Work, plan, tombstone, tries_left
-from ingest.indexed_store import is_settled
 from ingest.permits import Permits
 from ingest.reading import Head, is_gone, read_current, read_head
 from ingest.result import Examination, Facts, item, worst
@@ -24,6 +23,7 @@ from shared import orientation
 from shared.events import Arrival, Removal
 from shared.forced import is_forced
 from shared.identity import is_of
+from shared.index_rows import is_settled
 from shared.log import log, log_failure
 from shared.original import original
 from shared.picture import JPEG, Size, content_type, refusal
@@ -281,9 +281,4 @@ def _of_current(stored: StoredItem, removal: Removal, needs: Needs) -> bool:
 
 
 def _busy() -> Fault:
-    return Fault(
-        code="busy",
-        message="The stored result changed again and again while it was being replaced.",
-        hint="It is tried again by itself.",
-        retryable=True,
-    )
+    return passing("busy", "The stored result changed again and again while it was being replaced.")

@@ -181,6 +181,11 @@ def is_indexed(stored: Mapping[str, Any]) -> bool:
     return "indexedAt" in stored
 
 
+def is_settled(stored: Mapping[str, Any]) -> bool:
+    """Whether all rows of a stored result are there, and it lists no others."""
+    return is_indexed(stored) and set(stored.get("indexed", ())) == set(entries(stored))
+
+
 def rows_of(item: Mapping[str, Any], listed: Iterable[str], at: int) -> list[dict[str, Any]]:
     """The rows of a result as they are written. listed: as in `indexed`."""
     places = (row_of(entry, item["objectKey"]) for entry in listed)

@@ -21,14 +21,14 @@ def finished(lambda_: FakeLambda, api: FakeApi) -> FakeLambda:
     """Two pictures that were analyzed for labels before the pipeline asked for faces, and one after."""
     for key in ("one.jpg", "two.jpg"):
         lambda_.run(lambda_.put(key, CAT))
-    _ask_for(lambda_, "labels", "faces")
+    ask_for(lambda_, "labels", "faces")
     lambda_.run(lambda_.put("new.jpg", CAT))
     lambda_.rekognition.asked.clear()
     lambda_.rekognition.operations.clear()
     return lambda_
 
 
-def _ask_for(played: FakeLambda, *features: str) -> None:
+def ask_for(played: FakeLambda, *features: str) -> None:
     played.client("ssm").put_parameter(
         Name=NAMES.settings_parameter,
         Value=Settings(features=features, first_day="2026-01-01").to_json(),

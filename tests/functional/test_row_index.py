@@ -49,6 +49,23 @@ pytestmark = pytest.mark.usefixtures("account")
 BOTH = pytest.mark.parametrize("settings", [SETTINGS, IN_S3], ids=["table", "s3"])
 
 
+def up_killed_over_and_over(settings: Settings) -> int:
+    """`up` until one comes to its end; how many were killed."""
+    killed = 0
+    while True:
+        with suppress(Killed):
+            up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
+            return killed
+        killed += 1
+        assert killed < 100, "it begins anew each time"
+
+
+def assert_at_rest(settings: Settings) -> None:
+    idle = PlainHttpAws()
+    up(idle, settings)
+    assert idle.writes == []
+
+
 @BOTH
 @pytest.mark.parametrize("now_ms", [NOW_MS, 0], ids=["ahead", "behind"])
 def test_results_without_rows_get_them_however_often_it_is_killed(settings: Settings, now_ms: int) -> None:
@@ -86,19 +103,10 @@ def test_after_somebody_removed_the_index_table_up_fills_a_new_one_however_often
     aws.call("dynamodb", "delete_table", TableName=NAMES.index_table)
     if with_web:
         aws.call("lambda", "delete_function", FunctionName=NAMES.function("web"))
-    killed = 0
-    while True:
-        with suppress(Killed):
-            up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
-            break
-        killed += 1
-        assert killed < 100, "it begins anew each time"
-    assert killed >= 3
+    assert up_killed_over_and_over(settings) >= 3
     assert rows_of(aws) == wanted(ITEMS)
     assert names_of(aws) == {"cat", "dog", "other cat#cat", "other dog#dog"}
-    idle = PlainHttpAws()
-    up(idle, settings)
-    assert idle.writes == []
+    assert_at_rest(settings)
 
 
 @BOTH
@@ -115,20 +123,11 @@ def test_rows_of_an_older_format_are_made_anew_however_often_up_is_killed(settin
     before = rows_of(aws)
     of_before(aws, "web")
     of_before(aws, "ingest")
-    killed = 0
-    while True:
-        with suppress(Killed):
-            up(PlainHttpAws(die_after=killed % 4), settings, workers=1)
-            break
-        killed += 1
-        assert killed < 100, "it begins anew each time"
-    assert killed >= 3
+    assert up_killed_over_and_over(settings) >= 3
     assert rows_of(aws) == wanted(ITEMS) != before
     kept = {key: one["indexed"] for key, one in stored(settings).items() if one["status"] != "removed"}
     assert kept == {one["objectKey"]: rules.entries(one) for one in ITEMS}
-    idle = PlainHttpAws()
-    up(idle, settings)
-    assert idle.writes == []
+    assert_at_rest(settings)
 
 
 def of_before(aws: PlainHttpAws, function: str) -> None:
@@ -230,9 +229,7 @@ def test_rows_of_results_that_somebody_removed_go_however_often_up_is_killed(
     assert rows_of(aws) == set()
     place = {name: month[name] for name in ("pk", "sk")}
     assert aws.call("dynamodb", "get_item", TableName=NAMES.index_table, Key=place)["Item"] == month
-    idle = PlainHttpAws()
-    up(idle, settings)
-    assert idle.writes == []
+    assert_at_rest(settings)
 
 
 def test_rows_that_come_while_others_are_removed_stay() -> None:

@@ -25,6 +25,7 @@ from imgpipe_cli.session.settings import Settings
 INDEX = "index_table"
 # The work that comes before a store is made anew.
 CLEARED = "the index, cleared"
+# By kind of store, the resource that holds the results.
 STORES = {"table": "table", "s3": "results_bucket"}
 _OLD_RUNS = "pictures begun before the update may still fail"
 _OPERATIONS = (
@@ -47,7 +48,7 @@ def is_complete(pipeline: Pipeline, snapshot: Snapshot) -> bool:
     """
     web = snapshot["function.web"]
     if web.exists:
-        return _stays(snapshot[INDEX]) and is_told(web)
+        return stays(snapshot[INDEX]) and is_told(web)
     there = [kind for kind, name in STORES.items() if snapshot[name].exists and snapshot[name].owned]
     return all(_is_empty(store(kind, pipeline.aws, pipeline.names)) for kind in there)
 
@@ -70,14 +71,14 @@ def needs(snapshot: Snapshot) -> Mapping[str, Collection[str]]:
     if has_outlived(snapshot):
         return {CLEARED: [INDEX], **dict.fromkeys(STORES.values(), (CLEARED,))}
     web, table = snapshot.get("function.web"), snapshot.get(INDEX)
-    if not web or not table or _stays(table):
+    if not web or not table or stays(table):
         return {}
     return {INDEX: ["function.web", "function.ingest"]} if web.exists and is_told(web) else {}
 
 
 def has_outlived(snapshot: Snapshot) -> bool:
     """Whether the index is there and no store of results is: its rows are of results that are gone."""
-    there = {name for name in (INDEX, *STORES.values()) if name in snapshot and _stays(snapshot[name])}
+    there = {name for name in (INDEX, *STORES.values()) if name in snapshot and stays(snapshot[name])}
     return there == {INDEX}
 
 
@@ -98,7 +99,8 @@ def clear(pipeline: Pipeline, snapshot: Snapshot, settings: Settings, emit: Emit
         emit(Note("index_repaired", f"0 added, {removed} removed"))
 
 
-def _stays(observed: Observed) -> bool:
+def stays(observed: Observed) -> bool:
+    """Whether it is there, and is not just being removed."""
     return observed.exists and observed.detail != "deleting"
 
 

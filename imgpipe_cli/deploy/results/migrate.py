@@ -25,6 +25,7 @@ from imgpipe_cli.deploy.observe import Snapshot
 from imgpipe_cli.deploy.pipeline import Pipeline
 from imgpipe_cli.deploy.resource import MISSING, Change, Context, Resource, Routine, Step
 from imgpipe_cli.deploy.results import failed_index, old_runs
+from imgpipe_cli.deploy.results.failed_index import STORES
 from imgpipe_cli.deploy.results.store import (
     PARALLEL,
     REFUSED_TO_ALL,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from shared.result_item import Stored
 
 # The resources of each store, outermost first: they go when the results have moved.
-_RESOURCES = {"table": ("table", "table.ttl"), "s3": ("results_bucket",)}
+_RESOURCES = {"table": (STORES["table"], "table.ttl"), "s3": (STORES["s3"],)}
 # Results that come in while the others are copied make another pass; so many would be no end.
 _PASSES = 10
 _OLD_RUNS = "pictures begun before the switch may still bring results"
@@ -63,9 +64,9 @@ def begin(pipeline: Pipeline, settings: Settings, snapshot: Snapshot) -> Setting
 
 
 def _owned(snapshot: Snapshot, kind: str) -> bool:
-    observed = snapshot[_RESOURCES[kind][0]]
+    observed = snapshot[STORES[kind]]
     # What is being removed was copied before.
-    return observed.exists and observed.owned and observed.detail != "deleting"
+    return failed_index.stays(observed) and observed.owned
 
 
 def source(settings: Settings) -> str:
@@ -98,7 +99,11 @@ def refuse_lasting(pipeline: Pipeline, snapshot: Snapshot, settings: Settings) -
 
 
 def _outermost(pipeline: Pipeline, kind: str) -> tuple[Step, Resource]:
-    return next(found for found in pipeline.resources() if found[1].name == _RESOURCES[kind][0])
+    return _resource(pipeline, STORES[kind])
+
+
+def _resource(pipeline: Pipeline, name: str) -> tuple[Step, Resource]:
+    return next(found for found in pipeline.resources() if found[1].name == name)
 
 
 def stages(settings: Settings) -> list[Settings]:
@@ -227,8 +232,8 @@ def planned(
     changes: list[tuple[Step, Resource, Change]] = []
     told: dict[str, list[Change]] = {}
     if failed_index.has_outlived(snapshot):
-        step, resource = next(r for r in pipeline.resources() if r[1].name == failed_index.INDEX)
-        changes.append((step, resource, failed_index.planned_clear(pipeline)))
+        cleared = _resource(pipeline, failed_index.INDEX)
+        changes.append((*cleared, failed_index.planned_clear(pipeline)))
     for stage in stages(settings):
         for step, resource, change in plan.planned(pipeline, snapshot, stage):
             earlier = told.setdefault(resource.name, [])

@@ -58,7 +58,9 @@ class RowIndex:
         with Pool(PARALLEL, thread_name_prefix="index") as pool:
             for some in batches(self._results()):
                 seen += len(some)
-                lacking = (one for one in some if one.get("indexedAt", 0) < since or not _is_listed(one))
+                lacking = (
+                    one for one in some if one.get("indexedAt", 0) < since or not rules.is_settled(one)
+                )
                 added += sum(pool.map(partial(self._renew, since=since), lacking))
                 if seen - noted >= _NOTED_EVERY:
                     noted = seen
@@ -124,7 +126,7 @@ class RowIndex:
     def _renew(self, item: Stored, since: int) -> bool:
         """Add the rows of a result, and take away those that it no longer has. False as in _add."""
         added = self._add(item, since)
-        if added and not _is_listed(added):
+        if added and not rules.is_settled(added):
             own = rules.entries(added)
             over = set(added["indexed"]) - set(own)
             for row in rules.rows_of(added, over, added["indexedAt"]):
@@ -200,11 +202,6 @@ class RowIndex:
         pk, sk = rules.STATE
         row = {"pk": pk, "sk": sk, "filled": filled, **({} if of is None else {"of": of})}
         self.aws.call("dynamodb", "put_item", TableName=self.table, Item=dynamo_types.to_attributes(row))
-
-
-def _is_listed(item: Stored) -> bool:
-    """Whether it lists the rows that it has, and no others."""
-    return set(item.get("indexed", ())) == set(rules.entries(item))
 
 
 def _is_over(row: Mapping[str, Any], unread: set[str], old_ms: int) -> bool:
